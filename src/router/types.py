@@ -1,0 +1,548 @@
+"""The nouns of a request's way: Request, Signals, Verdict, Candidate, Decision, Outcome, Record.
+
+Values only, immutable, in the order in which a request meets them. The room does no I/O, reads no clock and knows no
+vendor's JSON: ``wire/`` turns bytes into a Request and an answer back into bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import msgspec
+
+__all__ = [
+    "UNKNOWN",
+    "Attempt",
+    "Budget",
+    "Candidate",
+    "Contract",
+    "Decision",
+    "Detector",
+    "Estimate",
+    "Fired",
+    "Flag",
+    "FlagKind",
+    "Hints",
+    "LocalEvidence",
+    "LocalModel",
+    "Message",
+    "Need",
+    "Objective",
+    "Outcome",
+    "PolicyRef",
+    "Prediction",
+    "Record",
+    "Request",
+    "Runner",
+    "Severity",
+    "Shape",
+    "Signal",
+    "Signals",
+    "SignalName",
+    "Snapshot",
+    "Span",
+    "Split",
+    "Strength",
+    "Target",
+    "TargetKind",
+    "TaskReading",
+    "Tier",
+    "TokenCount",
+    "Tool",
+    "Usage",
+    "Verdict",
+]
+
+T = TypeVar("T")
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+Shape = Literal["bare_label", "json", "tool_call", "free_text"]
+TargetKind = Literal["local", "llm", "refuse"]
+Tier = Literal["small", "large"]
+Strength = Literal["strong", "weak", "tie"]
+FlagKind = Literal["harmful", "jailbreak", "prompt_injection", "toxicity", "pii"]
+Severity = Literal["low", "medium", "high"]
+SignalName = str
+
+
+class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """Base of all nouns: immutable, keyword-only, JSON-encodable by msgspec."""
+
+
+# ----- Request: what came in ------------------------------------------------------------------------------------
+
+
+class Budget(Value):
+    """Hard limits of one request; ``None`` is no limit. ``max_latency_ms`` covers the whole way, retries included."""
+
+    max_usd: float | None = None
+    max_latency_ms: float | None = None
+
+
+class Hints(Value):
+    """What the caller tells beside the chat body; every field is optional and beats what would be inferred.
+
+    ``task`` is a task label, ``input`` the text to judge, ``labels`` the allowed answers in the caller's spelling.
+    """
+
+    task: str | None = None
+    input: str | None = None
+    labels: tuple[str, ...] | None = None
+    budget: Budget = Budget()
+    tenant: str | None = None
+    policy: str | None = None
+    session: str | None = None
+
+
+class Message(Value):
+    """One chat message. ``text`` joins its text parts with ``\\n``; ``modalities`` names parts that are not text."""
+
+    role: Role
+    text: str
+    modalities: frozenset[str] = frozenset()
+    has_tool_calls: bool = False
+    name: str | None = None
+
+
+class Tool(Value):
+    """A function that the caller offers; ``parameters`` is its JSON Schema, verbatim."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Request(Value):
+    """An OpenAI-style chat request, read but not altered. ``body`` keeps every field of the caller, verbatim.
+
+    ``json_schema`` is the schema inside ``response_format`` (None when free text or when only ``json_object`` is
+    asked; then ``wants_json`` tells). ``tool_choice`` is ``none``/``auto``/``required`` or the name of one tool.
+    ``n_bytes`` is the size of the body as received, or of the texts when the body did not come as bytes.
+    """
+
+    messages: tuple[Message, ...]
+    model: str = "auto"
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str | None = None
+    json_schema: Mapping[str, Any] | None = None
+    wants_json: bool = False
+    max_output_tokens: int | None = None
+    n: int = 1
+    stream: bool = False
+    include_usage: bool = False
+    wants_logprobs: bool = False
+    stop: tuple[str, ...] = ()
+    hints: Hints = Hints()
+    body: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    n_bytes: int = 0
+
+    @property
+    def modalities(self) -> frozenset[str]:
+        """Kinds of parts that are not text, over all messages (``image``, ``audio``, ``file``)."""
+        return frozenset().union(*(message.modalities for message in self.messages))
+
+    def last_user(self) -> int | None:
+        """Index of the last user message, or None."""
+        for index in range(len(self.messages) - 1, -1, -1):
+            if self.messages[index].role == "user":
+                return index
+        return None
+
+    def transcript(self, head: int = 3072, tail: int = 1024) -> str:
+        """The conversation as one text of at most about ``head + tail`` characters, its middle left out.
+
+        A lone user message is itself; otherwise each message stands behind ``System:``, ``User:`` or ``Assistant:``,
+        with a blank line between. Costs time in what is kept, not in what was sent.
+        """
+        if len(self.messages) == 1 and self.messages[0].role == "user":
+            text = self.messages[0].text
+            return text if len(text) <= head + tail else f"{text[:head]}\n{text[-tail:]}"
+        parts: list[str] = []
+        for message in self.messages:
+            text = message.text
+            if len(text) > head + tail:
+                text = f"{text[:head]}\n{text[-tail:]}"
+            parts.append(f"{_SPEAKER[message.role]}: {text}")
+        whole = "\n\n".join(parts)
+        return whole if len(whole) <= head + tail else f"{whole[:head]}\n{whole[-tail:]}"
+
+
+_SPEAKER: Mapping[str, str] = {
+    "system": "System",
+    "developer": "System",
+    "user": "User",
+    "assistant": "Assistant",
+    "tool": "Tool",
+}
+
+
+# ----- Signals: what we observed --------------------------------------------------------------------------------
+
+
+class Signal(Value, Generic[T]):
+    """One observation. ``value is None`` means unknown, which is never the same as clean, false or zero.
+
+    ``confidence`` is a calibrated probability that ``value`` is right, 0..1; ``detector`` names who said so.
+    """
+
+    value: T | None
+    confidence: float
+    detector: str
+
+
+UNKNOWN: Signal[Any] = Signal(value=None, confidence=0.0, detector="none")
+
+
+class Runner(Value):
+    """A label and its calibrated probability."""
+
+    label: str
+    probability: float
+
+
+class TaskReading(Value):
+    """The task of a request: the likeliest label, its calibrated probability, and the runners-up."""
+
+    label: str
+    probability: float
+    runners_up: tuple[Runner, ...] = ()
+
+
+class Split(Value):
+    """The text to judge: ``messages[message].text[start:end]``. ``message`` is -1 when it came as a hint."""
+
+    message: int
+    start: int
+    end: int
+
+
+class Contract(Value):
+    """The answer that was asked for.
+
+    ``labels`` in the caller's own spelling and order, None when unknown; ``path`` is where the label goes in a JSON
+    answer or in a tool's arguments; ``tool`` the tool to call; ``values`` are the JSON values to write for ``labels``
+    (booleans, numbers), None when the labels themselves are written. ``blocker`` says why the contract cannot be
+    honoured exactly by a classifier (a required free-text field, several label fields ...), None when it can.
+    """
+
+    shape: Shape
+    labels: tuple[str, ...] | None = None
+    multi_label: bool = False
+    path: tuple[str, ...] = ()
+    tool: str | None = None
+    values: tuple[Any, ...] | None = None
+    blocker: str | None = None
+
+
+class Span(Value):
+    """A stretch of ``messages[message].text``, and what it is (``email``, ``iban``, ``instruction`` ...)."""
+
+    message: int
+    start: int
+    end: int
+    kind: str = ""
+
+
+class Flag(Value):
+    """A raised safety flag. ``score`` is a calibrated probability."""
+
+    kind: FlagKind
+    score: float
+    severity: Severity
+    spans: tuple[Span, ...] = ()
+
+
+class TokenCount(Value):
+    """Tokens: ``input`` estimated from the text, ``output`` expected, ``output_max`` the worst case that may be billed."""
+
+    input: int
+    output: int
+    output_max: int
+
+
+class Prediction(Value):
+    """What a local model says of one text: calibrated probabilities in the order of ``labels``, and its
+    in-distribution score (0..1, higher is more like its training texts)."""
+
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    in_distribution: float
+
+
+class LocalEvidence(Value):
+    """What the matching local model says of this request, and why it may or may not answer.
+
+    ``reason`` is None when every condition holds, else the first that failed, as a sentence. ``answer`` is the label in
+    the caller's own spelling (a tuple when several are asked for).
+    """
+
+    model: str
+    label: str | None = None
+    answer: tuple[str, ...] = ()
+    probability: float | None = None
+    threshold: float | None = None
+    in_distribution: float | None = None
+    ood_threshold: float | None = None
+    rows: int = 0
+    reason: str | None = None
+
+
+class LocalModel(Protocol):
+    """A trained classifier that may answer. ``predict`` is batched and pure; ``is_fast`` means under a millisecond."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_fast(self) -> bool: ...
+    def predict(self, texts: Sequence[str]) -> list[Prediction]: ...
+
+
+class Detector(Protocol):
+    """Reads signals off a request. ``provides`` names them, ``slow`` ones are only run on the engine's demand."""
+
+    @property
+    def provides(self) -> tuple[SignalName, ...]: ...
+    @property
+    def slow(self) -> bool: ...
+    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]: ...
+
+
+class Signals:
+    """The signals of one request, each computed at most once and only when somebody asks.
+
+    ``signals["task"]`` returns a :class:`Signal`. A slow detector is not run here: the signal reads as unknown until
+    :meth:`fetch` was called for it (the engine does that in a worker thread), and :meth:`missing` names it.
+    A detector that raises makes its signals unknown, never clean: ``on_error`` hears of it.
+    """
+
+    __slots__ = ("_by_name", "_known", "_on_error", "request")
+
+    def __init__(
+        self,
+        request: Request,
+        detectors: Mapping[SignalName, Detector],
+        *,
+        on_error: Callable[[Detector, Exception], None] | None = None,
+    ) -> None:
+        self.request = request
+        self._by_name = detectors
+        self._known: dict[SignalName, Signal[Any]] = {}
+        self._on_error = on_error
+
+    def __getitem__(self, name: SignalName) -> Signal[Any]:
+        known = self._known.get(name)
+        if known is not None:
+            return known
+        detector = self._by_name.get(name)
+        if detector is None:
+            return UNKNOWN
+        return UNKNOWN if detector.slow else self._run(name, detector)
+
+    def fetch(self, names: Iterable[SignalName]) -> None:
+        """Compute ``names``, slow ones included. Blocking: call it in a worker thread when one is slow."""
+        for name in names:
+            detector = self._by_name.get(name)
+            if detector is not None and name not in self._known:
+                self._run(name, detector)
+
+    def missing(self, names: Iterable[SignalName]) -> tuple[SignalName, ...]:
+        """Those of ``names`` that a slow detector could still tell."""
+        return tuple(
+            name for name in names if name not in self._known and name in self._by_name and self._by_name[name].slow
+        )
+
+    @property
+    def names(self) -> tuple[SignalName, ...]:
+        """All signals that some detector provides."""
+        return tuple(self._by_name)
+
+    def known(self) -> dict[SignalName, Signal[Any]]:
+        """The signals computed so far."""
+        return dict(self._known)
+
+    def _run(self, name: SignalName, detector: Detector) -> Signal[Any]:
+        try:
+            found = detector(self)
+        except Exception as error:  # one broken detector must not fail the request; unknown is never clean
+            if self._on_error is not None:
+                self._on_error(detector, error)
+            found = {each: UNKNOWN for each in detector.provides}
+        for key, signal in found.items():
+            self._known.setdefault(key, signal)
+        return self._known.setdefault(name, UNKNOWN)
+
+
+# ----- Verdict: what the policy says ----------------------------------------------------------------------------
+
+
+class Objective(Value):
+    """Weights of the selector: it maximises ``quality - cost * usd - latency * seconds``.
+
+    ``cost`` is quality points a dollar, ``latency`` quality points a second; quality is 0..1.
+    """
+
+    quality: float = 1.0
+    cost: float = 1.0
+    latency: float = 0.01
+
+
+class Fired(Value):
+    """A rule that fired: what it asked for, how strongly, and whether it decided (the others were overruled)."""
+
+    id: str
+    outcome: str
+    strength: Strength | None = None
+    decisive: bool = False
+    why: str = ""
+    source: str = ""
+
+
+class Verdict(Value):
+    """What the policy says of a request. Obligations and prohibitions bind every later step: fallback, hedge, cache.
+
+    ``forbid``/``require`` name target kinds and tiers (``local``, ``llm``, ``small``, ``large``) or deployments' tags;
+    ``prefer`` is the winning recommendation, ``redact`` the kinds of personal data to mask before a hosted call,
+    ``check`` the flags to look for in the answer, ``budget`` the limits that the policy adds.
+    """
+
+    refuse: str | None = None
+    refused_by: str | None = None
+    forbid: frozenset[str] = frozenset()
+    require: frozenset[str] = frozenset()
+    prefer: Literal["local", "llm", "tie"] = "llm"
+    tier: Tier | None = None
+    strength: Strength = "weak"
+    redact: frozenset[str] = frozenset()
+    check: frozenset[str] = frozenset()
+    warnings: tuple[str, ...] = ()
+    budget: Budget = Budget()
+    objective: Objective = Objective()
+    rules: tuple[Fired, ...] = ()
+
+
+class Need(Value):
+    """The policy cannot judge yet: it needs these slow signals first."""
+
+    signals: tuple[SignalName, ...]
+
+
+# ----- Candidates and Decision: who could do it, and who will ------------------------------------------------------
+
+
+class Estimate(Value):
+    """What a candidate would probably give: USD (None when a price is unknown), milliseconds, quality 0..1."""
+
+    usd: float | None = None
+    latency_ms: float | None = None
+    quality: float | None = None
+    worst_usd: float | None = None
+
+
+class Candidate(Value):
+    """A local model or hosted deployment, with its estimate; ``reason`` is None when able, else what first failed."""
+
+    model: str
+    kind: Literal["local", "llm"]
+    tier: Tier | None = None
+    estimate: Estimate = Estimate()
+    reason: str | None = None
+
+
+class Target(Value):
+    """Who will answer. ``configured`` is False when the deployment has no credentials or address on this machine."""
+
+    kind: TargetKind
+    tier: Tier | None = None
+    model: str | None = None
+    configured: bool = True
+
+
+class PolicyRef(Value):
+    """Which policy decided: its name and the hash of its resolved text."""
+
+    name: str
+    hash: str
+
+
+class Snapshot(Value):
+    """All state that a decision depended on; kept in the Record so that the decision can be made again.
+
+    ``now_s`` is Unix time; ``left_usd`` what tenant and policy windows leave; ``unhealthy`` deployments are open
+    breakers; ``latency_ms`` what was measured lately per deployment; ``models`` the hash of the model set.
+    """
+
+    id: str
+    now_s: float
+    models: str = ""
+    left_usd: float | None = None
+    unhealthy: frozenset[str] = frozenset()
+    latency_ms: Mapping[str, float] = msgspec.field(default_factory=dict)
+
+
+class Decision(Value):
+    """Who answers, who is next, and the whole reasoning as data. Its JSON Schema is ``docs/decision.schema.json``."""
+
+    id: str
+    policy: PolicyRef
+    task: TaskReading
+    target: Target
+    fallbacks: tuple[str, ...]
+    rules: tuple[str, ...]
+    reason: str
+    estimate: Estimate
+    candidates: tuple[Candidate, ...]
+    signals: Mapping[SignalName, Signal[Any]]
+    verdict: Verdict
+    budget: Budget
+    evidence: LocalEvidence | None = None
+    snapshot: Snapshot | None = None
+
+
+# ----- Outcome and Record: what happened, and what we remember ----------------------------------------------------
+
+
+class Usage(Value):
+    """Tokens that were billed; ``estimated`` when the provider sent none and they were counted here."""
+
+    input: int = 0
+    output: int = 0
+    cached_input: int = 0
+    estimated: bool = False
+
+
+class Attempt(Value):
+    """One call to one candidate. ``error`` is None when it answered, else the kind of failure."""
+
+    model: str
+    kind: Literal["local", "llm"]
+    started_ms: float
+    latency_ms: float
+    usage: Usage = Usage()
+    usd: float | None = None
+    ttft_ms: float | None = None
+    error: str | None = None
+    message: str = ""
+
+
+class Outcome(Value):
+    """What happened. ``status``: ``answered``, ``refused``, ``failed`` or ``cancelled``. ``body`` is OpenAI-shaped."""
+
+    status: Literal["answered", "refused", "failed", "cancelled"]
+    model: str | None = None
+    body: Mapping[str, Any] | None = None
+    usage: Usage = Usage()
+    usd: float | None = None
+    latency_ms: float = 0.0
+    ttft_ms: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    escalated: bool = False
+    error: str | None = None
+
+
+class Record(Value):
+    """One row of the ledger: enough to replay the decision, and never the prompt unless the user asked for it."""
+
+    decision: Decision
+    outcome: Outcome
+    tenant: str | None = None
