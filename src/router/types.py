@@ -38,8 +38,8 @@ __all__ = [
     "Severity",
     "Shape",
     "Signal",
-    "Signals",
     "SignalName",
+    "Signals",
     "Snapshot",
     "Span",
     "Split",
@@ -364,10 +364,10 @@ class Signals:
     def _run(self, name: SignalName, detector: Detector) -> Signal[Any]:
         try:
             found = detector(self)
-        except Exception as error:  # one broken detector must not fail the request; unknown is never clean
+        except Exception as error:  # noqa: BLE001 one broken detector must not fail the request; unknown is never clean
             if self._on_error is not None:
                 self._on_error(detector, error)
-            found = {each: UNKNOWN for each in detector.provides}
+            found = dict.fromkeys(detector.provides, UNKNOWN)
         for key, signal in found.items():
             self._known.setdefault(key, signal)
         return self._known.setdefault(name, UNKNOWN)

@@ -13,9 +13,7 @@ __all__ = ["format_ms", "format_usd", "parse_ms", "parse_share", "parse_usd"]
 
 _NUMBER = r"(?P<number>\d+(?:_\d+)*(?:\.\d+)?|\.\d+)(?:[eE](?P<exp>[-+]?\d{1,3}))?"
 _USD = re.compile(rf"\s*(?P<sign>\$|USD\s*)?\s*{_NUMBER}\s*(?P<unit>usd|\$|ct|cents?)?\s*", re.IGNORECASE)
-_TIME = re.compile(
-    rf"\s*{_NUMBER}\s*(?P<unit>us|µs|ms|s|sec|seconds?|m|min|minutes?|h|hours?)?\s*", re.IGNORECASE
-)
+_TIME = re.compile(rf"\s*{_NUMBER}\s*(?P<unit>us|µs|ms|s|sec|seconds?|m|min|minutes?|h|hours?)?\s*", re.IGNORECASE)
 _SHARE = re.compile(rf"\s*{_NUMBER}\s*(?P<unit>%)?\s*")
 _MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "sec": 1e3, "m": 6e4, "min": 6e4, "h": 3.6e6}
 

@@ -51,9 +51,7 @@ def read_bytes(path: Path, *, sha256: str | None = None, max_bytes: int = MAX_BY
     return data
 
 
-def read_arrays(
-    path: Path, *, sha256: str | None = None, max_bytes: int = MAX_BYTES
-) -> tuple[Arrays, dict[str, str]]:
+def read_arrays(path: Path, *, sha256: str | None = None, max_bytes: int = MAX_BYTES) -> tuple[Arrays, dict[str, str]]:
     """Arrays and text metadata of a safetensors file.
 
     Raises:
