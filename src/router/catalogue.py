@@ -45,8 +45,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 
     ``name`` is the router's own, unique; ``model`` the provider's (litellm's spelling when ``backend`` is
     ``litellm``). ``params`` are fixed request fields (``reasoning_effort: low``), so that one model can stand in
-    several tiers. ``quality`` is the prior by task, ``"*"`` for the rest, 0..1. ``ttft_ms`` and ``tokens_per_s`` are the
-    latency prior. ``key_env`` names the environment variable of the credential, never the credential;
+    several tiers. ``quality`` is the prior by task, ``"*"`` for the rest, 0..1. ``ttft_ms`` and ``tokens_per_s``
+    are the latency prior. ``key_env`` names the environment variable of the credential, never the credential;
     ``configured`` says whether this machine can call it. ``in_house``: data sent there stays in house.
     """
 

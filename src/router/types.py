@@ -66,21 +66,17 @@ Severity = Literal["low", "medium", "high"]
 SignalName = str
 
 
-class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """Base of all nouns: immutable, keyword-only, JSON-encodable by msgspec."""
-
-
 # ----- Request: what came in ------------------------------------------------------------------------------------
 
 
-class Budget(Value):
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """Hard limits of one request; ``None`` is no limit. ``max_latency_ms`` covers the whole way, retries included."""
 
     max_usd: float | None = None
     max_latency_ms: float | None = None
 
 
-class Hints(Value):
+class Hints(msgspec.Struct, frozen=True, kw_only=True):
     """What the caller tells beside the chat body; every field is optional and beats what would be inferred.
 
     ``task`` is a task label, ``input`` the text to judge, ``labels`` the allowed answers in the caller's spelling.
@@ -95,7 +91,7 @@ class Hints(Value):
     session: str | None = None
 
 
-class Message(Value):
+class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One chat message. ``text`` joins its text parts with ``\\n``; ``modalities`` names parts that are not text."""
 
     role: Role
@@ -105,7 +101,7 @@ class Message(Value):
     name: str | None = None
 
 
-class Tool(Value):
+class Tool(msgspec.Struct, frozen=True, kw_only=True):
     """A function that the caller offers; ``parameters`` is its JSON Schema, verbatim."""
 
     name: str
@@ -113,7 +109,7 @@ class Tool(Value):
     parameters: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
-class Request(Value):
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """An OpenAI-style chat request, read but not altered. ``body`` keeps every field of the caller, verbatim.
 
     ``json_schema`` is the schema inside ``response_format`` (None when free text or when only ``json_object`` is
@@ -180,7 +176,7 @@ _SPEAKER: Mapping[str, str] = {
 # ----- Signals: what we observed --------------------------------------------------------------------------------
 
 
-class Signal(Value, Generic[T]):
+class Signal(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """One observation. ``value is None`` means unknown, which is never the same as clean, false or zero.
 
     ``confidence`` is a calibrated probability that ``value`` is right, 0..1; ``detector`` names who said so.
@@ -194,14 +190,14 @@ class Signal(Value, Generic[T]):
 UNKNOWN: Signal[Any] = Signal(value=None, confidence=0.0, detector="none")
 
 
-class Runner(Value):
+class Runner(msgspec.Struct, frozen=True, kw_only=True):
     """A label and its calibrated probability."""
 
     label: str
     probability: float
 
 
-class TaskReading(Value):
+class TaskReading(msgspec.Struct, frozen=True, kw_only=True):
     """The task of a request: the likeliest label, its calibrated probability, and the runners-up."""
 
     label: str
@@ -209,7 +205,7 @@ class TaskReading(Value):
     runners_up: tuple[Runner, ...] = ()
 
 
-class Split(Value):
+class Split(msgspec.Struct, frozen=True, kw_only=True):
     """The text to judge: ``messages[message].text[start:end]``. ``message`` is -1 when it came as a hint."""
 
     message: int
@@ -217,7 +213,7 @@ class Split(Value):
     end: int
 
 
-class Contract(Value):
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """The answer that was asked for.
 
     ``labels`` in the caller's own spelling and order, None when unknown; ``path`` is where the label goes in a JSON
@@ -235,7 +231,7 @@ class Contract(Value):
     blocker: str | None = None
 
 
-class Span(Value):
+class Span(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of ``messages[message].text``, and what it is (``email``, ``iban``, ``instruction`` ...)."""
 
     message: int
@@ -244,7 +240,7 @@ class Span(Value):
     kind: str = ""
 
 
-class Flag(Value):
+class Flag(msgspec.Struct, frozen=True, kw_only=True):
     """A raised safety flag. ``score`` is a calibrated probability."""
 
     kind: FlagKind
@@ -253,15 +249,15 @@ class Flag(Value):
     spans: tuple[Span, ...] = ()
 
 
-class TokenCount(Value):
-    """Tokens: ``input`` estimated from the text, ``output`` expected, ``output_max`` the worst case that may be billed."""
+class TokenCount(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens: ``input`` estimated, ``output`` expected, ``output_max`` the worst case that may be billed."""
 
     input: int
     output: int
     output_max: int
 
 
-class Prediction(Value):
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """What a local model says of one text: calibrated probabilities in the order of ``labels``, and its
     in-distribution score (0..1, higher is more like its training texts)."""
 
@@ -270,7 +266,7 @@ class Prediction(Value):
     in_distribution: float
 
 
-class LocalEvidence(Value):
+class LocalEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What the matching local model says of this request, and why it may or may not answer.
 
     ``reason`` is None when every condition holds, else the first that failed, as a sentence. ``answer`` is the label in
@@ -376,7 +372,7 @@ class Signals:
 # ----- Verdict: what the policy says ----------------------------------------------------------------------------
 
 
-class Objective(Value):
+class Objective(msgspec.Struct, frozen=True, kw_only=True):
     """Weights of the selector: it maximises ``quality - cost * usd - latency * seconds``.
 
     ``cost`` is quality points a dollar, ``latency`` quality points a second; quality is 0..1.
@@ -387,7 +383,7 @@ class Objective(Value):
     latency: float = 0.01
 
 
-class Fired(Value):
+class Fired(msgspec.Struct, frozen=True, kw_only=True):
     """A rule that fired: what it asked for, how strongly, and whether it decided (the others were overruled)."""
 
     id: str
@@ -398,7 +394,7 @@ class Fired(Value):
     source: str = ""
 
 
-class Verdict(Value):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the policy says of a request. Obligations and prohibitions bind every later step: fallback, hedge, cache.
 
     ``forbid``/``require`` name target kinds and tiers (``local``, ``llm``, ``small``, ``large``) or deployments' tags;
@@ -421,7 +417,7 @@ class Verdict(Value):
     rules: tuple[Fired, ...] = ()
 
 
-class Need(Value):
+class Need(msgspec.Struct, frozen=True, kw_only=True):
     """The policy cannot judge yet: it needs these slow signals first."""
 
     signals: tuple[SignalName, ...]
@@ -430,7 +426,7 @@ class Need(Value):
 # ----- Candidates and Decision: who could do it, and who will ------------------------------------------------------
 
 
-class Estimate(Value):
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a candidate would probably give: USD (None when a price is unknown), milliseconds, quality 0..1."""
 
     usd: float | None = None
@@ -439,7 +435,7 @@ class Estimate(Value):
     worst_usd: float | None = None
 
 
-class Candidate(Value):
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A local model or hosted deployment, with its estimate; ``reason`` is None when able, else what first failed."""
 
     model: str
@@ -449,7 +445,7 @@ class Candidate(Value):
     reason: str | None = None
 
 
-class Target(Value):
+class Target(msgspec.Struct, frozen=True, kw_only=True):
     """Who will answer. ``configured`` is False when the deployment has no credentials or address on this machine."""
 
     kind: TargetKind
@@ -458,14 +454,14 @@ class Target(Value):
     configured: bool = True
 
 
-class PolicyRef(Value):
+class PolicyRef(msgspec.Struct, frozen=True, kw_only=True):
     """Which policy decided: its name and the hash of its resolved text."""
 
     name: str
     hash: str
 
 
-class Snapshot(Value):
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """All state that a decision depended on; kept in the Record so that the decision can be made again.
 
     ``now_s`` is Unix time; ``left_usd`` what tenant and policy windows leave; ``unhealthy`` deployments are open
@@ -480,7 +476,7 @@ class Snapshot(Value):
     latency_ms: Mapping[str, float] = msgspec.field(default_factory=dict)
 
 
-class Decision(Value):
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers, who is next, and the whole reasoning as data. Its JSON Schema is ``docs/decision.schema.json``."""
 
     id: str
@@ -502,7 +498,7 @@ class Decision(Value):
 # ----- Outcome and Record: what happened, and what we remember ----------------------------------------------------
 
 
-class Usage(Value):
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that were billed; ``estimated`` when the provider sent none and they were counted here."""
 
     input: int = 0
@@ -511,7 +507,7 @@ class Usage(Value):
     estimated: bool = False
 
 
-class Attempt(Value):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One call to one candidate. ``error`` is None when it answered, else the kind of failure."""
 
     model: str
@@ -525,7 +521,7 @@ class Attempt(Value):
     message: str = ""
 
 
-class Outcome(Value):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What happened. ``status``: ``answered``, ``refused``, ``failed`` or ``cancelled``. ``body`` is OpenAI-shaped."""
 
     status: Literal["answered", "refused", "failed", "cancelled"]
@@ -540,7 +536,7 @@ class Outcome(Value):
     error: str | None = None
 
 
-class Record(Value):
+class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the ledger: enough to replay the decision, and never the prompt unless the user asked for it."""
 
     decision: Decision
