@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 import msgspec
 
 __all__ = [
+    "TASKS",
     "UNKNOWN",
     "Attempt",
     "Budget",
@@ -20,6 +21,7 @@ __all__ = [
     "Decision",
     "Detector",
     "Estimate",
+    "Failure",
     "Fired",
     "Flag",
     "FlagKind",
@@ -61,9 +63,36 @@ Shape = Literal["bare_label", "json", "tool_call", "free_text"]
 TargetKind = Literal["local", "llm", "refuse"]
 Tier = Literal["small", "large"]
 Strength = Literal["strong", "weak", "tie"]
+Failure = Literal["policy", "model", "ability", "evidence", "unavailable", "money", "latency"]
 FlagKind = Literal["harmful", "jailbreak", "prompt_injection", "toxicity", "pii"]
 Severity = Literal["low", "medium", "high"]
 SignalName = str
+
+TASKS: tuple[str, ...] = (
+    "arithmetic_reasoning",
+    "closed_book_qa",
+    "code",
+    "commonsense_reasoning",
+    "data_annotation_or_generation",
+    "dialogue",
+    "evaluation_judging",
+    "information_extraction",
+    "intent_classification",
+    "ner",
+    "nli",
+    "open_generation",
+    "other",
+    "other_classification",
+    "paraphrase_rewrite",
+    "reading_comprehension",
+    "regression_scoring",
+    "sentiment",
+    "summarization",
+    "symbolic_manipulation",
+    "topic_classification",
+    "toxicity",
+    "translation",
+)
 
 
 # ----- Request: what came in ------------------------------------------------------------------------------------
@@ -436,12 +465,16 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A local model or hosted deployment, with its estimate; ``reason`` is None when able, else what first failed."""
+    """A local model or hosted deployment, with its estimate.
+
+    ``failed`` is None when it is able and allowed, else which kind of check failed first; ``reason`` says it in words.
+    """
 
     model: str
     kind: Literal["local", "llm"]
     tier: Tier | None = None
     estimate: Estimate = Estimate()
+    failed: Failure | None = None
     reason: str | None = None
 
 
@@ -477,7 +510,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """Who answers, who is next, and the whole reasoning as data. Its JSON Schema is ``docs/decision.schema.json``."""
+    """Who answers, who is next, and the whole reasoning as data. Its JSON Schema is ``docs/decision.schema.json``.
+
+    ``fallbacks`` may be tried in this order, and nothing else may. ``max_output_tokens`` is how many output tokens the
+    money limit pays for at the dearest of them, None when no limit binds: a call never asks for more.
+    """
 
     id: str
     policy: PolicyRef
@@ -491,6 +528,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     signals: Mapping[SignalName, Signal[Any]]
     verdict: Verdict
     budget: Budget
+    max_output_tokens: int | None = None
     evidence: LocalEvidence | None = None
     snapshot: Snapshot | None = None
 
