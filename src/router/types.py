@@ -341,7 +341,7 @@ class Signals:
     A detector that raises makes its signals unknown, never clean: ``on_error`` hears of it.
     """
 
-    __slots__ = ("_by_name", "_known", "_on_error", "request")
+    __slots__ = ("_by_name", "_known", "_on_error", "_views", "request")
 
     def __init__(
         self,
@@ -353,6 +353,7 @@ class Signals:
         self.request = request
         self._by_name = detectors
         self._known: dict[SignalName, Signal[Any]] = {}
+        self._views: dict[Callable[[Request], Any], Any] = {}
         self._on_error = on_error
 
     def __getitem__(self, name: SignalName) -> Signal[Any]:
@@ -376,6 +377,13 @@ class Signals:
         return tuple(
             name for name in names if name not in self._known and name in self._by_name and self._by_name[name].slow
         )
+
+    def view(self, make: Callable[[Request], T]) -> T:
+        """``make(request)``, computed once: a reading of the request that several detectors share, never reported."""
+        if make not in self._views:
+            self._views[make] = make(self.request)
+        view: T = self._views[make]
+        return view
 
     @property
     def names(self) -> tuple[SignalName, ...]:
