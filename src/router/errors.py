@@ -47,6 +47,7 @@ UpstreamErrorKind = Literal[
     "context_length",
     "content_filter",
     "bad_request",
+    "unsupported",
     "not_found",
     "overload",
     "timeout",
@@ -212,7 +213,11 @@ class DeadlineExceeded(RouterError):
 
 
 class UpstreamError(RouterError):
-    """A provider failed. ``kind`` decides whether a retry or a fallback may follow."""
+    """A provider failed. ``kind`` decides whether a retry or a fallback may follow, and the HTTP status.
+
+    ``retryable``: the same call may be made again. ``may_be_billed``: the provider may have worked, and may charge for
+    it, although no answer came.
+    """
 
     status = 502
     code = "upstream_error"
@@ -226,11 +231,27 @@ class UpstreamError(RouterError):
         retryable: bool = False,
         retry_after_s: float | None = None,
         deployment: str | None = None,
+        may_be_billed: bool = False,
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.kind: UpstreamErrorKind = kind
+        self.status = _UPSTREAM_STATUS.get(kind, 502)
+        if self.status < 500:
+            self.type = "rate_limit_error" if self.status == 429 else "invalid_request_error"
         self.upstream_status = upstream_status
         self.retryable = retryable
         self.retry_after_s = retry_after_s
         self.deployment = deployment
+        self.may_be_billed = may_be_billed
+
+
+_UPSTREAM_STATUS: Mapping[UpstreamErrorKind, int] = {
+    "rate_limit": 429,
+    "context_length": 400,
+    "content_filter": 400,
+    "bad_request": 400,
+    "unsupported": 400,
+    "overload": 503,
+    "timeout": 504,
+}

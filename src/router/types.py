@@ -545,16 +545,25 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens that were billed; ``estimated`` when the provider sent none and they were counted here."""
+    """Tokens that were billed; ``estimated`` when the provider sent none and they were counted here.
+
+    ``cached_input`` and ``cache_write`` are part of ``input``, ``reasoning`` is part of ``output``.
+    """
 
     input: int = 0
     output: int = 0
     cached_input: int = 0
     estimated: bool = False
+    cache_write: int = 0
+    reasoning: int = 0
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One call to one candidate. ``error`` is None when it answered, else the kind of failure."""
+    """One call to one candidate. ``error`` is None when it answered, else the kind of failure.
+
+    ``retryable`` says that the same call may be made again, ``retry_after_s`` when the provider asked to be called
+    next. ``ttft_ms`` is set once a stream gave its first token.
+    """
 
     model: str
     kind: Literal["local", "llm"]
@@ -565,6 +574,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     ttft_ms: float | None = None
     error: str | None = None
     message: str = ""
+    retryable: bool = False
+    retry_after_s: float | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
