@@ -1,0 +1,216 @@
+"""One YAML file -> Settings. The only reader of the environment; nothing here picks an implementation.
+
+Every setting has a default: ``Router()`` works without a file. Secrets never stand in the file: a deployment names the
+environment variable (``key_env``) that holds its credential.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from .errors import ConfigError
+from .units import parse_usd
+from .yamlfile import Document, load_yaml, place_error
+
+__all__ = [
+    "DeploymentSettings",
+    "Environment",
+    "LedgerSettings",
+    "Settings",
+    "SpendSettings",
+    "UpstreamSettings",
+    "load_settings",
+    "read_environment",
+]
+
+Usd = Annotated[float, BeforeValidator(parse_usd)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class PriceSettings(_Strict):
+    """USD a million tokens, as providers print it; a field left out stays as the price table has it."""
+
+    input: Usd | None = None
+    output: Usd | None = None
+    cached_input: Usd | None = None
+    cache_write: Usd | None = None
+
+
+class DeploymentSettings(_Strict):
+    """One hosted model at one place; see :class:`router.catalogue.Deployment`."""
+
+    name: str = Field(min_length=1, max_length=120)
+    model: str = Field(min_length=1, max_length=200)
+    tier: Literal["small", "large"] = "small"
+    backend: Literal["litellm", "openai"] = "litellm"
+    api_base: str | None = None
+    key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    family: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+    price_per_million: PriceSettings | None = None
+    context_tokens: int | None = Field(default=None, gt=0)
+    max_output_tokens: int | None = Field(default=None, gt=0)
+    capabilities: list[str] | None = None
+    quality: dict[str, float] = Field(default_factory=dict)
+    ttft_ms: float = Field(default=600.0, ge=0)
+    tokens_per_s: float = Field(default=60.0, gt=0)
+    in_house: bool = False
+    tags: list[str] = Field(default_factory=list)
+
+
+class SpendSettings(_Strict):
+    """A spending limit over a window."""
+
+    usd: Usd
+    window: Literal["hour", "day", "month", "total"] = "total"
+    tenant: str | None = None
+
+
+class LedgerSettings(_Strict):
+    """Where records go: memory only, or also a file of JSON lines."""
+
+    path: str | None = None
+    keep: int = Field(default=1_000, ge=0, le=1_000_000)
+
+
+class LocalSettings(_Strict):
+    """Which local models take part: the shipped ones (all, none, or by name) and directories of one's own."""
+
+    shipped: bool | list[str] = True
+    paths: list[str] = Field(default_factory=list)
+
+
+class ServerSettings(_Strict):
+    """Where the sidecar listens, and how large a body it takes."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8787, ge=0, le=65535)
+    max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+
+
+class Settings(_Strict):
+    """Everything that can be set, resolved. ``directory`` is where relative paths start."""
+
+    policy: str = "guide"
+    deployments: list[DeploymentSettings] | None = None
+    local_models: LocalSettings = LocalSettings()
+    spend_limits: list[SpendSettings] = Field(default_factory=list)
+    ledger: LedgerSettings = LedgerSettings()
+    server: ServerSettings = ServerSettings()
+    directory: str = "."
+
+
+class UpstreamSettings(_Strict):
+    """An OpenAI-compatible server named by the environment, e.g. Ollama or vLLM."""
+
+    base_url: str
+    model: str
+    large_model: str | None = None
+    key_env: str | None = None
+
+
+class Environment(_Strict):
+    """What was read from the environment, once: names of the credentials that are set, never their values."""
+
+    keys: frozenset[str] = frozenset()
+    upstream: UpstreamSettings | None = None
+    config: str | None = None
+    policy: str | None = None
+
+
+def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """Read ``ROUTER_CONFIG``, ``ROUTER_POLICY``, ``ROUTER_UPSTREAM``, ``ROUTER_UPSTREAM_MODEL``,
+    ``ROUTER_UPSTREAM_LARGE_MODEL``, ``ROUTER_UPSTREAM_KEY``, and which credentials are set.
+
+    Raises:
+        ConfigError: ``ROUTER_UPSTREAM`` is no http(s) address, or is set without ``ROUTER_UPSTREAM_MODEL``.
+    """
+    found = os.environ if variables is None else variables
+    upstream = None
+    base_url = found.get("ROUTER_UPSTREAM", "").strip().rstrip("/")
+    if base_url:
+        model = found.get("ROUTER_UPSTREAM_MODEL", "").strip()
+        if not base_url.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"ROUTER_UPSTREAM={base_url!r} is no http(s) address.",
+                hint="Set it to a base URL such as http://localhost:11434/v1.",
+            )
+        if not model:
+            raise ConfigError(
+                "ROUTER_UPSTREAM is set, but ROUTER_UPSTREAM_MODEL is not.",
+                hint="Set it to a model that this server has, e.g. llama3.2.",
+            )
+        upstream = UpstreamSettings(
+            base_url=base_url,
+            model=model,
+            large_model=found.get("ROUTER_UPSTREAM_LARGE_MODEL", "").strip() or None,
+            key_env="ROUTER_UPSTREAM_KEY" if found.get("ROUTER_UPSTREAM_KEY") else None,
+        )
+    return Environment(
+        keys=frozenset(name for name, value in found.items() if value.strip()),
+        upstream=upstream,
+        config=found.get("ROUTER_CONFIG") or None,
+        policy=found.get("ROUTER_POLICY") or None,
+    )
+
+
+def load_settings(path: Path) -> Settings:
+    """Settings of a config file.
+
+    Raises:
+        ConfigError: with file:line:column, what is wrong, and what was probably meant.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"the config cannot be read ({error.strerror}).", file=str(path), hint="Write one with: router init"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("the config is not UTF-8 text.", file=str(path), hint="Save it as UTF-8.") from error
+    document: Document = load_yaml(text, name=str(path))
+    data = document.data if document.data is not None else {}
+    if not isinstance(data, dict):
+        raise ConfigError("a config is a mapping of settings.", file=str(path), line=1, hint="Start from: router init")
+    if "directory" in data:
+        raise place_error(document, ("directory",), 'unknown key "directory"', options=list(Settings.model_fields))
+    try:
+        settings = Settings.model_validate({**data, "directory": str(path.resolve().parent)})
+    except ValidationError as error:
+        raise _first(document, error) from error
+    names = [deployment.name for deployment in settings.deployments or []]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise place_error(document, ("deployments", index, "name"), f"the deployment {name!r} is named twice")
+    return settings
+
+
+def _first(document: Document, error: ValidationError) -> ConfigError:
+    first = error.errors(include_url=False)[0]
+    where = tuple(first["loc"])
+    if first["type"] == "extra_forbidden":
+        return place_error(document, where, f'unknown key "{where[-1]}"', options=_fields(where))
+    return place_error(document, where, first["msg"].removeprefix("Value error, "))
+
+
+def _fields(where: tuple[Any, ...]) -> list[str]:
+    model: type[BaseModel] = Settings
+    nested: dict[str, type[BaseModel]] = {
+        "deployments": DeploymentSettings,
+        "price_per_million": PriceSettings,
+        "local_models": LocalSettings,
+        "spend_limits": SpendSettings,
+        "ledger": LedgerSettings,
+        "server": ServerSettings,
+    }
+    for part in where[:-1]:
+        model = nested.get(str(part), model)
+    return list(model.model_fields)

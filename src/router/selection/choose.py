@@ -1,0 +1,193 @@
+"""Candidates -> Decision: the precedence of the guide, then the objective; and the order of those who come next.
+
+Safety and ability were settled before (``candidates``). Here: hard budgets beat recommendations, recommendations beat
+the objective, and the larger tier is paid for only when a rule asks for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..catalogue import Deployment
+from ..errors import BudgetExceeded, DeadlineInfeasible, NoCandidate
+from ..types import (
+    Budget,
+    Candidate,
+    Decision,
+    Estimate,
+    Objective,
+    PolicyRef,
+    Request,
+    Runner,
+    Signals,
+    Snapshot,
+    Target,
+    TaskReading,
+    TokenCount,
+    Verdict,
+)
+from ..units import format_ms, format_usd
+from .candidates import effective_budget, is_auto, output_limit
+
+__all__ = ["choose", "utility"]
+
+
+def choose(
+    request: Request,
+    signals: Signals,
+    verdict: Verdict,
+    found: tuple[Candidate, ...],
+    deployments: Mapping[str, Deployment],
+    policy: PolicyRef,
+    snapshot: Snapshot,
+) -> Decision:
+    """The chosen candidate, the ordered fallbacks, and the reasoning as data.
+
+    Raises:
+        BudgetExceeded: able candidates exist, but none fits the money left.
+        DeadlineInfeasible: able candidates exist, but none fits the latency limit.
+        NoCandidate: nothing registered can honour the request.
+    """
+    budget = effective_budget(request, verdict, snapshot)
+    if verdict.refuse is not None:
+        order: list[Candidate] = []
+        target = Target(kind="refuse")
+        reason = f"refused by {verdict.refused_by}: {verdict.refuse}" if verdict.refused_by else verdict.refuse
+    else:
+        order = _order(found, verdict, verdict.objective)
+        if not order:
+            raise _nobody(found, budget)
+        target = _target(order[0], deployments)
+        reason = _reason(order[0], verdict, found)
+    hosted = tuple(candidate.model for candidate in order[1:] if candidate.kind == "llm")
+    return Decision(
+        id=snapshot.id,
+        policy=policy,
+        task=_task(signals),
+        target=target,
+        fallbacks=hosted if is_auto(request.model) else (),
+        rules=tuple(fired.id for fired in verdict.rules),
+        reason=reason,
+        estimate=order[0].estimate if order else Estimate(usd=0.0, worst_usd=0.0, latency_ms=0.0),
+        candidates=found,
+        signals=signals.known(),
+        verdict=verdict,
+        budget=budget,
+        max_output_tokens=_output_limit(order, deployments, signals, budget),
+        evidence=signals["local"].value,
+        snapshot=snapshot,
+    )
+
+
+def utility(estimate: Estimate, objective: Objective) -> float:
+    """``quality - cost * usd - latency * seconds``; an unknown price counts as the worst."""
+    if estimate.usd is None:
+        return float("-inf")
+    return (
+        objective.quality * (estimate.quality or 0.0)
+        - objective.cost * estimate.usd
+        - objective.latency * (estimate.latency_ms or 0.0) / 1000.0
+    )
+
+
+def _order(found: Sequence[Candidate], verdict: Verdict, objective: Objective) -> list[Candidate]:
+    able = [candidate for candidate in found if candidate.failed is None]
+    preferred_tier = verdict.tier or "small"
+
+    def rank(candidate: Candidate) -> tuple[int, int, float, str]:
+        kind = 0
+        if verdict.prefer != "tie":
+            kind = 0 if candidate.kind == verdict.prefer else 1
+        elif candidate.kind == "local":  # equal in quality, so the cheaper and faster one
+            kind = -1
+        tier = 0 if candidate.kind == "local" or candidate.tier == preferred_tier else 1
+        return (kind, tier, -utility(candidate.estimate, objective), candidate.model)
+
+    return sorted(able, key=rank)
+
+
+def _target(candidate: Candidate, deployments: Mapping[str, Deployment]) -> Target:
+    if candidate.kind == "local":
+        return Target(kind="local", model=candidate.model)
+    return Target(
+        kind="llm",
+        tier=candidate.tier,
+        model=candidate.model,
+        configured=deployments[candidate.model].configured,
+    )
+
+
+def _reason(chosen: Candidate, verdict: Verdict, found: Sequence[Candidate]) -> str:
+    decisive = next((fired for fired in verdict.rules if fired.decisive), None)
+    said = f"{decisive.id} ({decisive.outcome})" if decisive else "the policy's default (otherwise)"
+    if verdict.prefer == "local" and chosen.kind == "llm":
+        failed = next(
+            (c for c in found if c.kind == "local" and c.failed not in (None, "model")),
+            None,
+        )
+        why = f"{failed.model}: {failed.reason}" if failed else "no local model is registered for this task"
+        return f"{said}, but no local model may answer ({why})"
+    if verdict.prefer == "llm" and chosen.kind == "local":
+        return f"{said}, but no hosted model fits the limits; a local model can answer"
+    if chosen.kind == "llm" and verdict.tier is not None and chosen.tier != verdict.tier:
+        return f"{said}, but no {verdict.tier} deployment is able"
+    return said
+
+
+def _task(signals: Signals) -> TaskReading:
+    task = signals["task"]
+    scores: Mapping[str, float] = signals["scores"].value or {}
+    runners = sorted(scores.items(), key=lambda item: -item[1])[:4]
+    label = task.value or "other"
+    return TaskReading(
+        label=label,
+        probability=task.confidence,
+        runners_up=tuple(Runner(label=name, probability=value) for name, value in runners if name != label)[:3],
+    )
+
+
+def _output_limit(
+    order: Sequence[Candidate], deployments: Mapping[str, Deployment], signals: Signals, budget: Budget
+) -> int | None:
+    if budget.max_usd is None:
+        return None
+    tokens = signals["tokens"].value or TokenCount(input=1, output=256, output_max=4096)
+    limits = [
+        limit
+        for candidate in order
+        if candidate.kind == "llm"
+        and (limit := output_limit(deployments[candidate.model], tokens, budget.max_usd)) is not None
+    ]
+    return min(limits) if limits else None
+
+
+def _nobody(found: Sequence[Candidate], budget: Budget) -> NoCandidate:
+    reasons = {candidate.model: candidate.reason or "" for candidate in found}
+    over_money = [c for c in found if c.failed == "money" and c.estimate.usd is not None]
+    over_time = [c for c in found if c.failed == "latency"]
+    if over_money:
+        cheapest = min(over_money, key=lambda c: c.estimate.usd or 0.0)
+        return BudgetExceeded(
+            f"no able model fits the money limit of {format_usd(budget.max_usd)}; the cheapest, {cheapest.model}, "
+            f"would probably need {format_usd(cheapest.estimate.usd)}.",
+            needed_usd=cheapest.estimate.usd,
+            left_usd=budget.max_usd,
+            reasons=reasons,
+            hint="Raise max_usd, shorten the request, or lower max_tokens.",
+        )
+    if over_time:
+        fastest = min(over_time, key=lambda c: c.estimate.latency_ms or 0.0)
+        return DeadlineInfeasible(
+            f"no able model fits the latency limit of {format_ms(budget.max_latency_ms)}; the fastest, "
+            f"{fastest.model}, would probably need {format_ms(fastest.estimate.latency_ms)}.",
+            needed_ms=fastest.estimate.latency_ms,
+            limit_ms=budget.max_latency_ms,
+            reasons=reasons,
+            hint="Raise max_latency_ms, or ask for a shorter answer.",
+        )
+    listing = "; ".join(f"{model}: {reason}" for model, reason in list(reasons.items())[:12])
+    return NoCandidate(
+        f"no registered model can honour this request ({listing or 'none is registered'}).",
+        reasons=reasons,
+        hint="Register a deployment that can, or change the request or the policy.",
+    )
