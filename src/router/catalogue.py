@@ -5,26 +5,82 @@ Types and their readers only; the data is YAML and JSON beside the package. The 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from .types import Tier
+from .errors import ConfigError
+from .types import Tier, TokenCount, Usage
 
-__all__ = ["Capability", "Deployment", "Family", "LocalCard", "Price"]
+__all__ = [
+    "Capability",
+    "Deployment",
+    "Family",
+    "LocalCard",
+    "ModelFacts",
+    "Price",
+    "PriceTier",
+    "cost_usd",
+    "expected_usd",
+    "is_configured",
+    "provider_key_env",
+    "provider_of",
+    "read_deployments",
+    "read_families",
+    "with_facts",
+    "worst_case_usd",
+]
 
-Capability = Literal["tools", "json_schema", "vision", "audio", "streaming", "logprobs"]
+Capability = Literal["tools", "json_schema", "vision", "audio", "files", "video", "streaming", "logprobs", "reasoning"]
+
+
+class PriceTier(msgspec.Struct, frozen=True, kw_only=True):
+    """Prices of a call with more than ``above`` input tokens; None keeps the price of the tier below."""
+
+    above: int
+    input: float | None = None
+    output: float | None = None
+    cached_input: float | None = None
+    cache_write: float | None = None
+    reasoning: float | None = None
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """USD a token. None is unknown, and unknown is never zero; a free local server says 0.0."""
+    """USD a token. None is unknown, and unknown is never zero; a free local server says 0.0.
+
+    Three may be left out where a provider names none: ``cached_input`` and ``cache_write`` are then billed as
+    ``input``, ``reasoning`` as ``output``. ``per_call`` is USD a call beside the tokens. ``tiers`` are the prices of
+    long inputs, in rising order; a whole call is billed at the tier of its input.
+    """
 
     input: float | None = None
     output: float | None = None
     cached_input: float | None = None
     cache_write: float | None = None
     reasoning: float | None = None
+    per_call: float = 0.0
+    tiers: tuple[PriceTier, ...] = ()
+
+    def at(self, input_tokens: int) -> Price:
+        """The price of a call with that many input tokens, without tiers."""
+        if not self.tiers:
+            return self
+        found = msgspec.structs.replace(self, tiers=())
+        for tier in self.tiers:
+            if input_tokens > tier.above:
+                named = {name: getattr(tier, name) for name in _RATES if getattr(tier, name) is not None}
+                found = msgspec.structs.replace(found, **named)
+        return found
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a price table knows of a model; None is unknown."""
+
+    price: Price = Price()
+    context_tokens: int | None = None
+    max_output_tokens: int | None = None
+    capabilities: frozenset[str] | None = None
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,3 +157,200 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     latency_us: float = 100.0
     made_with: Mapping[str, str] = msgspec.field(default_factory=dict)
     version: int = 1
+
+
+# ----- money ------------------------------------------------------------------------------------------------------
+
+_RATES = ("input", "output", "cached_input", "cache_write", "reasoning")
+
+
+def cost_usd(price: Price, usage: Usage) -> float | None:
+    """What ``usage`` costs; None when a price that it needs is unknown."""
+    at = price.at(usage.input)
+    plain = usage.input - usage.cached_input - usage.cache_write
+    plain_output = usage.output - usage.reasoning
+    return _sum(
+        at.per_call,
+        (max(plain, 0), at.input),
+        (usage.cached_input, at.cached_input if at.cached_input is not None else at.input),
+        (usage.cache_write, at.cache_write if at.cache_write is not None else at.input),
+        (max(plain_output, 0), at.output),
+        (usage.reasoning, at.reasoning if at.reasoning is not None else at.output),
+    )
+
+
+def expected_usd(price: Price, tokens: TokenCount) -> float | None:
+    """What a call would probably cost: no cache, the expected output. None when a price is unknown."""
+    at = price.at(tokens.input)
+    return _sum(at.per_call, (tokens.input, at.input), (tokens.output, at.output))
+
+
+def worst_case_usd(price: Price, tokens: TokenCount) -> float | None:
+    """The most a call may cost: the dearest kind of input and ``output_max`` tokens of the dearest kind of output."""
+    at = price.at(tokens.input)
+    return _sum(
+        at.per_call,
+        (tokens.input, _dearest(at.input, at.cache_write)),
+        (tokens.output_max, _dearest(at.output, at.reasoning)),
+    )
+
+
+def _sum(per_call: float, *parts: tuple[int, float | None]) -> float | None:
+    total = per_call
+    for tokens, rate in parts:
+        if tokens <= 0:
+            continue
+        if rate is None:
+            return None
+        total += tokens * rate
+    return total
+
+
+def _dearest(base: float | None, other: float | None) -> float | None:
+    return base if base is None or other is None else max(base, other)
+
+
+# ----- hosted deployments -----------------------------------------------------------------------------------------
+
+# The variables that litellm reads for each provider (https://docs.litellm.ai/docs/providers); one of them is enough.
+_KEY_ENV: Mapping[str, tuple[str, ...]] = {
+    "ai21": ("AI21_API_KEY",),
+    "anthropic": ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"),
+    "azure": ("AZURE_API_KEY",),
+    "azure_ai": ("AZURE_AI_API_KEY",),
+    "baseten": ("BASETEN_API_KEY",),
+    "bedrock": ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_BEARER_TOKEN_BEDROCK", "AWS_WEB_IDENTITY_TOKEN_FILE"),
+    "cerebras": ("CEREBRAS_API_KEY",),
+    "codestral": ("CODESTRAL_API_KEY",),
+    "cohere": ("COHERE_API_KEY",),
+    "cohere_chat": ("COHERE_API_KEY",),
+    "dashscope": ("DASHSCOPE_API_KEY",),
+    "databricks": ("DATABRICKS_API_KEY",),
+    "deepinfra": ("DEEPINFRA_API_KEY",),
+    "deepseek": ("DEEPSEEK_API_KEY",),
+    "featherless_ai": ("FEATHERLESS_AI_API_KEY",),
+    "fireworks_ai": ("FIREWORKS_AI_API_KEY", "FIREWORKS_API_KEY"),
+    "gemini": ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    "groq": ("GROQ_API_KEY",),
+    "huggingface": ("HF_TOKEN", "HUGGINGFACE_API_KEY"),
+    "mistral": ("MISTRAL_API_KEY",),
+    "moonshot": ("MOONSHOT_API_KEY",),
+    "nebius": ("NEBIUS_API_KEY",),
+    "novita": ("NOVITA_API_KEY",),
+    "nvidia_nim": ("NVIDIA_NIM_API_KEY",),
+    "ollama": ("OLLAMA_API_BASE",),
+    "ollama_chat": ("OLLAMA_API_BASE",),
+    "openai": ("OPENAI_API_KEY",),
+    "openrouter": ("OPENROUTER_API_KEY",),
+    "perplexity": ("PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"),
+    "replicate": ("REPLICATE_API_KEY",),
+    "sambanova": ("SAMBANOVA_API_KEY",),
+    "together_ai": ("TOGETHERAI_API_KEY", "TOGETHER_AI_TOKEN"),
+    "vertex_ai": ("VERTEXAI_PROJECT", "GOOGLE_APPLICATION_CREDENTIALS"),
+    "volcengine": ("VOLCENGINE_API_KEY",),
+    "watsonx": ("WATSONX_API_KEY", "WATSONX_APIKEY"),
+    "xai": ("XAI_API_KEY",),
+    "zai": ("ZAI_API_KEY",),
+}
+# Models that litellm takes without their provider's name in front.
+_BARE: tuple[tuple[str, str], ...] = (
+    ("gpt-", "openai"),
+    ("chatgpt-", "openai"),
+    ("o1", "openai"),
+    ("o3", "openai"),
+    ("o4", "openai"),
+    ("ft:gpt-", "openai"),
+    ("claude-", "anthropic"),
+    ("command-", "cohere_chat"),
+    ("deepseek-", "deepseek"),
+)
+
+
+def provider_of(model: str) -> str | None:
+    """litellm's name of the provider that serves ``model`` (``openai/gpt-4o`` and ``gpt-4o``: ``openai``), or None."""
+    head, slash, _ = model.partition("/")
+    if slash and head in _KEY_ENV:
+        return head
+    return next((provider for start, provider in _BARE if model.startswith(start)), None)
+
+
+def provider_key_env(model: str) -> tuple[str, ...]:
+    """The environment variables of which one must be set to call ``model`` through litellm; empty when unknown."""
+    provider = provider_of(model)
+    return () if provider is None else _KEY_ENV[provider]
+
+
+def is_configured(deployment: Deployment, keys: Collection[str]) -> bool:
+    """Whether this machine can call it, given the names of the environment variables that are set.
+
+    A server with an address of its own needs no credential unless the deployment names one.
+    """
+    if deployment.key_env is not None:
+        return deployment.key_env in keys
+    if deployment.api_base is not None:
+        return True
+    if deployment.backend == "openai":
+        return "OPENAI_API_KEY" in keys
+    return any(name in keys for name in provider_key_env(deployment.model))
+
+
+def with_facts(deployment: Deployment, facts: ModelFacts | None) -> Deployment:
+    """The deployment with ``facts`` where it says nothing itself: what the user wrote is never overwritten."""
+    if facts is None:
+        return deployment
+    price = deployment.price
+    named = {name: getattr(price, name) for name in _RATES if getattr(price, name) is not None}
+    # The table's tiers belong to the table's prices.
+    tiers = price.tiers or (() if named else facts.price.tiers)
+    price = msgspec.structs.replace(facts.price, **named, per_call=price.per_call or facts.price.per_call, tiers=tiers)
+    return msgspec.structs.replace(
+        deployment,
+        price=price,
+        context_tokens=deployment.context_tokens or facts.context_tokens,
+        max_output_tokens=deployment.max_output_tokens or facts.max_output_tokens,
+        capabilities=deployment.capabilities | (facts.capabilities or frozenset()),
+    )
+
+
+# ----- readers ----------------------------------------------------------------------------------------------------
+
+
+_S = TypeVar("_S", Family, Deployment)
+
+
+def read_families(text: str, *, file: str) -> tuple[Family, ...]:
+    """Model families of a YAML list.
+
+    Raises:
+        ConfigError: not YAML, or not what :class:`Family` asks for.
+    """
+    return _read(text, Family, file)
+
+
+def read_deployments(text: str, *, file: str) -> tuple[Deployment, ...]:
+    """Hosted deployments of a YAML mapping with the list ``deployments``; its other keys hold anchors.
+
+    Raises:
+        ConfigError: not YAML, or not what :class:`Deployment` asks for.
+    """
+    return _read(text, Deployment, file, key="deployments")
+
+
+def _read(text: str, kind: type[_S], file: str, key: str | None = None) -> tuple[_S, ...]:
+    fields = kind.__struct_fields__
+    try:
+        rows: Any = msgspec.yaml.decode(text)
+        if key is not None:
+            rows = msgspec.convert(rows, dict[str, Any]).get(key)
+        found: list[_S] = [msgspec.convert(row, kind) for row in msgspec.convert(rows, list[dict[str, Any]])]
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"{error}.", file=file, hint=f"An entry has: {', '.join(fields)}.") from error
+    names: set[str] = set()
+    for row, entry in zip(rows, found, strict=True):
+        unknown = set(row).difference(fields)
+        if unknown:
+            raise ConfigError(f"{entry.name!r} has the unknown key {min(unknown)!r}.", file=file)
+        if entry.name in names:
+            raise ConfigError(f"{entry.name!r} stands there twice.", file=file, hint="Names must be unique.")
+        names.add(entry.name)
+    return tuple(found)
