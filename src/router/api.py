@@ -1,0 +1,322 @@
+"""``Router``: decide, complete, stream. A sync facade over one async core; nothing is decided here."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from .assemble import assemble
+from .config import Settings, load_settings, read_environment
+from .engine import Engine, EngineStream
+from .errors import RequestError
+from .selection.explain import Explanation, explain
+from .types import Budget, Decision, Hints, Outcome, Request
+from .units import parse_ms, parse_usd
+from .wire.openai import read_chat
+
+__all__ = ["Answer", "AnswerStream", "AsyncAnswerStream", "Chunk", "Router"]
+
+T = TypeVar("T")
+Messages = Sequence[Mapping[str, Any]]
+
+
+class Chunk(Mapping[str, Any]):
+    """An OpenAI-shaped JSON object, read like a mapping or by attribute: ``chunk.choices[0].delta.content``."""
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self._data = data
+
+    def __getitem__(self, key: str) -> Any:
+        return self._data[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return _wrapped(self._data[name])
+        except KeyError:
+            raise AttributeError(f"the answer has no field {name!r}; it has {', '.join(self._data)}") from None
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({dict(self._data)!r})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object as plain data."""
+        return dict(self._data)
+
+
+class Answer(Chunk):
+    """An OpenAI ``chat.completion`` with the ``decision`` that chose who answered and the ``outcome`` (cost, attempts)."""
+
+    __slots__ = ("decision", "outcome")
+
+    def __init__(self, data: Mapping[str, Any], decision: Decision, outcome: Outcome) -> None:
+        super().__init__(data)
+        self.decision = decision
+        self.outcome = outcome
+
+    @property
+    def text(self) -> str:
+        """Content of the first choice; the refusal when it was refused; empty when it only calls tools."""
+        message = self._data["choices"][0]["message"]
+        return message.get("content") or message.get("refusal") or ""
+
+
+class AsyncAnswerStream:
+    """Async iterator of chunks. ``decision`` is there at once, ``outcome`` when it ended; close it to stop early."""
+
+    def __init__(self, stream: EngineStream) -> None:
+        self._stream = stream
+        self.decision = stream.decision
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What happened; None while it runs."""
+        return self._stream.outcome
+
+    async def __aiter__(self) -> AsyncIterator[Chunk]:
+        async for chunk in self._stream:
+            yield Chunk(chunk)
+
+    async def aclose(self) -> None:
+        """Stop the upstream; what was used until now is counted."""
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class AnswerStream:
+    """Iterator of chunks for synchronous callers; otherwise as :class:`AsyncAnswerStream`."""
+
+    def __init__(self, stream: EngineStream, loop: _Loop) -> None:
+        self._stream, self._loop = stream, loop
+        self._chunks = aiter(stream)
+        self.decision = stream.decision
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What happened; None while it runs."""
+        return self._stream.outcome
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return self
+
+    def __next__(self) -> Chunk:
+        try:
+            return Chunk(self._loop.run(_next(self._chunks)))
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """Stop the upstream; what was used until now is counted."""
+        self._loop.run(self._stream.aclose())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Router:
+    """Routes OpenAI-style chat requests by the guide's policies; ``Router()`` needs no configuration.
+
+    Every method takes either a prompt (``str``), a whole chat body (a mapping with ``messages``), a
+    :class:`~router.types.Request`, or ``messages=[...]`` with the fields of a chat body as keywords. Hints are
+    keywords too: ``task``, ``input``, ``labels``, ``max_usd`` (``"$0.002"`` or dollars), ``max_latency_ms``
+    (``"900ms"`` or milliseconds), ``tenant``, ``policy``, ``session``.
+
+    Raises:
+        ConfigError: a config, policy or model file is wrong (``file:line:column``).
+    """
+
+    def __init__(self, settings: Settings | None = None, *, policy: str | None = None) -> None:
+        environment = read_environment()
+        if settings is None and environment.config is not None:
+            settings = load_settings(Path(environment.config))
+        settings = settings or Settings()
+        chosen = policy or environment.policy
+        if chosen is not None:
+            settings = settings.model_copy(update={"policy": chosen})
+        self.engine: Engine = assemble(settings, environment)
+        self._loop = _Loop()
+
+    @classmethod
+    def from_config(cls, path: str | Path, *, policy: str | None = None) -> Self:
+        """A router from one YAML file; ``policy`` overrules the file's.
+
+        Raises:
+            ConfigError: the file is missing or wrong.
+        """
+        return cls(load_settings(Path(path)), policy=policy)
+
+    def decide(
+        self, request: str | Mapping[str, Any] | Request | None = None, *, all_signals: bool = False, **fields: Any
+    ) -> Decision:
+        """Who would answer, and why; nothing is called and nothing is spent.
+
+        Raises:
+            RequestError, NoCandidate, BudgetExceeded, DeadlineInfeasible: see :mod:`router.errors`.
+        """
+        return self.engine.decide(as_request(request, fields), all_signals=all_signals)
+
+    def explain(self, request: str | Mapping[str, Any] | Request | None = None, **fields: Any) -> Explanation:
+        """The decision as a receipt for people: rules, the guide's flow with this request's way, who lost and why."""
+        read = as_request(request, fields)
+        decision = self.engine.decide(read, all_signals=True)
+        return explain(decision, self.engine.policy_for(read), self.engine.observe(read))
+
+    async def acomplete(
+        self,
+        request: str | Mapping[str, Any] | Request | None = None,
+        *,
+        decision: Decision | None = None,
+        **fields: Any,
+    ) -> Answer | AsyncAnswerStream:
+        """Decide and answer. With ``stream=True`` in the request, an async iterator of chunks.
+
+        Raises:
+            RouterError: refused requests are answers (``finish_reason`` ``content_filter``), everything else that
+                cannot be carried out is a typed error.
+        """
+        read = as_request(request, fields)
+        if read.stream:
+            return AsyncAnswerStream(await self.engine.stream(read, decision))
+        decided, outcome = await self.engine.complete(read, decision)
+        return Answer(outcome.body or {}, decided, outcome)
+
+    def complete(
+        self,
+        request: str | Mapping[str, Any] | Request | None = None,
+        *,
+        decision: Decision | None = None,
+        **fields: Any,
+    ) -> Answer | AnswerStream:
+        """As :meth:`acomplete`, for synchronous callers; with ``stream=True`` an iterator of chunks."""
+        read = as_request(request, fields)
+        if read.stream:
+            return AnswerStream(self._loop.run(self.engine.stream(read, decision)), self._loop)
+        decided, outcome = self._loop.run(self.engine.complete(read, decision))
+        return Answer(outcome.body or {}, decided, outcome)
+
+    def close(self) -> None:
+        """Close connections and write out the ledger."""
+        self._loop.run(self.engine.aclose())
+        self._loop.stop()
+
+    async def aclose(self) -> None:
+        """As :meth:`close`, from async code."""
+        await self.engine.aclose()
+        self._loop.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+_HINTS = ("task", "input", "labels", "tenant", "policy", "session")
+
+
+def as_request(given: str | Mapping[str, Any] | Request | None, fields: Mapping[str, Any]) -> Request:
+    """Read what the caller gave as a Request.
+
+    Raises:
+        RequestError: nothing to answer, or given twice, or a hint is wrong.
+    """
+    if isinstance(given, Request):
+        if fields:
+            raise RequestError("a Request takes no further fields.", hint="Put them into the Request.")
+        return given
+    rest = dict(fields)
+    hints = _hints(rest)
+    if given is None:
+        body = rest
+    elif isinstance(given, str):
+        body = {"messages": [{"role": "user", "content": given}], **rest}
+    elif isinstance(given, Mapping):
+        body = {**given, **rest}
+    else:
+        raise RequestError(
+            f"a request is text, a chat body or messages=..., not {type(given).__name__}.",
+            hint='For example: router.complete(messages=[{"role": "user", "content": "Hello"}])',
+        )
+    return read_chat(body, hints=hints)
+
+
+def _hints(fields: dict[str, Any]) -> Hints:
+    try:
+        max_usd, max_ms = fields.pop("max_usd", None), fields.pop("max_latency_ms", None)
+        budget = Budget(
+            max_usd=None if max_usd is None else parse_usd(max_usd),
+            max_latency_ms=None if max_ms is None else parse_ms(max_ms),
+        )
+    except ValueError as error:
+        raise RequestError(f"{error}.", param="budget") from error
+    named = {name: fields.pop(name) for name in _HINTS if fields.get(name) is not None}
+    if "labels" in named:
+        named["labels"] = tuple(named["labels"])
+    return Hints(budget=budget, **named)
+
+
+def _wrapped(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return Chunk(value)
+    if isinstance(value, list):
+        return [_wrapped(item) for item in value]
+    return value
+
+
+async def _next(chunks: AsyncIterator[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return await anext(chunks)
+
+
+class _Loop:
+    """One event loop in a thread of its own, started on first use: connections outlive a single call."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="router-loop", daemon=True).start()
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def stop(self) -> None:
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._loop = None

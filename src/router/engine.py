@@ -1,0 +1,263 @@
+"""The way of a request: snapshot, observe, judge, candidates, choose, reserve, run, settle, record.
+
+Deciding is pure given the Snapshot; it is written once, as a generator that asks for slow signals, and two small
+drivers (one blocking, one async) fetch them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from typing import Any
+
+from .backends.run import Dispatcher, StreamRun
+from .errors import NotConfigured, RequestError, UnknownModel
+from .policy.compile import CompiledPolicy
+from .policy.judge import judge
+from .selection.candidates import Fleet, candidates, is_auto
+from .selection.choose import choose
+from .state.store import Budgets, Health, Ledger
+from .telemetry import DETECTOR_FAILED, log
+from .types import Decision, Detector, Need, Outcome, Record, Request, SignalName, Signals, Snapshot, Verdict
+
+__all__ = ["Engine", "EngineStream"]
+
+_Deciding = Generator[tuple[Signals, tuple[SignalName, ...]], None, Decision]
+
+
+class Engine:
+    """Everything that a request needs, assembled once and never changed; a reload builds another one.
+
+    ``policies`` by name; ``detectors`` by the signal they provide; ``clock`` gives Unix seconds, ``new_id`` a fresh
+    decision id.
+    """
+
+    def __init__(
+        self,
+        *,
+        policies: Mapping[str, CompiledPolicy],
+        default_policy: str,
+        detectors: Mapping[SignalName, Detector],
+        fleet: Fleet,
+        dispatcher: Dispatcher,
+        budgets: Budgets,
+        ledger: Ledger,
+        health: Health,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.policies, self.default_policy = policies, default_policy
+        self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
+        self.budgets, self.ledger, self.health = budgets, ledger, health
+        self._clock, self._new_id = clock, new_id
+        self._deployments = {deployment.name: deployment for deployment in fleet.deployments}
+        self._models = frozenset(
+            name for deployment in fleet.deployments for name in (deployment.name, deployment.model)
+        ) | {card.name for card in fleet.local}
+
+    def snapshot(self, request: Request) -> Snapshot:
+        """The state that this request's decision will depend on."""
+        now_s = self._clock()
+        return Snapshot(
+            id=self._new_id(),
+            now_s=now_s,
+            models=self.fleet.hash,
+            left_usd=self.budgets.left_usd(request.hints.tenant, now_s),
+            unhealthy=self.health.unhealthy(now_s),
+            latency_ms=self.health.latency_ms(),
+        )
+
+    def observe(self, request: Request) -> Signals:
+        """The request's signals, none computed yet."""
+        return Signals(request, self.detectors, on_error=_note_failure)
+
+    def policy_for(self, request: Request) -> CompiledPolicy:
+        """The policy that the request names (hint, or ``model: router/<policy>``), else the default.
+
+        Raises:
+            UnknownModel: no such policy is loaded.
+            RequestError: hint and model name different policies.
+        """
+        named = request.model.removeprefix("router/") if request.model.startswith("router/") else None
+        hinted = request.hints.policy
+        if named and hinted and named != hinted:
+            raise RequestError(
+                f"model says policy {named!r}, the hint says {hinted!r}.", param="policy", hint="Name one of them."
+            )
+        name = hinted or named or self.default_policy
+        policy = self.policies.get(name)
+        if policy is None:
+            raise UnknownModel(
+                f"unknown policy {name!r}.", param="model", hint=_did_you_mean(name, self.policies, "Policies")
+            )
+        return policy
+
+    def decide(self, request: Request, *, snapshot: Snapshot | None = None, all_signals: bool = False) -> Decision:
+        """Decide, fetching slow signals in this thread. ``all_signals`` computes also those nobody asked for.
+
+        Raises:
+            RequestError, NoCandidate, BudgetExceeded, DeadlineInfeasible: see :mod:`router.errors`.
+        """
+        deciding = self._deciding(request, snapshot or self.snapshot(request), all_signals)
+        try:
+            while True:
+                signals, names = next(deciding)
+                signals.fetch(names)
+        except StopIteration as done:
+            decision: Decision = done.value
+            return decision
+
+    async def adecide(self, request: Request, *, snapshot: Snapshot | None = None) -> Decision:
+        """As :meth:`decide`; slow signals are fetched in a worker thread."""
+        deciding = self._deciding(request, snapshot or self.snapshot(request), False)
+        try:
+            while True:
+                signals, names = next(deciding)
+                await asyncio.to_thread(signals.fetch, names)
+        except StopIteration as done:
+            decision: Decision = done.value
+            return decision
+
+    async def complete(self, request: Request, decision: Decision | None = None) -> tuple[Decision, Outcome]:
+        """Decide (unless decided already), run, settle and record.
+
+        Raises:
+            RouterError: as :meth:`decide`; ``NotConfigured``, ``UpstreamError`` or ``DeadlineExceeded`` when it cannot
+                be carried out. What was spent until then is on the ledger.
+        """
+        decision = decision or await self.adecide(request)
+        self._reserve(request, decision)
+        outcome = Outcome(status="cancelled")
+        try:
+            outcome = await self.dispatcher.run(request, decision)
+        finally:
+            self._settle(request, decision, outcome)
+        if outcome.failure is not None:
+            raise outcome.failure
+        return decision, outcome
+
+    async def stream(self, request: Request, decision: Decision | None = None) -> EngineStream:
+        """Decide and open the stream; its books are settled when it ends or is closed.
+
+        Raises:
+            RouterError: as :meth:`complete`, for everything that fails before the first chunk.
+        """
+        decision = decision or await self.adecide(request)
+        self._reserve(request, decision)
+        return EngineStream(decision, self.dispatcher.stream(request, decision), self._settler(request, decision))
+
+    async def aclose(self) -> None:
+        """Close connections and write out the ledger."""
+        await self.dispatcher.aclose()
+        self.ledger.close()
+
+    def _deciding(self, request: Request, snapshot: Snapshot, all_signals: bool) -> _Deciding:
+        policy = self.policy_for(request)
+        self._check_model(request.model)
+        signals = self.observe(request)
+        verdict = judge(policy, signals, request)
+        while isinstance(verdict, Need):
+            yield signals, verdict.signals
+            verdict = judge(policy, signals, request)
+        wanted = signals.names if all_signals else _needed(verdict)
+        missing = signals.missing(wanted)
+        if missing:
+            yield signals, missing
+        for name in wanted:
+            signals[name]
+        found = candidates(request, signals, verdict, self.fleet, snapshot)
+        return choose(request, signals, verdict, found, self._deployments, policy.ref, snapshot)
+
+    def _check_model(self, model: str) -> None:
+        if is_auto(model) or model in self._models:
+            return
+        raise UnknownModel(
+            f"unknown model {model!r}.",
+            param="model",
+            hint=_did_you_mean(model, {"auto": None, **dict.fromkeys(self._models)}, "Models"),
+        )
+
+    def _reserve(self, request: Request, decision: Decision) -> None:
+        target = decision.target
+        if target.kind != "llm":
+            return
+        if not target.configured:
+            deployment = self._deployments[target.model or ""]
+            credential = f"Set {deployment.key_env}" if deployment.key_env else "Configure a provider"
+            raise NotConfigured(
+                f"the decision is {target.model}, but no hosted provider is configured here.",
+                hint=f"{credential}, or point ROUTER_UPSTREAM at an OpenAI-compatible server.",
+            )
+        if decision.snapshot is None or decision.snapshot.left_usd is None:
+            return
+        allowed = {target.model, *decision.fallbacks}
+        worst = max((c.estimate.worst_usd or 0.0 for c in decision.candidates if c.model in allowed), default=0.0)
+        limit = decision.budget.max_usd
+        self.budgets.reserve(
+            decision.id, request.hints.tenant, worst if limit is None else min(worst, limit), self._clock()
+        )
+
+    def _settle(self, request: Request, decision: Decision, outcome: Outcome) -> None:
+        now_s = self._clock()
+        for attempt in outcome.attempts:
+            self.health.observe(attempt, now_s)
+        usd = outcome.usd if outcome.usd is not None else (decision.estimate.worst_usd or 0.0)
+        self.budgets.settle(decision.id, usd, now_s)
+        self.ledger.append(Record(decision=decision, outcome=outcome, tenant=request.hints.tenant))
+
+    def _settler(self, request: Request, decision: Decision) -> Callable[[Outcome], None]:
+        def settle(outcome: Outcome) -> None:
+            self._settle(request, decision, outcome)
+
+        return settle
+
+
+class EngineStream:
+    """An async iterator of OpenAI ``chat.completion.chunk`` objects; closing it early stops the upstream.
+
+    ``outcome`` is None until the stream ended or was closed.
+    """
+
+    def __init__(self, decision: Decision, run: StreamRun, settle: Callable[[Outcome], None]) -> None:
+        self.decision = decision
+        self.outcome: Outcome | None = None
+        self._run, self._settle = run, settle
+        self._chunks = self._iterate()
+
+    def __aiter__(self) -> AsyncIterator[Mapping[str, Any]]:
+        return self._chunks
+
+    async def aclose(self) -> None:
+        """Stop; what was used until now is counted."""
+        await self._chunks.aclose()
+        await self._finish()
+
+    async def _iterate(self) -> Any:
+        try:
+            async for chunk in self._run:
+                yield chunk
+        finally:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        if self.outcome is None:
+            await self._run.aclose()
+            self.outcome = self._run.outcome or Outcome(status="cancelled")
+            self._settle(self.outcome)
+
+
+def _needed(verdict: Verdict) -> tuple[SignalName, ...]:
+    if verdict.refuse is not None:
+        return ("task",)
+    return ("task", "tokens") if "local" in verdict.forbid else ("task", "tokens", "local")
+
+
+def _note_failure(detector: Detector, error: Exception) -> None:
+    log.error(DETECTOR_FAILED, extra={"signals": detector.provides, "error": type(error).__name__})
+
+
+def _did_you_mean(word: str, options: Mapping[str, Any], title: str) -> str:
+    close = difflib.get_close_matches(word, list(options), n=1)
+    guess = f"Did you mean {close[0]!r}? " if close else ""
+    return f"{guess}{title}: {', '.join(sorted(options)[:40])}."

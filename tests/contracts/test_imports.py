@@ -1,0 +1,149 @@
+"""The tree's order is the import order; the pure floors touch no world; `import router` stays light."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "router"
+
+ORDER = [
+    "errors",
+    "types",
+    "units",
+    "yamlfile",
+    "catalogue",
+    "features",
+    "contract",
+    "redact",
+    "wire",
+    "signals",
+    "policy",
+    "selection",
+    "telemetry",
+    "state",
+    "local",
+    "backends",
+    "config",
+    "engine",
+    "assemble",
+    "api",
+    "offline",
+    "testing",
+    "proxy",
+    "cli",
+]
+PURE = ORDER[: ORDER.index("telemetry")]
+WORLD = {
+    "asyncio", "os", "time", "pathlib", "threading", "socket", "subprocess", "sqlite3", "random", "secrets", "uuid",
+    "logging", "aiohttp", "httpx", "requests", "litellm", "openai", "redis", "psycopg", "sklearn", "scipy", "torch",
+    "onnxruntime", "transformers", "tokenizers", "uvicorn", "click", "rich", "safetensors",
+}  # fmt: skip
+PYDANTIC_ROOMS = {"config.py", "policy/schema.py", "policy/read.py", "catalogue.py"}
+SKLEARN_ROOMS = {"offline"}
+
+MODULES = sorted(
+    path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or path.stem not in {"__init__", "__main__"}
+)
+
+
+def room(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> list[tuple[str, int]]:
+    """All imports of a module, late ones included, type-checking ones too; package-internal ones as ``router.x.y``."""
+    parents = path.relative_to(SOURCE).parts[:-1]
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.append((node.module or "", node.lineno))
+        elif isinstance(node, ast.ImportFrom):
+            base = ["router", *parents][: len(parents) + 2 - node.level]
+            if node.module:
+                found.append((".".join([*base, node.module]), node.lineno))
+            else:
+                found += [(".".join([*base, alias.name]), node.lineno) for alias in node.names]
+    return found
+
+
+def test_every_module_has_a_room() -> None:
+    assert {room(path) for path in MODULES} <= set(ORDER)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_module_imports_only_what_stands_above(path: Path) -> None:
+    own = ORDER.index(room(path))
+    for name, line in imports(path):
+        parts = name.split(".")
+        if parts[0] != "router":
+            continue
+        assert len(parts) > 1, f"{path}:{line} imports the root package"
+        assert ORDER.index(parts[1]) <= own, f"{path}:{line} imports {name}, which stands below it"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if room(path) in PURE], ids=lambda path: str(path.relative_to(SOURCE))
+)
+def test_pure_module_imports_nothing_of_the_world(path: Path) -> None:
+    for name, line in imports(path):
+        assert name.split(".")[0] not in WORLD, f"{path}:{line} imports {name} above the line"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_heavy_packages_stay_in_their_rooms(path: Path) -> None:
+    inside = path.relative_to(SOURCE).as_posix()
+    for name, line in imports(path):
+        top = name.split(".")[0]
+        if top == "pydantic":
+            assert inside in PYDANTIC_ROOMS, f"{path}:{line} imports pydantic"
+        if top in {"sklearn", "scipy"}:
+            assert room(path) in SKLEARN_ROOMS, f"{path}:{line} imports {top}"
+        if top == "litellm":
+            assert inside.startswith(("backends/litellm", "testing/")), f"{path}:{line} imports litellm"
+
+
+def test_no_module_changes_globals() -> None:
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not isinstance(node, ast.Global), f"{path}:{node.lineno} uses global"
+
+
+def test_import_router_loads_nothing_heavy() -> None:
+    code = "import router, sys, json; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
+    loaded = set(json.loads(subprocess.check_output([sys.executable, "-c", code], text=True)))
+    assert not loaded & {"litellm", "sklearn", "scipy", "torch", "numpy", "pydantic", "aiohttp", "click", "uvicorn"}
+
+
+def test_router_class_loads_neither_litellm_nor_sklearn() -> None:
+    code = "from router import Router; Router; import sys, json; print(json.dumps(sorted(sys.modules)))"
+    loaded = {
+        name.split(".")[0] for name in json.loads(subprocess.check_output([sys.executable, "-c", code], text=True))
+    }
+    assert not loaded & {"litellm", "sklearn", "scipy", "torch", "openai", "uvicorn", "click", "rich"}
+
+
+def test_public_face_is_pinned() -> None:
+    import router
+
+    assert router.__all__ == [
+        "Answer", "AnswerStream", "AsyncAnswerStream", "Budget", "BudgetExceeded", "ConfigError", "DeadlineExceeded",
+        "DeadlineInfeasible", "Decision", "Hints", "NoCandidate", "NotConfigured", "Outcome", "Request",
+        "RequestError", "Router", "RouterError", "UpstreamError", "Verdict", "__version__",
+    ]  # fmt: skip
+    for name in router.__all__:
+        assert getattr(router, name) is not None
+
+
+def test_unknown_public_name_is_an_attribute_error() -> None:
+    import router
+
+    with pytest.raises(AttributeError, match="no attribute 'Rooter'"):
+        _ = router.Rooter
