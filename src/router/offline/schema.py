@@ -52,7 +52,7 @@ def decision_schema() -> dict[str, Any]:
     decision = components["Decision"]
     decision["properties"]["signals"] = {
         "type": "object",
-        "description": "Every computed signal by name; a value of null is unknown, which is never clean, false or zero.",
+        "description": "Every computed signal by name; a null value is unknown: never clean, false or zero.",
         "properties": {name: names[name] for name in sorted(_SIGNALS)},
         "additionalProperties": {"$ref": "#/$defs/Signal_Any_"},
     }
