@@ -14,8 +14,8 @@ from .config import Settings, load_settings, read_environment
 from .engine import Engine, EngineStream
 from .errors import RequestError
 from .selection.explain import Explanation, explain
-from .types import Budget, Decision, Hints, Outcome, Request
-from .units import parse_ms, parse_usd
+from .types import Decision, Outcome, Request
+from .wire.hints import KEYS, read_hints
 from .wire.openai import read_chat
 
 __all__ = ["Answer", "AnswerStream", "AsyncAnswerStream", "Chunk", "Router"]
@@ -58,7 +58,7 @@ class Chunk(Mapping[str, Any]):
 
 
 class Answer(Chunk):
-    """An OpenAI ``chat.completion`` with the ``decision`` that chose who answered and the ``outcome`` (cost, attempts)."""
+    """An OpenAI ``chat.completion``; ``decision`` says who answered and why, ``outcome`` what it cost and took."""
 
     __slots__ = ("decision", "outcome")
 
@@ -240,9 +240,6 @@ class Router:
         await self.aclose()
 
 
-_HINTS = ("task", "input", "labels", "tenant", "policy", "session")
-
-
 def as_request(given: str | Mapping[str, Any] | Request | None, fields: Mapping[str, Any]) -> Request:
     """Read what the caller gave as a Request.
 
@@ -254,7 +251,7 @@ def as_request(given: str | Mapping[str, Any] | Request | None, fields: Mapping[
             raise RequestError("a Request takes no further fields.", hint="Put them into the Request.")
         return given
     rest = dict(fields)
-    hints = _hints(rest)
+    hints = read_hints({key: rest.pop(key) for key in KEYS if key in rest}, at="hints")
     if given is None:
         body = rest
     elif isinstance(given, str):
@@ -267,21 +264,6 @@ def as_request(given: str | Mapping[str, Any] | Request | None, fields: Mapping[
             hint='For example: router.complete(messages=[{"role": "user", "content": "Hello"}])',
         )
     return read_chat(body, hints=hints)
-
-
-def _hints(fields: dict[str, Any]) -> Hints:
-    try:
-        max_usd, max_ms = fields.pop("max_usd", None), fields.pop("max_latency_ms", None)
-        budget = Budget(
-            max_usd=None if max_usd is None else parse_usd(max_usd),
-            max_latency_ms=None if max_ms is None else parse_ms(max_ms),
-        )
-    except ValueError as error:
-        raise RequestError(f"{error}.", param="budget") from error
-    named = {name: fields.pop(name) for name in _HINTS if fields.get(name) is not None}
-    if "labels" in named:
-        named["labels"] = tuple(named["labels"])
-    return Hints(budget=budget, **named)
 
 
 def _wrapped(value: Any) -> Any:

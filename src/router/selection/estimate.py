@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue import Deployment, LocalCard, Price
+from ..catalogue import Deployment, LocalCard, Price, expected_usd, worst_case_usd
 from ..types import Estimate, LocalEvidence, TokenCount
 
 __all__ = ["affordable_output", "estimate_hosted", "estimate_local"]
@@ -19,16 +19,18 @@ def estimate_hosted(
     deployment: Deployment, task: str, tokens: TokenCount, measured_ms: Mapping[str, float]
 ) -> Estimate:
     """Estimate for one hosted deployment: ``usd`` for the expected output, ``worst_usd`` for the longest allowed."""
-    usd, worst = _usd(deployment.price, tokens.input, tokens.output), None
-    if usd is not None:
-        worst = _usd(deployment.price, tokens.input, tokens.output_max)
     latency = measured_ms.get(deployment.name)
     if latency is None:
         latency = deployment.ttft_ms + tokens.output * 1000.0 / deployment.tokens_per_s
     quality = deployment.quality.get(task)
     if quality is None:
         quality = deployment.quality.get("*", _TIER_QUALITY[deployment.tier])
-    return Estimate(usd=usd, worst_usd=worst, latency_ms=latency, quality=quality)
+    return Estimate(
+        usd=expected_usd(deployment.price, tokens),
+        worst_usd=worst_case_usd(deployment.price, tokens),
+        latency_ms=latency,
+        quality=quality,
+    )
 
 
 def estimate_local(card: LocalCard, evidence: LocalEvidence | None) -> Estimate:
@@ -38,16 +40,11 @@ def estimate_local(card: LocalCard, evidence: LocalEvidence | None) -> Estimate:
 
 
 def affordable_output(price: Price, input_tokens: int, max_usd: float) -> int | None:
-    """How many output tokens ``max_usd`` pays for after the input; None when a price is unknown."""
-    if price.input is None or price.output is None:
+    """How many output tokens ``max_usd`` pays for after the input, -1 when not even that; None at unknown prices."""
+    at = price.at(input_tokens)
+    if at.input is None or at.output is None:
         return None
-    left = max_usd - price.input * input_tokens
+    left = max_usd - at.per_call - at.input * input_tokens
     if left < 0:
-        return 0
-    return int(left / price.output) if price.output > 0 else 1 << 30
-
-
-def _usd(price: Price, input_tokens: int, output_tokens: int) -> float | None:
-    if price.input is None or price.output is None:
-        return None
-    return price.input * input_tokens + price.output * output_tokens
+        return -1
+    return int(left / at.output) if at.output > 0 else 1 << 30
