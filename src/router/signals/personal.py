@@ -1,0 +1,256 @@
+"""Names, postal addresses and birth dates, where the words around them say whose they are.
+
+A name or a street in a text is mostly no personal data (novels, history, opening hours); "My name is", "I live at" and
+"date of birth:" make it so. Without such words nothing is found here, on purpose.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .hits import Hit
+
+__all__ = ["addresses", "birth_dates", "names"]
+
+_UP = r"[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞİŁŃŇŌŐŘŚŞŠŤŪŮŰŹŻŽА-ЯЁΑ-Ω]"
+_LOW = r"[a-zß-öø-ÿāăąćčďđēęěğıłńňōőřśşšťūůűźżžа-яёά-ώ'’]"
+_ONE = rf"(?:{_UP}{_LOW}+(?:-{_UP}{_LOW}+)?|{_UP}['’]{_UP}{_LOW}+|(?:Mc|Mac|De|Di|La|Le|Van|O)[A-Z]{_LOW}+|{_UP}\.)"
+_LINK = r"(?: (?:van|von|de|der|den|del|della|di|da|dos|la|le|bin|ibn|al|el|zu|ter|y))?"
+_NAME = rf"(?P<name>{_ONE}(?:{_LINK}{_LINK} {_ONE}){{0,3}})"
+_FULL = rf"(?P<name>{_ONE}(?:{_LINK}{_LINK} {_ONE}){{1,3}})"
+_TITLE = r"(?:(?:Mr|Mrs|Ms|Dr|Prof|Herr|Frau|Sr|Sra|M|Mme)\.? )?"
+
+# gate word in lower case -> what follows from that place on
+_NAME_GATES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (gate, re.compile(form))
+    for gate, form in (
+        ("name is ", rf"(?i:name is )(?:(?i:actually|now|still) )?{_TITLE}{_NAME}"),
+        ("name's ", rf"(?i:name's ){_TITLE}{_NAME}"),
+        ("name:", rf"(?i:name):[ \t*]{{0,4}}{_TITLE}{_FULL}"),
+        ("i am ", rf"(?i:I am ){_TITLE}{_FULL}(?=[,.;!?]| and | from | at | with |\n|\Z)"),
+        ("i'm ", rf"(?i:I'm ){_TITLE}{_FULL}(?=[,.;!?]| and | from | at | with |\n|\Z)"),
+        ("heiße ", rf"(?i:heiße ){_NAME}"),
+        ("name ist ", rf"(?i:name ist ){_NAME}"),
+        ("appelle ", rf"(?i:appelle ){_NAME}"),
+        ("nom est ", rf"(?i:nom est ){_NAME}"),
+        ("nom :", rf"(?i:nom) :[ \t]{{0,3}}{_FULL}"),
+        ("me llamo ", rf"(?i:me llamo ){_NAME}"),
+        ("nombre es ", rf"(?i:nombre es ){_NAME}"),
+        ("nombre:", rf"(?i:nombre):[ \t]{{0,3}}{_FULL}"),
+        ("mi chiamo ", rf"(?i:mi chiamo ){_NAME}"),
+        ("nome é ", rf"(?i:nome é ){_NAME}"),
+        ("me chamo ", rf"(?i:me chamo ){_NAME}"),
+        ("nome:", rf"(?i:nome):[ \t]{{0,3}}{_FULL}"),
+        ("naam is ", rf"(?i:naam is ){_NAME}"),
+        ("nazywam się ", rf"(?i:nazywam się ){_NAME}"),
+        ("меня зовут ", rf"(?i:меня зовут ){_NAME}"),
+        ("我叫", r"我叫(?P<name>[\u4e00-\u9fff]{2,4}?)(?=[,，。、.;；!！\s]|是|今年|住|\Z)"),
+        ("姓名", r"姓名[:：]\s?(?P<name>[\u4e00-\u9fff]{2,4})(?![\u4e00-\u9fff])"),
+    )
+)
+_WHOSE = re.compile(
+    r"(?:\b(?:my|patient'?s?|customer'?s?|client'?s?|user'?s?|employee'?s?|full|first|last|legal|maiden|applicant'?s?|"
+    r"cardholder'?s?|account holder'?s?|contact|guest'?s?|passenger'?s?|his|her|their|mein|meine?r?|mon|mi|meu|mio|"
+    r"il mio|"
+    r"mijn|holder'?s?|student'?s?|real|wife'?s?|husband'?s?|son'?s?|daughter'?s?|mother'?s?|father'?s?) |^|[\n|"
+    r"\-*>{,;\"] *\"?)\Z",
+    re.IGNORECASE,
+)
+_NO_NAME = frozenset(
+    [
+        "The",
+        "A",
+        "An",
+        "I",
+        "This",
+        "That",
+        "What",
+        "Which",
+        "Not",
+        "Just",
+        "Your",
+        "My",
+        "Our",
+        "It",
+        "He",
+        "She",
+        "They",
+        "We",
+        "You",
+        "No",
+        "Yes",
+        "Please",
+        "So",
+        "Very",
+        "Sorry",
+        "Here",
+        "There",
+        "And",
+        "But",
+        "Or",
+        "If",
+        "In",
+        "On",
+        "At",
+        "For",
+        "From",
+        "With",
+        "Senior",
+        "Software",
+        "Product",
+        "Project",
+        "Data",
+        "Sales",
+        "Marketing",
+        "English",
+        "Spanish",
+        "French",
+        "German",
+        "American",
+        "British",
+        "Indian",
+        "Chinese",
+        "Japanese",
+        "Customer",
+        "Service",
+        "String",
+        "Full",
+        "First",
+        "Last",
+        "Name",
+        "Null",
+        "None",
+    ]
+)
+
+_WHERE = re.compile(
+    r"(?:\b(?:live[sd]?|living|resid(?:e[sd]?|ing|ence)|moved|ship(?:ped|ping)?|deliver(?:ed|y)?|send|mail(?:ed|ing)?|"
+    r"address(?:es)?|home|house|apartment|located|stay(?:s|ing)?|return|meet|sent|bill(?:ing)?|"
+    r"pick(?:ed)? (?:me )?up|drop|come|"
+    r"wohn\w*|adresse|anschrift|liefer\w*|schick\w*|umgezogen|habit\w*|demeur\w*|livr\w*|envoy\w*|viv[eoi]\w*|"
+    r"dirección|"
+    r"direccion|domicilio|enví\w+|envi\w+|entreg\w+|abit\w+|indirizzo|sped\w+|moro|moramos|endereço|residência|"
+    r"woon\w*|adres|"
+    r"bezorg\w*|mieszk\w*|bor|adress)\b|地址|住在|住所|주소)",
+    re.IGNORECASE,
+)
+_WORDS = rf"(?:{_UP}[\w'’.-]*|\d+(?:st|nd|rd|th))"
+_STREET = re.compile(
+    rf"\d{{1,6}}[A-Za-z]?(?:[-/]\d{{1,4}})?,? (?:[NSEW]\.? |(?:North|South|East|West) )?(?:{_WORDS} ){{1,4}}"
+    r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl|Terrace|Square|Sq|"
+    r"Highway|Hwy|"
+    r"Parkway|Pkwy|Close|Crescent|Cres|Circle|Cir|Trail|Row|Mews|Grove|Gardens|Hill|Alley|Loop|Crossroad|Points?|"
+    r"Walk|Park|"
+    r"Quay|Rise|View|Path)\b\.?"
+    rf"|\d{{1,4}}(?: ?(?:bis|ter))?,? (?:rue|avenue|av\.|boulevard|bd|place|chemin|impasse|allée|quai|cours|route) "
+    rf"(?:(?:de|du|des|la|le|les|l'|d'|saint|sainte) ?){{0,3}}[\w'’-]+(?: {_UP}[\w'’-]*){{0,3}}"
+    rf"|(?:(?:{_UP}[\w'’.-]* ){{0,3}}(?:{_UP}[\w'’-]*?)?(?i:straße|strasse|str\.|gasse|weg|platz|allee|damm|ufer|"
+    rf"ring|straat|laan|plein|"
+    r"gracht|kade|gatan|vägen|gate|veien|vej|gade|katu|tie|utca|út)) \d{1,4} ?[a-zA-Z]?\b"
+    rf"|(?:Calle|C/|Avenida|Avda\.?|Av\.|Plaza|Paseo|Carrera|Via|Viale|Piazza|Corso|Largo|Rua|Travessa|Alameda|ul\.|"
+    rf"ulica|улица|ул\.) "
+    rf"(?:(?:de|del|la|las|los|da|do|das|dos|di|della|dei) ){{0,3}}[\w'’.-]+(?: (?:de|del|la|da|do|dos|di|della|"
+    rf"{_UP}[\w'’-]*)){{0,4}},? "
+    r"(?:n[º°.]? ?|nº |número |д\. ?)?\d{1,5}[a-zA-Z]?\b"
+    r"|P\.? ?O\.? Box \d{1,6}"
+    r"|[\u4e00-\u9fff]{2,12}(?:省|市|区|县)[\u4e00-\u9fff]{1,12}(?:路|街|道|"
+    r"巷)\s?\d{1,5}\s?号(?:[\w\u4e00-\u9fff]{0,12}室)?"
+)
+_MORE = re.compile(
+    r"(?:[,\s]{1,4}(?:Apt|Apartment|Unit|Suite|Ste|Flat|App|Wohnung|Piso|Apto|#)\.? ?#?\w{1,6})?"
+    rf"(?:,?\s{{1,3}}\d{{4,5}}(?:-\d{{3,4}})?(?: [A-Z]{{2}})?,? {_UP}[\w'’-]+(?: {_UP}[\w'’-]+)?"
+    rf"|(?:,\s{{1,3}}(?:{_UP}[\w'’.-]+)(?: {_UP}[\w'’.-]+){{0,2}}){{0,2}}"
+    r"(?:,?\s{1,3}[A-Z]{2})?(?:,?\s{1,3}(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|"
+    r"[A-Z]\d[A-Z] ?\d[A-Z]\d))?\b)?"
+)
+_FLAT = re.compile(r"[,\s]{1,4}(?:Apt|Apartment|Flat|Unit|Suite)\.? ?#?\d", re.IGNORECASE)
+
+_BIRTH_GATES = (
+    "birth",
+    "born",
+    "dob",
+    "geboren",
+    "geburts",
+    "naissance",
+    "né le",
+    "née le",
+    "nacid",
+    "nacimiento",
+    "nací",
+    "nascimento",
+    "nasci",
+    "nascita",
+    "nato il",
+    "nata il",
+    "geboorte",
+    "urodz",
+    "рожд",
+    "родил",
+    "生日",
+    "出生",
+    "誕生日",
+    "생일",
+    "생년월일",
+)
+_BIRTH = re.compile(
+    r"(?:(?:date of birth|birth ?date|birthday|d\.?o\.?b\.?)(?: is| was|:| =| -|\))*"
+    r"|(?<=i was )born(?: on| in)?|(?<=i'm )born(?: on)?|(?<=i am )born(?: on)?|(?<=patient )born(?: on)?|"
+    r"(?<=patient was )born(?: on)?"
+    r"|birth(?: date)?:|born:"
+    r"|(?:geburtsdatum|geburtstag)(?: ist| war|:)*|geboren am|(?:date de )?naissance(?: est|:| :)*|(?<=je suis )née? le"
+    r"|fecha de nacimiento(?: es|:)*|nací el|(?:data de )?nascimento(?: é|:)*|nasci em|(?:data di )?nascita(?: è|:)*"
+    r"|(?<=sono )nat[oa] il|geboortedatum(?: is|:)*|geboren op|urodz\w*(?: się)?(?: dnia)?:?|дата рождения:?|родил\w+"
+    r"|出生日期|出生于|生日|出生|誕生日|생년월일|생일)"
+    r"[\s:：是は\"'*]{0,4}(?P<date>\d{1,4}[-./年]\s?\d{1,2}[-./月]\s?\d{1,4}日?"
+    r"|\d{1,2}(?:st|nd|rd|th|\.|er)?(?: of| de)? [^\W\d]{3,12}\.?,?(?: de)? \d{4}|[^\W\d]{3,12}\.? \d{1,2}(?:st|nd|"
+    r"rd|th)?,? \d{4}|\d{8})",
+    re.IGNORECASE,
+)
+
+
+def names(text: str, lower: str, hits: list[Hit]) -> None:
+    """Names that somebody gives as a person's: "My name is ...", "Name: ...", in a dozen languages."""
+    for gate, form in _NAME_GATES:
+        at = lower.find(gate)
+        while at >= 0:
+            match = form.match(text, at)
+            if match is not None and match["name"].split(" ", 1)[0].strip(".") not in _NO_NAME:
+                before = text[max(0, at - 24) : at]
+                if not gate.startswith("name") or gate == "name ist " or _WHOSE.search(before):
+                    hits.append(Hit("person", match.start("name"), match.end("name"), 0.9))
+            at = lower.find(gate, at + len(gate))
+
+
+def addresses(text: str, lower: str, hits: list[Hit]) -> None:
+    """Streets with a house number where somebody lives or wants something sent, or with a flat number behind."""
+    covered = 0
+    for match in _WHERE.finditer(text):
+        if match.end() < covered:
+            continue
+        street = _STREET.search(text, match.end(), match.end() + 140)
+        if street is None:
+            covered = match.end()
+            continue
+        between = text[match.end() : street.start()]
+        if "?" in between or between.count(". ") > 1:
+            continue
+        more = _MORE.match(text, street.end())
+        end = more.end() if more is not None else street.end()
+        hits.append(Hit("address", street.start(), len(text[:end].rstrip()), 0.88))
+        covered = end
+    if " apt" in lower or " flat " in lower or " unit " in lower or " apartment " in lower:
+        for street in _STREET.finditer(text):
+            if _FLAT.match(text, street.end()):
+                more = _MORE.match(text, street.end())
+                hits.append(Hit("address", street.start(), more.end() if more is not None else street.end(), 0.85))
+
+
+def birth_dates(text: str, lower: str, hits: list[Hit]) -> None:
+    """Dates that are said to be somebody's birth; those of third persons in prose ("Mozart was born on") are not."""
+    for gate in _BIRTH_GATES:
+        at = lower.find(gate)
+        while at >= 0:
+            match = _BIRTH.search(text, max(0, at - 12), at + 60)
+            if match is not None and match.start() <= at + len(gate):
+                hits.append(Hit("birth_date", match.start("date"), match.end("date"), 0.92))
+            at = lower.find(gate, at + len(gate))
