@@ -5,13 +5,13 @@ The room checks what can be checked without a policy or a model set: names, type
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..errors import RequestError
 from ..types import TASKS, Budget, Hints
 from ..units import parse_ms, parse_usd
+from ..yamlfile import did_you_mean as closest
 from .jsonbody import shown
 
 __all__ = ["HEADERS", "did_you_mean", "merge_hints", "read_headers", "read_hints"]
@@ -124,8 +124,8 @@ def merge_hints(body: Hints, beside: Hints) -> Hints:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`` Did you mean "x"?`` when a known word is close, else nothing."""
-    close = difflib.get_close_matches(word[:80].lower(), list(known), n=1, cutoff=0.6)
-    return f' Did you mean "{close[0]}"?' if close else ""
+    close = closest(word[:80], known)
+    return f' Did you mean "{close}"?' if close else ""
 
 
 _NONE = Hints()

@@ -1,0 +1,69 @@
+"""``router init``: a commented config to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..errors import RouterError
+
+TEMPLATE = """\
+# Settings of the router. Everything here is optional; secrets stay in the environment.
+# Use it with: router route --config router.yaml FILE     or: export ROUTER_CONFIG=router.yaml
+
+# guide, cost-first, latency-first, quality-first, private, or a file of your own.
+policy: guide
+
+# Hosted models. Without this list the built-in ones are used; those whose key is set can be called.
+# deployments:
+#   - name: small                        # the router's own name for it
+#     model: openai/gpt-4o-mini          # as litellm spells it
+#     tier: small                        # small or large
+#     key_env: OPENAI_API_KEY            # the variable that holds the key
+#   - name: large
+#     model: anthropic/claude-sonnet-4-5
+#     tier: large
+#     key_env: ANTHROPIC_API_KEY
+#     price_per_million: {input: $3, output: $15}   # beats the price table
+#   - name: at-home                      # any OpenAI-compatible server: Ollama, vLLM, llama.cpp
+#     model: llama3.2
+#     backend: openai
+#     api_base: http://localhost:11434/v1
+#     tier: small
+#     in_house: true                     # what is sent there stays in house
+#     price_per_million: {input: $0, output: $0}
+
+# Local models: the shipped ones (true, false, or a list of names) and directories of your own.
+local_models:
+  shipped: true
+  paths: []
+
+# At most so much money a window (hour, day, month, total), for all callers together or for one tenant.
+# spend_limits:
+#   - {usd: $5, window: day}
+#   - {usd: $1, window: day, tenant: acme}
+
+# Every decision and what it cost, without the prompts.
+# ledger:
+#   path: ledger.jsonl
+
+server:
+  host: 127.0.0.1
+  port: 8787
+"""
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), default="router.yaml")
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+def init(path: Path, force: bool) -> None:
+    """Write a commented config to PATH (default: router.yaml)."""
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(TEMPLATE)
+    except FileExistsError as error:
+        raise RouterError(f"{path} exists already.", hint="Choose another name, or say --force.") from error
+    except OSError as error:
+        raise RouterError(f"{path} cannot be written ({error.strerror}).", hint="Check the folder.") from error
+    print(f"wrote {path}; try: router route --config {path} --text 'Hello'")

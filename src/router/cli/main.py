@@ -1,0 +1,79 @@
+"""The command ``router``: which commands there are, and how every error ends.
+
+Exit codes: 0 well, 1 failed, 2 wrong usage, 130 interrupted. A command is imported when it is called, so that
+``router --help`` stays fast.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+from ..errors import RouterError
+
+__all__ = ["main"]
+
+# name -> (module, function, first line of its help)
+COMMANDS: Mapping[str, tuple[str, str, str]] = {
+    "route": ("route", "route", "Decide and answer requests, in a live table."),
+    "decide": ("decide", "decide", "Decide for every row of a file, as JSON lines."),
+    "explain": ("explain", "explain", "Show why a request goes where it goes."),
+    "models": ("models", "models", "List local and hosted models."),
+    "policy": ("policy", "policy", "Check policies."),
+    "init": ("init", "init", "Write a commented router.yaml."),
+    "serve": ("serve", "serve", "Run the OpenAI-compatible sidecar."),
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        found = COMMANDS.get(cmd_name)
+        if found is None:
+            return None
+        module, name, _ = found
+        command: click.Command = getattr(import_module(f".{module}", __package__), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_line) for name, (_, _, help_line) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="guide-router", prog_name="router")
+def cli() -> None:
+    """An LLM router that knows when an LLM is not needed."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: list[str] | None) -> int:
+    try:
+        result: Any = cli.main(args=arguments, prog_name="router", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return 130
+    except RouterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`router decide ... | head`); the interpreter must not flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0
