@@ -1,0 +1,232 @@
+"""The maker ``linear``: hashed n-grams, one int8 table, calibrated probabilities and an in-distribution score.
+
+A text is hashed once; the same table rows give the labels' scores, the outlier head's score and, in a bit table, which
+of its n-grams the training texts had. scikit-learn is not needed here: it only trains (``offline/fit.py``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ..catalogue import LocalCard
+from ..errors import ModelFileError
+from ..features import MAX_BYTES, FeatureSpec, TextHashes, buckets
+from ..types import Prediction
+from .base import checked_file, read_card
+from .files import read_arrays
+
+__all__ = ["FACTS", "KNOWN_BITS", "MODEL_FILE", "LinearArrays", "LinearModel", "load_local_model"]
+
+MODEL_FILE = "model.safetensors"
+MAX_MODEL_BYTES = 32 * 1024 * 1024
+KNOWN_BITS = 20
+FORMAT = "linear-1"
+
+# What the in-distribution score is made of, in the order of ``ood_weights`` (whose last entry is the bias).
+FACTS = ("known_words", "known_pairs", "known_letters", "log_words", "top", "energy", "inlier", "distance")
+
+_F32 = npt.NDArray[np.float32]
+
+
+class LinearArrays(msgspec.Struct, frozen=True, kw_only=True):
+    """The numbers of a linear model with K labels.
+
+    ``table``: int8 ``(2**spec.bits, K + 1)``, ``scale`` and ``bias``: float32 ``(K + 1,)``; the last column tells
+    texts of the model's kind from others. ``temperature``: what label scores are multiplied by before softmax.
+    ``known``: uint8 ``(2**KNOWN_BITS / 8,)``, one bit an n-gram of the training texts. ``centroids``: float32
+    ``(K, K)``, mean scores of each label's texts, and ``whitening``: float32 ``(K, K)``: both after multiplication
+    distances are Euclidean (Mahalanobis distance in score space: Lee et al., 2018, arXiv:1807.03888).
+    ``ood_weights``: float32 ``(len(FACTS) + 1,)``. ``min_known``: least share of known words.
+    """
+
+    spec: FeatureSpec
+    table: npt.NDArray[np.int8]
+    scale: _F32
+    bias: _F32
+    temperature: float
+    known: npt.NDArray[np.uint8]
+    centroids: _F32
+    whitening: _F32
+    ood_weights: _F32
+    min_known: float
+
+    def as_file(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
+        """``(arrays, metadata)`` for :func:`router.local.files.write_arrays`."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "table": self.table,
+            "scale": self.scale,
+            "bias": self.bias,
+            "known": self.known,
+            "centroids": self.centroids,
+            "whitening": self.whitening,
+            "ood_weights": self.ood_weights,
+            "gates": np.array([self.temperature, self.min_known], np.float32),
+        }
+        return arrays, {"format": FORMAT, "spec": msgspec.json.encode(self.spec).decode()}
+
+
+class LinearModel:
+    """A linear classifier that may answer, meeting :class:`router.types.LocalModel`.
+
+    ``labels`` has K entries in the order of the table's columns. Instances are immutable and may be shared by threads.
+    """
+
+    is_fast = True
+
+    def __init__(self, card: LocalCard, arrays: LinearArrays) -> None:
+        self.card = card
+        self.name = card.name
+        self.labels = card.labels
+        self.arrays = arrays
+        self._fine = msgspec.structs.replace(arrays.spec, bits=KNOWN_BITS)
+        self._shift = KNOWN_BITS - arrays.spec.bits
+        self._white_centroids = arrays.centroids @ arrays.whitening
+        self._ood_weights = [float(weight) for weight in arrays.ood_weights]
+        self._uniform = (1.0 / len(self.labels),) * len(self.labels)
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Calibrated probabilities and in-distribution score of each text; a text without words is never inside."""
+        return [self._predict(text) for text in texts]
+
+    def measure(self, texts: Sequence[str]) -> tuple[_F32, npt.NDArray[np.float64]]:
+        """Raw label scores ``(n, K)`` and the facts of :data:`FACTS` ``(n, len(FACTS))``: what calibration fits on."""
+        scores = np.zeros((len(texts), len(self.labels)), np.float32)
+        facts = np.zeros((len(texts), len(FACTS)))
+        for index, text in enumerate(texts):
+            read = self._read(text)
+            if read is not None:
+                scores[index], _, facts[index] = read
+        return scores, facts
+
+    def _predict(self, text: str) -> Prediction:
+        read = self._read(text)
+        if read is None:
+            return Prediction(labels=self.labels, probabilities=self._uniform, in_distribution=0.0)
+        _, probabilities, facts = read
+        logit = self._ood_weights[-1]
+        for weight, fact in zip(self._ood_weights, facts, strict=False):
+            logit += weight * fact
+        inside = 1.0 / (1.0 + math.exp(-min(max(logit, -60.0), 60.0)))
+        if facts[0] < self.arrays.min_known:
+            inside = 0.0
+        return Prediction(labels=self.labels, probabilities=tuple(probabilities.tolist()), in_distribution=inside)
+
+    def _read(self, text: str) -> tuple[_F32, _F32, list[float]] | None:
+        """Label scores, their softmax, and the facts; None when the text has no word at all."""
+        arrays = self.arrays
+        hashes = TextHashes(text, head=arrays.spec.head, tail=arrays.spec.tail)
+        n_words = len(hashes.tokens)
+        if n_words == 0:
+            return None
+        blocks, scales = buckets(hashes, self._fine)
+        fine = np.concatenate(blocks)
+        weights = np.repeat(np.array(scales, np.float32), [len(block) for block in blocks])
+        gathered = arrays.table.take(fine >> self._shift, axis=0).astype(np.float32)
+        all_scores = (weights @ gathered) * arrays.scale + arrays.bias
+        scores, inlier = all_scores[:-1], float(all_scores[-1])
+
+        seen = (arrays.known.take(fine >> 3) >> (fine & 7).astype(np.uint8)) & 1
+        words_end = len(blocks[0])
+        count = np.count_nonzero
+        words = int(count(seen[:n_words])) / n_words
+        pairs = int(count(seen[n_words:words_end])) / (words_end - n_words) if words_end > n_words else words
+        letters = int(count(seen[words_end:])) / (len(seen) - words_end) if len(seen) > words_end else words
+
+        scaled = scores * arrays.temperature
+        top = float(scaled.max())
+        exponents = np.exp(scaled - top)
+        total = float(exponents.sum())
+        white = self._white_centroids - scores @ arrays.whitening
+        distance = math.sqrt(float(np.einsum("ij,ij->i", white, white).min()))
+        facts = [
+            words,
+            pairs,
+            letters,
+            min(math.log(n_words), 5.0),
+            1.0 / total,
+            top + math.log(total),
+            inlier,
+            distance,
+        ]
+        return scores, exponents / total, facts
+
+
+def load_local_model(directory: Path) -> LinearModel:
+    """The linear model in ``directory``, its file's size, hash, types, shapes and values checked against its card.
+
+    Raises:
+        ModelFileError: anything missing, tampered with, truncated, oversized or not fitting together.
+    """
+    card = read_card(directory)
+    if card.maker != "linear":
+        raise ModelFileError(
+            f"the model {card.name!r} was made by {card.maker!r}, not by 'linear'.", file=str(directory)
+        )
+    path, sha256 = checked_file(directory, card, MODEL_FILE)
+    arrays, metadata = read_arrays(path, sha256=sha256, max_bytes=MAX_MODEL_BYTES)
+    wrong = _misfit(arrays, metadata, len(card.labels))
+    if wrong is not None:
+        raise ModelFileError(f"the arrays do not fit the card: {wrong}.", file=str(path), hint="Train the model again.")
+    gates = arrays["gates"]
+    return LinearModel(
+        card,
+        LinearArrays(
+            spec=_spec(metadata["spec"]),
+            table=arrays["table"],
+            scale=arrays["scale"],
+            bias=arrays["bias"],
+            temperature=float(gates[0]),
+            known=arrays["known"],
+            centroids=arrays["centroids"],
+            whitening=arrays["whitening"],
+            ood_weights=arrays["ood_weights"],
+            min_known=float(gates[1]),
+        ),
+    )
+
+
+def _spec(text: str) -> FeatureSpec:
+    return msgspec.json.decode(text, type=FeatureSpec)
+
+
+def _misfit(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str], labels: int) -> str | None:
+    if metadata.get("format") != FORMAT:
+        return f"format {metadata.get('format')!r} instead of {FORMAT!r}"
+    try:
+        spec = _spec(metadata.get("spec", ""))
+    except (msgspec.MsgspecError, RecursionError) as error:
+        return f"its feature specification cannot be read ({error})"
+    orders = (*spec.words, *spec.chars)
+    if not (8 <= spec.bits <= KNOWN_BITS and spec.words and spec.words[0] == 1 and spec.edges == 0):
+        return f"bits {spec.bits}, words {spec.words} and edges {spec.edges} are not supported"
+    if len(orders) > 12 or not all(1 <= order <= 8 for order in orders):
+        return f"n-gram orders {orders} are not supported"
+    if min(spec.head, spec.tail) < 0 or not 16 <= spec.head + spec.tail <= MAX_BYTES:
+        return f"head {spec.head} and tail {spec.tail} are not supported"
+    expected: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+        "table": (np.int8, (1 << spec.bits, labels + 1)),
+        "scale": (np.float32, (labels + 1,)),
+        "bias": (np.float32, (labels + 1,)),
+        "known": (np.uint8, ((1 << KNOWN_BITS) // 8,)),
+        "centroids": (np.float32, (labels, labels)),
+        "whitening": (np.float32, (labels, labels)),
+        "ood_weights": (np.float32, (len(FACTS) + 1,)),
+        "gates": (np.float32, (2,)),
+    }
+    for name, (dtype, shape) in expected.items():
+        array = arrays.get(name)
+        if array is None or array.dtype != dtype or array.shape != shape:
+            found = "missing" if array is None else f"{array.dtype} {array.shape}"
+            return f"{name} is {found}, {np.dtype(dtype)} {shape} is expected"
+        if array.dtype == np.float32 and not np.isfinite(array).all():
+            return f"{name} holds values that are not finite"
+    if not float(arrays["gates"][0]) > 0.0:
+        return "the temperature is not positive"
+    return None

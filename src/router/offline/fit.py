@@ -1,0 +1,332 @@
+"""Train the maker ``linear``: n-gram table, temperature, in-distribution score, thresholds, and the card's figures.
+
+Four kinds of rows, kept apart: rows to fit the table, a first half of the calibration rows for temperature and
+in-distribution score, the second half for the thresholds, and untouched test rows for the card's figures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import scipy
+import scipy.sparse as sp
+import sklearn
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+
+from ..catalogue import LocalCard
+from ..features import FeatureSpec, TextHashes, buckets, sparse_rows
+from ..local.base import write_card
+from ..local.files import write_arrays
+from ..local.linear import FACTS, KNOWN_BITS, MODEL_FILE, LinearArrays, LinearModel
+from .measure import expected_calibration_error
+from .promise import NEVER, Promise, choose_threshold
+
+__all__ = ["LinearMaker", "Rows", "is_kept_for", "rows_hash"]
+
+_F64 = npt.NDArray[np.float64]
+
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts and their labels, equally long; ``weights`` (1.0 each by default) count rows more or less in training."""
+
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+    weights: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def pick(self, keep: Sequence[int] | npt.NDArray[np.intp]) -> Rows:
+        """The rows at these indices."""
+        return Rows(
+            texts=tuple(self.texts[index] for index in keep),
+            labels=tuple(self.labels[index] for index in keep),
+            weights=tuple(self.weights[index] for index in keep) if self.weights else (),
+        )
+
+
+def rows_hash(*parts: Rows) -> str:
+    """SHA-256 over texts and labels in order: names the data that a model was made from."""
+    digest = hashlib.sha256()
+    for rows in parts:
+        for text, label in zip(rows.texts, rows.labels, strict=True):
+            digest.update(f"{len(text)}:{text}{len(label)}:{label}".encode("utf-8", "replace"))
+    return digest.hexdigest()
+
+
+def is_kept_for(text: str, share: float, salt: str = "") -> bool:
+    """Whether a text falls into a fixed random ``share`` of all texts: the same on every machine and in every order."""
+    digest = hashlib.sha256(f"{salt}\x00{text}".encode("utf-8", "replace")).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2.0**64
+
+
+class LinearMaker:
+    """Trains a :class:`router.local.linear.LinearModel`, in scikit-learn's manner.
+
+    Args:
+        spec: which n-grams.
+        c: inverse regularisation of the support vector machine (squared hinge loss, one against the rest).
+        balanced: whether rare labels weigh as much as frequent ones.
+        keep: share of calibration texts that must count as in-distribution, 0..1.
+        max_error, confidence: the promise, see :mod:`router.offline.promise`.
+        prune: table entries of at most this size (of 127) become zero; the wheel gets smaller.
+
+    Attributes after ``fit``: ``classes_`` (labels), ``arrays_``, ``temperature_``, ``ood_threshold_``, ``promise_``.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: FeatureSpec | None = None,
+        c: float = 1.0,
+        balanced: bool = False,
+        keep: float = 0.96,
+        min_known: float = 0.5,
+        max_error: float = 0.05,
+        confidence: float = 0.95,
+        prune: int = 0,
+        known_from: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self.spec = spec or FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5))
+        self.c, self.balanced, self.keep, self.min_known = c, balanced, keep, min_known
+        self.max_error, self.confidence, self.prune = max_error, confidence, prune
+        self.known_from, self.seed = known_from, seed
+
+    def fit(self, rows: Rows, calibration: Rows, outliers: Mapping[str, Sequence[str]]) -> Self:
+        """Fit on ``rows``, calibrate on ``calibration`` (no text of which may be in ``rows``).
+
+        ``outliers`` are texts that are not for this model, by origin: half of the origins teach the outlier head, the
+        other half (which the head has not seen) how far to trust it.
+        """
+        self.classes_ = tuple(sorted(set(rows.labels)))
+        matrix = self._matrix(rows.texts)
+        head_origins, check_origins = _two_halves(sorted(outliers))
+        head_texts = [text for origin in head_origins for text in outliers[origin]]
+        check_texts = [text for origin in check_origins for text in outliers[origin]]
+
+        weights, biases = self._label_heads(matrix, rows)
+        inlier_weights, inlier_bias = self._inlier_head(matrix, head_texts)
+        table, scale = _quantised(np.column_stack([weights, inlier_weights]), self.prune)
+        bias = np.append(biases, inlier_bias).astype(np.float32)
+
+        first, second = _calibration_halves(calibration, self.seed)
+        n = len(self.classes_)
+        draft = LinearArrays(
+            spec=self.spec,
+            table=table,
+            scale=scale,
+            bias=bias,
+            temperature=1.0,
+            known=self._known(rows.texts),
+            centroids=np.zeros((n, n), np.float32),
+            whitening=np.eye(n, dtype=np.float32),
+            ood_weights=np.zeros(len(FACTS) + 1, np.float32),
+            min_known=0.0,
+        )
+        codes = {label: code for code, label in enumerate(self.classes_)}
+        y_train = np.array([codes[label] for label in rows.labels])
+        train_scores = matrix @ (table[:, :n].astype(np.float64) * scale[:n]) + bias[:n]
+        first_y = np.array([codes[label] for label in first.labels])
+        first_scores, _ = self._model(draft).measure(first.texts)
+        self.temperature_ = _temperature(first_scores.astype(np.float64), first_y)
+        centroids, whitening = _geometry(train_scores, y_train, first_scores.astype(np.float64), first_y, n)
+        draft = msgspec.structs.replace(draft, temperature=self.temperature_, centroids=centroids, whitening=whitening)
+        draft = msgspec.structs.replace(draft, ood_weights=self._ood_weights(draft, first.texts, check_texts))
+        # Nobody's text may be called strange for a few unknown words only: the gate catches other languages and noise.
+        known = self._model(draft).measure(second.texts)[1][:, 0]
+        gate = min(self.min_known, float(np.quantile(known, 0.005))) if len(known) else self.min_known
+        self.arrays_ = msgspec.structs.replace(draft, min_known=gate)
+        self._set_thresholds(second)
+        return self
+
+    def predict_proba(self, texts: Sequence[str]) -> _F64:
+        """Calibrated probabilities, float64, shape ``(len(texts), len(classes_))``."""
+        return np.array([prediction.probabilities for prediction in self.model().predict(texts)])
+
+    def model(self) -> LinearModel:
+        """The fitted model, in memory."""
+        return self._model(self.arrays_)
+
+    def export(self, directory: Path, card: LocalCard) -> LocalCard:
+        """Write the model file and the card, completed with its hash; returns that card."""
+        sha256 = write_arrays(directory / MODEL_FILE, *self.arrays_.as_file())
+        card = msgspec.structs.replace(card, files={MODEL_FILE: sha256})
+        write_card(directory, card)
+        return card
+
+    def card(self, **facts: Any) -> LocalCard:
+        """A card with what fitting has found; ``facts`` are the fields that only the caller knows."""
+        promise = self.promise_
+        return LocalCard(
+            labels=self.classes_,
+            maker="linear",
+            threshold=promise.threshold,
+            ood_threshold=self.ood_threshold_,
+            files={MODEL_FILE: "0" * 64},
+            promise={name: _rounded(getattr(promise, name)) for name in promise.__struct_fields__}
+            | {"method": "fixed-sequence Learn-then-Test, Clopper-Pearson bound"},
+            calibration={
+                "method": "temperature",
+                "temperature": _rounded(self.temperature_),
+                "rows": self.calibration_rows_,
+                "ece": _rounded(self.ece_),
+                "in_distribution_keeps": self.keep,
+            },
+            made_with={
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                "scipy": scipy.__version__,
+                "scikit-learn": sklearn.__version__,
+            },
+            **facts,
+        )
+
+    # ----- steps -----
+
+    def _model(self, arrays: LinearArrays) -> LinearModel:
+        card = LocalCard(
+            name="draft",
+            task="other_classification",
+            labels=self.classes_,
+            maker="linear",
+            languages=("en",),
+            rows=0,
+            threshold=NEVER,
+            ood_threshold=1.0,
+            licence="",
+            data_hash="",
+            files={},
+        )
+        return LinearModel(card, arrays)
+
+    def _matrix(self, texts: Sequence[str]) -> sp.csr_matrix:
+        data, indices, indptr = sparse_rows(texts, self.spec)
+        matrix = sp.csr_matrix((data.astype(np.float64), indices, indptr), shape=(len(texts), 1 << self.spec.bits))
+        matrix.sum_duplicates()
+        return matrix
+
+    def _label_heads(self, matrix: sp.csr_matrix, rows: Rows) -> tuple[_F64, _F64]:
+        machine = LinearSVC(
+            C=self.c,
+            class_weight="balanced" if self.balanced else None,
+            tol=1e-3 if len(self.classes_) < 10 else 1e-2,
+            max_iter=3000,
+            random_state=self.seed,
+        )
+        machine.fit(matrix, np.array(rows.labels), sample_weight=np.array(rows.weights) if rows.weights else None)
+        weights, biases = machine.coef_.T, machine.intercept_
+        if len(self.classes_) == 2:  # one machine tells two labels apart: each gets half of its score
+            weights, biases = np.column_stack([-weights, weights]) / 2, np.array([-biases[0], biases[0]]) / 2
+        return weights, biases
+
+    def _inlier_head(self, matrix: sp.csr_matrix, outliers: Sequence[str]) -> tuple[_F64, float]:
+        if not outliers:
+            return np.zeros(matrix.shape[1]), 0.0
+        both = sp.vstack([matrix, self._matrix(outliers)])
+        target = np.repeat([1, 0], [matrix.shape[0], len(outliers)])
+        machine = LinearSVC(C=0.3, class_weight="balanced", tol=1e-2, max_iter=2000, random_state=self.seed)
+        machine.fit(both, target)
+        return machine.coef_[0], float(machine.intercept_[0])
+
+    def _known(self, texts: Sequence[str]) -> npt.NDArray[np.uint8]:
+        fine = msgspec.structs.replace(self.spec, bits=KNOWN_BITS)
+        counts = np.zeros(1 << KNOWN_BITS, np.uint16)
+        for text in texts:
+            blocks, _ = buckets(TextHashes(text, head=fine.head, tail=fine.tail), fine)
+            counts[np.unique(np.concatenate(blocks))] += 1
+        return np.packbits(counts >= self.known_from, bitorder="little")
+
+    def _ood_weights(
+        self, arrays: LinearArrays, inside: Sequence[str], outside: Sequence[str]
+    ) -> npt.NDArray[np.float32]:
+        model = self._model(arrays)
+        facts = np.vstack([model.measure(inside)[1], model.measure(outside)[1]])
+        centre, spread = facts.mean(0), facts.std(0) + 1e-9
+        judge = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000)
+        judge.fit((facts - centre) / spread, np.repeat([1, 0], [len(inside), len(outside)]))
+        weights = judge.coef_[0] / spread
+        return np.append(weights, judge.intercept_[0] - float(weights @ centre)).astype(np.float32)
+
+    def _set_thresholds(self, rows: Rows) -> None:
+        predictions = self.model().predict(rows.texts)
+        inside = np.array([prediction.in_distribution for prediction in predictions])
+        matrix = np.array([prediction.probabilities for prediction in predictions])
+        truth = np.array([self.classes_.index(label) for label in rows.labels])
+        top, right = matrix.max(1), matrix.argmax(1) == truth
+        self.ood_threshold_ = _rounded(float(np.quantile(inside, 1.0 - self.keep)))
+        self.calibration_rows_ = len(rows)
+        self.ece_ = expected_calibration_error(top, right)
+        self.promise_: Promise = choose_threshold(
+            top,
+            right,
+            max_error=self.max_error,
+            confidence=self.confidence,
+            may_answer=inside >= self.ood_threshold_,
+        )
+
+
+def _two_halves(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    return list(names[::2]), list(names[1::2]) or list(names[::2])
+
+
+def _calibration_halves(rows: Rows, seed: int) -> tuple[Rows, Rows]:
+    order = np.random.default_rng(seed).permutation(len(rows))
+    cut = len(rows) // 3
+    return rows.pick(order[:cut]), rows.pick(order[cut:])
+
+
+def _quantised(weights: _F64, prune: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """int8 table and each column's scale. The largest 0.01 % of a column may saturate: finer steps for the rest."""
+    scale = np.empty(weights.shape[1], np.float32)
+    table = np.empty(weights.shape, np.int8)
+    for column in range(weights.shape[1]):
+        size = np.abs(weights[:, column])
+        live = size[size > 0]
+        limit = float(np.quantile(live, 0.9999)) if len(live) else 1.0
+        scale[column] = limit / 127.0
+        steps = np.clip(np.rint(weights[:, column] / scale[column]), -127, 127).astype(np.int8)
+        steps[np.abs(steps) <= prune] = 0
+        table[:, column] = steps
+    return table, scale
+
+
+def _temperature(scores: _F64, truth: npt.NDArray[np.intp]) -> float:
+    """The factor before softmax that makes the labels likeliest (temperature scaling: Guo et al., 2017)."""
+
+    def loss(log_factor: float) -> float:
+        scaled = scores * np.exp(log_factor)
+        return float((logsumexp(scaled, axis=1) - scaled[np.arange(len(truth)), truth]).mean())
+
+    found = minimize_scalar(loss, bounds=(-3.0, 5.0), method="bounded")
+    return float(np.exp(found.x))
+
+
+def _geometry(
+    train: _F64, train_y: npt.NDArray[np.intp], fresh: _F64, fresh_y: npt.NDArray[np.intp], n: int
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Each label's mean scores, and the whitening of the scatter around them on rows that training did not see."""
+    means = np.vstack([train[train_y == code].mean(0) for code in range(n)])
+    for code in range(n):
+        mine = fresh[fresh_y == code]
+        if len(mine):
+            means[code] = (5.0 * means[code] + mine.sum(0)) / (5.0 + len(mine))
+    around = fresh - means[fresh_y]
+    covariance = around.T @ around / max(1, len(around))
+    values, vectors = np.linalg.eigh(covariance + 0.05 * np.trace(covariance) / n * np.eye(n))
+    whitening = vectors @ np.diag(1.0 / np.sqrt(np.maximum(values, 1e-9))) @ vectors.T
+    return means.astype(np.float32), whitening.astype(np.float32)
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 6) if isinstance(value, float) else value

@@ -1,0 +1,189 @@
+"""What the shipped models are made of: which rows, under which licence, read how, measured where. Data, no steps.
+
+Only sets whose publishers grant CC0, CC BY, MIT or CDLA-Permissive in their own words are trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ..features import FeatureSpec
+
+__all__ = ["ATTRIBUTION", "RECIPES", "Recipe", "Source"]
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of one data set: ``set`` is its folder, ``labels`` maps its labels to the model's (None: as they are).
+
+    Labels that the map leaves out are dropped. At most ``cap`` rows are trained on, each counting ``weight``;
+    a share ``hold`` of the training rows goes to calibration beside the set's validation rows.
+    """
+
+    set: str
+    labels: Mapping[str, str] | None = None
+    cap: int = 20_000
+    weight: float = 1.0
+    hold: float = 0.0
+    language: str = "en"
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """One model: ``sources`` are trained on, ``unseen`` are only measured, ``ood`` name sets whose outsiders count."""
+
+    name: str
+    task: str
+    description: str
+    sources: tuple[Source, ...]
+    unseen: tuple[Source, ...] = ()
+    also_tasks: tuple[str, ...] = ()
+    plain: tuple[str, ...] = ()
+    plain_label: str = ""
+    languages: tuple[str, ...] = ("en",)
+    aliases: Mapping[str, tuple[str, ...]] = {}
+    limits: tuple[str, ...] = ()
+    max_error: float = 0.05
+    keep: float = 0.96
+    c: float = 1.0
+    balanced: bool = False
+    prune: int = 1
+    known_from: int = 1
+    spec: FeatureSpec = FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5))
+
+
+_SENTIMENT = {"positive": "positive", "negative": "negative", "neutral": "neutral"}
+_MOOD = {
+    "joy": "positive",
+    "trust": "positive",
+    "anger": "negative",
+    "disgust": "negative",
+    "fear": "negative",
+    "sadness": "negative",
+    "neutral": "neutral",
+}
+_MODERATION = {"none": "not_toxic", "hate": "toxic", "harassment": "toxic"}
+_P = "experts_permissive/"
+
+ATTRIBUTION: Mapping[str, str] = {
+    "experts/clinc150": "CLINC150 (Larson et al., 2019), github.com/clinc/oos-eval, CC BY 3.0",
+    "experts/banking77": "BANKING77 (Casanueva et al., 2020), github.com/PolyAI-LDN/task-specific-datasets, CC BY 4.0",
+    _P + "dynasent": "DynaSent (Potts et al., 2021), github.com/cgpotts/dynasent, CC BY 4.0",
+    _P + "pros_cons": "Pros and Cons (Ganapathibhotla and Liu, 2008), by Bing Liu, CC BY 4.0",
+    _P + "goemotions_sentiment": "GoEmotions (Demszky et al., 2020), Google Research, CC BY 4.0",
+    _P + "goemotions_ekman": "GoEmotions (Demszky et al., 2020), Google Research, CC BY 4.0",
+    _P + "goemotions_28": "GoEmotions (Demszky et al., 2020), Google Research, CC BY 4.0",
+    _P + "nsmc_ko": "Naver Sentiment Movie Corpus (Park), github.com/e9t/nsmc, CC0 1.0",
+    _P + "wisesight_th": "Wisesight Sentiment Corpus (PyThaiNLP), github.com/PyThaiNLP/wisesight-sentiment, CC0 1.0",
+    _P + "afrisenti": "AfriSenti (Muhammad et al., 2023), github.com/afrisenti-semeval, CC BY 4.0",
+    _P + "lcc_da": "LCC sentiment (Nielsen), github.com/fnielsen/lcc-sentiment, CC BY",
+    _P + "xed_sentiment_fi": "XED (Öhman et al., 2020), github.com/Helsinki-NLP/XED, CC BY 4.0",
+    _P + "xed_sentiment_de": "XED (Öhman et al., 2020), github.com/Helsinki-NLP/XED, CC BY 4.0",
+    _P + "xed_sentiment_es": "XED (Öhman et al., 2020), github.com/Helsinki-NLP/XED, CC BY 4.0",
+    _P + "xed_sentiment_fr": "XED (Öhman et al., 2020), github.com/Helsinki-NLP/XED, CC BY 4.0",
+    _P + "xed_sentiment_pt_br": "XED (Öhman et al., 2020), github.com/Helsinki-NLP/XED, CC BY 4.0",
+    _P + "xed_emotion_en": "XED (Öhman et al., 2020), github.com/Helsinki-NLP/XED, CC BY 4.0",
+    _P + "edos_sexism": "EDOS (Kirk et al., 2023), github.com/rewire-online/edos, CC0 1.0",
+    _P + "civil_toxic": "Toxic Spans / Civil Comments (Pavlopoulos et al., 2021), CC0 1.0",
+    _P + "civil_toxic_type": "Toxic Spans / Civil Comments (Pavlopoulos et al., 2021), CC0 1.0",
+    _P + "germeval18_de": "GermEval 2018 (Wiegand et al., 2018), github.com/uds-lsv/GermEval-2018-Data, CC BY 4.0",
+    _P + "surge_toxicity": "Surge AI Toxicity, github.com/surge-ai/toxicity, MIT (copyright Surge AI)",
+    _P + "moderation_categories": "Moderation evaluation set (Markov et al., 2023), github.com/openai/"
+    "moderation-api-release, MIT (copyright OpenAI)",
+    _P + "sms_spam": "SMS Spam Collection (Almeida, Gómez Hidalgo, Yamakami, 2011), UCI, CC BY 4.0",
+    _P + "clickbait": "Clickbait (Chakraborty et al., 2016), github.com/bhargaviparanjape/clickbait, MIT",
+    _P + "snips": "Snips NLU benchmark (Coucke et al., 2018), github.com/sonos/nlu-benchmark, CC0 1.0",
+    _P + "multidogo": "MultiDoGO (Peskov et al., 2019), github.com/awslabs, CDLA-Permissive-1.0",
+    _P + "home_intents": "Home Assistant intents, github.com/home-assistant/intents, CC BY 4.0",
+    _P + "arxiv_subject": "arXiv metadata, CC0 1.0",
+    _P + "subjectivity": "Subjectivity data set 1.0 (Pang and Lee, 2004), CC BY 4.0",
+    _P + "comparative_sentences": "Comparative Sentence Dataset (Jindal and Liu, 2006), CC BY 4.0",
+}
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="sentiment",
+            task="sentiment",
+            description="Is a text positive, negative or neutral? Reviews, social media, comments, subtitles.",
+            sources=(
+                Source(set=_P + "dynasent", labels=_SENTIMENT, weight=2.0),
+                Source(set=_P + "pros_cons", labels=_SENTIMENT),
+                Source(set=_P + "goemotions_sentiment", labels=_SENTIMENT),
+                Source(set=_P + "xed_emotion_en", labels=_MOOD, weight=0.5),
+                Source(set=_P + "nsmc_ko", labels=_SENTIMENT, language="ko"),
+                Source(set=_P + "wisesight_th", labels=_SENTIMENT, language="th"),
+                Source(set=_P + "afrisenti", labels=_SENTIMENT, language="sw"),
+                Source(set=_P + "xed_sentiment_fi", labels=_SENTIMENT, language="fi"),
+                Source(set=_P + "xed_sentiment_de", labels=_SENTIMENT, language="de"),
+                Source(set=_P + "xed_sentiment_es", labels=_SENTIMENT, language="es"),
+                Source(set=_P + "xed_sentiment_fr", labels=_SENTIMENT, language="fr"),
+                Source(set=_P + "xed_sentiment_pt_br", labels=_SENTIMENT, language="pt"),
+                Source(set=_P + "lcc_da", labels=_SENTIMENT, language="da"),
+            ),
+            unseen=(
+                Source(set="experts/sst2"),
+                Source(set=_P + "movie_sentences"),
+                Source(set=_P + "product_reviews"),
+                Source(set=_P + "uci_sentences"),
+            ),
+            languages=("en", "ko", "th", "fi", "de", "es", "fr", "pt", "da", "sw", "ha", "yo", "am", "pcm"),
+            max_error=0.15,
+            balanced=True,
+            c=0.3,
+            spec=FeatureSpec(bits=19, words=(1, 2), chars=(3, 4, 5)),
+        ),
+        Recipe(
+            name="toxicity",
+            task="toxicity",
+            description="Is a comment toxic (insult, hate, threat, harassment) or not?",
+            sources=(
+                Source(set=_P + "civil_toxic"),
+                Source(set=_P + "surge_toxicity", weight=3.0),
+                Source(set=_P + "moderation_categories", labels=_MODERATION),
+                Source(set=_P + "edos_sexism", labels={"sexist": "toxic", "not_sexist": "not_toxic"}, weight=0.7),
+                Source(set=_P + "germeval18_de", labels={"offense": "toxic", "other": "not_toxic"}, language="de"),
+            ),
+            plain=("goemotions_sentiment", "dynasent", "clickbait", "sms_spam", "multidogo", "snips", "arxiv_subject"),
+            plain_label="not_toxic",
+            unseen=(
+                Source(
+                    set="experts/hate_offensive",
+                    labels={"hate_speech": "toxic", "offensive_language": "toxic", "neither": "not_toxic"},
+                ),
+                Source(set="experts/tweet_offensive", labels={"offensive": "toxic", "not_offensive": "not_toxic"}),
+            ),
+            languages=("en", "de"),
+            max_error=0.1,
+            balanced=True,
+            c=0.3,
+            spec=FeatureSpec(bits=18, words=(1, 2), chars=(3, 4, 5)),
+        ),
+        Recipe(
+            name="spam",
+            task="other_classification",
+            description="Is a short message spam or ham (wanted)?",
+            sources=(Source(set=_P + "sms_spam", hold=0.3),),
+            plain=("goemotions_sentiment", "multidogo", "snips"),
+            plain_label="ham",
+            unseen=(Source(set=_P + "youtube_spam"),),
+            max_error=0.02,
+            spec=FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5)),
+        ),
+        Recipe(
+            name="assistant-intents",
+            task="intent_classification",
+            description="Which of 150 intents has a request to a voice or chat assistant?",
+            sources=(Source(set="experts/clinc150"),),
+            max_error=0.03,
+        ),
+        Recipe(
+            name="banking-intents",
+            task="intent_classification",
+            description="Which of 77 intents has a question to a bank's support?",
+            sources=(Source(set="experts/banking77"),),
+            max_error=0.05,
+        ),
+    )
+}
