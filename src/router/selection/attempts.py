@@ -56,7 +56,8 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """One target that the decision allows. ``worst_usd`` is None when its price is unknown."""
+    """One target that the decision allows. ``worst_usd`` is None when unknown; both figures stand only where a limit
+    asks for them."""
 
     model: str
     kind: Literal["local", "llm"]
@@ -114,10 +115,13 @@ def make_plan(
     if decision.target.kind == "refuse" or verdict.refuse is not None:
         return Plan(choices=(), refused=True, jitter=jitter, pacing=pacing)
     tokens = _billable(decision)
+    costs, times = decision.budget.max_usd is not None, decision.budget.max_latency_ms is not None
     choices: list[Choice] = []
     for name in dict.fromkeys((decision.target.model, *decision.fallbacks)):
         if name is None:
             continue
+        if len(choices) == pacing.max_calls:
+            break
         if decision.target.kind == "local" and name == decision.target.model:
             if _allows(verdict, {"local", name}):
                 choices.append(Choice(model=name, kind="local"))
@@ -125,8 +129,11 @@ def make_plan(
         deployment = deployments.get(name)
         if deployment is None or not deployment.configured or not _allows(verdict, _traits(deployment)):
             continue
-        worst = None if tokens is None else worst_case_usd(deployment.price, tokens)
-        expected = deployment.ttft_ms + (tokens.output if tokens else 0) * 1000.0 / deployment.tokens_per_s
+        # Only a limit asks what a choice would cost or take.
+        worst = worst_case_usd(deployment.price, tokens) if costs and tokens is not None else None
+        expected = 0.0
+        if times:
+            expected = deployment.ttft_ms + (tokens.output if tokens else 0) * 1000.0 / deployment.tokens_per_s
         choices.append(Choice(model=name, kind="llm", worst_usd=worst, expected_ms=expected))
     return Plan(
         choices=tuple(choices),
@@ -253,6 +260,8 @@ def _traits(deployment: Deployment) -> set[str]:
 
 
 def _allows(verdict: Verdict, traits: set[str]) -> bool:
+    if not verdict.forbid and not verdict.require:
+        return True
     if verdict.forbid & traits:
         return False
     if "local" in traits:

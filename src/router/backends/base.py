@@ -1,0 +1,395 @@
+"""What a backend is: it sends one call to one deployment, or opens one stream; it knows no retries and no fallbacks.
+
+Also what every backend shares: the body that goes out, the usage that comes back, when a stream is complete, and an
+error's kind from its HTTP status. A backend raises nothing but ``UpstreamError``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ipaddress import ip_address
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ..catalogue import Deployment
+from ..errors import UpstreamError, UpstreamErrorKind
+from ..types import Request, Usage
+
+__all__ = [
+    "Backend",
+    "ChunkStream",
+    "Completeness",
+    "Credential",
+    "Reach",
+    "Reply",
+    "UpstreamCall",
+    "check_reach",
+    "check_reply",
+    "error_from_status",
+    "outgoing_body",
+    "read_usage",
+    "retry_after_s",
+]
+
+Credential = Callable[[str], str | None]
+"""The value of a credential by the name of its environment variable, None when it is not set."""
+
+Reach = Literal["any", "loopback"]
+"""Where calls may go: ``loopback`` refuses every call that would leave this machine (tests, dry runs)."""
+
+# The router's own fields: no provider knows them.
+_OWN_FIELDS = frozenset({"router"})
+_OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
+_SECRET = re.compile(r"(?i)\b(?:(?:sk|pk|gsk|xai|AIza|hf|key)[-_][\w*.-]{6,}|AIza[\w-]{10,}|bearer\s+[\w.~+/-]{8,}=*)")
+_MAX_MESSAGE = 500
+_LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
+
+
+class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call: ``body`` goes out as it stands. ``timeout_s`` bounds the whole call, ``ttft_timeout_s`` a stream's
+    first token, ``idle_timeout_s`` the silence after it."""
+
+    deployment: Deployment
+    request: Request
+    body: Mapping[str, Any]
+    timeout_s: float
+    ttft_timeout_s: float
+    idle_timeout_s: float = 60.0
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole answer: OpenAI's ``chat.completion`` object, and its usage, None when the provider sent none.
+
+    ``raw`` are the bytes that ``body`` was read from, where it came as OpenAI's JSON.
+    """
+
+    body: dict[str, Any]
+    usage: Usage | None = None
+    raw: bytes | None = None
+
+
+class ChunkStream(Protocol):
+    """An async iterator of OpenAI ``chat.completion.chunk`` objects.
+
+    It ends only when the answer is complete, else it raises UpstreamError; ``aclose`` stops the upstream and may be
+    called at any time.
+    """
+
+    def __aiter__(self) -> ChunkStream: ...
+    async def __anext__(self) -> dict[str, Any]: ...
+    async def aclose(self) -> None: ...
+
+
+class Backend(Protocol):
+    """A way to reach deployments."""
+
+    async def send(self, call: UpstreamCall) -> Reply:
+        """The whole answer.
+
+        Raises:
+            UpstreamError: whatever went wrong, typed.
+        """
+        ...
+
+    async def open_stream(self, call: UpstreamCall) -> ChunkStream:
+        """The stream, once the upstream accepted the call.
+
+        Raises:
+            UpstreamError: whatever went wrong before the first chunk.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections; the backend may be used again."""
+        ...
+
+
+def outgoing_body(
+    request: Request, deployment: Deployment, *, stream: bool, max_output_tokens: int | None = None
+) -> dict[str, Any]:
+    """The body for ``deployment``: the caller's fields verbatim, its model and fixed parameters put in.
+
+    ``max_output_tokens`` caps what may be written (all ``n`` answers together). A stream is asked to report its usage.
+    """
+    body = {key: value for key, value in request.body.items() if key not in _OWN_FIELDS}
+    if "messages" not in body:
+        body["messages"] = [{"role": message.role, "content": message.text} for message in request.messages]
+    body["model"] = deployment.model
+    body.update(deployment.params)
+    if max_output_tokens is not None:
+        each = max(1, max_output_tokens // max(1, request.n))
+        limits = [name for name in _OUTPUT_LIMITS if isinstance(body.get(name), int)]
+        for name in limits:
+            body[name] = min(body[name], each)
+        if not limits:
+            # OpenAI's own models want the newer name, many compatible servers know only the older one.
+            older = deployment.backend == "openai" and "api.openai.com" not in (deployment.api_base or "api.openai.com")
+            body["max_tokens" if older else "max_completion_tokens"] = each
+    if stream:
+        options = body.get("stream_options")
+        body["stream"] = True
+        body["stream_options"] = {**(options if isinstance(options, Mapping) else {}), "include_usage": True}
+    else:
+        body.pop("stream", None)
+        body.pop("stream_options", None)
+    return body
+
+
+def read_usage(usage: object) -> Usage | None:
+    """OpenAI's ``usage`` object (https://platform.openai.com/docs/api-reference/chat/object), None when it is none."""
+    if not isinstance(usage, Mapping) or not isinstance(usage.get("prompt_tokens"), int):
+        return None
+    details = usage.get("prompt_tokens_details")
+    details = details if isinstance(details, Mapping) else {}
+    spent = usage.get("completion_tokens_details")
+    spent = spent if isinstance(spent, Mapping) else {}
+    read = _count(usage, "prompt_tokens")
+    written = _count(usage, "completion_tokens")
+    cached = min(_count(details, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens"), read)
+    stored = _count(details, "cache_creation_tokens") or _count(usage, "cache_creation_input_tokens")
+    return Usage(
+        input=read,
+        output=written,
+        cached_input=cached,
+        cache_write=min(stored, read - cached),
+        reasoning=min(_count(spent, "reasoning_tokens"), written),
+    )
+
+
+def check_reply(body: object, deployment: str) -> dict[str, Any]:
+    """``body`` if it is a chat completion with at least one choice.
+
+    Raises:
+        UpstreamError: an error in a body that came with status 200, or something else.
+    """
+    if isinstance(body, dict):
+        if body.get("error"):
+            raise error_in_body(body["error"], deployment)
+        choices = body.get("choices")
+        if isinstance(choices, list) and choices and all(_is_answer(choice) for choice in choices):
+            return body
+    raise malformed(deployment, "the answer is no chat completion")
+
+
+class Completeness:
+    """Whether a stream's answer is complete: every choice that began has its ``finish_reason``.
+
+    ``n`` is how many choices were asked for. A stream that just ends, even with ``[DONE]``, is not complete.
+    """
+
+    __slots__ = ("_done", "_n", "_seen")
+
+    def __init__(self, n: int = 1) -> None:
+        self._n = n
+        self._seen: set[int] = set()
+        self._done: set[int] = set()
+
+    def take(self, chunk: Mapping[str, Any]) -> None:
+        """Take note of one chunk."""
+        for choice in chunk.get("choices") or ():
+            index = choice.get("index") or 0
+            self._seen.add(index)
+            if choice.get("finish_reason") is not None:
+                self._done.add(index)
+
+    @property
+    def is_complete(self) -> bool:
+        """True when nothing is missing."""
+        return len(self._done) >= self._n and self._done >= self._seen
+
+
+def check_chunk(chunk: object, deployment: str) -> dict[str, Any]:
+    """``chunk`` if it is a chat completion chunk.
+
+    Raises:
+        UpstreamError: an error sent within the stream, or something else.
+    """
+    if isinstance(chunk, dict):
+        if chunk.get("error"):
+            raise error_in_body(chunk["error"], deployment)
+        choices = chunk.get("choices")
+        if (isinstance(choices, list) and all(isinstance(choice, dict) for choice in choices)) or (
+            choices is None and chunk.get("usage")
+        ):
+            return chunk
+    raise malformed(deployment, "the stream holds something that is no chunk")
+
+
+# ----- errors -----------------------------------------------------------------------------------------------------
+
+
+def error_from_status(
+    status: int,
+    *,
+    message: str,
+    deployment: str,
+    code: str = "",
+    retry_after: str | None = None,
+    now: datetime | None = None,
+) -> UpstreamError:
+    """The typed error of an HTTP status and OpenAI's error code (https://platform.openai.com/docs/guides/error-codes)."""
+    kind, retryable = _kind(status, code, message)
+    return UpstreamError(
+        f"{deployment} answered {status}: {scrub(message) or 'no message'}",
+        kind=kind,
+        upstream_status=status,
+        retryable=retryable,
+        retry_after_s=retry_after_s(retry_after, now=now),
+        deployment=deployment,
+        # A gateway that gave up does not know whether the provider behind it went on.
+        may_be_billed=kind == "timeout",
+        hint=_HINTS.get(kind, ""),
+    )
+
+
+def error_in_body(error: object, deployment: str) -> UpstreamError:
+    """The typed error of an ``error`` object that came with status 200 or within a stream."""
+    fields = error if isinstance(error, Mapping) else {"message": error}
+    code, status = fields.get("code"), fields.get("status")
+    number = next((value for value in (code, status) if isinstance(value, int) and 400 <= value < 600), 0)
+    named = " ".join(str(value) for value in (code, fields.get("type")) if isinstance(value, str))
+    found = error_from_status(
+        number or 502, message=str(fields.get("message") or "an error"), deployment=deployment, code=named
+    )
+    found.may_be_billed = True
+    return found
+
+
+def malformed(deployment: str, what: str) -> UpstreamError:
+    """The answer cannot be read; asking again may help."""
+    return UpstreamError(
+        f"{deployment}: {what}.",
+        kind="malformed",
+        retryable=True,
+        deployment=deployment,
+        may_be_billed=True,
+        hint="Check that the address serves OpenAI's chat completions.",
+    )
+
+
+def cut_short(deployment: str) -> UpstreamError:
+    """The stream ended before the answer was complete."""
+    return UpstreamError(
+        f"{deployment}: the stream ended before the answer was complete.",
+        kind="network",
+        retryable=True,
+        deployment=deployment,
+        may_be_billed=True,
+    )
+
+
+def retry_after_s(value: str | None, *, now: datetime | None = None) -> float | None:
+    """Seconds of a Retry-After header, given as seconds or as a date (RFC 9110, 10.2.3); None when it says nothing."""
+    if not value:
+        return None
+    text = value.strip()
+    if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text):
+        return float(text)
+    try:
+        when = parsedate_to_datetime(text)
+    except (ValueError, TypeError):
+        return None
+    when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+
+
+def scrub(message: str) -> str:
+    """``message`` on one line, cut to 500 characters, without anything that looks like a credential."""
+    return _SECRET.sub("[secret]", " ".join(message[: 4 * _MAX_MESSAGE].split()))[:_MAX_MESSAGE]
+
+
+def check_reach(reach: Reach, deployment: Deployment) -> None:
+    """Refuse a call that may not be made.
+
+    Raises:
+        UpstreamError: ``reach`` is ``loopback`` and the deployment is elsewhere.
+    """
+    if reach == "any":
+        return
+    host = urlsplit(deployment.api_base or "").hostname or ""
+    if host in _LOOPBACK_NAMES or _is_loopback(host):
+        return
+    raise UpstreamError(
+        f"{deployment.name}: calls that leave this machine are switched off.",
+        kind="network",
+        deployment=deployment.name,
+        hint="Point api_base at this machine, or allow calls.",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_HINTS: Mapping[UpstreamErrorKind, str] = {
+    "auth": "Check the deployment's credential.",
+    "quota": "Add credit at the provider.",
+    "not_found": "Check the deployment's model and api_base.",
+    "context_length": "Shorten the request.",
+}
+_CODES: tuple[tuple[str, UpstreamErrorKind, bool], ...] = (
+    ("insufficient_quota", "quota", False),
+    ("billing", "quota", False),
+    ("credit", "quota", False),
+    ("context_length", "context_length", False),
+    ("string_above_max_length", "context_length", False),
+    ("content_filter", "content_filter", False),
+    ("content_policy", "content_filter", False),
+    ("unsupported_parameter", "unsupported", False),
+    ("unsupported_value", "unsupported", False),
+    ("model_not_found", "not_found", False),
+    ("invalid_api_key", "auth", False),
+    ("rate_limit", "rate_limit", True),
+    ("overloaded", "overload", True),
+)
+_STATUSES: Mapping[int, tuple[UpstreamErrorKind, bool]] = {
+    400: ("bad_request", False),
+    401: ("auth", False),
+    402: ("quota", False),
+    403: ("auth", False),
+    404: ("not_found", False),
+    405: ("not_found", False),
+    408: ("timeout", True),
+    409: ("overload", True),
+    410: ("not_found", False),
+    413: ("context_length", False),
+    422: ("bad_request", False),
+    425: ("overload", True),
+    429: ("rate_limit", True),
+    501: ("unsupported", False),
+    504: ("timeout", True),
+}
+
+
+def _kind(status: int, code: str, message: str) -> tuple[UpstreamErrorKind, bool]:
+    lowered = code.lower()
+    for word, kind, retryable in _CODES:
+        if word in lowered:
+            return kind, retryable
+    if status in (400, 422) and re.search(r"(?i)context (?:length|window)|maximum context|too many tokens", message):
+        return "context_length", False
+    if status == 429 and re.search(r"(?i)insufficient.quota|exceeded your current quota|out of credit", message):
+        return "quota", False
+    found = _STATUSES.get(status)
+    if found is not None:
+        return found
+    if status >= 500:
+        return "overload", True
+    return ("bad_request", False) if 400 <= status < 500 else ("malformed", True)
+
+
+def _is_answer(choice: object) -> bool:
+    return isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+
+
+def _count(fields: Mapping[str, Any], name: str) -> int:
+    value = fields.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0

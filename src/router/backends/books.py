@@ -1,0 +1,159 @@
+"""What one call used, said by the provider or counted here; and what a masked answer becomes once it is unmasked.
+
+Readers of OpenAI answers and chunks, for the driver of a run. Nothing here calls anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..redact import StreamRestorer, restore
+from ..types import Decision, Request, Usage
+from .base import read_usage
+
+__all__ = ["AnswerMeter", "ChunkRestorer", "estimated_input", "estimated_usage", "restore_answer"]
+
+# Fields of a message or delta that hold what the model wrote.
+_TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
+_BYTES_PER_TOKEN = 4
+
+
+class AnswerMeter:
+    """Reads a stream's chunks as they pass: has the first token come, what was used.
+
+    Providers that report no usage are counted: about four bytes of UTF-8 a token.
+    """
+
+    __slots__ = ("_bytes", "has_token", "usage")
+
+    def __init__(self) -> None:
+        self.has_token = False
+        self.usage: Usage | None = None
+        self._bytes = 0
+
+    def take(self, chunk: Mapping[str, Any]) -> None:
+        """Take note of one chunk."""
+        reported = chunk.get("usage")
+        if reported:
+            self.usage = read_usage(reported) or self.usage
+        for choice in chunk.get("choices") or ():
+            delta = choice.get("delta") or {}
+            size = sum(len(text.encode("utf-8", "replace")) for text in _written(delta))
+            self._bytes += size
+            if size or choice.get("finish_reason") is not None or delta.get("tool_calls") or delta.get("audio"):
+                self.has_token = True
+
+    @property
+    def written_tokens(self) -> int:
+        """Output tokens counted here."""
+        return -(-self._bytes // _BYTES_PER_TOKEN)
+
+
+class ChunkRestorer:
+    """Puts masked values back into a stream's chunks. What could still be half a placeholder is held back, at most
+    until the choice ends. ``is_json``: the content is a JSON text, so values are written as inside its strings."""
+
+    def __init__(self, mapping: Mapping[str, str], *, is_json: bool = False) -> None:
+        self._mapping, self._is_json = mapping, is_json
+        self._texts: dict[tuple[int, str], StreamRestorer] = {}
+        self._calls: dict[tuple[int, int], StreamRestorer] = {}
+
+    def restore(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        """The chunk with the values put back; the given one is not altered."""
+        choices = chunk.get("choices")
+        return chunk if not choices else {**chunk, "choices": [self._choice(choice) for choice in choices]}
+
+    def _choice(self, choice: dict[str, Any]) -> dict[str, Any]:
+        index = choice.get("index") or 0
+        delta = dict(choice.get("delta") or {})
+        for field in _TEXTS:
+            if isinstance(delta.get(field), str):
+                delta[field] = self._text(index, field).feed(delta[field])
+        if isinstance(delta.get("tool_calls"), list):
+            delta["tool_calls"] = [self._call(index, call) for call in delta["tool_calls"]]
+        if choice.get("finish_reason") is not None:
+            self._flush(index, delta)
+        return {**choice, "delta": delta}
+
+    def _call(self, index: int, call: dict[str, Any]) -> dict[str, Any]:
+        function = call.get("function")
+        if not isinstance(function, dict) or not isinstance(function.get("arguments"), str):
+            return call
+        key = (index, call.get("index") or 0)
+        restorer = self._calls.setdefault(key, StreamRestorer(self._mapping, escaped=True))
+        return {**call, "function": {**function, "arguments": restorer.feed(function["arguments"])}}
+
+    def _text(self, index: int, field: str) -> StreamRestorer:
+        escaped = self._is_json and field == "content"
+        return self._texts.setdefault((index, field), StreamRestorer(self._mapping, escaped=escaped))
+
+    def _flush(self, index: int, delta: dict[str, Any]) -> None:
+        for (at, field), restorer in self._texts.items():
+            held = restorer.close() if at == index else ""
+            if held:
+                delta[field] = (delta.get(field) or "") + held
+        for (at, call), restorer in self._calls.items():
+            held = restorer.close() if at == index else ""
+            if held:
+                calls = [*(delta.get("tool_calls") or ()), {"index": call, "function": {"arguments": held}}]
+                delta["tool_calls"] = calls
+
+
+def restore_answer(body: dict[str, Any], mapping: Mapping[str, str], *, is_json: bool = False) -> dict[str, Any]:
+    """A whole answer with the masked values put back; the given one is not altered. ``is_json`` as above."""
+    choices = []
+    for choice in body["choices"]:
+        message = dict(choice["message"])
+        for field in _TEXTS:
+            if isinstance(message.get(field), str):
+                message[field] = restore(message[field], mapping, escaped=is_json and field == "content")
+        if isinstance(message.get("tool_calls"), list):
+            message["tool_calls"] = [_restore_call(call, mapping) for call in message["tool_calls"]]
+        if isinstance(message.get("function_call"), dict):
+            message["function_call"] = _restore_arguments(message["function_call"], mapping)
+        choices.append({**choice, "message": message})
+    return {**body, "choices": choices}
+
+
+def estimated_input(request: Request, decision: Decision) -> int:
+    """Input tokens of the request as the decision estimated them, else by its size."""
+    signal = decision.signals.get("tokens")
+    if signal is not None and signal.value is not None:
+        return int(signal.value.input)
+    size = request.n_bytes or sum(len(message.text.encode("utf-8", "replace")) for message in request.messages)
+    return -(-size // _BYTES_PER_TOKEN)
+
+
+def estimated_usage(request: Request, decision: Decision, body: Mapping[str, Any]) -> Usage:
+    """The usage of a whole answer whose provider reported none."""
+    size = 0
+    for choice in body.get("choices") or ():
+        size += sum(len(text.encode("utf-8", "replace")) for text in _written(choice.get("message") or {}))
+    return Usage(input=estimated_input(request, decision), output=-(-size // _BYTES_PER_TOKEN), estimated=True)
+
+
+def _written(message: Mapping[str, Any]) -> Iterable[str]:
+    for field in _TEXTS:
+        text = message.get(field)
+        if isinstance(text, str):
+            yield text
+    for call in message.get("tool_calls") or ():
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if isinstance(function, Mapping):
+            yield from (text for text in (function.get("name"), function.get("arguments")) if isinstance(text, str))
+    called = message.get("function_call")
+    if isinstance(called, Mapping) and isinstance(called.get("arguments"), str):
+        yield called["arguments"]
+
+
+def _restore_call(call: Any, mapping: Mapping[str, str]) -> Any:
+    if isinstance(call, Mapping) and isinstance(call.get("function"), dict):
+        return {**call, "function": _restore_arguments(call["function"], mapping)}
+    return call
+
+
+def _restore_arguments(function: dict[str, Any], mapping: Mapping[str, str]) -> dict[str, Any]:
+    if not isinstance(function.get("arguments"), str):
+        return function
+    return {**function, "arguments": restore(function["arguments"], mapping, escaped=True)}
