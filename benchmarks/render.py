@@ -1,0 +1,81 @@
+"""Fill the figures of README.md and docs/ from benchmarks/results, so that no figure is ever typed by hand.
+
+A block begins with ``<!-- figures: NAME -->`` and ends with ``<!-- /figures -->``. ``--check`` changes nothing and
+exits with 1 when a block is not what the results say.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- /figures -->)", re.DOTALL)
+
+
+def decision(results: Mapping[str, Any]) -> str:
+    rows = ["| words | p50 | p99 | with reading the JSON, p50 |", "|---|---|---|---|"]
+    for words, row in results["words"].items():
+        rows.append(
+            f"| {int(words):,} | {row['p50_us']:.0f} us | {row['p99_us']:.0f} us | {row['from_bytes_p50_us']:.0f} us |"
+        )
+    return "\n".join([*rows, "", where(results)])
+
+
+def startup(results: Mapping[str, Any]) -> str:
+    names = {
+        "bare_python": "bare Python",
+        "import_router": "`import router`",
+        "import_Router": "`from router import Router`",
+        "first_decision": "`Router()` and a first decision",
+        "command_help": "`router --help`, whole process",
+    }
+    rows = ["| | time | peak memory |", "|---|---|---|"]
+    for key, row in results["figures"].items():
+        memory = f"{row['rss_mib']:.0f} MiB" if "rss_mib" in row else ""
+        rows.append(f"| {names[key]} | {row['seconds'] * 1000:.0f} ms | {memory} |")
+    return "\n".join([*rows, "", where(results)])
+
+
+def where(results: Mapping[str, Any]) -> str:
+    on = results["measured_on"]
+    return f"Measured on {on['cpu']} ({on['cores']} cores), Python {on['python']}, commit {on['commit']}, {on['date']}."
+
+
+BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {"decision": decision, "startup": startup}
+
+
+def rendered(text: str) -> str:
+    """``text`` with every block filled; a block without results says so."""
+
+    def fill(match: re.Match[str]) -> str:
+        name = match[2]
+        path = RESULTS / f"{name}.json"
+        body = BLOCKS[name](json.loads(path.read_text(encoding="utf-8"))) if path.exists() else "Not measured yet."
+        return f"{match[1]}{body}\n{match[3]}"
+
+    return BLOCK.sub(fill, text)
+
+
+def main() -> int:
+    """Render all documents, or check them."""
+    stale = []
+    for path in [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = path.read_text(encoding="utf-8")
+        new = rendered(text)
+        if new != text:
+            stale.append(str(path.relative_to(ROOT)))
+            if "--check" not in sys.argv:
+                path.write_text(new, encoding="utf-8")
+    if stale:
+        print(f"{'stale' if '--check' in sys.argv else 'rendered'}: {', '.join(stale)}")
+    return int(bool(stale) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
