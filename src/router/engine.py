@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from typing import Any
 
 from .backends.run import Dispatcher, StreamRun
@@ -19,7 +19,7 @@ from .selection.candidates import Fleet, candidates, is_auto
 from .selection.choose import choose
 from .state.store import Budgets, Health, Ledger
 from .telemetry import DETECTOR_FAILED, log
-from .types import Decision, Detector, Need, Outcome, Record, Request, SignalName, Signals, Snapshot, Verdict
+from .types import Decision, Detector, Need, Outcome, PolicyRef, Record, Request, SignalName, Signals, Snapshot, Verdict
 
 __all__ = ["Engine", "EngineStream"]
 
@@ -51,10 +51,7 @@ class Engine:
         self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
         self.budgets, self.ledger, self.health = budgets, ledger, health
         self._clock, self._new_id = clock, new_id
-        self._deployments = {deployment.name: deployment for deployment in fleet.deployments}
-        self._models = frozenset(
-            name for deployment in fleet.deployments for name in (deployment.name, deployment.model)
-        ) | {card.name for card in fleet.local}
+        self._models = frozenset({*fleet.deployments, *fleet.local, *(d.model for d in fleet.deployments.values())})
 
     def snapshot(self, request: Request) -> Snapshot:
         """The state that this request's decision will depend on."""
@@ -128,13 +125,13 @@ class Engine:
         """
         decision = decision or await self.adecide(request)
         self._reserve(request, decision)
-        outcome = Outcome(status="cancelled")
+        run = self.dispatcher.start(request, decision)
         try:
-            outcome = await self.dispatcher.run(request, decision)
+            outcome = await run.finish()
         finally:
-            self._settle(request, decision, outcome)
-        if outcome.failure is not None:
-            raise outcome.failure
+            self._settle(request, decision, run.outcome or Outcome(status="cancelled"))
+        if run.failure is not None:
+            raise run.failure
         return decision, outcome
 
     async def stream(self, request: Request, decision: Decision | None = None) -> EngineStream:
@@ -167,7 +164,9 @@ class Engine:
         for name in wanted:
             signals[name]
         found = candidates(request, signals, verdict, self.fleet, snapshot)
-        return choose(request, signals, verdict, found, self._deployments, policy.ref, snapshot)
+        return choose(
+            request, signals, verdict, found, self.fleet, PolicyRef(name=policy.name, hash=policy.hash), snapshot
+        )
 
     def _check_model(self, model: str) -> None:
         if is_auto(model) or model in self._models:
@@ -183,7 +182,7 @@ class Engine:
         if target.kind != "llm":
             return
         if not target.configured:
-            deployment = self._deployments[target.model or ""]
+            deployment = self.fleet.deployments[target.model or ""]
             credential = f"Set {deployment.key_env}" if deployment.key_env else "Configure a provider"
             raise NotConfigured(
                 f"the decision is {target.model}, but no hosted provider is configured here.",
@@ -233,7 +232,7 @@ class EngineStream:
         await self._chunks.aclose()
         await self._finish()
 
-    async def _iterate(self) -> Any:
+    async def _iterate(self) -> AsyncGenerator[Mapping[str, Any], None]:
         try:
             async for chunk in self._run:
                 yield chunk

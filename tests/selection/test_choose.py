@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from router.catalogue import Deployment, LocalCard, Price
 from router.errors import BudgetExceeded, DeadlineInfeasible, NoCandidate
-from router.selection.candidates import Fleet, candidates
+from router.selection.candidates import Fleet, candidates, make_fleet
 from router.selection.choose import choose
 from router.types import (
     Budget,
@@ -63,7 +63,7 @@ LARGE = Deployment(
     ttft_ms=1500,
     capabilities=frozenset({"streaming", "tools", "json_schema", "vision"}),
 )
-FLEET = Fleet(deployments=(SMALL, LARGE), local=(CARD,))
+FLEET = make_fleet((SMALL, LARGE), (CARD,))
 ABLE = LocalEvidence(model="sentiment", label="positive", answer=("positive",), probability=0.97, threshold=0.8)
 NOW = Snapshot(id="d1", now_s=1.8e9)
 SHORT = TokenCount(input=100, output=10, output_max=1000)
@@ -104,7 +104,7 @@ def decide(
         signals,
         verdict,
         found,
-        {each.name: each for each in fleet.deployments},
+        fleet,
         PolicyRef(name="test", hash="0"),
         snapshot,
     )
@@ -145,7 +145,7 @@ def test_larger_tier_only_when_asked_for() -> None:
 
 
 def test_refusal_needs_no_candidate() -> None:
-    decision = decide(Verdict(refuse="not here", refused_by="OPS-04"), fleet=Fleet())
+    decision = decide(Verdict(refuse="not here", refused_by="OPS-04"), fleet=make_fleet((), ()))
     assert decision.target.kind == "refuse"
     assert "OPS-04" in decision.reason
 
@@ -159,9 +159,7 @@ def test_forbidden_hosted_binds_fallbacks_too(prefer: Any) -> None:
 
 def test_in_house_deployment_may_see_private_data() -> None:
     house = msgspec.structs.replace(SMALL, name="house", in_house=True)
-    decision = decide(
-        Verdict(forbid=frozenset({"llm"})), evidence=None, fleet=Fleet(deployments=(SMALL, house), local=(CARD,))
-    )
+    decision = decide(Verdict(forbid=frozenset({"llm"})), evidence=None, fleet=make_fleet((SMALL, house), (CARD,)))
     assert decision.target.model == "house"
     assert decision.fallbacks == ()
 
@@ -205,14 +203,14 @@ def test_unknown_price_never_fits_a_money_limit() -> None:
             Verdict(),
             request(hints=Hints(budget=Budget(max_usd=1.0))),
             evidence=None,
-            fleet=Fleet(deployments=(unpriced,)),
+            fleet=make_fleet((unpriced,), ()),
         )
     assert error.value.reasons["small"] == "its price is unknown and a money limit is set"
 
 
 def test_unable_deployments_say_why() -> None:
     plain = msgspec.structs.replace(SMALL, name="plain", capabilities=frozenset({"streaming"}))
-    fleet = Fleet(deployments=(plain, SMALL, LARGE))
+    fleet = make_fleet((plain, SMALL, LARGE), ())
     picture = Request(messages=(Message(role="user", text="What is this?", modalities=frozenset({"image"})),))
     assert reasons(decide(Verdict(), picture, evidence=None, fleet=fleet))["small"] == "cannot read image"
     tools = request(tools=(Tool(name="search"),))
@@ -225,14 +223,14 @@ def test_unable_deployments_say_why() -> None:
 
 def test_unconfigured_loses_to_configured() -> None:
     absent = msgspec.structs.replace(SMALL, configured=False)
-    decision = decide(Verdict(), evidence=None, fleet=Fleet(deployments=(absent, LARGE)))
+    decision = decide(Verdict(), evidence=None, fleet=make_fleet((absent, LARGE), ()))
     assert decision.target.model == "large"
     assert reasons(decision)["small"] == "not configured: set SMALL_KEY"
 
 
 def test_without_any_provider_the_plan_stands() -> None:
     absent = tuple(msgspec.structs.replace(each, configured=False) for each in (SMALL, LARGE))
-    decision = decide(Verdict(), evidence=None, fleet=Fleet(deployments=absent))
+    decision = decide(Verdict(), evidence=None, fleet=make_fleet(absent, ()))
     assert (decision.target.model, decision.target.configured) == ("small", False)
 
 

@@ -5,16 +5,16 @@ Order of the checks: what the policy forbids, ability, health, hard budgets. The
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ..catalogue import Deployment, LocalCard
+from ..catalogue import Deployment, Family, LocalCard
 from ..types import Budget, Candidate, Estimate, Failure, LocalEvidence, Request, Signals, Snapshot, TokenCount, Verdict
 from ..units import format_ms, format_usd
 from .estimate import affordable_output, estimate_hosted, estimate_local
 
-__all__ = ["MODEL_AUTO", "Fleet", "candidates", "effective_budget", "is_auto", "output_limit"]
+__all__ = ["MODEL_AUTO", "Fleet", "candidates", "effective_budget", "is_auto", "make_fleet", "output_limit"]
 
 MODEL_AUTO = "auto"
 _Loss = tuple[Failure, str] | None
@@ -22,19 +22,38 @@ _CAPABILITY = {"image": "vision", "audio": "audio", "file": "files", "video": "v
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is registered: hosted deployments and the cards of local models. ``hash`` names this set.
+    """All that is registered: hosted deployments by name, cards of local models by name. ``hash`` names this set.
 
-    When no hosted deployment is ``configured``, all take part as a plan: the decision says what it would do.
+    ``traits`` are each deployment's tags and what its family is good at. ``is_plan``: no hosted deployment can be
+    called from here, so all take part and the decision says what it would do.
     """
 
-    deployments: tuple[Deployment, ...] = ()
-    local: tuple[LocalCard, ...] = ()
-    hash: str = ""
+    deployments: Mapping[str, Deployment]
+    local: Mapping[str, LocalCard]
+    traits: Mapping[str, frozenset[str]]
+    is_plan: bool
+    hash: str
 
-    @property
-    def is_plan(self) -> bool:
-        """True when no hosted deployment can be called from here."""
-        return not any(deployment.configured for deployment in self.deployments)
+
+def make_fleet(
+    deployments: Iterable[Deployment], local: Iterable[LocalCard], families: Iterable[Family] = (), *, hash: str = ""
+) -> Fleet:
+    """A fleet of uniquely named members."""
+    by_family = {family.name: family for family in families}
+    members = tuple(deployments)
+    traits: dict[str, frozenset[str]] = {}
+    for member in members:
+        family = by_family.get(member.family or "")
+        good_at = frozenset(family.good_at) if family is not None else frozenset()
+        tuned = frozenset({"instruction_tuned"}) if family is not None and family.instruction_tuned else frozenset()
+        traits[member.name] = member.tags | good_at | tuned
+    return Fleet(
+        deployments={member.name: member for member in members},
+        local={card.name: card for card in local},
+        traits=traits,
+        is_plan=not any(member.configured for member in members),
+        hash=hash,
+    )
 
 
 def is_auto(model: str) -> bool:
@@ -58,9 +77,9 @@ def candidates(
     tokens = signals["tokens"].value or TokenCount(input=request.n_bytes // 4 + 1, output=256, output_max=4096)
     budget = effective_budget(request, verdict, snapshot)
     evidence = signals["local"].value
-    found = [_local(card, evidence, request, task, verdict, budget) for card in fleet.local]
+    found = [_local(card, evidence, request, task, verdict, budget) for card in fleet.local.values()]
     plan = fleet.is_plan
-    for deployment in fleet.deployments:
+    for deployment in fleet.deployments.values():
         estimate = estimate_hosted(deployment, task, tokens, snapshot.latency_ms)
         loss = (
             _policy_loss(deployment, verdict)
@@ -123,6 +142,8 @@ def _local_loss(
         return "model", f"made for {card.task}; this is {task}"
     if mine.reason is not None:
         return "evidence", mine.reason
+    if verdict.max_error is not None and card.promise.get("max_error", 1.0) > verdict.max_error:
+        return "evidence", f"promises no error under {verdict.max_error:.3g}, as the policy asks"
     if request.modalities:
         return "ability", f"cannot read {_words(request.modalities)}"
     if budget.max_latency_ms is not None and (estimate.latency_ms or 0.0) > budget.max_latency_ms:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..catalogue import Deployment
 from ..errors import BudgetExceeded, DeadlineInfeasible, NoCandidate
 from ..types import (
     Budget,
@@ -27,7 +26,7 @@ from ..types import (
     Verdict,
 )
 from ..units import format_ms, format_usd
-from .candidates import effective_budget, is_auto, output_limit
+from .candidates import Fleet, effective_budget, is_auto, output_limit
 
 __all__ = ["choose", "utility"]
 
@@ -37,7 +36,7 @@ def choose(
     signals: Signals,
     verdict: Verdict,
     found: tuple[Candidate, ...],
-    deployments: Mapping[str, Deployment],
+    fleet: Fleet,
     policy: PolicyRef,
     snapshot: Snapshot,
 ) -> Decision:
@@ -54,10 +53,10 @@ def choose(
         target = Target(kind="refuse")
         reason = f"refused by {verdict.refused_by}: {verdict.refuse}" if verdict.refused_by else verdict.refuse
     else:
-        order = _order(found, verdict, verdict.objective)
+        order = _order(found, verdict, fleet)
         if not order:
             raise _nobody(found, budget)
-        target = _target(order[0], deployments)
+        target = _target(order[0], fleet)
         reason = _reason(order[0], verdict, found)
     hosted = tuple(candidate.model for candidate in order[1:] if candidate.kind == "llm")
     return Decision(
@@ -73,7 +72,7 @@ def choose(
         signals=signals.known(),
         verdict=verdict,
         budget=budget,
-        max_output_tokens=_output_limit(order, deployments, signals, budget),
+        max_output_tokens=_output_limit(order, fleet, signals, budget),
         evidence=signals["local"].value,
         snapshot=snapshot,
     )
@@ -90,30 +89,32 @@ def utility(estimate: Estimate, objective: Objective) -> float:
     )
 
 
-def _order(found: Sequence[Candidate], verdict: Verdict, objective: Objective) -> list[Candidate]:
+def _order(found: Sequence[Candidate], verdict: Verdict, fleet: Fleet) -> list[Candidate]:
     able = [candidate for candidate in found if candidate.failed is None]
     preferred_tier = verdict.tier or "small"
 
-    def rank(candidate: Candidate) -> tuple[int, int, float, str]:
+    def rank(candidate: Candidate) -> tuple[int, int, int, float, str]:
         kind = 0
         if verdict.prefer != "tie":
             kind = 0 if candidate.kind == verdict.prefer else 1
         elif candidate.kind == "local":  # equal in quality, so the cheaper and faster one
             kind = -1
         tier = 0 if candidate.kind == "local" or candidate.tier == preferred_tier else 1
-        return (kind, tier, -utility(candidate.estimate, objective), candidate.model)
+        traits = fleet.traits.get(candidate.model, frozenset())
+        liked = sum(trait in traits for trait in verdict.rank)
+        return (kind, tier, -liked, -utility(candidate.estimate, verdict.objective), candidate.model)
 
     return sorted(able, key=rank)
 
 
-def _target(candidate: Candidate, deployments: Mapping[str, Deployment]) -> Target:
+def _target(candidate: Candidate, fleet: Fleet) -> Target:
     if candidate.kind == "local":
         return Target(kind="local", model=candidate.model)
     return Target(
         kind="llm",
         tier=candidate.tier,
         model=candidate.model,
-        configured=deployments[candidate.model].configured,
+        configured=fleet.deployments[candidate.model].configured,
     )
 
 
@@ -146,9 +147,7 @@ def _task(signals: Signals) -> TaskReading:
     )
 
 
-def _output_limit(
-    order: Sequence[Candidate], deployments: Mapping[str, Deployment], signals: Signals, budget: Budget
-) -> int | None:
+def _output_limit(order: Sequence[Candidate], fleet: Fleet, signals: Signals, budget: Budget) -> int | None:
     if budget.max_usd is None:
         return None
     tokens = signals["tokens"].value or TokenCount(input=1, output=256, output_max=4096)
@@ -156,7 +155,7 @@ def _output_limit(
         limit
         for candidate in order
         if candidate.kind == "llm"
-        and (limit := output_limit(deployments[candidate.model], tokens, budget.max_usd)) is not None
+        and (limit := output_limit(fleet.deployments[candidate.model], tokens, budget.max_usd)) is not None
     ]
     return min(limits) if limits else None
 
