@@ -13,22 +13,33 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FeatureSpec", "LinearScorer", "TextHashes", "buckets", "sparse_rows"]
+__all__ = [
+    "FeatureSpec",
+    "LinearScorer",
+    "Reading",
+    "ReadingSpec",
+    "TextHashes",
+    "buckets",
+    "pairs",
+    "read",
+    "sparse_rows",
+    "wide_grams",
+]
 
-MAX_BYTES = 8192
+MAX_BYTES = 32768
 
 _U = np.uint64
 _BASE = _U(0x9E3779B97F4A7C15)
 _MIX = _U(0xFF51AFD7ED558CCD)
 _STEP = _U(0xC4CEB9FE1A85EC53)
+_WIDE = _U(0x9FB21C651E98DF25)
 _WORD, _PUNCT = 1, 2
 
 
 def _powers(base: int, count: int) -> npt.NDArray[np.uint64]:
-    powers = [1]
-    for _ in range(count):
-        powers.append(powers[-1] * base % (1 << 64))
-    return np.array(powers, dtype=np.uint64)
+    powers = np.full(count + 1, base, np.uint64)
+    powers[0] = 1
+    return np.cumprod(powers)  # wraps at 2**64, as meant
 
 
 def _byte_classes() -> npt.NDArray[np.uint8]:
@@ -50,7 +61,7 @@ class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     ``bits``: log2 of the table's rows. ``words``/``chars``: orders of token and byte n-grams. ``edges``: so many first
     and last tokens get n-grams of their own (what an instruction starts and ends with tells more than its middle).
-    ``head``/``tail``: bytes of the text that are read, the middle of a longer text is not; together at most 8,192.
+    ``head``/``tail``: bytes of the text that are read, the middle of a longer text is not; together at most 32,768.
     """
 
     bits: int = 17
@@ -64,10 +75,11 @@ class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True):
 class TextHashes:
     """The hashes of one text that every spec draws from: made once, shared by all models that read the text.
 
-    ``tokens``: uint64, one a token. ``prefix``: uint64, prefix hashes over the bytes, ``n_bytes + 1`` long.
+    ``tokens``: uint64, one a token. ``starts``/``ends``: intp, the tokens' places in ``data``, the lower-cased UTF-8
+    bytes that were read. ``prefix``: uint64, prefix hashes over these bytes, ``n_bytes + 1`` long.
     """
 
-    __slots__ = ("classes", "n_bytes", "prefix", "tokens")
+    __slots__ = ("classes", "data", "ends", "n_bytes", "prefix", "starts", "tokens")
 
     def __init__(self, text: str, *, head: int = 3072, tail: int = 1024) -> None:
         limit = min(head + tail, MAX_BYTES)
@@ -76,7 +88,7 @@ class TextHashes:
         data = text.lower().encode("utf-8", "replace")
         if len(data) > limit:
             data = data[: limit - tail] + data[len(data) - tail :] if tail else data[:limit]
-        raw = np.frombuffer(data, np.uint8)
+        raw = self.data = np.frombuffer(data, np.uint8)
         n = self.n_bytes = len(raw)
         prefix = np.zeros(n + 1, np.uint64)
         np.cumsum(_VALUE[raw] * _POWER[:n], out=prefix[1:])
@@ -84,6 +96,7 @@ class TextHashes:
         classes = self.classes = _CLASS[raw]
         if n == 0:
             self.tokens = np.zeros(0, np.uint64)
+            self.starts = self.ends = np.zeros(0, np.intp)
             return
         differs = classes[1:] != classes[:-1]
         punct = classes == _PUNCT
@@ -94,8 +107,8 @@ class TextHashes:
         last = np.empty(n, bool)
         last[-1] = True
         np.logical_or(differs, punct[:-1], out=last[:-1])
-        start = (first & inside).nonzero()[0]
-        end = (last & inside).nonzero()[0] + 1
+        start = self.starts = (first & inside).nonzero()[0]
+        end = self.ends = (last & inside).nonzero()[0] + 1
         hashes = (prefix[end] - prefix[start]) * _INVERSE[start]
         hashes ^= hashes >> _U(29)
         hashes *= _MIX
@@ -192,3 +205,113 @@ def sparse_rows(
         np.concatenate(indices) if indices else np.zeros(0, np.int32),
         np.array(indptr, np.int64),
     )
+
+
+# ----- Reading a request: one gather, three places ---------------------------------------------------------------
+
+
+class ReadingSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """How a whole request is read: once as a whole, and once more each at its beginning and at its end.
+
+    An instruction stands at the edges more often than in the middle, so the same table rows are summed over three
+    places: all of the text, its first and its last ``edge`` tokens. ``words``: orders of token n-grams; ``chars``:
+    order of byte n-grams, 0 for none; ``wide``: orders of character n-grams in scripts without spaces;
+    ``head``/``tail`` as in :class:`FeatureSpec`.
+    """
+
+    bits: int = 16
+    words: tuple[int, ...] = (1, 2)
+    chars: int = 4
+    wide: tuple[int, ...] = (1, 2)
+    edge: int = 16
+    head: int = 1536
+    tail: int = 1024
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """Table rows of one text and how they are summed.
+
+    ``rows``: intp, shape ``(n,)``; ``weights``: float32, shape ``(3, n)``, for the whole, the beginning and the end.
+    """
+
+    rows: npt.NDArray[np.intp]
+    weights: npt.NDArray[np.float32]
+
+
+def read(hashes: TextHashes, spec: ReadingSpec) -> Reading:
+    """The rows of a text for ``spec``. Each block of n-grams weighs ``1/sqrt(its count)`` in each of the places."""
+    tokens, edge = hashes.tokens, spec.edge
+    n = len(tokens)
+    if n == 0:
+        return Reading(rows=np.zeros(0, np.intp), weights=np.zeros((3, 0), np.float32))
+    blocks: list[npt.NDArray[np.uint64]] = []
+    places: list[tuple[int, int]] = []  # of each block: entries at the beginning, first entry of the end
+    gram = tokens
+    for order in range(1, max(spec.words) + 1):
+        if order > 1:
+            if len(gram) < 2:
+                break
+            gram = gram[:-1] * _STEP + tokens[order - 1 :]
+            gram ^= gram >> _U(31)
+            gram *= _MIX
+        if order in spec.words:
+            blocks.append(gram)
+            places.append((min(edge, len(gram)), max(0, n - edge)))
+    starts = hashes.starts
+    head_byte = int(hashes.ends[edge - 1]) if n > edge else hashes.n_bytes
+    tail_byte = int(starts[n - edge]) if n > edge else 0
+    for grams, begin in wide_grams(hashes, spec.wide):
+        blocks.append(grams)
+        places.append((int(begin.searchsorted(head_byte)), int(begin.searchsorted(tail_byte))))
+    if spec.chars and hashes.n_bytes >= spec.chars:
+        order = spec.chars
+        prefix = hashes.prefix
+        count = hashes.n_bytes - order + 1
+        blocks.append(_mixed((prefix[order:] - prefix[:-order]) * _INVERSE[:count]))
+        places.append((min(head_byte, count), min(tail_byte, count)))
+    rows = np.concatenate(blocks)
+    rows >>= _U(64 - spec.bits)
+    weights = np.zeros((3, len(rows)), np.float32)
+    at_row = 0
+    for block, (head, tail) in zip(blocks, places, strict=True):
+        size = len(block)
+        if size:
+            weights[0, at_row : at_row + size] = size**-0.5
+            if head:
+                weights[1, at_row : at_row + head] = head**-0.5
+            if tail < size:
+                weights[2, at_row + tail : at_row + size] = (size - tail) ** -0.5
+        at_row += size
+    return Reading(rows=rows.astype(np.intp), weights=weights)
+
+
+def pairs(tokens: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Hashes of neighbouring tokens, shape ``(len(tokens) - 1,)``."""
+    return _ngrams(tokens, (2,))
+
+
+def wide_grams(hashes: TextHashes, orders: Sequence[int]) -> list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp]]]:
+    """Character n-grams that begin with a character of three or more bytes (Chinese, Japanese, Korean, Thai, Hindi ...).
+
+    For each order its hashes and the bytes at which they begin; empty when the text holds no such character.
+    """
+    if hashes.n_bytes == 0 or int(hashes.data.max()) < 0xE0:
+        return []
+    at = ((hashes.data & 0xC0) != 0x80).nonzero()[0]
+    bounds = np.append(at, hashes.n_bytes)
+    is_wide = hashes.data[at] >= 0xE0
+    found = []
+    for order in orders:
+        count = len(at) - order + 1
+        if count > 0:
+            keep = is_wide[:count]
+            begin, end = bounds[:count][keep], bounds[order : order + count][keep]
+            found.append((_mixed((hashes.prefix[end] - hashes.prefix[begin]) * _INVERSE[begin] * _WIDE), begin))
+    return found
+
+
+def _mixed(grams: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    grams *= _STEP
+    grams ^= grams >> _U(31)
+    grams *= _MIX
+    return grams
