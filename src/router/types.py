@@ -249,6 +249,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     answer or in a tool's arguments; ``tool`` the tool to call; ``values`` are the JSON values to write for ``labels``
     (booleans, numbers), None when the labels themselves are written. ``blocker`` says why the contract cannot be
     honoured exactly by a classifier (a required free-text field, several label fields ...), None when it can.
+    ``fixed`` are other fields of the JSON answer that the schema leaves no choice in, as ``(path, value)``.
     """
 
     shape: Shape
@@ -258,6 +259,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     tool: str | None = None
     values: tuple[Any, ...] | None = None
     blocker: str | None = None
+    fixed: tuple[tuple[tuple[str, ...], Any], ...] = ()
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -436,7 +438,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
     ``forbid``/``require`` name target kinds and tiers (``local``, ``llm``, ``small``, ``large``) or deployments' tags;
     ``prefer`` is the winning recommendation, ``redact`` the kinds of personal data to mask before a hosted call,
-    ``check`` the flags to look for in the answer, ``budget`` the limits that the policy adds.
+    ``check`` the flags to look for in the answer, ``budget`` the limits that the policy adds. ``rank`` names tags or
+    what a model's family is good at: among otherwise equal candidates of a kind, those that have more of them come
+    first. ``max_error``: a local model may answer only when its card promises at most this error.
     """
 
     refuse: str | None = None
@@ -451,6 +455,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     budget: Budget = Budget()
     objective: Objective = Objective()
+    rank: tuple[str, ...] = ()
+    max_error: float | None = None
     rules: tuple[Fired, ...] = ()
 
 
@@ -579,7 +585,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened. ``status``: ``answered``, ``refused``, ``failed`` or ``cancelled``. ``body`` is OpenAI-shaped."""
+    """What happened. ``body`` is the OpenAI-shaped answer, None unless ``answered`` or ``refused``.
+
+    ``error`` is the kind of failure, for the record; the typed error itself travels beside the Outcome.
+    """
 
     status: Literal["answered", "refused", "failed", "cancelled"]
     model: str | None = None

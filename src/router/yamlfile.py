@@ -148,17 +148,17 @@ def _suggestion(word: object, options: list[str]) -> str:
 
 def _check_depth(text: str, name: str) -> None:
     """Bound nesting and size on the flat event stream, before anything recursive looks at the text."""
-    depth = count = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        count += 1
         if depth > MAX_DEPTH or count > 3 * MAX_NODES:
             mark = event.start_mark
             what = f"nested deeper than {MAX_DEPTH} levels" if depth > MAX_DEPTH else "too large"
-            raise ConfigError(f"this is {what}.", file=name, line=mark.line + 1, column=mark.column + 1)
+            line, column = (mark.line + 1, mark.column + 1) if mark is not None else (None, None)
+            raise ConfigError(f"this is {what}.", file=name, line=line, column=column)
 
 
 class _Reader:

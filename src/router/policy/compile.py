@@ -1,0 +1,188 @@
+"""Resolved policy -> rules with their checks, in the order of precedence, indexed by task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from ..types import Budget, Fired, Objective, SignalName, Strength, Tier
+from .conditions import TASKS, Check
+from .flow import CompiledFlow, compile_flow
+from .read import PolicyFile, matching_ids
+from .schema import Rule, Then
+from .when import Condition, all_hold, compile_when, conjuncts
+
+__all__ = ["CompiledPolicy", "CompiledRule", "compile_policy"]
+
+Prefer = Literal["local", "llm", "tie"]
+
+_STRENGTH: Final[Mapping[Strength, int]] = {"strong": 0, "weak": 1, "tie": 2}
+
+
+class CompiledRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule, ready to be judged. ``index`` is its rank; ``beats`` the ranks of the rules that it overrules; ``binds``
+    says that it asks for more than a recommendation."""
+
+    id: str
+    index: int
+    then: Then
+    rule: Rule
+    condition: Condition
+    prefer: Prefer | None
+    tier: Tier | None
+    strength: Strength
+    beats: frozenset[int]
+    binds: bool
+    fired: Fired
+    decisive: Fired
+
+
+class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """A policy that can judge.
+
+    ``rules`` stand in the order of precedence; ``by_task`` holds, for each task (``""`` for an unknown one), the rules
+    that may fire with what is left to check (None: nothing). ``reads``: all signals that some rule or step asks for.
+    """
+
+    name: str
+    hash: str
+    rules: tuple[CompiledRule, ...]
+    by_task: Mapping[str, tuple[tuple[CompiledRule, Check | None], ...]]
+    flow: CompiledFlow | None
+    prefer: Prefer
+    tier: Tier | None
+    objective: Objective
+    budget: Budget
+    max_error: Mapping[str, float]
+    reads: frozenset[SignalName]
+    file: PolicyFile
+
+
+def compile_policy(file: PolicyFile) -> CompiledPolicy:
+    """Compile a resolved policy.
+
+    Raises:
+        ConfigError: a threshold that is not there, rules that overrule one another in a circle, a flow that leads
+            nowhere or in a circle.
+    """
+    acting = [rule for rule in file.rules if rule.then is not None]
+    conditions = {rule.id: compile_when(file, rule.when, ("rules", rule.id, "when")) for rule in acting}
+    steps = {step.id: position for position, step in enumerate(file.flow)}
+    position = {rule.id: place for place, rule in enumerate(acting)}
+
+    def rank(rule: Rule) -> tuple[int, int, int, int, int]:
+        step = steps.get(rule.step, len(steps)) if rule.step is not None else len(steps)
+        size = conditions[rule.id].size
+        return (-size, file.generation[rule.id], _STRENGTH[rule.strength], step, position[rule.id])
+
+    ordered = sorted(acting, key=rank)
+    ranks = {rule.id: index for index, rule in enumerate(ordered)}
+    beats = {
+        rule.id: frozenset(
+            ranks[name] for pattern in rule.over for name in matching_ids(pattern, ranks) if name != rule.id
+        )
+        for rule in ordered
+    }
+    _check_no_circle(file, [rule.id for rule in ordered], beats)
+    rules = tuple(_rule(rule, ranks[rule.id], conditions[rule.id], beats[rule.id]) for rule in ordered)
+    flow = compile_flow(file)
+    reads = frozenset[str]().union(
+        *(rule.condition.reads for rule in rules), *(step.condition.reads for step in (flow.steps if flow else ()))
+    )
+    return CompiledPolicy(
+        name=file.name,
+        hash=file.hash,
+        rules=rules,
+        by_task=_index(file, rules),
+        flow=flow,
+        prefer=file.otherwise.prefer,
+        tier=file.otherwise.tier,
+        objective=file.objective,
+        budget=file.budget,
+        max_error={promise.task: float(promise.max_error) for promise in file.promises},
+        reads=reads,
+        file=file,
+    )
+
+
+def _rule(rule: Rule, index: int, condition: Condition, beats: frozenset[int]) -> CompiledRule:
+    then = rule.then or Then(prefer="tie")
+    strength: Strength | None = rule.strength if then.prefer or then.tier else None
+    fired = Fired(id=rule.id, outcome=_outcome(then), strength=strength, why=rule.why, source=rule.source)
+    binding = (then.require, then.forbid, then.refuse, then.redact, then.check, then.warn, then.budget, then.rank)
+    return CompiledRule(
+        id=rule.id,
+        index=index,
+        then=then,
+        rule=rule,
+        condition=condition,
+        prefer=then.prefer,
+        tier=then.tier,
+        strength=rule.strength,
+        beats=beats,
+        binds=any(part is not None for part in binding),
+        fired=fired,
+        decisive=msgspec.structs.replace(fired, decisive=True),
+    )
+
+
+def _outcome(then: Then) -> str:
+    parts = []
+    if then.prefer is not None:
+        parts.append(f"{then.prefer} ({then.tier})" if then.tier else then.prefer)
+    elif then.tier is not None:
+        parts.append(f"{then.tier} tier")
+    if then.refuse is not None:
+        parts.append("refuse")
+    for verb, words in (
+        ("require", then.require),
+        ("forbid", then.forbid),
+        ("redact", then.redact),
+        ("check", then.check),
+        ("rank", then.rank),
+    ):
+        if words:
+            parts.append(f"{verb} {', '.join(words)}")
+    if then.budget is not None:
+        parts.append("budget")
+    if then.warn is not None:
+        parts.append("warn")
+    return "; ".join(parts)
+
+
+def _check_no_circle(file: PolicyFile, ids: list[str], beats: Mapping[str, frozenset[int]]) -> None:
+    done: set[str] = set()
+    for start in ids:
+        way: list[str] = []
+        stack: list[tuple[str, bool]] = [(start, False)]
+        while stack:
+            name, leaving = stack.pop()
+            if leaving:
+                done.add(name)
+                way.pop()
+                continue
+            if name in way:
+                circle = " over ".join([*way[way.index(name) :], name])
+                raise file.error(f"rules overrule one another in a circle: {circle}.", "rules", name, "over")
+            if name in done:
+                continue
+            way.append(name)
+            stack.append((name, True))
+            stack.extend((ids[beaten], False) for beaten in beats[name])
+
+
+def _index(
+    file: PolicyFile, rules: tuple[CompiledRule, ...]
+) -> dict[str, tuple[tuple[CompiledRule, Check | None], ...]]:
+    found: dict[str, list[tuple[CompiledRule, Check | None]]] = {task: [] for task in ("", *TASKS)}
+    for rule in rules:
+        parts = conjuncts(file, rule.rule.when, ("rules", rule.id, "when"))
+        gates = [part.tasks for part in parts if part.tasks is not None]
+        rest = sorted((part for part in parts if part.tasks is None), key=lambda part: part.cost)
+        entry = (rule, all_hold([part.check for part in rest]))
+        for task, bucket in found.items():
+            if all(task in gate for gate in gates):
+                bucket.append(entry)
+    return {task: tuple(bucket) for task, bucket in found.items()}
