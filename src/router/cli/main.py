@@ -48,9 +48,27 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="guide-router", prog_name="router")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=lambda c, _, v: _version(c, v),
+    help="Show the version.",
+)
 def cli() -> None:
     """An LLM router that knows when an LLM is not needed."""
+
+
+def _version(context: click.Context, is_asked: bool) -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    if is_asked:
+        try:
+            print(f"router {version('guide-router')}")
+        except PackageNotFoundError:
+            print("router, run from its source tree")
+        context.exit()
 
 
 def main(arguments: list[str] | None = None) -> None:

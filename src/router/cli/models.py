@@ -26,13 +26,15 @@ def models(as_json: bool, config: Path | None, policy: str | None) -> None:
     with open_router(config, policy) as router:
         fleet = router.engine.fleet
         if as_json:
-            shown = {"local": fleet.local, "hosted": fleet.deployments}
-            sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(shown), indent=1) + b"\n")
+            shown = {"local": list(fleet.local.values()), "hosted": list(fleet.deployments.values())}
+            sys.stdout.buffer.write(
+                msgspec.json.format(msgspec.json.encode(shown, order="deterministic"), indent=1) + b"\n"
+            )
             return
         wide = Console(highlight=False)
         console = wide if wide.is_terminal else Console(highlight=False, width=150)
         local = Table("name", "task", "labels", "languages", "rows", "answers from", "licence", title="Local models")
-        for card in fleet.local:
+        for card in fleet.local.values():
             labels = ", ".join(card.labels[:4]) + (f" ... ({len(card.labels)})" if len(card.labels) > 4 else "")
             local.add_row(
                 card.name,
@@ -45,7 +47,7 @@ def models(as_json: bool, config: Path | None, policy: str | None) -> None:
             )
         console.print(local)
         hosted = Table("name", "model", "tier", "can be called", "$/M in", "$/M out", "context", title="Hosted models")
-        for deployment in fleet.deployments:
+        for deployment in fleet.deployments.values():
             missing = f"no: set {deployment.key_env}" if deployment.key_env else "no"
             hosted.add_row(
                 deployment.name,

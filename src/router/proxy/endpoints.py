@@ -23,12 +23,13 @@ from ..types import Decision, Outcome, Request
 from ..wire.hints import read_headers
 from ..wire.jsonbody import Limits
 from ..wire.openai import error_body, model_list, read_chat
+from ..wire.sse import DONE, encode_event
 from .app import App, Exchange, Header, unforeseen
 
 __all__ = ["app"]
 
 _encode = msgspec.json.Encoder().encode
-_DONE = b"data: [DONE]\n\n"
+_DONE = encode_event(DONE)
 
 
 def app(engine: Engine, *, max_body_bytes: int) -> App:
@@ -103,8 +104,8 @@ class _Endpoints:
         engine = self._engine
         listed = [("auto", "router")]
         listed += [(f"router/{name}", "router") for name in engine.policies]
-        listed += [(deployment.name, deployment.backend) for deployment in engine.fleet.deployments]
-        listed += [(card.name, "local") for card in engine.fleet.local]
+        listed += [(deployment.name, deployment.backend) for deployment in engine.fleet.deployments.values()]
+        listed += [(name, "local") for name in engine.fleet.local]
         await exchange.answer(model_list(listed))
 
     async def healthz(self, exchange: Exchange) -> None:
@@ -131,7 +132,7 @@ async def _nothing() -> None:
 
 
 def _event(data: Any) -> bytes:
-    return b"data: " + _encode(data) + b"\n\n"
+    return encode_event(_encode(data))
 
 
 def _receipt(decision: Decision, outcome: Outcome | None = None) -> list[Header]:
