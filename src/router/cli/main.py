@@ -56,6 +56,7 @@ class _Commands(click.Group):
     callback=lambda c, _, v: _version(c, v),
     help="Show the version.",
 )
+@click.option("--traceback", is_flag=True, expose_value=False, help="Show where an unexpected error comes from.")
 def cli() -> None:
     """An LLM router that knows when an LLM is not needed."""
 
@@ -94,4 +95,10 @@ def _run(arguments: list[str] | None) -> int:
         # Whoever read our output has seen enough (`router decide ... | head`); the interpreter must not flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:  # noqa: BLE001 a person gets one line, and the traceback when they ask for it
+        if "--traceback" in (sys.argv if arguments is None else arguments):
+            raise
+        print(f"error: unexpected {type(error).__name__}: {error}", file=sys.stderr)
+        print("See where it comes from with: router --traceback COMMAND ...", file=sys.stderr)
+        return 1
     return result if isinstance(result, int) else 0

@@ -1,0 +1,48 @@
+"""``router policy``: policies checked before they are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..errors import ConfigError
+
+
+@click.group()
+def policy() -> None:
+    """Check policies."""
+
+
+@policy.command()
+@click.argument("names", nargs=-1, required=True, metavar="FILE|NAME...")
+def check(names: tuple[str, ...]) -> int:
+    """Read, resolve and compile policies, and judge the examples that stand in them.
+
+    What is wrong is told as file:line:column, and the exit code is then 1.
+    """
+    import sys
+
+    from ..assemble import PolicyShelf
+    from ..policy.examples import check_examples
+
+    wrong = 0
+    for name in names:
+        try:
+            shelf = PolicyShelf(name, Path())
+            compiled = shelf[shelf.default]
+        except ConfigError as error:
+            print(f"error: {error}", file=sys.stderr)
+            wrong += 1
+            continue
+        results = check_examples(compiled)
+        failed = [result for result in results if result.differences]
+        for result in failed:
+            print(
+                f"error: {compiled.file.file}: example {result.name!r}: {'; '.join(result.differences)}",
+                file=sys.stderr,
+            )
+        wrong += bool(failed)
+        if not failed:
+            print(f"{name}: well; {len(compiled.rules)} rules, {len(results)} examples, hash {compiled.hash}")
+    return 1 if wrong else 0
