@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -14,7 +14,7 @@ from .read import PolicyFile, matching_ids
 from .schema import Rule, Then
 from .when import Condition, all_hold, compile_when, conjuncts
 
-__all__ = ["CompiledPolicy", "CompiledRule", "compile_policy"]
+__all__ = ["CompiledPolicy", "CompiledRule", "TaskRules", "compile_policy"]
 
 Prefer = Literal["local", "llm", "tie"]
 
@@ -22,34 +22,43 @@ _STRENGTH: Final[Mapping[Strength, int]] = {"strong": 0, "weak": 1, "tie": 2}
 
 
 class CompiledRule(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule, ready to be judged. ``index`` is its rank; ``beats`` the ranks of the rules that it overrules; ``binds``
-    says that it asks for more than a recommendation."""
+    """A rule, ready to be judged. ``index`` is its rank; ``beats`` the ranks of the rules that it overrules;
+    ``asks`` holds what it asks for beyond a recommendation, as fields of a Verdict."""
 
     id: str
     index: int
-    then: Then
     rule: Rule
     condition: Condition
     prefer: Prefer | None
     tier: Tier | None
     strength: Strength
     beats: frozenset[int]
-    binds: bool
+    refuses: bool
+    asks: tuple[tuple[str, Any], ...]
     fired: Fired
     decisive: Fired
+
+
+class TaskRules(msgspec.Struct, frozen=True, kw_only=True):
+    """The rules that one task leaves: those that fire in any case, those to check, and those to check only when a fact
+    (their gate) is neither false, zero, empty nor unknown."""
+
+    always: tuple[CompiledRule, ...]
+    checked: tuple[tuple[Check, CompiledRule], ...]
+    gated: tuple[tuple[str, tuple[tuple[Check, CompiledRule], ...]], ...]
 
 
 class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A policy that can judge.
 
-    ``rules`` stand in the order of precedence; ``by_task`` holds, for each task (``""`` for an unknown one), the rules
-    that may fire with what is left to check (None: nothing). ``reads``: all signals that some rule or step asks for.
+    ``rules`` stand in the order of precedence; ``by_task`` holds the rules that may fire for each task (``""`` for an
+    unknown one). ``reads``: all signals that some rule or step asks for.
     """
 
     name: str
     hash: str
     rules: tuple[CompiledRule, ...]
-    by_task: Mapping[str, tuple[tuple[CompiledRule, Check | None], ...]]
+    by_task: Mapping[str, TaskRules]
     flow: CompiledFlow | None
     prefer: Prefer
     tier: Tier | None
@@ -111,21 +120,35 @@ def _rule(rule: Rule, index: int, condition: Condition, beats: frozenset[int]) -
     then = rule.then or Then(prefer="tie")
     strength: Strength | None = rule.strength if then.prefer or then.tier else None
     fired = Fired(id=rule.id, outcome=_outcome(then), strength=strength, why=rule.why, source=rule.source)
-    binding = (then.require, then.forbid, then.refuse, then.redact, then.check, then.warn, then.budget, then.rank)
     return CompiledRule(
         id=rule.id,
         index=index,
-        then=then,
         rule=rule,
         condition=condition,
         prefer=then.prefer,
         tier=then.tier,
         strength=rule.strength,
         beats=beats,
-        binds=any(part is not None for part in binding),
+        refuses=then.refuse is not None,
+        asks=_asks(then),
         fired=fired,
         decisive=msgspec.structs.replace(fired, decisive=True),
     )
+
+
+def _asks(then: Then) -> tuple[tuple[str, Any], ...]:
+    budget = then.budget
+    asked: dict[str, Any] = {
+        "refuse": then.refuse,
+        "forbid": then.forbid and frozenset(then.forbid),
+        "require": then.require and frozenset(then.require),
+        "redact": then.redact and frozenset(then.redact),
+        "check": then.check and frozenset(then.check),
+        "warnings": then.warn and (then.warn,),
+        "rank": then.rank and tuple(then.rank),
+        "budget": budget and Budget(max_usd=budget.max_usd, max_latency_ms=budget.max_latency_ms),
+    }
+    return tuple((field, value) for field, value in asked.items() if value is not None)
 
 
 def _outcome(then: Then) -> str:
@@ -173,16 +196,29 @@ def _check_no_circle(file: PolicyFile, ids: list[str], beats: Mapping[str, froze
             stack.extend((ids[beaten], False) for beaten in beats[name])
 
 
-def _index(
-    file: PolicyFile, rules: tuple[CompiledRule, ...]
-) -> dict[str, tuple[tuple[CompiledRule, Check | None], ...]]:
-    found: dict[str, list[tuple[CompiledRule, Check | None]]] = {task: [] for task in ("", *TASKS)}
-    for rule in rules:
-        parts = conjuncts(file, rule.rule.when, ("rules", rule.id, "when"))
-        gates = [part.tasks for part in parts if part.tasks is not None]
-        rest = sorted((part for part in parts if part.tasks is None), key=lambda part: part.cost)
-        entry = (rule, all_hold([part.check for part in rest]))
-        for task, bucket in found.items():
-            if all(task in gate for gate in gates):
-                bucket.append(entry)
-    return {task: tuple(bucket) for task, bucket in found.items()}
+def _index(file: PolicyFile, rules: tuple[CompiledRule, ...]) -> dict[str, TaskRules]:
+    parts_of = [(rule, conjuncts(file, rule.rule.when, ("rules", rule.id, "when"))) for rule in rules]
+    return {task: _task_rules(task, parts_of) for task in ("", *TASKS)}
+
+
+def _task_rules(task: str, parts_of: list[tuple[CompiledRule, list[Condition]]]) -> TaskRules:
+    always: list[CompiledRule] = []
+    checked: list[tuple[Check, CompiledRule]] = []
+    gated: dict[str, list[tuple[Check, CompiledRule]]] = {}
+    for rule, parts in parts_of:
+        if any(part.tasks is not None and task not in part.tasks for part in parts):
+            continue
+        rest = [part for part in parts if part.tasks is None]
+        check = all_hold([part.check for part in rest])
+        gate = next((part.gate for part in rest if part.gate is not None), None)
+        if check is None:
+            always.append(rule)
+        elif gate is None:
+            checked.append((check, rule))
+        else:
+            gated.setdefault(gate, []).append((check, rule))
+    return TaskRules(
+        always=tuple(always),
+        checked=tuple(checked),
+        gated=tuple((gate, tuple(entries)) for gate, entries in gated.items()),
+    )

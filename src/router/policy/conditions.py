@@ -20,6 +20,7 @@ __all__ = [
     "FACTS",
     "FLAG_KINDS",
     "SIGNALS",
+    "SIGNAL_OF",
     "TASKS",
     "Check",
     "Comparison",
@@ -134,6 +135,9 @@ FACTS: Final[Mapping[str, Fact]] = {
     "stream": _of_request(lambda request: request.stream),
     "messages": _of_request(lambda request: len(request.messages)),
 }
+
+# The signal behind a fact that is not called like it.
+SIGNAL_OF: Final[Mapping[str, str]] = {key: fact.signal for key, fact in FACTS.items() if fact.signal is not None}
 
 # Signals that rules may name in `unknown:`; docs/architecture.md says what each holds.
 SIGNALS: Final = (

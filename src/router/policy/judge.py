@@ -7,12 +7,12 @@ precedence wins; without any, the decision flow says where to go, and after it `
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from operator import attrgetter
+from typing import Any, Literal
 
-from ..types import Budget, Fired, Need, Request, SignalName, Signals, Strength, Tier, Verdict
+from ..types import Budget, Need, Request, SignalName, Signals, Strength, Verdict
 from .compile import CompiledPolicy, CompiledRule
-from .conditions import FACTS, Values
+from .conditions import SIGNAL_OF, Values
 from .flow import FlowEnd
 from .when import TRUE, pending_answers
 
@@ -22,92 +22,96 @@ __all__ = ["judge"]
 def judge(policy: CompiledPolicy, signals: Signals, request: Request) -> Verdict | Need:
     """What ``policy`` says of ``request``; :class:`Need` names slow signals that could still change it."""
     values = Values(signals, request)
-    by_task = policy.by_task
-    fired = [rule for rule, check in by_task.get(values["task"] or "", by_task[""]) if check is None or check(values)]
+    fired = _fired(policy, values)
     end = policy.flow.end(values) if policy.flow is not None else None
-    # Only a value that was read and is unknown can be a slow signal that nobody fetched yet.
+    # Only a fact that was read and is unknown can be a slow signal that nobody fetched yet.
     if None in values.values():
-        pending = signals.missing(_unknown_signals(values))
+        pending = signals.missing([SIGNAL_OF.get(key, key) for key, value in values.items() if value is None])
         if pending:
             return _with_pending(policy, values, frozenset(pending))
     return _verdict(policy, values, fired, end)
 
 
-def _unknown_signals(values: Values) -> set[SignalName]:
-    return {_signal(key) for key, value in values.items() if value is None}
+def _fired(policy: CompiledPolicy, values: Values) -> list[CompiledRule]:
+    by_task = policy.by_task
+    rules = by_task.get(values["task"] or "") or by_task[""]
+    fired = [*rules.always]
+    for check, rule in rules.checked:
+        if check(values):
+            fired.append(rule)
+    for gate, entries in rules.gated:
+        if values[gate]:
+            for check, rule in entries:
+                if check(values):
+                    fired.append(rule)
+    fired.sort(key=_RANK)
+    return fired
 
 
-def _signal(key: str) -> SignalName:
-    fact = FACTS.get(key)
-    return key if fact is None or fact.signal is None else fact.signal
+_RANK = attrgetter("index")
 
 
 def _verdict(policy: CompiledPolicy, values: Values, fired: list[CompiledRule], end: FlowEnd | None) -> Verdict:
     chosen, tiered = _winner(fired, "prefer"), _winner(fired, "tier")
-    rules: list[Fired] = []
+    refusing = _refusing(fired)
     flow_decides = False
     strength: Strength = "weak"
+    prefer = policy.prefer
     if chosen is not None:
-        prefer, strength = chosen.prefer or policy.prefer, chosen.strength
+        prefer, strength = chosen.prefer or prefer, chosen.strength
     elif end is not None and end.prefer is not None:
         prefer, strength, flow_decides = end.prefer, "strong", True
-    else:
-        prefer = policy.prefer
-    tier: Tier | None = tiered.tier if tiered is not None else None
+    tier = tiered.tier if tiered is not None else None
     if tier is None and end is not None and end.tier is not None and prefer != "local":
         tier, flow_decides = end.tier, True
     if tier is None and chosen is None and not flow_decides:
         tier = policy.tier
-    refusing = _refusing(fired)
     if refusing is not None:
-        rules.append(refusing.decisive)
-    elif chosen is not None:
-        rules.append(chosen.decisive)
-    for rule in fired:
-        if refusing is not None:
-            if rule is not refusing:
-                rules.append(rule.fired)
-        elif rule is not chosen:
-            rules.append(rule.decisive if rule is tiered else rule.fired)
+        rules = [refusing.decisive, *(rule.fired for rule in fired if rule is not refusing)]
+        flow_decides = False
+    else:
+        rules = [rule.decisive if rule is tiered else rule.fired for rule in fired if rule is not chosen]
+        if chosen is not None:
+            rules.insert(0, chosen.decisive)
     if end is not None:
-        step = end.decisive if flow_decides and refusing is None else end.fired
-        if flow_decides and chosen is None and refusing is None:
-            rules.insert(0, step)
-        else:
-            rules.append(step)
-    max_error = policy.max_error.get(values["task"] or "") if policy.max_error else None
-    binding = [rule for rule in fired if rule.binds]
-    if not binding:
-        return Verdict(
-            prefer=prefer,
-            tier=tier,
-            strength=strength,
-            budget=policy.budget,
-            objective=policy.objective,
-            max_error=max_error,
-            rules=tuple(rules),
-        )
-    thens = [rule.then for rule in binding]
-    budgets = [then.budget for then in thens if then.budget is not None]
+        # What decided where to go stands first.
+        rules.insert(0 if flow_decides and chosen is None else len(rules), end.decisive if flow_decides else end.fired)
+    bound = _bound(fired)
+    budget = bound.pop("budget", None)
     return Verdict(
-        refuse=refusing.then.refuse if refusing is not None else None,
         refused_by=refusing.id if refusing is not None else None,
-        forbid=frozenset(word for then in thens for word in then.forbid or ()),
-        require=frozenset(word for then in thens for word in then.require or ()),
         prefer=prefer,
         tier=tier,
         strength=strength,
-        redact=frozenset(word for then in thens for word in then.redact or ()),
-        check=frozenset(word for then in thens for word in then.check or ()),
-        warnings=tuple(then.warn for then in thens if then.warn is not None),
-        budget=Budget(
-            max_usd=_least([policy.budget.max_usd, *(limit.max_usd for limit in budgets)]),
-            max_latency_ms=_least([policy.budget.max_latency_ms, *(limit.max_latency_ms for limit in budgets)]),
-        ),
+        budget=policy.budget if budget is None else _tightest(policy.budget, budget),
         objective=policy.objective,
-        rank=tuple(dict.fromkeys(word for then in thens for word in then.rank or ())),
-        max_error=max_error,
+        max_error=policy.max_error.get(values["task"] or "") if policy.max_error else None,
         rules=tuple(rules),
+        **bound,
+    )
+
+
+def _bound(fired: list[CompiledRule]) -> dict[str, Any]:
+    """All that the fired rules ask for beyond a recommendation, by the Verdict's field."""
+    found: dict[str, Any] = {}
+    for rule in fired:
+        for name, value in rule.asks:
+            had = found.get(name)
+            if had is None:
+                found[name] = value
+            elif isinstance(value, frozenset):
+                found[name] = had | value
+            elif isinstance(value, tuple):
+                found[name] = tuple(dict.fromkeys(had + value))
+            elif isinstance(value, Budget):
+                found[name] = _tightest(had, value)
+    return found
+
+
+def _tightest(one: Budget, other: Budget) -> Budget:
+    """The smaller of both limits each."""
+    return Budget(
+        max_usd=_least(one.max_usd, other.max_usd), max_latency_ms=_least(one.max_latency_ms, other.max_latency_ms)
     )
 
 
@@ -130,13 +134,15 @@ def _winner(fired: list[CompiledRule], what: Literal["prefer", "tier"]) -> Compi
 
 def _refusing(fired: list[CompiledRule]) -> CompiledRule | None:
     for rule in fired:
-        if rule.binds and rule.then.refuse is not None:
+        if rule.refuses:
             return rule
     return None
 
 
-def _least(limits: Iterable[float | None]) -> float | None:
-    return min((limit for limit in limits if limit is not None), default=None)
+def _least(one: float | None, other: float | None) -> float | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
 
 
 # ----- while slow signals are pending ---------------------------------------------------------------------------
@@ -158,7 +164,7 @@ def _with_pending(policy: CompiledPolicy, values: Values, pending: frozenset[Sig
         chosen, tiered = _winner(fired, "prefer"), _winner(fired, "tier")
         for rule in open_rules:
             if (
-                rule.binds
+                rule.asks
                 or (rule.prefer is not None and _could_win(rule, chosen, fired))
                 or (rule.tier is not None and _could_win(rule, tiered, fired))
             ):

@@ -45,7 +45,8 @@ Possible = Callable[[Values, frozenset[SignalName]], int]
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """A compiled condition. ``size`` counts what must hold at least (how specific it is); ``tasks`` is set when it
-    asks for the task and nothing else."""
+    asks for the task and nothing else. ``gate`` is a fact without which (False, zero, empty or unknown) it cannot hold,
+    so that most rules need not be looked at."""
 
     check: Check
     possible: Possible
@@ -53,6 +54,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     cost: int = 3
     tasks: frozenset[str] | None = None
+    gate: str | None = None
 
 
 def pending_answers(condition: Condition, values: Values, pending: frozenset[SignalName]) -> int:
@@ -109,11 +111,16 @@ def _plain(file: PolicyFile, key: str, value: Any, path: Path) -> Condition:
     fact = FACTS.get(key)
     signal = key if fact is None else fact.signal
     if key in _UNITS:
-        return _atom(compare(key, _limits(file, value, _UNITS[key], path)), signal)
+        limits = _limits(file, value, _UNITS[key], path)
+        return _atom(compare(key, limits), signal, gate=key if _excludes_zero(limits) else None)
     if isinstance(value, bool):
-        return _atom(is_true(key, value), signal)
+        return _atom(is_true(key, value), signal, gate=key if value else None)
     words = frozenset([value] if isinstance(value, str) else value)
-    return _atom(is_one_of(key, words), signal, tasks=words if key == "task" else None)
+    return _atom(is_one_of(key, words), signal, tasks=words if key == "task" else None, gate=key)
+
+
+def _excludes_zero(limits: tuple[tuple[str, float], ...]) -> bool:
+    return any((op == ">" and limit >= 0) or (op in (">=", "=", "==") and limit > 0) for op, limit in limits)
 
 
 def _safety(file: PolicyFile, value: SafetyCondition | str, path: Path) -> Condition:
@@ -127,7 +134,7 @@ def _safety(file: PolicyFile, value: SafetyCondition | str, path: Path) -> Condi
         where=value.where,
         pii=frozenset(value.pii or ()),
     )
-    return _atom(check, "safety", *(["split"] if value.where else []))
+    return _atom(check, "safety", *(["split"] if value.where else []), gate="safety")
 
 
 def _is_clean(values: Values) -> bool | None:
@@ -137,7 +144,7 @@ def _is_clean(values: Values) -> bool | None:
 
 def _custom(file: PolicyFile, signal: str, wanted: Any, path: Path) -> Condition:
     if isinstance(wanted, bool):
-        return _atom(is_true(signal, wanted), signal, cost=6)
+        return _atom(is_true(signal, wanted), signal, cost=6, gate=signal if wanted else None)
     if isinstance(wanted, list):
         return _atom(is_one_of(signal, frozenset(wanted)), signal, cost=6)
     if isinstance(wanted, str) and wanted.lstrip()[:1] not in tuple("<>=!"):
@@ -173,7 +180,11 @@ def _no_threshold(file: PolicyFile, name: str, path: Path) -> ConfigError:
 
 
 def _atom(
-    check: Check, *signals: str | None, cost: int | None = None, tasks: frozenset[str] | None = None
+    check: Check,
+    *signals: str | None,
+    cost: int | None = None,
+    tasks: frozenset[str] | None = None,
+    gate: str | None = None,
 ) -> Condition:
     reads = frozenset(signal for signal in signals if signal is not None)
 
@@ -181,7 +192,7 @@ def _atom(
         return _bit(check(values)) if reads.isdisjoint(pending) else _ANY
 
     dearest = max((_COST.get(signal, 3) for signal in reads), default=0) if cost is None else cost
-    return Condition(check=check, possible=possible, reads=reads, size=1, cost=dearest, tasks=tasks)
+    return Condition(check=check, possible=possible, reads=reads, size=1, cost=dearest, tasks=tasks, gate=gate)
 
 
 def _unknown(names: list[str]) -> Condition:
