@@ -95,7 +95,7 @@ def _run(arguments: list[str] | None) -> int:
         # Whoever read our output has seen enough (`router decide ... | head`); the interpreter must not flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # noqa: BLE001 a person gets one line, and the traceback when they ask for it
+    except Exception as error:
         if "--traceback" in (sys.argv if arguments is None else arguments):
             raise
         print(f"error: unexpected {type(error).__name__}: {error}", file=sys.stderr)
