@@ -23,12 +23,13 @@ NEVER = 1.01
 
 # Dense near 1, where thresholds of good models lie; fixed, since the bound asks for a grid that no row has seen.
 GRID: tuple[float, ...] = tuple(
-    [round(1.0 - 10.0 ** (-4.0 + 0.1 * step), 6) for step in range(31)]
-    + [round(0.89 - 0.01 * step, 6) for step in range(90)]
+    [round(1.0 - 10.0 ** (-4.0 + 0.1 * step), 6) for step in range(27)]
+    + [round(0.96 - 0.01 * step, 6) for step in range(97)]
 )
-
 # Where walks begin. One walk from the top alone stops early when the few surest rows hold a mislabelled one.
-STARTS: tuple[float, ...] = (GRID[0], 0.95, 0.79)
+STARTS: tuple[float, ...] = (GRID[0], 0.94, 0.85, 0.7, 0.5)
+# A walk takes its first test where so many errors would be forgiven: fewer rows than that show next to nothing.
+_FORGIVEN = 2
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,11 +63,20 @@ def upper_bound(errors: int, n: int, confidence: float) -> float:
     return float(beta.ppf(confidence, errors + 1, n - errors))
 
 
-def rows_needed(max_error: float, confidence: float) -> int:
-    """How many answered rows without a single error the promise needs at least."""
+def rows_needed(max_error: float, confidence: float, errors: int = 0) -> int:
+    """How many answered rows, ``errors`` of them wrong, the promise needs at least."""
     if not 0.0 < max_error < 1.0 or not 0.0 < confidence < 1.0:
         raise ValueError(f"max_error {max_error} and confidence {confidence} must lie between 0 and 1")
-    return math.ceil(math.log(1.0 - confidence) / math.log(1.0 - max_error))
+    low, high = errors, max(16, 2 * errors)
+    while upper_bound(errors, high, confidence) > max_error:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if upper_bound(errors, middle, confidence) > max_error:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def choose_threshold(
@@ -89,7 +99,7 @@ def choose_threshold(
     Thresholds that too few rows pass to show anything are walked over: they can neither keep nor break the promise.
     """
     each = 1.0 - (1.0 - confidence) / len(STARTS)
-    needed = rows_needed(max_error, each)
+    needed = rows_needed(max_error, each, _FORGIVEN)
     n = len(probability)
     gate = np.ones(n, bool) if may_answer is None else may_answer
     reached: dict[float, tuple[int, int, float]] = {}

@@ -1,0 +1,114 @@
+"""Which of a model's labels does each allowed answer mean? Exact spellings and the card's aliases, never a guess."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import msgspec
+
+from ..catalogue import LocalCard
+from ..types import Contract
+
+__all__ = ["LabelMap", "LabelReader", "folded"]
+
+_GAPS = re.compile(r"[\s_\-]+")
+_EDGES = " .,:;!?\"'`*()[]<>«»“”‘’"
+_CAPACITY = 256
+
+# Answers that leave a way out: no classifier knows when the caller would take it.
+_CATCH_ALL = frozenset(
+    {
+        "other", "others", "unknown", "none", "n/a", "na", "not sure", "unsure", "unclear", "uncertain",
+        "none of these", "none of the above", "no match",
+        "not applicable", "can't tell", "cannot tell", "cannot determine", "undefined",
+        "miscellaneous", "misc", "andere", "anderes", "sonstiges", "unbekannt", "unklar", "otro", "otra", "otros",
+        "desconocido", "ninguno", "autre", "inconnu", "aucun", "altro", "sconosciuto", "outro", "desconhecido",
+        "其他", "未知", "その他", "不明", "기타",
+    }
+)  # fmt: skip
+# Words with a plain meaning of their own: they fit a model only when the task is known to be its task.
+_EVERYDAY = frozenset({"good", "bad", "pos", "neg", "clean", "normal", "ok", "safe", "true", "false", "yes", "no"})
+
+
+class LabelMap(msgspec.Struct, frozen=True, kw_only=True):
+    """How a contract's labels read for one model.
+
+    ``places[i]`` is the index of the model's label that the i-th allowed answer means, None for none. ``is_telling``:
+    the answers are so particular that they name the task. ``reason`` says why not every answer maps, as a sentence.
+    """
+
+    places: tuple[int | None, ...]
+    is_telling: bool = False
+    reason: str | None = None
+
+    @property
+    def mapped(self) -> int:
+        """How many answers map."""
+        return sum(place is not None for place in self.places)
+
+
+class LabelReader:
+    """Reads contracts for one model; the last 256 label lists are remembered."""
+
+    def __init__(self, card: LocalCard) -> None:
+        self._name = card.name
+        self._labels = card.labels
+        self._places: dict[str, int] = {}
+        for place, label in enumerate(card.labels):
+            for spelling in (label, *card.aliases.get(label, ())):
+                key = folded(spelling)
+                if self._places.setdefault(key, place) != place:
+                    self._places[key] = -1  # one spelling for two labels means neither
+        self._known: dict[tuple[tuple[str, ...], str], LabelMap] = {}
+
+    def __call__(self, contract: Contract) -> LabelMap | None:
+        """How the contract's labels read, None when it has none."""
+        labels = contract.labels
+        if labels is None:
+            return None
+        key = (labels, contract.path[-1] if contract.path else "")
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _CAPACITY:
+                self._known.clear()
+            found = self._known[key] = self._read(*key)
+        return found
+
+    def _read(self, labels: tuple[str, ...], field: str) -> LabelMap:
+        keys = [folded(label) for label in labels]
+        if len(self._labels) == 2 and set(keys) in ({"true", "false"}, {"yes", "no"}):
+            return self._polar(keys, field)
+        places = tuple(place if (place := self._places.get(key)) is not None and place >= 0 else None for key in keys)
+        used = [place for place in places if place is not None]
+        for label, key, place in zip(labels, keys, places, strict=True):
+            if place is not None:
+                continue
+            if key in _CATCH_ALL:
+                reason = f"{label!r} is allowed too, and {self._name} cannot tell when that applies"
+            else:
+                reason = f"{label!r} is no label of {self._name}"
+            return LabelMap(places=places, reason=reason)
+        if len(set(used)) < len(used):
+            return LabelMap(places=places, reason=f"two of the allowed answers are the same label of {self._name}")
+        if len(used) < 2:
+            return LabelMap(places=places, reason="fewer than two answers are allowed")
+        return LabelMap(places=places, is_telling=not any(key in _EVERYDAY for key in keys))
+
+    def _polar(self, keys: Sequence[str], field: str) -> LabelMap:
+        """Yes or no to a field that carries a label's own name: ``{"is_spam": true}``."""
+        name = folded(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", field))
+        named = self._places.get(name.removeprefix("is ").removesuffix(" flag"), -1)
+        if named < 0:
+            return LabelMap(
+                places=(None,) * len(keys), reason=f"which label of {self._name} is meant by yes is not certain"
+            )
+        yes = {"true", "yes"}
+        return LabelMap(places=tuple(named if key in yes else 1 - named for key in keys), is_telling=True)
+
+
+def folded(label: str) -> str:
+    """A label without what spelling alone adds: case, width, underscores, hyphens, quotes and final punctuation."""
+    text = label if label.isascii() else unicodedata.normalize("NFKC", label)
+    return _GAPS.sub(" ", text.casefold()).strip(_EDGES)

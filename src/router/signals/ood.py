@@ -1,0 +1,203 @@
+"""May a local model answer? Finds the model whose task and labels fit, lets it read the text, and says what failed.
+
+Provides ``local`` (:class:`LocalEvidence`), ``annotated`` (rows behind the matching model) and ``ood`` (``in`` or
+``out``). Every condition must hold; the first that does not is the evidence's ``reason``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..catalogue import LocalCard
+from ..types import UNKNOWN, Contract, LocalEvidence, LocalModel, Prediction, Signal, SignalName, Signals, Split
+from .label_map import LabelMap, LabelReader
+
+__all__ = ["LocalDetector"]
+
+_NAME = "local-models"
+# Labels that the request does not allow may hold so much of the probability, and no more.
+_MOST_REMOVED = 0.2
+
+
+class _Match(msgspec.Struct, frozen=True, kw_only=True):
+    model: LocalModel
+    card: LocalCard
+    labels: LabelMap | None
+    is_task_certain: bool
+
+
+class LocalDetector:
+    """Evidence of the registered local models for one request.
+
+    Args:
+        models: the models, any that meet the protocol; ``slow`` is true when one of them is.
+        cards: the card of each, by the model's name.
+        least_certainty: below it a reading (contract, text to judge) is not certain enough to answer on, 0..1.
+        task_certainty: from it on the task classifier is believed, 0..1.
+        contradiction: from it on the task classifier overrules labels that speak for another task, 0..1.
+    """
+
+    provides: tuple[SignalName, ...] = ("local", "annotated", "ood")
+
+    def __init__(
+        self,
+        models: Sequence[LocalModel],
+        cards: Mapping[str, LocalCard],
+        *,
+        least_certainty: float = 0.7,
+        task_certainty: float = 0.5,
+        contradiction: float = 0.8,
+    ) -> None:
+        self._models = tuple((model, cards[model.name], LabelReader(cards[model.name])) for model in models)
+        self.slow = any(not model.is_fast for model in models)
+        self._least, self._task_certainty, self._contradiction = least_certainty, task_certainty, contradiction
+
+    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
+        """The three signals; ``local`` is None when no model's task and labels match the request."""
+        if not self._models:
+            return _nothing()
+        contract: Signal[Contract] = signals["contract"]
+        match = self._match(signals, contract.value)
+        if match is None:
+            return _nothing()
+        card = match.card
+        blocked = self._obstacle(match, contract, signals)
+        mismatch = match.labels is not None and match.labels.reason is not None
+        evidence = LocalEvidence(
+            model=card.name,
+            threshold=card.threshold,
+            ood_threshold=card.ood_threshold,
+            rows=card.rows,
+            reason=blocked,
+        )
+        if mismatch:  # its rows speak of other labels, so they are no annotated data for this request
+            return {"local": _said(evidence, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN}
+        annotated = _said(card.rows, signals["task"].confidence if match.labels is None else 1.0)
+        text = self._text(signals)
+        if text is None:
+            if blocked is None:
+                evidence = msgspec.structs.replace(
+                    evidence, reason="the text to judge could not be told from the instruction with certainty"
+                )
+            return {"local": _said(evidence, 1.0), "annotated": annotated, "ood": UNKNOWN}
+        prediction = match.model.predict((text,))[0]
+        evidence = _judged(evidence, prediction, contract.value, match.labels)
+        inside = prediction.in_distribution
+        where = "in" if inside >= card.ood_threshold else "out"
+        confidence = evidence.probability if evidence.probability is not None else 1.0
+        return {
+            "local": _said(evidence, confidence),
+            "annotated": annotated,
+            "ood": _said(where, max(inside, 1.0 - inside)),
+        }
+
+    def _match(self, signals: Signals, contract: Contract | None) -> _Match | None:
+        task: Signal[str] = signals["task"]
+        best: tuple[tuple[bool, bool, int, int], _Match] | None = None
+        for order, (model, card, reader) in enumerate(self._models):
+            labels = reader(contract) if contract is not None else None
+            fits = labels is not None and labels.reason is None
+            is_its_task = task.value == card.task or (fits and task.value in card.also_tasks)
+            contradicted = task.value is not None and not is_its_task and task.confidence >= self._contradiction
+            is_told = fits and labels is not None and labels.is_telling and not contradicted
+            if not is_its_task and not is_told:
+                continue
+            if labels is not None and not labels.mapped and sum(c.task == card.task for _, c, _ in self._models) > 1:
+                continue  # one of several models of a task, and none of its labels: it has nothing to do with this
+            rank = (fits, is_its_task, labels.mapped if labels is not None else 0, -order)
+            certain = is_told or (is_its_task and task.confidence >= self._task_certainty)
+            match = _Match(model=model, card=card, labels=labels, is_task_certain=certain)
+            if best is None or rank > best[0]:
+                best = (rank, match)
+        return None if best is None else best[1]
+
+    def _obstacle(self, match: _Match, contract: Signal[Contract], signals: Signals) -> str | None:
+        """The first condition that fails before the text is read."""
+        name, asked = match.card.name, contract.value
+        if asked is None:
+            return "it is unknown which answer is asked for"
+        if asked.blocker is not None:
+            return asked.blocker.rstrip(".")
+        if match.labels is None:
+            hints = signals.request.hints
+            alone = sum(card.task == match.card.task for _, card, _ in self._models) == 1
+            if hints.task != match.card.task or asked.shape != "bare_label" or not alone:
+                return "the labels that the answer may have are unknown"
+        elif match.labels.reason is not None:
+            return match.labels.reason
+        if asked.multi_label:
+            return f"several labels may be asked for, and {name} gives exactly one"
+        if not match.is_task_certain:
+            return f"the task is not certain ({signals['task'].value}, {signals['task'].confidence:.2f})"
+        if contract.confidence < self._least:
+            return f"the asked-for answer was not read with certainty ({contract.confidence:.2f})"
+        language: Signal[str] = signals["language"]
+        if language.value is None:
+            return "the language is unknown"
+        if language.value.split("-")[0] not in match.card.languages:
+            return f"{name} does not know the language {language.value!r}"
+        return None
+
+    def _text(self, signals: Signals) -> str | None:
+        found: Signal[Split] = signals["split"]
+        split = found.value
+        if split is None or found.confidence < self._least:
+            return None
+        request = signals.request
+        whole = (request.hints.input or "") if split.message < 0 else request.messages[split.message].text
+        return whole[split.start : split.end]
+
+
+def _judged(
+    evidence: LocalEvidence, prediction: Prediction, contract: Contract | None, labels: LabelMap | None
+) -> LocalEvidence:
+    """The evidence with what the model says, its choice being among the allowed labels."""
+    every = prediction.probabilities
+    free = max(range(len(every)), key=every.__getitem__)
+    asked = contract.labels if contract is not None and labels is not None else None
+    places = (
+        tuple(range(len(every)))
+        if asked is None or labels is None
+        else tuple(place for place in labels.places if place is not None)
+    )
+    answers = asked if asked is not None else prediction.labels
+    mass = sum(every[place] for place in places)
+    at = max(range(len(places)), key=lambda index: every[places[index]])
+    probability = every[places[at]] / mass if mass > 0.0 else 0.0
+    reason = evidence.reason
+    if reason is None:
+        reason = _shortfall(evidence, prediction, free=free, chosen=places[at], mass=mass, probability=probability)
+    return msgspec.structs.replace(
+        evidence,
+        label=prediction.labels[places[at]],
+        answer=(answers[at],),
+        probability=probability,
+        in_distribution=prediction.in_distribution,
+        reason=reason,
+    )
+
+
+def _shortfall(
+    evidence: LocalEvidence, prediction: Prediction, *, free: int, chosen: int, mass: float, probability: float
+) -> str | None:
+    inside, least_inside, least = prediction.in_distribution, evidence.ood_threshold or 0.0, evidence.threshold or 0.0
+    if inside < least_inside:
+        return f"the text is unlike what {evidence.model} learnt from ({inside:.2f}, {least_inside:.2f} is needed)"
+    if free != chosen:
+        return f"{evidence.model} would rather say {prediction.labels[free]!r}, which is not allowed"
+    if 1.0 - mass > _MOST_REMOVED:
+        return f"labels that are not allowed are too likely for {evidence.model} ({1.0 - mass:.2f})"
+    if probability < least:
+        return f"{evidence.model} is not sure enough ({probability:.2f}, {least:.2f} is needed)"
+    return None
+
+
+def _said(value: Any, confidence: float) -> Signal[Any]:
+    return Signal(value=value, confidence=confidence, detector=_NAME)
+
+
+def _nothing() -> dict[SignalName, Signal[Any]]:
+    return {"local": _said(None, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN}

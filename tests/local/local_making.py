@@ -1,0 +1,106 @@
+"""A small model trained in the test: two topics, written here, far from what any shipped model has learnt."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+
+from router.catalogue import LocalCard
+from router.features import FeatureSpec
+from router.offline.fit import LinearMaker, Rows
+from router.types import Contract, Hints, Message, Request, Signal, Signals, Split
+
+_GARDEN = (
+    "the {a} roses need water", "plant {a} seeds in spring", "my {a} tomatoes grow behind the shed", "mow the {a} lawn",
+    "cut the {a} hedge with shears", "rake {a} leaves from the path",
+)  # fmt: skip
+_SEA = (
+    "the {a} ship left the harbour", "a {a} whale near the reef", "sail the {a} boat to the island",
+    "pull up the {a} anchor", "{a} waves hit the pier", "the {a} captain watched the tide",
+)  # fmt: skip
+_WORDS = (
+    "old",
+    "young",
+    "tall",
+    "red",
+    "green",
+    "small",
+    "large",
+    "quiet",
+    "early",
+    "late",
+    "dry",
+    "wet",
+    "nice",
+    "odd",
+)
+OUTSIDE = (
+    "def add(x, y): return x + y", "what is the capital of france", "SELECT name FROM users WHERE id = 7",
+    "please convert 20 dollars into euros", "how many legs has a spider",
+)  # fmt: skip
+SPEC = FeatureSpec(bits=12, words=(1, 2), chars=(4,))
+
+
+def rows(count: int, seed: int) -> Rows:
+    """Made-up sentences about gardens and the sea, half and half."""
+    draw = random.Random(seed)
+    texts, labels = [], []
+    for index in range(count):
+        label, forms = (("garden", _GARDEN), ("sea", _SEA))[index % 2]
+        first, second = draw.choice(forms), draw.choice(forms)
+        texts.append(f"{first.format(a=draw.choice(_WORDS))} and {second.format(a=draw.choice(_WORDS))}")
+        labels.append(label)
+    return Rows(texts=tuple(texts), labels=tuple(labels))
+
+
+def maker(**settings: object) -> LinearMaker:
+    """A fitted maker."""
+    outliers = {f"origin{index}": [f"{text} {n}" for n in range(30)] for index, text in enumerate(OUTSIDE)}
+    return LinearMaker(spec=SPEC, **settings).fit(rows(300, 1), rows(900, 2), outliers)  # type: ignore[arg-type]
+
+
+def card_of(made: LinearMaker, **facts: object) -> LocalCard:
+    """Its card."""
+    known: dict[str, object] = {
+        "name": "places",
+        "task": "topic_classification",
+        "languages": ("en",),
+        "rows": 300,
+        "licence": "Apache-2.0",
+        "data_hash": "none",
+        "aliases": {"garden": ("Garten",), "sea": ("ocean",)},
+    }
+    return made.card(**(known | facts))
+
+
+def signals_of(request: Request, **values: tuple[object, float]) -> Signals:
+    """Signals with these values, as if detectors had said them: ``task=("sentiment", 0.9)``."""
+
+    def detector(name: str, value: object, confidence: float) -> object:
+        class Said:
+            provides = (name,)
+            slow = False
+
+            def __call__(self, signals: Signals) -> Mapping[str, Signal[object]]:
+                return {name: Signal(value=value, confidence=confidence, detector="test")}
+
+        return Said()
+
+    return Signals(request, {name: detector(name, *said) for name, said in values.items()})  # type: ignore[misc]
+
+
+def asking(text: str, labels: tuple[str, ...] | None, **changes: object) -> Signals:
+    """The signals of a request that asks for one of ``labels`` for ``text``; ``changes`` replace single signals."""
+    hints = changes.pop("hints", Hints())
+    contract = changes.pop("contract", Contract(shape="bare_label", labels=labels))
+    request = Request(messages=(Message(role="user", text=text),), hints=hints)  # type: ignore[arg-type]
+    said: dict[str, tuple[object, float]] = {
+        "task": ("topic_classification", 0.9),
+        "contract": (contract, 0.95),
+        "language": ("en", 0.9),
+        "split": (Split(message=0, start=0, end=len(text)), 0.95),
+    }
+    return signals_of(request, **(said | changes))  # type: ignore[arg-type]
+
+
+Asking = Callable[..., Signals]
