@@ -37,31 +37,14 @@ _URL_LOGIN = re.compile(r"[a-z][a-z0-9+.-]{1,24}://(?P<login>[^\s:/@\"'<>]{1,64}
 _WEBHOOK = re.compile(r"https://hooks\.slack\.com/services/[A-Za-z0-9/]{20,}")
 _BEARER = re.compile(r"earer[ :]+[\"']?(?P<secret>[A-Za-z0-9._~+/=-]{16,})")
 
-_GATES = (
-    "passw",
-    "passp",
-    "pwd",
-    "secret",
-    "token",
-    "api",
-    "key",
-    "kennwort",
-    "contrase",
-    "mot de passe",
-    "senha",
-    "hasło",
-    "wachtwoord",
-    "парол",
-    "密码",
-    "密碼",
-    "パスワード",
-    "비밀번호",
-)
+_PASSWORD_GATES = ("pass", "pwd", "kennwort", "contrase", "senha", "wachtwoord")
+_OTHER_PASSWORD_GATES = ("hasło", "парол", "密码", "密碼", "パスワード", "비밀번호")
+_KEY_GATES = ("secret", "token", "key")
 _WORDED = re.compile(
-    r"(?P<password>pass(?:word|wort|wd|phrase|code)?|pwd|kennwort|contraseña|contrasena|mot de passe|senha|hasło|"
+    r"(?P<password>pass(?:word|wort|wd|phrase|code|e)?|pwd|kennwort|contraseña|contrasena|senha|hasło|"
     r"wachtwoord|"
     r"пароль|密码|密碼|パスワード|비밀번호)"
-    r"|(?:secret|token|api|key)(?:[ _-]?(?:access|auth|client|api|app|secret|key|token|id)){0,3}",
+    r"|(?:secret|token|key)(?:[ _-]?(?:access|auth|client|api|app|secret|key|token|id)){0,3}",
     re.IGNORECASE,
 )
 _VALUE = re.compile(
@@ -87,7 +70,7 @@ def key_in_token(text: str, start: int, end: int, hits: list[Hit]) -> None:
             hits.append(Hit("api_key", match.start(), match.end(), 0.99))
 
 
-def worded_secrets(text: str, lower: str, hits: list[Hit]) -> None:
+def worded_secrets(text: str, lower: str, hits: list[Hit], *, has_digit: bool) -> None:
     """Private keys, logins in addresses, bearer tokens, and what stands behind "password:" and the like."""
     if "-----BEGIN" in text:
         hits.extend(Hit("api_key", match.start(), match.end(), 0.99) for match in _PEM.finditer(text))
@@ -106,7 +89,9 @@ def worded_secrets(text: str, lower: str, hits: list[Hit]) -> None:
             for match in _BEARER.finditer(text)
             if _is_random(match["secret"], 16) and not _is_filler(match["secret"])
         )
-    for gate in _GATES:
+    # A password may have no digit, a key always has one.
+    gates = _PASSWORD_GATES if text.isascii() else _PASSWORD_GATES + _OTHER_PASSWORD_GATES
+    for gate in (*gates, *_KEY_GATES) if has_digit else gates:
         at = lower.find(gate)
         while at >= 0:
             _after_word(text, at, hits)

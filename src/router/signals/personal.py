@@ -10,7 +10,7 @@ import re
 
 from .hits import Hit
 
-__all__ = ["addresses", "birth_dates", "names"]
+__all__ = ["birth_date", "may_tell_birth", "names", "street"]
 
 _UP = r"[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞİŁŃŇŌŐŘŚŞŠŤŪŮŰŹŻŽА-ЯЁΑ-Ω]"
 _LOW = r"[a-zß-öø-ÿāăąćčďđēęěğıłńňōőřśşšťūůűźżžа-яёά-ώ'’]"
@@ -48,6 +48,9 @@ _NAME_GATES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("姓名", r"姓名[:：]\s?(?P<name>[\u4e00-\u9fff]{2,4})(?![\u4e00-\u9fff])"),
     )
 )
+# One of these stands in each gate.
+_ROOTS = ("name", "nom", "i am ", "i'm ", "amo ", "appelle ", "naam")
+_OTHER_ROOTS = ("heiße", "nazywam", "зовут", "我叫", "姓名")
 _WHOSE = re.compile(
     r"(?:\b(?:my|patient'?s?|customer'?s?|client'?s?|user'?s?|employee'?s?|full|first|last|legal|maiden|applicant'?s?|"
     r"cardholder'?s?|account holder'?s?|contact|guest'?s?|passenger'?s?|his|her|their|mein|meine?r?|mon|mi|meu|mio|"
@@ -135,25 +138,41 @@ _WHERE = re.compile(
     re.IGNORECASE,
 )
 _WORDS = rf"(?:{_UP}[\w'’.-]*|\d+(?:st|nd|rd|th))"
-_STREET = re.compile(
-    rf"\d{{1,6}}[A-Za-z]?(?:[-/]\d{{1,4}})?,? (?:[NSEW]\.? |(?:North|South|East|West) )?(?:{_WORDS} ){{1,4}}"
+_NUMBER_FIRST = re.compile(
+    rf"\d{{1,6}}[A-Za-z]?(?:[-/]\d{{1,4}})?,? (?:\d{{1,5}} )?(?:[NSEW]\.? |(?:North|South|East|"
+    rf"West) )?(?:{_WORDS} ){{1,4}}"
     r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl|Terrace|Square|Sq|"
     r"Highway|Hwy|"
     r"Parkway|Pkwy|Close|Crescent|Cres|Circle|Cir|Trail|Row|Mews|Grove|Gardens|Hill|Alley|Loop|Crossroad|Points?|"
     r"Walk|Park|"
     r"Quay|Rise|View|Path)\b\.?"
-    rf"|\d{{1,4}}(?: ?(?:bis|ter))?,? (?:rue|avenue|av\.|boulevard|bd|place|chemin|impasse|allée|quai|cours|route) "
+    r"|\d{1,4}(?: ?(?:bis|ter))?,? (?:rue|avenue|av\.|boulevard|bd|place|chemin|impasse|allée|quai|cours|route) "
     rf"(?:(?:de|du|des|la|le|les|l'|d'|saint|sainte) ?){{0,3}}[\w'’-]+(?: {_UP}[\w'’-]*){{0,3}}"
-    rf"|(?:(?:{_UP}[\w'’.-]* ){{0,3}}(?:{_UP}[\w'’-]*?)?(?i:straße|strasse|str\.|gasse|weg|platz|allee|damm|ufer|"
-    rf"ring|straat|laan|plein|"
-    r"gracht|kade|gatan|vägen|gate|veien|vej|gade|katu|tie|utca|út)) \d{1,4} ?[a-zA-Z]?\b"
-    rf"|(?:Calle|C/|Avenida|Avda\.?|Av\.|Plaza|Paseo|Carrera|Via|Viale|Piazza|Corso|Largo|Rua|Travessa|Alameda|ul\.|"
-    rf"ulica|улица|ул\.) "
-    rf"(?:(?:de|del|la|las|los|da|do|das|dos|di|della|dei) ){{0,3}}[\w'’.-]+(?: (?:de|del|la|da|do|dos|di|della|"
-    rf"{_UP}[\w'’-]*)){{0,4}},? "
-    r"(?:n[º°.]? ?|nº |número |д\. ?)?\d{1,5}[a-zA-Z]?\b"
+)
+_AFTER_NUMBER = re.compile(
+    r"\d{1,6}[A-Za-z]?(?:[-/]\d{1,4})?(?: ?(?:bis|ter))?,? (?:[A-ZÀ-Þ0-9]|rue |av|boul|bd |"
+    r"place |chem|imp|all|quai |cours |route )"
+)
+_LAST = (
+    "straße", "strasse", "str.", "gasse", "weg", "platz", "allee", "damm", "ufer", "ring", "straat", "laan",
+    "plein", "gracht", "kade", "gatan", "vägen", "gate", "veien", "vej", "gade", "katu", "tie", "utca", "út", "box",
+    "路", "街", "道", "巷",
+)  # fmt: skip
+_FIRST = (
+    "calle ", "c/ ", "avenida ", "avda", "av. ", "plaza ", "paseo ", "carrera ", "via ", "viale ", "piazza ",
+    "corso ", "largo ", "rua ", "travessa ", "alameda ", "ul. ", "ulica ", "улица ", "ул. ",
+)  # fmt: skip
+_NAME_FIRST = re.compile(
+    rf"(?:(?:{_UP}[\w'’.-]* ){{0,3}}(?:{_UP}[\w'’.-]*?)?(?i:straße|strasse|str\.|gasse|weg|platz|allee|damm|ufer|"
+    rf"ring|straat|laan|"
+    r"plein|gracht|kade|gatan|vägen|gate|veien|vej|gade|katu|tie|utca|út)) \d{1,4} ?(?:[a-zA-Z]\b)?"
+    r"|(?:Calle|C/|Avenida|Avda\.?|Av\.|Plaza|Paseo|Carrera|Via|Viale|Piazza|Corso|Largo|Rua|Travessa|Alameda|"
+    r"ul\.|ulica|"
+    rf"улица|ул\.) (?:(?:de|del|la|las|los|da|do|das|dos|di|della|dei) ){{0,3}}[\w'’.-]+"
+    rf"(?: (?:de|del|la|da|do|dos|di|della|{_UP}[\w'’-]*)){{0,4}},? (?:n[º°.]? ?|nº |número |"
+    rf"д\. ?)?\d{{1,5}}[a-zA-Z]?\b"
     r"|P\.? ?O\.? Box \d{1,6}"
-    r"|[\u4e00-\u9fff]{2,12}(?:省|市|区|县)[\u4e00-\u9fff]{1,12}(?:路|街|道|"
+    r"|[\u4e00-\u9fff]{2,14}(?:省|市|区|县)[\u4e00-\u9fff]{1,12}(?:路|街|道|"
     r"巷)\s?\d{1,5}\s?号(?:[\w\u4e00-\u9fff]{0,12}室)?"
 )
 _MORE = re.compile(
@@ -169,29 +188,18 @@ _BIRTH_GATES = (
     "birth",
     "born",
     "dob",
-    "geboren",
+    "d.o.b",
+    "gebor",
     "geburts",
     "naissance",
-    "né le",
-    "née le",
-    "nacid",
     "nacimiento",
-    "nací",
-    "nascimento",
-    "nasci",
-    "nascita",
+    "nasc",
     "nato il",
     "nata il",
-    "geboorte",
+    "geboort",
     "urodz",
-    "рожд",
-    "родил",
-    "生日",
-    "出生",
-    "誕生日",
-    "생일",
-    "생년월일",
 )
+_OTHER_BIRTH_GATES = ("né le", "née le", "nací", "рожд", "родил", "生日", "出生", "誕生日", "생일", "생년월일")
 _BIRTH = re.compile(
     r"(?:(?:date of birth|birth ?date|birthday|d\.?o\.?b\.?)(?: is| was|:| =| -|\))*"
     r"|(?<=i was )born(?: on| in)?|(?<=i'm )born(?: on)?|(?<=i am )born(?: on)?|(?<=patient )born(?: on)?|"
@@ -210,6 +218,9 @@ _BIRTH = re.compile(
 
 def names(text: str, lower: str, hits: list[Hit]) -> None:
     """Names that somebody gives as a person's: "My name is ...", "Name: ...", in a dozen languages."""
+    roots = _ROOTS if text.isascii() else _ROOTS + _OTHER_ROOTS
+    if not any(root in lower for root in roots):
+        return
     for gate, form in _NAME_GATES:
         at = lower.find(gate)
         while at >= 0:
@@ -221,36 +232,48 @@ def names(text: str, lower: str, hits: list[Hit]) -> None:
             at = lower.find(gate, at + len(gate))
 
 
-def addresses(text: str, lower: str, hits: list[Hit]) -> None:
-    """Streets with a house number where somebody lives or wants something sent, or with a flat number behind."""
-    covered = 0
-    for match in _WHERE.finditer(text):
-        if match.end() < covered:
-            continue
-        street = _STREET.search(text, match.end(), match.end() + 140)
-        if street is None:
-            covered = match.end()
-            continue
-        between = text[match.end() : street.start()]
-        if "?" in between or between.count(". ") > 1:
-            continue
-        more = _MORE.match(text, street.end())
-        end = more.end() if more is not None else street.end()
-        hits.append(Hit("address", street.start(), len(text[:end].rstrip()), 0.88))
-        covered = end
-    if " apt" in lower or " flat " in lower or " unit " in lower or " apartment " in lower:
-        for street in _STREET.finditer(text):
-            if _FLAT.match(text, street.end()):
-                more = _MORE.match(text, street.end())
-                hits.append(Hit("address", street.start(), more.end() if more is not None else street.end(), 0.85))
+def street(text: str, lower: str, at: int, hits: list[Hit]) -> None:
+    """A street with the house number that starts at ``at``, where somebody lives or wants something sent.
+
+    A flat's number behind it tells as well as words before it.
+    """
+    found = _NUMBER_FIRST.match(text, at) if _AFTER_NUMBER.match(text, at) else None
+    if found is None:
+        before = text[max(0, at - 60) : at].rstrip(" ,")
+        last = before[before.rfind(" ") + 1 :]
+        if not last.endswith(_LAST):
+            # The word before the number is the street's own name, or a sign for "number".
+            if not (last[:1].isupper() or last in ("n", "n.", "nº", "n°", "número")):
+                return
+            before = lower[max(0, at - 60) : at]
+            if not any(word in before for word in _FIRST):
+                return
+        for match in _NAME_FIRST.finditer(text, max(0, at - 60), min(len(text), at + 24)):
+            if match.start() < at < match.end():
+                found = match
+        if found is None:
+            return
+    start = found.start()
+    between = text[max(0, start - 90) : start]
+    where = None
+    for match in _WHERE.finditer(between):
+        where = match
+    lives = where is not None and "?" not in between[where.end() :] and between[where.end() :].count(". ") <= 1
+    if lives or _FLAT.match(text, found.end()):
+        more = _MORE.match(text, found.end())
+        end = more.end() if more is not None else found.end()
+        hits.append(Hit("address", start, len(text[:end].rstrip(" ,\n\t")), 0.88 if lives else 0.85))
 
 
-def birth_dates(text: str, lower: str, hits: list[Hit]) -> None:
-    """Dates that are said to be somebody's birth; those of third persons in prose ("Mozart was born on") are not."""
-    for gate in _BIRTH_GATES:
-        at = lower.find(gate)
-        while at >= 0:
-            match = _BIRTH.search(text, max(0, at - 12), at + 60)
-            if match is not None and match.start() <= at + len(gate):
-                hits.append(Hit("birth_date", match.start("date"), match.end("date"), 0.92))
-            at = lower.find(gate, at + len(gate))
+def may_tell_birth(lower: str) -> bool:
+    """A cheap test whether :func:`birth_date` can find anything in the text."""
+    return any(gate in lower for gate in (_BIRTH_GATES if lower.isascii() else _BIRTH_GATES + _OTHER_BIRTH_GATES))
+
+
+def birth_date(text: str, at: int, hits: list[Hit]) -> None:
+    """The date around ``at``, when it is said to be somebody's birth; those in prose ("Mozart was born on") are not."""
+    hits.extend(
+        Hit("birth_date", match.start("date"), match.end("date"), 0.92)
+        for match in _BIRTH.finditer(text, max(0, at - 56), min(len(text), at + 40))
+        if match.start("date") <= at < match.end("date")
+    )

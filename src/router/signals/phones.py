@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from .hits import Hit
-from .surroundings import Meaning, labelled
+from .surroundings import Meaning, Surroundings
 
 if TYPE_CHECKING:
     import phonenumbers
@@ -35,8 +35,9 @@ _TAIL = re.compile(r"[ .\-/(]+\Z")
 _NUMBER = re.compile(r"\+?\(?\d(?:[ .\-/()\u00a0\u2009\u202f\u2011\u2013]{0,2}\d){6,16}")
 
 
-def phones(text: str, start: int, end: int, means: Meaning | None, hits: list[Hit]) -> None:
+def phones(text: str, start: int, end: int, around: Surroundings, hits: list[Hit]) -> None:
     """Add to ``hits`` the telephone numbers in the run of digits and separators ``text[start:end]``."""
+    means = around.means
     while start > 0 and text[start - 1] in "+(":
         start -= 1
     if text[start] == "+" or text[start : start + 2] in ("00", "(+"):
@@ -61,7 +62,7 @@ def phones(text: str, start: int, end: int, means: Meaning | None, hits: list[Hi
     digits = _digits(number[0])
     if not 7 <= len(digits) <= 15 or len(set(digits)) < 3 or ("." in number[0] and digits.endswith("00")):
         return
-    near = labelled(text, start)
+    near = around.near
     if near or ((digits[0] != "0" or len(digits) >= 9) and _is_national(number[0])):
         hits.append(Hit("phone", start, number.end(), 0.95 if near else 0.88))
 

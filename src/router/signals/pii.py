@@ -17,9 +17,9 @@ from .checksums import card_network, iban, iban_length
 from .credentials import key_in_token, worded_secrets
 from .hits import Hit, PiiKind, settled
 from .identifiers import identifiers, lettered_identifiers
-from .personal import addresses, birth_dates, names
+from .personal import birth_date, may_tell_birth, names, street
 from .phones import phones
-from .surroundings import meaning
+from .surroundings import surroundings
 
 __all__ = ["MAX_CHARS", "Hit", "PiiDetector", "PiiKind", "find_pii"]
 
@@ -137,14 +137,13 @@ def find_pii(text: str) -> tuple[Hit, ...]:
         hits.extend(_emails(text))
     if "at)" in lower or "at]" in lower:
         hits.extend(Hit("email", match.start(), match.end(), 0.9) for match in _SPELT_OUT.finditer(text))
-    worded_secrets(text, lower, hits)
-    names(text, lower, hits)
     if not text.isascii() and _OTHER_DIGITS.search(text):
         text = text.translate(_ASCII_DIGITS)
-    if _has_digit(text):
-        _numbers(text, hits)
-        addresses(text, lower, hits)
-        birth_dates(text, lower, hits)
+    has_digit = _has_digit(text)
+    worded_secrets(text, lower, hits, has_digit=has_digit)
+    names(text, lower, hits)
+    if has_digit:
+        _numbers(text, lower, hits)
     return settled(hits) if hits else ()
 
 
@@ -227,7 +226,8 @@ def _emails(text: str) -> Iterator[Hit]:
         at = text.find("@", at + 1)
 
 
-def _numbers(text: str, hits: list[Hit]) -> None:
+def _numbers(text: str, lower: str, hits: list[Hit]) -> None:
+    births = may_tell_birth(lower)
     flat = text.encode("latin-1", "replace").translate(_CLASS)
     size = len(flat)
     pos = flat.find(b"0")
@@ -238,6 +238,9 @@ def _numbers(text: str, hits: list[Hit]) -> None:
         if right < 0:
             right = size
         left = flat.rfind(b" ", 0, pos) + 1
+        if births:
+            birth_date(text, pos, hits)
+        street(text, lower, pos, hits)
         if left == pos and end - pos < 7 and end >= right and end - pos != 6:
             pos = flat.find(b"0", end)
             continue
@@ -279,7 +282,8 @@ def _number(text: str, flat: bytes, left: int, pos: int, end: int, right: int, h
     digits = sum(map(str.isdigit, text[pos:end]))
     if digits < 6:
         return
-    means = meaning(text, pos, end)
+    around = surroundings(text, pos, end)
+    means = around.means
     if digits >= 13:
         for match in _CARD.finditer(text, pos, end):
             _card(match, means, hits)
@@ -288,7 +292,7 @@ def _number(text: str, flat: bytes, left: int, pos: int, end: int, right: int, h
     if means == "account":
         hits.extend(Hit("account", match.start(), match.end(), 0.9) for match in _ACCOUNT.finditer(text, pos, end))
     elif digits >= 7:
-        phones(text, pos, end, means, hits)
+        phones(text, pos, end, around, hits)
 
 
 def _card(match: re.Match[str], means: str | None, hits: list[Hit]) -> None:
@@ -313,7 +317,7 @@ def _lettered(text: str, pos: int, right: int, hits: list[Hit]) -> None:
             _iban(match, hits)
     end = min(len(text), max(right, pos + 16))
     if end - start <= 80:
-        lettered_identifiers(text, start, end, meaning(text, pos, min(end, right)), hits)
+        lettered_identifiers(text, start, end, surroundings(text, pos, min(end, right)).means, hits)
 
 
 def _iban(match: re.Match[str], hits: list[Hit]) -> None:

@@ -7,120 +7,206 @@ characters on each side and knows nothing of the numbers themselves.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
-__all__ = ["Meaning", "labelled", "meaning"]
+__all__ = ["Meaning", "Surroundings", "surroundings"]
 
-Meaning = Literal["phone", "card", "id", "account", "ip", "other"]
+Meaning = Literal["phone", "card", "id", "account", "other"]
 
 _BEFORE, _AFTER = 56, 24
 
-_PHONE = (
-    r"phones?|ph(?=[.:])|telephone|tel|cell(?:phone|ular)?|mobiles?|fax|whats ?app|sms|texts? (?:me|him|her|us|"
-    r"them)|texted|"
-    r"contact|reach(?:ed|able)?|dial(?:l?ed)?|ring|call(?:ed|ing|s)?|callback|hotline|voicemail|my number|number to|"
-    r"telefon\w*|telefoon\w*|teléfono|telefone|téléphone|tél|telefono|portable|móvil|movil|celular|cellulare|handy\w*|"
-    r"handynummer|rufnummer|mobil\w*|anrufen|erreich\w*|llám\w+|llam\w+|appel\w+|joign\w+|chiam\w+|ligue|liga\w*|bel|"
-    r"zadzwo\w*|numer telefonu|komórk\w*|ring(?:a|er)?|puhelin\w*|тел\w*|номер телефона|звон\w+|позвон\w+|mob"
+_WORDS: Mapping[Meaning, str] = {
+    "phone": (
+        "phone phones ph telephone tel cell cellphone cellular mobile mobiles fax whatsapp sms contact reach "
+        "reached reachable dial "
+        "dialed dialled ring call called calling calls callback hotline voicemail mob text texted telefon "
+        "telefonnummer telefonnumret "
+        "telefoon telefoonnummer teléfono telefono telefone téléphone tél portable móvil movil celular cellulare "
+        "handy handynummer "
+        "rufnummer mobil mobilnummer anrufen ruf rufen erreichbar erreichen llámame llamame llamar llame llama "
+        "llámeme appelle appelez "
+        "appeler joindre joignable chiama chiamami chiamare ligue liga ligar bel bellen zadzwoń zadzwonić komórka "
+        "komórkowy ringa "
+        "puhelin puhelinnumero тел телефон телефона телефону звони звоните позвони позвоните мобильный هاتف جوال "
+        "फोन मोबाइल "
+        "☎ 📞 📱 phoned signal telegram"
+    ),
+    "id": (
+        "ssn social sin nino tin tfn itin nhs steuer steuerid steuernummer idnr identifikationsnummer "
+        "steueridentifikationsnummer "
+        "sozialversicherungsnummer personalausweis personalausweisnummer ausweis ausweisnummer nir insee dni nie "
+        "nif documento bsn "
+        "burgerservicenummer sofinummer cpf cnpj rut curp rfc aadhaar aadhar pesel personnummer personnr "
+        "personnummeret fødselsnummer cpr "
+        "henkilötunnus hetu rijksregisternummer ahv avs nric tckn kimlik cnp passport reisepass reisepassnummer "
+        "passeport pasaporte "
+        "passaporto paszport führerschein führerscheinnummer medicare rrn паспорт паспорта снилс инн национальный"
+    ),
+    "card": (
+        "card cards visa mastercard amex discover maestro diners kreditkarte kreditkartennummer karte "
+        "kartennummer carte tarjeta cartão "
+        "carta kaart creditcard creditcardnummer kaartnummer kort kortnummer karty karta карта карты карту cc"
+    ),
+    "account": "account acct accounts routing sortcode kontonummer konto kontonr cuenta conto compte rekening "
+    "rekeningnummer aba bsb счёт счет",
+    "other": (
+        "order orders invoice invoices tracking track ticket tickets case ref refs reference sku isbn issn ean "
+        "upc gtin asin serial part "
+        "parts model version versions release firmware build commit hash sha sha1 sha256 md5 uuid guid id ids "
+        "identifier identifiers "
+        "timestamp timestamps epoch unix port batch lot item article catalog catalogue patent doi pmid arxiv "
+        "error code receipt "
+        "confirmation booking reservation shipment package parcel product barcode row rows record records "
+        "population total sum amount "
+        "price revenue views users downloads size bytes offset section chapter clause paragraph page figure table "
+        "equation seed pid oid "
+        "transaction txn block policy claim contract docket flight vin imei snowflake bestellung bestellnummer "
+        "auftrag auftragsnummer "
+        "rechnung rechnungsnummer sendung sendungsnummer kundennummer artikel artikelnummer commande facture "
+        "colis pedido factura ordine "
+        "fattura bestelling ordernummer zamówienie zamówienia faktura faktury заказ заказа $ € £ ¥ § usd eur plus "
+        "minus equals number_of "
+        "approximately about roughly million thousand km meters dimension dimensions lines loc steps iterations "
+        "epochs params"
+    ),
+}  # fmt: skip
+_PHRASES: Mapping[Meaning, str] = {
+    "phone": "my number,number to,numer telefonu,номер телефона,text me,text him,text her,mobile number,phone "
+    "number,whats app,cell number",
+    "id": (
+        "social security,social insurance,national insurance,national id,national identity,national "
+        "identification,national number,"
+        "ni number,tax id,tax file,tax number,tax identification,taxpayer id,taxpayer identification,identity "
+        "card,identity number,"
+        "id card,personal number,personal code,personal id,id number,identification number,steuer id,sécurité "
+        "sociale,codice fiscale,"
+        "pan card,pan number,pan no,registre national,tc kimlik,driver licence,driver license,drivers "
+        "license,drivers licence,"
+        "driving licence,driving license,south african,sa id,license number,licence number,nhs number"
+    ),
+    "card": "credit card,debit card,american express,card number,carte bancaire,carte bleue,card no",
+    "account": "account number,sort code,routing number,account no,bank account",
+    "other": (
+        "order number,customer number,customer no,customer id,employee number,employee no,employee id,account "
+        "id,order id,ticket number,"
+        "case number,reference number,tracking number,invoice number,part number,serial number,model "
+        "number,product code,user id"
+    ),
+}  # fmt: skip
+_WORD_MEANS: Mapping[str, Meaning] = {word: means for means, words in _WORDS.items() for word in words.split()}
+_PHRASE_MEANS: Mapping[str, Meaning] = {words: means for means, all_ in _PHRASES.items() for words in all_.split(",")}
+_UNSPACED = re.compile(
+    r"(?P<phone>电话|手机|手機|電話|携帯|联系方式|联系我|拨打|致电|微信|전화|연락처|휴대폰)"
+    r"|(?P<id>身份证|身分證|护照|マイナンバー|주민등록번호|주민번호|आधार)"
+    r"|(?P<card>信用卡|银行卡|卡号|クレジットカード|카드)"
+    r"|(?P<other>订单|單號|单号|快递|编号|型号|注文|주문)"
 )
-_ID = (
-    r"ssn|ss#|social(?: security| insurance)?|sin|nino|national (?:insurance|id|identity|number)\w*|ni number|"
-    r"tax(?:payer)? "
-    r"(?:id|file|number|identification)\w*|tin|tfn|itin|nhs|identity (?:card|number)|id card|personal (?:number|"
-    r"code|id)|"
-    r"steuer\w*|steuer-?id\w*|idnr|sozialversicherung\w*|personalausweis\w*|ausweis\w*|sécurité sociale|"
-    r"numéro de sécu\w*|"
-    r"nir|insee|dni|nie|nif|documento|codice fiscale|c\.f\.|bsn|burgerservicenummer|sofinummer|cpf|cnpj|rut|run|"
-    r"curp|rfc|"
-    r"aadhaa?r|pan(?: card| number| no)?|pesel|personnummer|personnr|fødselsnummer|cpr|henkilötunnus|hetu|"
-    r"rijksregister\w*|"
-    r"registre national|ahv\w*|avs|nric|fin|tc kimlik|tckn|kimlik|cnp|id number|identification number|passport\w*|"
-    r"reisepass\w*|passeport|pasaporte|passaporto|driver'?s? licen[cs]e|driving licen[cs]e|führerschein\w*|medicare|"
-    r"south african id|sa id|rrn|паспорт\w*|снилс|инн"
-)
-_CARD = (
-    r"credit card|debit card|cards?|visa|mastercard|amex|american express|discover|maestro|diners|kreditkarte\w*|"
-    r"karte\w*|"
-    r"kartennummer|carte(?: bancaire| bleue)?|tarjeta|cartão|carta(?: di credito)?|kaart\w*|creditcard\w*|kort|karty|"
-    r"карт\w+|cc|pan"
-)
-_ACCOUNT = (
-    r"(?:bank )?account(?: number| no| #)?|acct|routing(?: number)?|sort code|kontonummer|konto(?:nr)?|cuenta|conto|"
-    r"compte|"
-    r"aba|bsb|iban"
-)
-_IP = r"ip(?:v[46])?(?: address)?|client_ip|adresse ip|ip-adresse|dirección ip|indirizzo ip|endereço ip"
-_OTHER = (
-    r"orders?|invoices?|tracking|track|ticket|case|ref(?:erence)?|refs|sku|isbn|issn|ean|upc|gtin|asin|serial|s/n|"
-    r"parts?|"
-    r"model|versions?|release|firmware|build|commit|hash|sha\d*|md5|uuid|guid|ids?|identifiers?|timestamps?|epoch|"
-    r"unix|port|batch|"
-    r"lot|item|article|catalog(?:ue)?|patent|doi|pmid|arxiv|error|code|receipt|confirmation|booking|reservation|"
-    r"shipment|"
-    r"package|parcel|product|barcode|row|rows|record|records|population|total|sum|amount|price|revenue|views|users|"
-    r"downloads|"
-    r"size|bytes|offset|section|chapter|clause|paragraph|page|figure|table|equation|seed|pid|oid|transaction|txn|block|"
-    r"customer (?:number|no|id)|employee (?:number|no|id)|account id|policy|claim|contract|docket|flight|vin|imei|"
-    r"snowflake|"
-    r"bestell\w*|auftrag\w*|rechnung\w*|sendung\w*|kundennummer|artikel\w*|commande|facture|colis|pedido|factura|"
-    r"ordine|"
-    r"fattura|bestelling|zamówieni\w*|faktur\w*|заказ\w*|счет\w*|nr zam\w*"
-)
-_WORD = re.compile(
-    rf"(?<![^\W_])(?:(?P<ip>{_IP})|(?P<id>{_ID})|(?P<phone>{_PHONE})|(?P<card>{_CARD})|(?P<account>{_ACCOUNT})|"
-    rf"(?P<other>{_OTHER}))(?![^\W_])"
-    r"|(?P<phone_>电话|手机|手機|電話|携帯|联系方式|联系我|拨打|致电|微信|전화|연락처|휴대폰|هاتف|جوال|फोन|मोबाइल|☎|"
-    r"📞|📱)"
-    r"|(?P<id_>身份证|身分證|护照|マイナンバー|주민등록번호|주민번호|आधार|الهوية)"
-    r"|(?P<card_>信用卡|银行卡|卡号|クレジットカード|카드|बैंक कार्ड)"
-    r"|(?P<other_>订单|單號|单号|快递|编号|型号|注文|주문|версия|[$€£¥#§])",
-    re.IGNORECASE,
-)
-_LABEL = re.compile(
-    rf"(?:(?<![^\W_])(?:{_PHONE})|电话|手机|手機|電話|携帯|전화|휴대폰)\.?(?:[ _-]?(?:numbers?|nummer|numéro|número|"
-    rf"numero|no|nr|num|"
-    r"#|号码|号|番号|번호|me|us|him|her|them|nº|n°)\.?)?(?: +(?:is|are|on|at|ist|est|es|è|é|jest|är|unter|au|al|via|"
-    r"under|by|to))?"
-    r"[\"'*_`]*\s*(?:[:=：#是は]|->)?[\s\"'*_`(（]*\+?\Z",
-    re.IGNORECASE,
+_TOKEN = re.compile(r"[^\W_]+|[$€£¥§#☎📞📱]")
+_FILLERS = frozenset(
+    [
+        "number",
+        "numbers",
+        "nummer",
+        "numéro",
+        "número",
+        "numero",
+        "no",
+        "nr",
+        "num",
+        "me",
+        "us",
+        "him",
+        "her",
+        "them",
+        "is",
+        "are",
+        "on",
+        "at",
+        "ist",
+        "est",
+        "es",
+        "è",
+        "é",
+        "jest",
+        "är",
+        "unter",
+        "au",
+        "al",
+        "via",
+        "under",
+        "by",
+        "to",
+        "and",
+        "or",
+        "or:",
+        "the",
+        "my",
+        "mine",
+        "our",
+        "office",
+        "work",
+        "home",
+        "private",
+        "direct",
+        "1",
+        "2",
+        "back",
+        "now",
+        "nº",
+        "n°",
+        "#",
+        "us:",
+        "sur",
+        "a",
+        "de",
+        "le",
+        "numer",
+        "номер",
+        "по",
+    ]
 )
 
 
-def meaning(text: str, start: int, end: int) -> Meaning | None:
-    """What the nearest telling word says of ``text[start:end]``: the last before it, else the first after it."""
+class Surroundings(NamedTuple):
+    """``means`` what the nearest telling word says, None when none tells; ``near``: only fillers stand between."""
+
+    means: Meaning | None
+    near: bool
+
+
+def surroundings(text: str, start: int, end: int) -> Surroundings:
+    """What the words around ``text[start:end]`` say of it: the last telling word before it, else one behind it."""
     before = text[max(0, start - _BEFORE) : start]
     cut = before.rfind("\n\n")
     if cut >= 0:
         before = before[cut:]
-    found: str | None = None
-    for match in _WORD.finditer(before):
-        found = match.lastgroup
-    if found is None:
-        after = _WORD.search(text[end : end + _AFTER])
-        # After a number stands what it is ("(mobile)", "office"), hardly ever what it is not.
-        if after is not None and (after.lastgroup or "").startswith("phone"):
-            found = "phone"
-    return _as_meaning(found)
-
-
-def labelled(text: str, start: int) -> bool:
-    """A telephone word with nothing but "number", "is" or a colon between it and ``start``."""
-    return _LABEL.search(text, max(0, start - 40), start) is not None
+    words = _TOKEN.findall(before.lower())
+    if not before.isascii():
+        signs = list(_UNSPACED.finditer(before))
+        if signs:
+            return Surroundings(_as_meaning(signs[-1].lastgroup), len(before) - signs[-1].end() <= 6)
+    near = True
+    for index in range(len(words) - 1, -1, -1):
+        word = words[index]
+        if index:
+            means = _PHRASE_MEANS.get(f"{words[index - 1]} {word}")
+            if means is not None:
+                return Surroundings(means, near)
+        means = _WORD_MEANS.get(word)
+        if means is not None:
+            return Surroundings(means, near)
+        near = near and word in _FILLERS
+    # Behind a number stands what it is ("(mobile)", "office"), hardly ever what it is not.
+    for word in _TOKEN.findall(text[end : end + _AFTER].lower())[:2]:
+        if _WORD_MEANS.get(word) == "phone" or word == "office":
+            return Surroundings("phone", False)
+    return Surroundings(None, False)
 
 
 def _as_meaning(group: str | None) -> Meaning | None:
-    match (group or "").rstrip("_"):
-        case "phone":
-            return "phone"
-        case "card":
-            return "card"
-        case "id":
-            return "id"
-        case "account":
-            return "account"
-        case "ip":
-            return "ip"
-        case "other":
-            return "other"
+    match group:
+        case "phone" | "id" | "card" | "other":
+            return group
         case _:
             return None

@@ -1,0 +1,61 @@
+"""The parts of a request in which its instruction stands, read once for all signals that look for words.
+
+An instruction stands at the start or the end of a message far more often than in its middle, so that a bounded number
+of characters is enough; what the whole text tells cheaply (its length, marks counted in C) is kept beside it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ..types import Request
+
+__all__ = ["HEAD", "TAIL", "Excerpt", "excerpt"]
+
+HEAD, TAIL, SYSTEM = 700, 400, 600
+
+_BLANKS = bytes(c if 48 <= c <= 57 or 97 <= c <= 122 or c in (39, 45) or c >= 128 else 32 for c in range(256))
+_NO_BLANKS_BETWEEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
+
+
+class Excerpt(NamedTuple):
+    """``system`` and ``user`` are whole texts; ``text`` is what is read of them, ``lower`` its lower case.
+
+    ``ask`` is the user's part of ``lower``; ``words`` the distinct words of ``lower`` as UTF-8; ``is_unspaced`` tells
+    that it has signs of a script that writes no blanks (or glues words), so that words say little.
+    """
+
+    system: str
+    user: str
+    text: str
+    lower: str
+    ask: str
+    words: frozenset[bytes]
+    is_unspaced: bool
+
+    @property
+    def flow(self) -> str:
+        """``lower`` as one line with a blank in front: a pattern that starts with a blank is found far faster."""
+        return " " + self.lower.replace("\n", " ")
+
+
+def excerpt(request: Request) -> Excerpt:
+    """Read ``request`` once; see :meth:`router.types.Signals.view`."""
+    system = user = ""
+    for message in request.messages:
+        if message.role in ("system", "developer"):
+            system = f"{system}\n{message.text}" if system else message.text
+    last = request.last_user()
+    if last is not None:
+        user = request.messages[last].text
+    read = user if len(user) <= HEAD + TAIL else f"{user[:HEAD]}\n{user[-TAIL:]}"
+    ask = read.lower()
+    if system:
+        read = f"{system[:SYSTEM]}\n{read}"
+        lower = read.lower()
+    else:
+        lower = ask
+    words = frozenset(lower.encode("utf-8", "replace").translate(_BLANKS).split())
+    unspaced = not lower.isascii() and _NO_BLANKS_BETWEEN.search(lower) is not None
+    return Excerpt(system, user, read, lower, ask, words, unspaced)

@@ -1,0 +1,92 @@
+"""How many worked examples does the request bring (Brown et al., 2020, arXiv:2005.14165)?
+
+Pairs of marked lines in one text ("Input: ... Output: ..."), lines with an arrow, or chat turns that the caller wrote
+as if the model had answered them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from ..types import Message, Signals
+from .excerpt import excerpt
+from .rule import Rule
+
+__all__ = ["FEW_SHOT"]
+
+_MARKS = (
+    "output", "answer", "label", "sentiment", "a", "category", "class", "translation", "response", "result",
+    "completion", "intent", "topic", "summary", "entities", "tag", "json", "sql", "target", "prediction", "score",
+    "rating", "decision", "ausgabe", "antwort", "kategorie", "sortie", "réponse", "étiquette", "salida",
+    "respuesta", "etiqueta", "categoría", "saída", "resposta", "risposta", "etichetta", "categoria", "输出", "答案",
+    "标签", "回答", "分类", "出力", "答え", "ラベル", "출력", "답변", "ответ", "выход", "french", "spanish",
+    "german", "english", "corrected", "assistant", "emotion", "verdict",
+)  # fmt: skip
+_LINE = re.compile(
+    rf"^[ \t>*\-#]*(?:{'|'.join(map(re.escape, _MARKS))})[*]*[ \t]*[:：=][*]*(?P<value>[^\n]*)(?P<next>\n[^\n]*)?",
+    re.IGNORECASE | re.MULTILINE,
+)
+_INLINE = re.compile(r"(?:\boutput|\banswer|\blabel|\bA|输出|答案)\s?[:：]\s?\S", re.IGNORECASE)
+_ARROW = re.compile(r"^[^\n]{2,200}?\s*(?:->|=>|→|==>|⇒)\s*[^\n]{1,80}$", re.MULTILINE)
+_SHOTS = re.compile(r"<(?:example|shot|sample)(?: [^>]{0,40})?>", re.IGNORECASE)
+_NUMBERED = re.compile(
+    r"^[ \t*#]*(?:example|beispiel|exemple|ejemplo|exemplo|esempio|例|示例) ?(?:#|no\.? ?)?\d+\b", re.I | re.M
+)
+_READ = 12_000
+
+
+def _read(signals: Signals) -> tuple[int | None, float]:
+    messages = signals.request.messages
+    turns = _turns(messages)
+    if turns:
+        return turns, 0.85
+    view = signals.view(excerpt)
+    most = 0
+    for text in (view.user, view.system) if view.system else (view.user,):
+        breaks = text.count("\n", 0, _READ)
+        if breaks >= 2:
+            most = max(most, _pairs(text[:_READ], breaks))
+        elif ": " in text and text.count("utput:") + text.count("nswer:") >= 2:
+            most = max(most, len(_INLINE.findall(text[:_READ])))
+    return most, 0.9 if most == 0 or most > 1 else 0.75
+
+
+def _pairs(text: str, breaks: int) -> int:
+    found = 0
+    if text.count(":") + text.count("：") + text.count("=") >= 2:
+        marks: Counter[str] = Counter()
+        filled: Counter[str] = Counter()
+        for match in _LINE.finditer(text):
+            mark = match[0].split(":", 1)[0].split("：", 1)[0].strip(" \t>*-#=").lower()
+            marks[mark] += 1
+            following = (match["next"] or "").strip()
+            if match["value"].strip(" *_`\"'") or (following and not following.endswith((":", "："))):
+                filled[mark] += 1
+        # One marked line alone is the place for the answer, or a field of a form.
+        found = max((filled[mark] for mark in marks if marks[mark] >= 2), default=0)
+    if "->" in text or "=>" in text or "→" in text or "⇒" in text:
+        arrows = len(_ARROW.findall(text))
+        found = max(found, arrows if arrows >= 2 and "(" not in text[: text.find("\n")] else 0)
+    if "<" in text:
+        found = max(found, len(_SHOTS.findall(text)))
+    if breaks >= 3 and found == 0:
+        found = len(_NUMBERED.findall(text))
+    return found
+
+
+def _turns(messages: tuple[Message, ...]) -> int:
+    """Answers that the caller wrote: short ones, alike in form, that a conversation would not have."""
+    if len(messages) < 5:
+        return 0
+    answers = [message for message in messages if message.role == "assistant"]
+    if len(answers) < 2 or any(message.has_tool_calls for message in answers):
+        return 0
+    texts = [message.text.strip() for message in answers]
+    if all(text[:1] in ("{", "[") for text in texts):
+        return len(texts)
+    short = [text for text in texts if 0 < len(text) <= 40 and len(text.split()) <= 4 and text[-1:] not in "?!"]
+    return len(texts) if len(short) == len(texts) else 0
+
+
+FEW_SHOT = Rule(name="few_shot", read=_read)

@@ -1,0 +1,153 @@
+"""How many separate tasks does the request ask for (RWD-02 of the guide: several intents)?
+
+Numbered asks, asks of different kinds joined by "and then" or "also", and questions that a person adds to a message.
+Examples, texts to work on and several questions on one text are one task.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..types import Signals
+from .excerpt import Excerpt, excerpt
+from .rule import Rule, triggers
+
+__all__ = ["INTENTS"]
+
+_KINDS = (
+    ("summary", "summari[sz]e|sum up|tl;?dr|shorten|fasse|zusammenfassen|résume[rz]?|resum[ea]|resumir|riassumi"),
+    ("translate", "translate|übersetze?|traduis|traduire|traduisez|traduce|traducir|traduz|traduza|traduci"),
+    ("label", "classify|categori[sz]e|label|tag|rate|score|rank|detect|klassifiziere|classe[rz]?|clasifica|classifica"),
+    ("extract", "extract|pull out|list|identify|find|highlight|extrahiere|liste|extrais|extrae|lista|estrai|"
+    "elenca|nenne"),
+    ("write", "write|draft|compose|create|generate|make|design|come up with|brainstorm|suggest|propose|schreibe?|"
+    "erstelle?|rédige[rz]?|"
+              "écris|escribe|redacta|escreva|scrivi|schlage"),
+    ("rewrite", "rewrite|rephrase|paraphrase|correct|proofread|fix the grammar|edit|polish|improve|korrigiere|"
+    "verbessere|corrige[rz]?|"
+                "reformule[rz]?|reescribe|correggi"),
+    ("code", "code|implement|debug|refactor|fix the (?:bug|code)|add (?:unit )?tests|write (?:unit )?tests"),
+    ("compute", "calculate|compute|solve|convert|count|estimate|berechne|calcule[rz]?|calcula|resuelve|calcola"),
+    ("compare", "compare|contrast|vergleiche|compare[rz]|compara|confronta"),
+    ("plan", "plan|schedule|book|remind|set (?:up|an? (?:alarm|timer|reminder))|order|cancel|refund|change|update|"
+    "send|reset|buche|reserviere"),
+    ("advise", "recommend|advise|empfiehl|recommande[rz]?|recomienda|recomende|consiglia"),
+    ("check", "check|verify|fact-check|evaluate|review|judge|prüfe|vérifie[rz]?|verifica|revisa"),
+    ("answer", "answer|tell me|give me|what|who|when|where|how|which|explain|describe|sag mir|dis-moi|dime|dimmi"),
+)  # fmt: skip
+_VERB = "|".join(f"(?P<{kind}>{form})" for kind, form in _KINDS)
+
+
+def _forms(pattern: str) -> tuple[str, ...]:
+    """The words that a small pattern such as ``summari[sz]e`` or ``vergleiche?`` stands for."""
+    if "[" in pattern:
+        head, rest = pattern.split("[", 1)
+        letters, tail = rest.split("]", 1)
+        optional = tail.startswith("?")
+        tail = tail.removeprefix("?")
+        return tuple(
+            form for letter in (*letters, *([""] if optional else [])) for form in _forms(f"{head}{letter}{tail}")
+        )
+    if "?" in pattern:
+        head, tail = pattern.split("?", 1)
+        return (*_forms(head + tail), *_forms(head[:-1] + tail))
+    return (pattern,)
+
+
+_POLITE = (
+    r"(?:(?:please|kindly|now|first(?:ly)?|second(?:ly)?|third(?:ly)?|finally|lastly|next|then|also|and|can you|"
+    r"could you|would you|will you|"
+    r"i (?:need|want|would like|'d like) (?:you )?to|help me(?: to)?|bitte|dann|danach|außerdem|und|puis|ensuite|et|"
+    r"aussi|luego|después|también|y|"
+    r"depois|também|e|poi|anche|i also (?:need|want) (?:you )?to|you (?:should|must) (?:also )?)[, ]+)*"
+)
+_CLAUSE = re.compile(
+    rf"(?:\A|[.;:!?\n]\s*(?:[-*•]\s*|\(?\d{{1,2}}[.)]\s*|\(?[a-z]\)\s*)?|,? (?:and|then|und|et|y|e|puis|luego|dann|"
+    rf"poi) |, (?=then|also|and))"
+    rf"{_POLITE}(?:{_VERB})\b"
+)
+_ITEM = re.compile(
+    rf"^[ \t]*(?:\(?\d{{1,2}}[.):]|[-*•]|\(?[a-d]\)|(?:first|second|third|finally|then|"
+    rf"next),?)[ \t]+{_POLITE}(?:{_VERB})\b",
+    re.M,
+)
+_NUMBERED = re.compile(r"^[ \t]*\(?(?:\d{1,2})[.)][ \t]+[^\n]{4,200}$", re.M)
+_ADDED = re.compile(
+    r"(?:^|[.!?,;\n]\s*|\band )(?:(?:oh,? |and |but )?(?:also\b|btw\b|by the way|additionally|in addition|"
+    r"on top of that|another thing|one more thing|"
+    r"second question|another question|separately|while (?:you're|you are|we're) at it|plus,? (?:can|could|i|my|do|"
+    r"how|what)|besides(?: that)?,|"
+    r"außerdem|zusätzlich|noch (?:eine frage|etwas)|übrigens|aussi,|de plus|en plus|autre (?:question|chose)|"
+    r"par ailleurs|además|también (?:quiero|quisiera|"
+    r"necesito|me|puedes)|otra (?:cosa|pregunta)|por cierto|além disso|também (?:quero|preciso)|outra coisa|inoltre|"
+    r"un'altra cosa))"
+)
+_QUESTION = re.compile(r"[^.?!\n]{8,200}\?")
+_UNSPACED = re.compile(
+    r"另外|还有|同时请|此外|顺便|然后(?:再|把|请)|并(?:且)?(?:翻译|总结|写|列出|分类|提取|回答)|また、|ついでに|"
+    r"それから|그리고 또|또한|추가로"
+)
+_ADDING = triggers(
+    "also btw additionally addition another second separately besides plus while way thing top außerdem "
+    "zusätzlich übrigens aussi "
+    "autre ailleurs además también otra cierto além também outra inoltre altra"
+)
+_VERBS = frozenset(
+    word.encode()
+    for kind, form in _KINDS
+    if kind != "answer"
+    for part in form.split("|")
+    for word in _forms(part.split(" ", 1)[0])
+)
+
+
+def _read(signals: Signals) -> tuple[int | None, float]:
+    view = signals.view(excerpt)
+    if not view.user.strip():
+        return None, 0.0
+    count, sure = _count(view)
+    return count, sure
+
+
+def _count(view: Excerpt) -> tuple[int, float]:
+    ask = view.ask
+    if view.is_unspaced:
+        added = len(_UNSPACED.findall(ask[:600]))
+        if added:
+            return 1 + min(added, 3), 0.75
+    breaks = ask.count("\n")
+    if breaks >= 1:
+        kinds = {match.lastgroup for match in _ITEM.finditer(ask)}
+        # A list of things to do with different verbs; a list of criteria or of examples has none.
+        if len(kinds) >= 2:
+            return min(len(kinds), 9), 0.85
+        if breaks >= 2 and ask.count("?") >= 2:
+            asked = [line for line in _NUMBERED.findall(ask) if "?" in line]
+            if len(asked) >= 2 and len(view.user) < 900:
+                return len(asked), 0.7
+    adds = not _ADDING.isdisjoint(view.words)
+    if not adds and len(_VERBS & view.words) < 2:
+        return 1, 0.93
+    limit = ask[:500] if len(view.user) > 1100 else ask[:900]
+    found: dict[str, int] = {}
+    for match in _CLAUSE.finditer(limit):
+        found.setdefault(match.lastgroup or "", match.start())
+    kinds = set(found)
+    kinds.discard("answer")
+    if len(kinds) >= 2 and _are_asks(limit, found):
+        return len(kinds), 0.8
+    added = len(_ADDED.findall(limit)) if adds else 0
+    if added and len(view.user) < 1500:
+        questions = len(_QUESTION.findall(limit))
+        if questions >= 2 or kinds or questions + added >= 2 or added >= 1:
+            return 1 + min(max(added, questions - 1 if questions > 1 else 0), 4), 0.75
+    return 1, 0.85
+
+
+def _are_asks(text: str, found: dict[str, int]) -> bool:
+    """The first ask stands where requests begin, so that a story about somebody who "writes and plans" is none."""
+    starts = sorted(position for kind, position in found.items() if kind != "answer")
+    return bool(starts) and starts[0] <= 160 and starts[-1] - starts[0] <= 420
+
+
+INTENTS = Rule(name="intents", read=_read)

@@ -1,0 +1,66 @@
+"""Patterns on which larger models do not do steadily better: inverse and U-shaped scaling.
+
+Redefined mathematics, the memo trap, negated questions and quotes to be repeated literally (McKenzie et al., 2023,
+"Inverse Scaling: When Bigger Isn't Better", arXiv:2306.09479; SCL-04 of the guide).
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..types import Signals
+from .excerpt import excerpt
+from .rule import Rule, triggers
+from .symbols import REDEFINED
+
+__all__ = ["INVERSE"]
+
+_TRIGGERS = triggers(
+    "quote quotes saying proverb ends ending ending-with sentence sentences repeat repeating back verbatim "
+    "word-for-word not except isn't "
+    "aren't cannot can't never none redefine redefined let suppose means exactly"
+)
+_MEMO = re.compile(
+    r"(?:write|finish|complete|create|make) (?:me )?(?:a|an|the|this|some)? ?(?:\w+ )?(?:quote|saying|proverb|"
+    r"sentence|phrase|line|idiom)s? (?:that |which |so that it |, )?"
+    r"(?:ends?|ending|finish\w*) (?:in|with|on)\b|ends? (?:in|with) the (?:word|heavy|phrase)|"
+    r"(?:quote|proverb|saying|idiom)[^.?!\n]{0,80}\b(?:ends?|ending) (?:in|with|on)\b"
+)
+_REPEAT = re.compile(
+    r"(?:repeat|say|copy|write)(?:ing)? (?:back )?(?:(?:my|the|this|these|each|all|every|"
+    r"following) ){1,3}(?:\w+ )?(?:sentences?|text|words?|quotes?|lines?|phrases?|messages?)"
+    r"[^.?!\n]{0,40}(?:back|verbatim|exactly|word[- ]for[- ]word|without (?:changing|correcting|fixing)|as (?:is|"
+    r"written)|unchanged|after me)|"
+    r"repeat (?:my|the following|these|the) (?:sentences?|text|words?|quotes?) back|repeat (?:exactly|verbatim|"
+    r"word[- ]for[- ]word)|"
+    r"repeat after me"
+)
+_NEGATED = re.compile(
+    r"\b(?:which|what|who|where)(?: one)?(?: of (?:the|these|"
+    r"those)(?: following)?(?: \w+){0,2})?(?: \w+){0,3}? (?:is|are|was|were|does|do|did|can|could|would|has|have|will)"
+    r"(?:n't|n’t|not| not| never)\b|"
+    r"\b(?:all|each) of (?:the )?(?:following|these)(?: \w+){0,4} except\b|\bwhich (?:of|one|answer|option|"
+    r"statement)[^.?!\n]{0,60}\b(?:not|except|false|incorrect|untrue)\b|"
+    r"\b(?:is|are) not (?:an? |the )?(?:example|type|kind|part|member|cause|symptom|property|characteristic|"
+    r"function)s? of\b[^.!\n]{0,80}\?|"
+    r"_{2,}[^.?!\n]{0,40}\bnot\b|\bNOT\b"
+)
+_CHOICES = re.compile(r"^\s*\(?(?:a|1)[.):]\s|\boptions?:|\bchoices?:|\n\s*[-*] |\ba\) .{1,60}\bb\) ", re.MULTILINE)
+
+
+def _read(signals: Signals) -> tuple[bool | None, float]:
+    view = signals.view(excerpt)
+    if _TRIGGERS.isdisjoint(view.words):
+        return False, 0.96
+    lower = view.lower
+    if REDEFINED.search(lower) or _MEMO.search(lower) or _REPEAT.search(lower):
+        return True, 0.85
+    negated = _NEGATED.search(lower)
+    if negated is not None and "?" in lower:
+        if _CHOICES.search(lower) or "following" in lower or "except" in lower or " NOT " in view.text:
+            return True, 0.8
+        return None, 0.0
+    return False, 0.93
+
+
+INVERSE = Rule(name="inverse", read=_read)

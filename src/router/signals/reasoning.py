@@ -1,0 +1,153 @@
+"""Does the request need several steps of reasoning: word problems, logic, proofs, plans under constraints?
+
+A phrase that asks for steps is enough; numbers need a quantity that is asked for. Where only a weak sign stands and the
+task does not tell, the answer is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..types import Signals
+from .excerpt import Excerpt, excerpt
+from .rule import Rule, triggers
+
+__all__ = ["REASONING"]
+
+_TRIGGERS = triggers(
+    "step steps stepwise prove proof derive solve equation equations integral derivative theorem lemma "
+    "probability logic "
+    "logical deduce deduction puzzle riddle reasoning calculate compute optimal optimize optimise minimize "
+    "maximise maximize "
+    "minimise schedule itinerary constraints many much total altogether remaining left average percent speed "
+    "distance hours "
+    "truth liar knights knaves seating older younger taller faster twice thrice remainder divisible prime integer "
+    "integers "
+    "induction contradiction complexity invariant algorithm trade-offs tradeoffs trade-off strategy plan premises "
+    "conclude "
+    "conclusion syllogism clues murderer combinations permutations expected odds interest area volume perimeter angle "
+    "triangle ratio cost profit schritt schritten beweise beweis berechne berechnen gleichung wahrscheinlichkeit "
+    "wieviel "
+    "wieviele löse rätsel étape étapes démontre démontrer prouve prouver calcule calculer résous résoudre "
+    "équation combien "
+    "probabilité paso pasos demuestra demostrar resuelve resolver calcula calcular ecuación cuántos cuántas cuánto "
+    "probabilidad passo passos demonstre resolva calcule equação quantos quantas quanto dimostra risolvi calcola "
+    "equazione "
+    "quanti quante passaggi passo-passo bewijs bereken stap stappen oblicz udowodnij krok докажи докажите реши решите "
+    "вычисли сколько вероятность шаг"
+)
+_STRONG = re.compile(
+    r"step[- ]by[- ]step|think (?:it )?(?:through|carefully|hard)|show (?:all )?(?:your|the) (?:work|working|steps|"
+    r"reasoning)|"
+    r"chain[- ]of[- ]thought|reason through|work (?:it|this) out|\bprove (?:that|by|or|the|it|this|if|for)|"
+    r"\bproof (?:that|of|by)|"
+    r"\bderive (?:the|an?|from)|solve (?:for|the|this|these|following|:|x|it)|\bsolve\b.{0,30}=|system of equations|"
+    r"logic(?:al)? (?:puzzle|problem|deduction|grid)|\briddle\b|brain ?teaser|"
+    r"knights? and knaves?|truth[- ]teller|always (?:lies|tells the truth)|"
+    r"probability (?:that|of|it)|what (?:is|are) the (?:odds|chances|expected)|expected value|how many (?:ways|"
+    r"combinations|"
+    r"permutations|different)|in how many ways|(?:definite |indefinite )?integral of|derivative of|by induction|"
+    r"by contradiction|"
+    r"time complexity of|what can (?:we|you|be) (?:conclude|deduced|inferred)|who (?:is|was) the (?:murderer|"
+    r"culprit|liar|tallest|"
+    r"oldest|youngest|shortest)|(?:minimi[sz]e|maximi[sz]e|optimi[sz]e) (?:the )?(?:total|cost|profit|number|"
+    r"distance|time|"
+    r"revenue|waste)|subject to|find (?:all|the) (?:values?|integers?|primes?|roots?|solutions?|smallest|largest|"
+    r"minimum|maximum|"
+    r"number of)|remainder when|divisible by|schritt für schritt|beweise,? dass|étape par étape|pas à pas|"
+    r"démontre[rz]? que|"
+    r"prouve[rz]? que|paso a paso|demuestra que|demostrar que|passo a passo|dimostra che|stap voor stap|krok po kroku|"
+    r"шаг за шагом|докажи(?:те)?,? что|löse die gleichung|résou[sd]\w* l|resuelve la|resolva a|risolvi l|"
+    r"реши(?:те)? (?:уравнение|задачу)"
+)
+_UNSPACED = re.compile(
+    r"一步一步|逐步|分步|证明|證明|推理|求解|解方程|概率|多少(?:种|个|人|元|米|千米|公里|钱|天|岁|只)|还剩|一共|总共|"
+    r"ステップバイステップ|段階的に|証明|確率|何通り|方程式|合計|いくつ残|何人|단계별|증명|확률|방정식|몇 (?:개|명)"
+)
+_QUANTITY = re.compile(
+    r"\bhow (?:many|much|long|far|old|fast|often|tall)\b|\bwhat (?:is|was|will be|are) (?:the|his|her|their|"
+    r"its) (?:total|average|"
+    r"speed|distance|area|volume|perimeter|cost|price|sum|difference|product|profit|ratio|percentage|new|final|"
+    r"remaining)|"
+    r"\bcombien\b|\bwie ?viele?\b|\bcu[aá]nt[oa]s?\b|\bquant[aeio]s?\b|\bсколько\b|\bhoeveel\b|\bile\b|"
+    r"\bcalculate\b|\bcompute\b|"
+    r"\bberechne|\bcalcul[ea]r?\b|\bcalcola\b|\bcalcula\b|\bвычисли|\boblicz"
+)
+_FIGURE = re.compile(
+    r"\d+|\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|half|twice|thrice|double|dozen|third)\b"
+)
+_ORDER = re.compile(
+    r"\b(?:older|younger|taller|shorter|faster|slower|heavier|left|right) (?:than|of)\b|\ball \w+ are \w+|"
+    r"\bno \w+ are \w+|"
+    r"\bif [^.?!]{3,80}(?:, then| then )|\bsome \w+ are (?:not )?\w+|\beither [^.?!]{2,60} or "
+)
+_PLAN = re.compile(
+    r"\b(?:plan|schedule|itinerary|timetable|strategy|route|seating)\b[^.?!]{0,160}\b(?:constraints?|must|cannot|"
+    r"can't|budget|"
+    r"at (?:least|most)|no more than|within|before|without|conflict|each|limit)|trade-?offs? between|"
+    r"optimal (?:route|strategy|"
+    r"schedule|order|way|allocation)"
+)
+_ARITHMETIC = re.compile(
+    r"\d[\d,.]*\s?(?:[-+*/×÷^%=]\s?){1,2}\(?-?\d[\d,.]*\s?[-+*/×÷^=)]|\d\s?[×÷*^]\s?\d|\bx\s?[-+*^²³]\s?\d|\dx\b"
+)
+_LABELLING = frozenset(
+    [
+        "sentiment",
+        "toxicity",
+        "ner",
+        "topic_classification",
+        "intent_classification",
+        "other_classification",
+        "nli",
+        "information_extraction",
+        "translation",
+        "paraphrase_rewrite",
+        "summarization",
+        "dialogue",
+        "regression_scoring",
+    ]
+)
+
+
+def _read(signals: Signals) -> tuple[bool | None, float]:
+    view = signals.view(excerpt)
+    points = _points(view)
+    task = signals["task"]
+    if task.value in ("arithmetic_reasoning", "symbolic_manipulation") and task.confidence >= 0.4:
+        points += 1.0 if task.confidence >= 0.6 else 0.6
+    elif task.value == "commonsense_reasoning":
+        points += 0.3
+    elif task.value in _LABELLING and task.confidence >= 0.5 and points < 1.5:
+        # The text to judge may speak of proofs and sums; the label asked for needs none.
+        points *= 0.4
+    if points >= 1.0:
+        return True, min(0.95, 0.75 + 0.1 * points)
+    return (False, 0.9) if points < 0.5 else (None, 0.0)
+
+
+def _points(view: Excerpt) -> float:
+    points = 0.0
+    if view.is_unspaced and _UNSPACED.search(view.lower):
+        points += 1.0
+    if _TRIGGERS.isdisjoint(view.words):
+        if (("*" in view.ask or "=" in view.ask or "×" in view.ask) and _ARITHMETIC.search(view.ask)) or (
+            " are " in view.ask and len(_ORDER.findall(view.ask)) >= 2
+        ):
+            points += 1.0
+        return points
+    if _STRONG.search(view.lower):
+        points += 1.0
+    figures = len(_FIGURE.findall(view.ask))
+    if figures >= 2 and _QUANTITY.search(view.ask):
+        points += 1.0 if figures <= 12 else 0.6
+    if _ARITHMETIC.search(view.ask):
+        points += 0.8
+    if len(_ORDER.findall(view.ask)) >= 2:
+        points += 0.8
+    if _PLAN.search(view.ask):
+        points += 0.8
+    return points
+
+
+REASONING = Rule(name="reasoning", read=_read)

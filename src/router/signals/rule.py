@@ -1,0 +1,33 @@
+"""A signal told by rules: one function over the signals so far, as a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ..types import Signal, SignalName, Signals
+
+__all__ = ["Rule", "triggers"]
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """Provides one signal. ``read`` returns its value and the probability that it is right; None is unknown."""
+
+    name: SignalName
+    read: Callable[[Signals], tuple[Any, float]]
+    slow: bool = False
+
+    @property
+    def provides(self) -> tuple[SignalName, ...]:
+        return (self.name,)
+
+    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
+        value, confidence = self.read(signals)
+        return {self.name: Signal(value=value, confidence=confidence if value is not None else 0.0, detector="rules")}
+
+
+def triggers(words: str) -> frozenset[bytes]:
+    """The blank-separated ``words`` as :attr:`Excerpt.words` holds them."""
+    return frozenset(word.encode() for word in words.split())
