@@ -1,0 +1,227 @@
+"""Prices, limits and the catalogue's own files."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.backends.prices import builtin_deployments, builtin_families, load_facts, price_table, read_facts
+from router.catalogue import (
+    Deployment,
+    ModelFacts,
+    Price,
+    PriceTier,
+    cost_usd,
+    expected_usd,
+    is_configured,
+    provider_key_env,
+    read_deployments,
+    with_facts,
+    worst_case_usd,
+)
+from router.errors import ConfigError
+from router.types import TokenCount, Usage
+
+GUIDE = (
+    "BERT RoBERTa DistilBERT ALBERT ELECTRA T5 GLM UniLM AlexaTM ST-MoE GPT-1 GPT-2 GPT-3 GPT-4 OPT PaLM "  # noqa: SIM905
+    "BLOOM MT-NLG GLaM Gopher Chinchilla LaMDA LLaMA BloombergGPT GPT-NeoX".split()
+)
+TASKS = {
+    "arithmetic_reasoning", "closed_book_qa", "code", "commonsense_reasoning", "data_annotation_or_generation",
+    "dialogue", "evaluation_judging", "information_extraction", "intent_classification", "ner", "nli",
+    "open_generation", "other", "other_classification", "paraphrase_rewrite", "reading_comprehension",
+    "regression_scoring", "sentiment", "summarization", "symbolic_manipulation", "topic_classification", "toxicity",
+    "translation",
+}  # fmt: skip
+
+
+def test_every_family_of_the_guide_is_there():
+    families = {family.name: family for family in builtin_families()}
+    assert set(GUIDE) <= families.keys()
+    assert "GPT-3.5 / ChatGPT" in families
+    assert families["ALBERT"].maker == "Google"
+    assert {task for family in families.values() for task in family.good_at} <= TASKS
+
+
+def test_default_deployments_are_in_the_price_table():
+    for deployment in builtin_deployments():
+        assert deployment.price.input is not None, deployment.name
+        assert deployment.price.output is not None, deployment.name
+        assert deployment.context_tokens, deployment.name
+
+
+def test_default_deployments_are_consistent():
+    deployments = builtin_deployments()
+    families = {family.name for family in builtin_families()}
+    assert {deployment.tier for deployment in deployments} == {"small", "large"}
+    for deployment in deployments:
+        assert deployment.family in families
+        assert not deployment.configured
+        assert provider_key_env(deployment.model)
+        assert set(deployment.quality) <= TASKS | {"*"}
+        assert all(0 < quality < 1 for quality in deployment.quality.values())
+
+
+def test_one_model_stands_in_two_tiers():
+    tiers = {}
+    for deployment in builtin_deployments():
+        tiers.setdefault(deployment.model, set()).add((deployment.tier, bool(deployment.params)))
+    assert {("small", True), ("large", False)} in tiers.values()
+
+
+def test_prices_are_read_without_importing_litellm():
+    code = "import sys, router.backends.prices as p; p.builtin_deployments(); assert 'litellm' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("bare", "named"), [("gpt-4o", "openai/gpt-4o"), ("gpt-4o-mini", "openai/gpt-4o-mini")])
+def test_a_providers_name_in_front_is_understood(bare, named):
+    facts = load_facts([bare, named])
+    assert facts[bare] == facts[named]
+
+
+def test_unknown_models_are_left_out():
+    assert load_facts(["openai/no-such-model", "mistral/gpt-4o", "x" * 500, ""]) == {}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"gpt-4o": 3}', '{"gpt-4o": {"input_cost_per_token": "free"}}'])
+def test_a_broken_table_knows_no_price(tmp_path, text):
+    path = tmp_path / "table.json"
+    path.write_text(text)
+    facts = load_facts(["gpt-4o"], table=path).get("gpt-4o", ModelFacts())
+    assert facts.price.input is None
+
+
+def test_every_entry_of_the_table_can_be_read():
+    table = json.loads(Path(price_table()).read_text())
+    for entry in table.values():
+        facts = read_facts(entry)
+        above = [tier.above for tier in facts.price.tiers]
+        assert above == sorted(set(above))
+
+
+def test_a_missing_price_is_unknown_not_zero():
+    facts = read_facts({"max_input_tokens": 10, "output_cost_per_token": 1e-6})
+    assert facts.price.input is None
+    assert cost_usd(facts.price, Usage(input=1, output=1)) is None
+    assert worst_case_usd(facts.price, TokenCount(input=1, output=1, output_max=1)) is None
+
+
+def test_tiers_are_read_from_both_spellings():
+    suffix = read_facts({"input_cost_per_token": 1.0, "input_cost_per_token_above_128k_tokens": 2.0})
+    ranges = read_facts(
+        {
+            "tiered_pricing": [
+                {"range": [0, 32000], "input_cost_per_token": 1.0},
+                {"range": [32000, 1e6], "input_cost_per_token": 3.0},
+            ]
+        }
+    )
+    assert [(tier.above, tier.input) for tier in suffix.price.tiers] == [(128_000, 2.0)]
+    assert (ranges.price.input, ranges.price.at(40_000).input) == (1.0, 3.0)
+
+
+def test_batch_and_priority_prices_are_not_tiers():
+    facts = read_facts({"input_cost_per_token": 1.0, "input_cost_per_token_above_200k_tokens_priority": 9.0})
+    assert facts.price.tiers == ()
+
+
+PRICE = Price(input=1.0, output=10.0, cached_input=0.1, cache_write=1.25, reasoning=12.0)
+
+
+def test_each_kind_of_token_has_its_price():
+    usage = Usage(input=100, cached_input=40, cache_write=20, output=10, reasoning=4)
+    assert cost_usd(PRICE, usage) == pytest.approx(40 * 1.0 + 40 * 0.1 + 20 * 1.25 + 6 * 10 + 4 * 12)
+
+
+def test_the_tier_of_the_input_prices_the_whole_call():
+    price = Price(input=1.0, output=2.0, tiers=(PriceTier(above=100, input=3.0), PriceTier(above=200, output=9.0)))
+    assert [cost_usd(price, Usage(input=n, output=1)) for n in (100, 101, 201)] == [102.0, 305.0, 612.0]
+
+
+@given(
+    st.integers(0, 10**6),
+    st.integers(0, 10**5),
+    st.integers(0, 10**5),
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.floats(0, 1),
+)
+def test_the_worst_case_is_never_exceeded(read, written, spare, cached, stored, thought):
+    tokens = TokenCount(input=read, output=min(written, spare), output_max=written + spare)
+    hit = int(read * cached)
+    usage = Usage(
+        input=read,
+        cached_input=hit,
+        cache_write=int((read - hit) * stored),
+        output=written,
+        reasoning=int(written * thought),
+    )
+    worst = worst_case_usd(PRICE, tokens)
+    assert cost_usd(PRICE, usage) <= worst * (1 + 1e-9) + 1e-9
+    assert expected_usd(PRICE, tokens) <= worst * (1 + 1e-9) + 1e-9
+
+
+def test_a_free_server_costs_nothing():
+    assert cost_usd(Price(input=0.0, output=0.0), Usage(input=5, output=5)) == 0.0
+
+
+def test_what_the_user_wrote_is_kept():
+    written = Deployment(name="x", model="gpt-4o", tier="small", price=Price(input=7.0), context_tokens=99)
+    facts = ModelFacts(
+        price=Price(input=1.0, output=2.0, tiers=(PriceTier(above=5, input=9.0),)),
+        context_tokens=5,
+        max_output_tokens=6,
+    )
+    found = with_facts(written, facts)
+    assert (found.price.input, found.price.output, found.price.tiers) == (7.0, 2.0, ())
+    assert (found.context_tokens, found.max_output_tokens) == (99, 6)
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("gpt-4o", "OPENAI_API_KEY"),
+        ("openai/gpt-4o", "OPENAI_API_KEY"),
+        ("claude-haiku-4-5", "ANTHROPIC_API_KEY"),
+        ("gemini/gemini-2.5-pro", "GEMINI_API_KEY"),
+        ("openrouter/meta-llama/llama-3-70b", "OPENROUTER_API_KEY"),
+        ("groq/openai/gpt-oss-20b", "GROQ_API_KEY"),
+    ],
+)
+def test_usual_credentials_are_known(model, name):
+    assert name in provider_key_env(model)
+    assert is_configured(Deployment(name="x", model=model, tier="small"), {name})
+    assert not is_configured(Deployment(name="x", model=model, tier="small"), set())
+
+
+def test_an_unknown_provider_is_never_configured():
+    assert not is_configured(Deployment(name="x", model="nobody/model", tier="small"), {"OPENAI_API_KEY"})
+
+
+def test_a_named_credential_must_be_set():
+    deployment = Deployment(name="x", model="m", tier="small", backend="openai", api_base="http://x", key_env="K")
+    assert not is_configured(deployment, {"OPENAI_API_KEY"})
+    assert is_configured(deployment, {"K"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "deployments: 3",
+        "deployments: [{name: x}]",
+        "deployments: [{name: x, model: m, tier: medium}]",
+        "deployments: [{name: x, model: m, tier: small, colour: red}]",
+        "deployments: [{name: x, model: m, tier: small}, {name: x, model: n, tier: small}]",
+        "deployments: [",
+        "",
+    ],
+)
+def test_a_wrong_catalogue_names_its_file(text):
+    with pytest.raises(ConfigError, match=re.escape("mine.yaml")):
+        read_deployments(text, file="mine.yaml")
