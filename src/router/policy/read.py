@@ -86,7 +86,8 @@ def resolve(name_or_text: str, load: Load, *, file: str = "policy") -> PolicyFil
         try:
             file, text = load(parent)
         except LookupError as error:
-            raise place_error(document, ("extends",), f'there is no policy "{parent}"') from error
+            hint = getattr(error, "hint", "")
+            raise place_error(document, ("extends",), f'there is no policy "{parent}"', hint=hint) from error
     return _Resolution(texts).policy()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -21,6 +21,7 @@ from .conditions import FACTS, FLAG_KINDS, SIGNALS, TASKS, Unit, parse_compariso
 __all__ = [
     "Budgets",
     "Example",
+    "ExamplesText",
     "Expectation",
     "FlagSeen",
     "FlowStep",
@@ -34,12 +35,16 @@ __all__ = [
     "SafetyCondition",
     "Then",
     "When",
+    "check_examples_text",
     "check_policy_text",
 ]
 
 RULE_ID = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"
 RULE_PATTERN = r"^[A-Za-z*][A-Za-z0-9_.*-]{0,63}$"
 WORD = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"
+
+
+_Text = TypeVar("_Text", bound=BaseModel)
 
 
 class _Open(BaseModel):
@@ -422,19 +427,20 @@ class PolicyText(_Strict):
     examples: list[Example] = []
 
 
+class ExamplesText(_Strict):
+    """A file of examples for a policy that stands elsewhere."""
+
+    policy: str = Field(min_length=1, max_length=400)
+    examples: Annotated[list[Example], Field(min_length=1)]
+
+
 def check_policy_text(document: Document) -> PolicyText:
     """The file's content, typed.
 
     Raises:
         ConfigError: at the place of the first thing that is wrong, with a suggestion where one is close.
     """
-    if not isinstance(document.data, dict):
-        raise place_error(document, (), "a policy is a mapping of keys (policy, description, rules ...)")
-    try:
-        text = PolicyText.model_validate(document.data)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise _config_error(document, found[0], len(found) - 1) from error
+    text = _checked(document, PolicyText, "a policy is a mapping of keys (policy, description, rules ...)")
     for part, ids in (("rules", [rule.id for rule in text.rules]), ("flow", [step.id for step in text.flow or ()])):
         for index, name in enumerate(ids):
             if name in ids[:index]:
@@ -442,14 +448,33 @@ def check_policy_text(document: Document) -> PolicyText:
     return text
 
 
-def _config_error(document: Document, error: ErrorDetails, more: int) -> ConfigError:
+def check_examples_text(document: Document) -> ExamplesText:
+    """A file of examples, typed.
+
+    Raises:
+        ConfigError: as :func:`check_policy_text`.
+    """
+    return _checked(document, ExamplesText, "a file of examples is a mapping with the keys policy and examples")
+
+
+def _checked(document: Document, model: type[_Text], otherwise: str) -> _Text:
+    if not isinstance(document.data, dict):
+        raise place_error(document, (), otherwise)
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        raise _config_error(document, model, found[0], len(found) - 1) from error
+
+
+def _config_error(document: Document, model: type[BaseModel], error: ErrorDetails, more: int) -> ConfigError:
     context: Mapping[str, Any] = error.get("ctx") or {}
     kind, where = error["type"], error["loc"]
     path = _written_path(document, where)
     hint = f"({more} more of this file to look at after it.)" if more else ""
     if kind == "extra_forbidden":
         message = f'unknown key "{path[-1]}"'
-        return place_error(document, path, message, options=_keys_at(path[:-1]), hint=hint)
+        return place_error(document, path, message, options=_keys_at(model, path[:-1]), hint=hint)
     if kind == "missing":
         inside = f" of {'.'.join(map(str, path))}" if path else ""
         return place_error(document, path, f'the key "{where[-1]}"{inside} is missing', hint=hint)
@@ -496,16 +521,16 @@ def _at(data: Any, path: Path) -> Any:
     return data
 
 
-def _keys_at(path: Path) -> list[str]:
+def _keys_at(root: type[BaseModel], path: Path) -> list[str]:
     """The keys that the mapping at ``path`` may have, read off the models."""
-    found: list[type[BaseModel]] = [PolicyText]
+    found: list[type[BaseModel]] = [root]
     for part in path:
         if isinstance(part, int):
             continue
         inner: list[type[BaseModel]] = []
         named = False
-        for model in found:
-            for name, info in model.model_fields.items():
+        for outer in found:
+            for name, info in outer.model_fields.items():
                 if part in (name, info.alias):
                     named = True
                     inner += _models_in(info.annotation)

@@ -30,7 +30,17 @@ from .conditions import (
 from .read import PolicyFile
 from .schema import SafetyCondition, When
 
-__all__ = ["FALSE", "NEITHER", "TRUE", "Condition", "all_hold", "compile_when", "conjuncts", "pending_answers"]
+__all__ = [
+    "FALSE",
+    "NEITHER",
+    "TRUE",
+    "Condition",
+    "all_hold",
+    "compile_when",
+    "conjuncts",
+    "numeric_limits",
+    "pending_answers",
+]
 
 TRUE: Final = 1
 FALSE: Final = 2
@@ -117,6 +127,15 @@ def _plain(file: PolicyFile, key: str, value: Any, path: Path) -> Condition:
         return _atom(is_true(key, value), signal, gate=key if value else None)
     words = frozenset([value] if isinstance(value, str) else value)
     return _atom(is_one_of(key, words), signal, tasks=words if key == "task" else None, gate=key)
+
+
+def numeric_limits(file: PolicyFile, key: str, written: float | str, path: Path) -> tuple[tuple[str, float], ...]:
+    """The comparisons (operator, number) of a numeric fact, none for a fact that is no number.
+
+    Raises:
+        ConfigError: a threshold that is not there or has another unit.
+    """
+    return _limits(file, written, _UNITS[key], path) if key in _UNITS else ()
 
 
 def _excludes_zero(limits: tuple[tuple[str, float], ...]) -> bool:
