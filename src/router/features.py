@@ -114,6 +114,30 @@ class TextHashes:
         hashes *= _MIX
         self.tokens = hashes
 
+    def cut(self, head: int, tail: int) -> TextHashes:
+        """The hashes of the first ``head`` and the last ``tail`` bytes, without hashing again.
+
+        Equal to hashing the two parts joined, but for tokens that a cut falls into: those are left out.
+        """
+        n = self.n_bytes
+        if n <= head + tail:
+            return self
+        first = int(self.ends.searchsorted(head, side="right"))
+        last = int(self.starts.searchsorted(n - tail))
+        kept = TextHashes.__new__(TextHashes)
+        shift = n - tail - head
+        kept.n_bytes = head + tail
+        kept.data = np.concatenate((self.data[:head], self.data[n - tail :]))
+        kept.classes = np.concatenate((self.classes[:head], self.classes[n - tail :]))
+        moved = (self.prefix[n - tail + 1 :] - self.prefix[n - tail]) * (
+            _POWER[head : head + 1] * _INVERSE[n - tail : n - tail + 1]
+        )
+        kept.prefix = np.concatenate((self.prefix[: head + 1], moved + self.prefix[head]))
+        kept.tokens = np.concatenate((self.tokens[:first], self.tokens[last:]))
+        kept.starts = np.concatenate((self.starts[:first], self.starts[last:] - shift))
+        kept.ends = np.concatenate((self.ends[:first], self.ends[last:] - shift))
+        return kept
+
 
 def buckets(hashes: TextHashes, spec: FeatureSpec) -> tuple[list[npt.NDArray[np.intp]], list[float]]:
     """Table rows of a text's n-grams, in blocks, and the weight of each block's entries.
@@ -291,7 +315,7 @@ def pairs(tokens: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 
 def wide_grams(hashes: TextHashes, orders: Sequence[int]) -> list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp]]]:
-    """Character n-grams that begin with a character of three or more bytes (Chinese, Japanese, Korean, Thai, Hindi ...).
+    """Character n-grams that begin with a character of three or more bytes: Chinese, Japanese, Korean, Thai, Hindi ...
 
     For each order its hashes and the bytes at which they begin; empty when the text holds no such character.
     """

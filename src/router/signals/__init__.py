@@ -1,0 +1,27 @@
+"""Request -> Signals: the registry of detectors. Each detector is one file beside this one and knows no other stage.
+
+Which rooms ask for which signal, and what its value means, is told in ``docs/architecture.md``.
+"""
+
+from __future__ import annotations
+
+from ..types import Detector, SignalName
+
+__all__ = ["standard_detectors"]
+
+
+def standard_detectors(*learned: Detector) -> dict[SignalName, Detector]:
+    """All standard detectors by the signals that they provide.
+
+    ``learned`` are those that were made from files or from the registered models: the understanding of requests, the
+    evidence of local models. A later one replaces an earlier one that provides the same signal, and the standard ones.
+    """
+    from .contract import ContractDetector, SplitDetector
+    from .language import Language
+    from .rules import rule_detectors
+    from .safety import Safety
+
+    detectors = dict(rule_detectors())
+    for detector in (ContractDetector(), SplitDetector(), Language(), Safety(), *learned):
+        detectors.update(dict.fromkeys(detector.provides, detector))
+    return detectors

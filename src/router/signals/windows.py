@@ -23,7 +23,7 @@ class WindowSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Windows(msgspec.Struct, frozen=True, kw_only=True):
-    """``scores``: float32, shape ``(windows, heads)``; ``first``/``last``: each window's tokens, ``first <= t < last``."""
+    """``scores``: float32, shape ``(windows, heads)``; a window holds the tokens ``first <= t < last``."""
 
     scores: npt.NDArray[np.float32]
     first: npt.NDArray[np.intp]

@@ -1,0 +1,187 @@
+"""Train the shipped signals: ``python -m router.offline.fit_signals --data DIR --out DIR``.
+
+Writes ``understanding.safetensors`` and ``card.json``. Tasks and risks are fitted twice: once without a fifth of the
+data sets, on which temperature, calibration and thresholds are set, and once more on all rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+
+from ..features import ReadingSpec
+from ..local.files import write_arrays
+from ..signals.learned import Facts
+from ..signals.windows import WindowSpec
+from .pooled import Pooled, fit_heads, fit_pooled, quantised, reading_rows, window_rows
+from .signal_rows import RISKS, RiskRow, TaskRow, is_held_out, risk_rows, task_rows
+
+__all__ = ["main"]
+
+VERSION = "1"
+SEED = 7
+BENIGN_FLAGGED = {"harmful": 0.012, "jailbreak": 0.006, "prompt_injection": 0.008, "toxicity": 0.005}
+
+Floats = npt.NDArray[np.float32]
+
+
+def fit_tasks(rows: Sequence[TaskRow], spec: ReadingSpec, seed: int = SEED) -> tuple[Pooled, tuple[str, ...], float]:
+    """The fitted scorer, its labels, and the temperature that calibrates it on data sets it has not seen."""
+    labels = tuple(sorted({row.task for row in rows}))
+    index = {label: at for at, label in enumerate(labels)}
+    gold = np.array([index[row.task] for row in rows])
+    targets = np.eye(len(labels), dtype=np.float32)[gold]
+    weights = np.array([row.weight for row in rows], np.float32)
+    places = reading_rows([row.text for row in rows], spec)
+    held = np.array([is_held_out(row.group) for row in rows])
+    seen = (~held).nonzero()[0]
+    trial = fit_pooled([place[seen] for place in places], targets[seen], weights[seen], seed=seed)
+    left = held.nonzero()[0]
+    scores = trial.scores([place[left] for place in places])
+    temperature = _temperature(scores, gold[left], weights[left])
+    hit = scores.argmax(axis=1) == gold[left]
+    _say(f"tasks: {hit.mean():.3f} right on {len(left)} held-out rows, temperature {temperature:.2f}")
+    return fit_pooled(places, targets, weights, seed=seed), labels, temperature
+
+
+def _temperature(scores: Floats, gold: npt.NDArray[np.int64], weights: Floats) -> float:
+    """The temperature of least log loss (Guo et al., 2017, arXiv:1706.04599)."""
+    best, least = 1.0, np.inf
+    for temperature in np.geomspace(0.5, 8.0, 60):
+        z = scores / temperature
+        z = z - z.max(axis=1, keepdims=True)
+        losses = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(gold)), gold]
+        loss = float((losses * weights).sum() / weights.sum())
+        if loss < least:
+            best, least = float(temperature), loss
+    return best
+
+
+def fit_risks(
+    rows: Sequence[RiskRow], spec: WindowSpec, seed: int = SEED
+) -> tuple[Floats, Floats, dict[str, tuple[float, float]], dict[str, float]]:
+    """Table, bias, calibration and thresholds of the risk heads."""
+    matrix, owner = window_rows([row.text for row in rows], spec)
+    held = np.array([is_held_out(row.group) for row in rows])
+    table, bias = _fit_windows(rows, matrix, owner, ~held, seed)
+    scores = _worst(matrix @ table + bias, owner, len(rows))
+    platt, thresholds = {}, {}
+    for column, kind in enumerate(RISKS):
+        known = held & np.array([row.flags[column] is not None for row in rows])
+        gold = np.array([row.flags[column] == 1 for row in rows])[known]
+        score, weight = scores[known, column], np.array([row.weight for row in rows])[known]
+        fitted = LogisticRegression(C=1e6).fit(score[:, None], gold, sample_weight=weight)
+        slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+        clean = held & np.array([all(flag in (0, None) for flag in row.flags) for row in rows]) & known
+        order = np.argsort(-scores[clean, column])
+        share = np.cumsum(np.array([row.weight for row in rows])[clean][order])
+        cut = float(scores[clean, column][order][np.searchsorted(share, BENIGN_FLAGGED[kind] * share[-1])])
+        platt[kind] = (slope, offset)
+        thresholds[kind] = float(1.0 / (1.0 + np.exp(-(slope * cut + offset))))
+        recall = float((score[gold] >= cut).mean()) if gold.any() else float("nan")
+        _say(f"{kind}: recall {recall:.3f} on {int(gold.sum())} held-out rows, threshold {thresholds[kind]:.3f}")
+    table, bias = _fit_windows(rows, matrix, owner, np.ones(len(rows), bool), seed)
+    return table, bias, platt, thresholds
+
+
+def _fit_windows(
+    rows: Sequence[RiskRow], matrix: Any, owner: npt.NDArray[np.int64], use: npt.NDArray[np.bool_], seed: int
+) -> tuple[Floats, Floats]:
+    """Fit on windows: of a text with a risk in it, the window that looks most like it is the one that has it."""
+    targets = np.array([[float(flag == 1) for flag in row.flags] for row in rows], np.float32)
+    known = np.array([[float(flag is not None) for flag in row.flags] for row in rows], np.float32)
+    weight = np.array([row.weight for row in rows], np.float32)[:, None] * known
+    count = np.bincount(owner, minlength=len(rows)).astype(np.float32)
+    keep = use[owner].nonzero()[0]
+    of = owner[keep]
+    y = targets[of]
+    spread = weight[of] / np.sqrt(count[of])[:, None]
+    table, bias = fit_heads(matrix[keep], y, spread, epochs=3, seed=seed)
+    for _ in range(2):
+        scores = matrix[keep] @ table + bias
+        best = _worst(scores, of, len(rows))
+        chosen = scores >= best[of] - 1e-6
+        settled = np.where(y > 0, np.where(chosen, weight[of], 0.0), spread).astype(np.float32)
+        table, bias = fit_heads(matrix[keep], y, settled, seed=seed)
+    return table, bias
+
+
+def _worst(scores: Floats, owner: npt.NDArray[np.int64], count: int) -> Floats:
+    worst = np.full((count, scores.shape[1]), -np.inf, np.float32)
+    np.maximum.at(worst, owner, scores)
+    return worst
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m router.offline.fit_signals", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with tasks/, safety/ and sources.json")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the trained file and its card to")
+    options = parser.parse_args(argv)
+    reading, windows = ReadingSpec(), WindowSpec()
+    tasks, risks = task_rows(options.data), risk_rows(options.data)
+    pooled, labels, temperature = fit_tasks(tasks, reading)
+    risk_table, risk_bias, platt, thresholds = fit_risks(risks, windows)
+    facts = Facts(
+        version=VERSION,
+        tasks=labels,
+        risks=RISKS,
+        reading=reading,
+        windows=windows,
+        temperature=temperature,
+        platt=platt,
+        thresholds=thresholds,
+    )
+    task_table, task_scale = quantised(pooled.table)
+    risk_int, risk_scale = quantised(risk_table)
+    arrays = {
+        "task.table": task_table,
+        "task.scale": task_scale,
+        "task.weights": pooled.weights,
+        "task.bias": pooled.bias,
+        "risk.table": risk_int,
+        "risk.scale": risk_scale,
+        "risk.bias": risk_bias,
+    }
+    sha = write_arrays(
+        options.out / "understanding.safetensors", arrays, {"facts": msgspec.json.encode(facts).decode()}
+    )
+    card = {
+        "name": f"understanding-{VERSION}",
+        "files": {"understanding.safetensors": sha},
+        "licence": "Apache-2.0; trained on rows under permissive licences only, see sources",
+        "seed": SEED,
+        "task_rows": len(tasks),
+        "risk_rows": len(risks),
+        "data_sha256": _digest([f"{row.task}\t{row.text}" for row in tasks] + [row.text for row in risks]),
+        "sources": sorted({row.group for row in [*tasks, *risks] if ":" not in row.group[:8]}),
+        "facts": msgspec.to_builtins(facts),
+    }
+    (options.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    _say(f"written to {options.out}")
+    return 0
+
+
+def _digest(texts: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for text in sorted(texts):
+        digest.update(text.encode("utf-8", "replace") + b"\0")
+    return digest.hexdigest()
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,191 @@
+"""Fits the two kinds of arrays behind the learned signals: pooled n-gram vectors with a softmax, and linear heads.
+
+Plain mini-batch Adam (Kingma and Ba, 2015, arXiv:1412.6980) with decoupled weight decay on sparse rows: both models are
+small enough that nothing more is needed than NumPy and SciPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from ..features import ReadingSpec, TextHashes, pairs, read, wide_grams
+from ..signals.learned import SCAN_HEAD, SCAN_TAIL
+from ..signals.windows import WindowSpec, bounds
+
+__all__ = ["Pooled", "fit_heads", "fit_pooled", "quantised", "reading_rows", "window_rows"]
+
+Floats = npt.NDArray[np.float32]
+
+
+class Pooled:
+    """Scores = ``[whole, beginning, end] @ weights + bias``, each place the sum of its rows' vectors in ``table``."""
+
+    def __init__(self, rows: int, width: int, labels: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.table = rng.normal(0, 0.1, (rows, width)).astype(np.float32)
+        self.weights = rng.normal(0, 0.3 / (3 * width) ** 0.5, (3 * width, labels)).astype(np.float32)
+        self.bias = np.zeros(labels, np.float32)
+
+    def scores(self, places: Sequence[Any], batch: int = 2048) -> Floats:
+        """Raw scores of the rows of three sparse matrices, shape ``(rows, labels)``."""
+        parts = []
+        for at in range(0, places[0].shape[0], batch):
+            pooled = np.concatenate([place[at : at + batch] @ self.table for place in places], axis=1)
+            parts.append(pooled @ self.weights + self.bias)
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.bias)), np.float32)
+
+
+def reading_rows(texts: Sequence[str], spec: ReadingSpec) -> list[Any]:
+    """Three CSR matrices of shape ``(texts, 2**bits)``: exactly what :func:`router.features.read` sums at serving."""
+    data: list[list[Floats]] = [[], [], []]
+    indices: list[list[npt.NDArray[np.int32]]] = [[], [], []]
+    indptr = [[0], [0], [0]]
+    for text in texts:
+        reading = read(TextHashes(text, head=SCAN_HEAD, tail=SCAN_TAIL).cut(spec.head, spec.tail), spec)
+        rows = reading.rows.astype(np.int32)
+        for place in range(3):
+            weights = reading.weights[place]
+            at = weights.nonzero()[0]
+            data[place].append(weights[at])
+            indices[place].append(rows[at])
+            indptr[place].append(indptr[place][-1] + len(at))
+    shape = (len(texts), 1 << spec.bits)
+    return [
+        sp.csr_matrix((np.concatenate(data[k]), np.concatenate(indices[k]), np.array(indptr[k])), shape=shape)
+        for k in range(3)
+    ]
+
+
+def window_rows(texts: Sequence[str], spec: WindowSpec) -> tuple[Any, npt.NDArray[np.int64]]:
+    """CSR rows of all windows of all texts, and the text that each window is of; as :func:`windows.scan` sums them."""
+    shift = np.uint64(64 - spec.bits)
+    data: list[Floats] = []
+    indices: list[npt.NDArray[np.int32]] = []
+    indptr, owner = [0], []
+    for index, text in enumerate(texts):
+        hashes = TextHashes(text, head=SCAN_HEAD, tail=SCAN_TAIL)
+        n = len(hashes.tokens)
+        if n == 0:
+            indptr.append(indptr[-1])
+            owner.append(index)
+            continue
+        uni = (hashes.tokens >> shift).astype(np.int32)
+        bi = (pairs(hashes.tokens) >> shift).astype(np.int32) if n > 1 else np.zeros(0, np.int32)
+        wide = [((grams >> shift).astype(np.int32), at) for grams, at in wide_grams(hashes, (1, 2))]
+        for first, last in zip(*bounds(n, spec), strict=True):
+            blocks = [uni[first:last], bi[first : max(last - 1, first)]]
+            begin, end = hashes.starts[first], hashes.ends[last - 1]
+            blocks.extend(rows[at.searchsorted(begin) : at.searchsorted(end)] for rows, at in wide)
+            size = 0
+            for block in blocks:
+                if len(block):
+                    indices.append(block)
+                    data.append(np.full(len(block), len(block) ** -0.5, np.float32))
+                    size += len(block)
+            indptr.append(indptr[-1] + size)
+            owner.append(index)
+    shape = (len(owner), 1 << spec.bits)
+    matrix = sp.csr_matrix((np.concatenate(data), np.concatenate(indices), np.array(indptr)), shape=shape)
+    matrix.sum_duplicates()
+    return matrix, np.array(owner, np.int64)
+
+
+class _Adam:
+    def __init__(self, values: list[Floats], rates: list[float], decay: list[float], steps: int) -> None:
+        self.values, self.rates, self.decay, self.steps = values, rates, decay, steps
+        self.first = [np.zeros_like(value) for value in values]
+        self.second = [np.zeros_like(value) for value in values]
+        self.step = 0
+
+    def update(self, gradients: Sequence[Floats]) -> None:
+        self.step += 1
+        fade = max(0.0, 1.0 - self.step / self.steps)
+        for value, gradient, first, second, rate, decay in zip(
+            self.values, gradients, self.first, self.second, self.rates, self.decay, strict=True
+        ):
+            first *= 0.9
+            first += 0.1 * gradient
+            second *= 0.98
+            second += 0.02 * np.square(gradient)
+            size = rate * fade
+            value -= size * (first / (1 - 0.9**self.step)) / (np.sqrt(second / (1 - 0.98**self.step)) + 1e-8)
+            if decay:
+                value *= 1.0 - size * decay
+
+
+def fit_pooled(
+    places: Sequence[Any],
+    targets: Floats,
+    weights: Floats,
+    *,
+    width: int = 48,
+    epochs: int = 5,
+    batch: int = 256,
+    rate: float = 3e-3,
+    dropout: float = 0.3,
+    decay: float = 0.1,
+    seed: int = 0,
+) -> Pooled:
+    """Cross-entropy against ``targets``, shape ``(rows, labels)``, each row summing to one; rows weigh ``weights``."""
+    rng = np.random.default_rng(seed)
+    count = places[0].shape[0]
+    model = Pooled(places[0].shape[1], width, targets.shape[1], seed)
+    values = [model.table, model.weights, model.bias]
+    adam = _Adam(values, [rate] * 3, [decay, decay, 0.0], epochs * (count // batch + 1))
+    for _ in range(epochs):
+        order = rng.permutation(count)
+        for at in range(0, count, batch):
+            chosen = order[at : at + batch]
+            rows = [place[chosen] for place in places]
+            pooled = np.concatenate([row @ model.table for row in rows], axis=1)
+            mask = (rng.random(pooled.shape, dtype=np.float32) > dropout).astype(np.float32) / np.float32(1 - dropout)
+            pooled *= mask
+            scores = pooled @ model.weights + model.bias
+            scores -= scores.max(axis=1, keepdims=True)
+            likely = np.exp(scores)
+            likely /= likely.sum(axis=1, keepdims=True)
+            weight = weights[chosen][:, None]
+            slope = (likely - targets[chosen]) * weight / weight.sum()
+            back = (slope @ model.weights.T) * mask
+            table = sum(row.T @ back[:, k * width : (k + 1) * width] for k, row in enumerate(rows))
+            adam.update([table, pooled.T @ slope, slope.sum(axis=0)])
+    return model
+
+
+def fit_heads(
+    matrix: Any,
+    targets: Floats,
+    weights: Floats,
+    *,
+    epochs: int = 6,
+    batch: int = 512,
+    rate: float = 0.05,
+    decay: float = 0.02,
+    seed: int = 0,
+) -> tuple[Floats, Floats]:
+    """Independent logistic heads: ``(table, bias)``. ``weights`` has a column a head; zero leaves a row out of it."""
+    rng = np.random.default_rng(seed)
+    count = matrix.shape[0]
+    table = np.zeros((matrix.shape[1], targets.shape[1]), np.float32)
+    bias = np.zeros(targets.shape[1], np.float32)
+    adam = _Adam([table, bias], [rate, rate], [decay, 0.0], epochs * (count // batch + 1))
+    for _ in range(epochs):
+        order = rng.permutation(count)
+        for at in range(0, count, batch):
+            chosen = order[at : at + batch]
+            rows = matrix[chosen]
+            likely = 1.0 / (1.0 + np.exp(-np.clip(rows @ table + bias, -30, 30)))
+            slope = ((likely - targets[chosen]) * weights[chosen] / batch).astype(np.float32)
+            adam.update([rows.T @ slope, slope.sum(axis=0)])
+    return table, bias
+
+
+def quantised(table: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
+    """``(int8 table, scale a column)`` with ``table`` about their product; the rarest extremes are clipped."""
+    scale = np.maximum(np.quantile(np.abs(table), 0.9999, axis=0), 1e-12).astype(np.float32) / np.float32(127)
+    return np.clip(np.rint(table / scale), -127, 127).astype(np.int8), scale

@@ -1,0 +1,163 @@
+"""Rows to train the learned signals on: read from the data folder, filtered by licence, weighted.
+
+Only rows whose source permits a shipped model are taken (class ``permissive`` in ``sources.json``, or written for this
+project), and only training splits.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+__all__ = ["RISKS", "RiskRow", "TaskRow", "is_held_out", "read_rows", "risk_rows", "task_rows"]
+
+RISKS = ("harmful", "jailbreak", "prompt_injection", "toxicity")
+WRITTEN = Path(__file__).parent / "written"
+
+# Sets whose toxic texts were published under terms that permit a shipped model, in their publishers' own words.
+TOXICITY_SETS = ("civil_toxic", "edos_sexism", "germeval18_de", "moderation_categories", "surge_toxicity")
+TOXIC_LABELS = frozenset({"toxic", "offense", "sexist", "harassment", "hate"})
+PLAIN_SETS = (
+    "pros_cons",
+    "subjectivity",
+    "multidogo",
+    "snips",
+    "home_intents",
+    "arxiv_subject",
+    "goemotions_sentiment",
+)
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A request and the task it asks for; rows of one ``group`` come from the same data set."""
+
+    text: str
+    task: str
+    group: str
+    weight: float = 1.0
+
+
+class RiskRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A text and, for each of :data:`RISKS`, 1, 0 or None (not known)."""
+
+    text: str
+    flags: tuple[int | None, ...]
+    group: str
+    weight: float = 1.0
+    is_data: bool = False
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The objects of a gzipped or plain JSON Lines file; none when it does not exist."""
+    if not path.exists():
+        return []
+    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    with opened as lines:
+        return [json.loads(line) for line in lines if line.strip()]
+
+
+def is_held_out(group: str, share: float = 0.2) -> bool:
+    """Whether a group is kept back for calibration; the same answer in every run."""
+    return int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF < share
+
+
+def _permissive(data: Path, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    sources = json.loads((data / "sources.json").read_text(encoding="utf-8"))
+    for row in rows:
+        source = row.get("source")
+        if source is None or sources.get(source, {}).get("licence_class") == "permissive":
+            yield row
+
+
+def task_rows(data: Path, *, chat_share: float = 0.3, written_share: float = 0.3) -> list[TaskRow]:
+    """All task rows. Data sets weigh with the root of their size, so that many small ones beat few large ones.
+
+    ``chat_share``/``written_share``: weight of the chat rows and of this project's own rows, as shares of the whole.
+    """
+    public = list(_permissive(data, read_rows(data / "tasks" / "train.jsonl.gz")))
+    per_set = Counter((row["dataset"], row["task"]) for row in public)
+    per_task = Counter(row["task"] for row in public)
+    chat = read_rows(data / "tasks" / "chat_train.jsonl.gz")
+    written = [row for path in sorted(WRITTEN.glob("task*.jsonl")) for row in read_rows(path)]
+    raw = [per_set[row["dataset"], row["task"]] ** -0.5 * per_task[row["task"]] ** -0.3 for row in public]
+    total = sum(raw)
+    rest = 1.0 - chat_share - (written_share if written else 0.0)
+    rows = [
+        TaskRow(text=row["prompt"], task=row["task"], group=row["dataset"], weight=rest * weight / total)
+        for row, weight in zip(public, raw, strict=True)
+    ]
+    for name, more, share in (("chat", chat, chat_share), ("written", written, written_share)):
+        rows.extend(
+            TaskRow(
+                text=row["prompt"],
+                task=row["task"],
+                group=f"{name}:{hashlib.sha256(row['prompt'].encode()).hexdigest()}",
+                weight=share / len(more),
+            )
+            for row in more
+        )
+    scale = len(rows)
+    return [msgspec.structs.replace(row, weight=row.weight * scale) for row in rows]
+
+
+def risk_rows(data: Path) -> list[RiskRow]:
+    """All rows for the risk heads: safety data, contrast pairs, own pairs, toxic texts, and plain requests."""
+    rows: list[RiskRow] = []
+    for row in _permissive(data, read_rows(data / "safety" / "train.jsonl.gz")):
+        flags = _flags("benign" if row["flag"] == "pii" else row["flag"])
+        weight = 2.0 if row.get("hard") else 1.0
+        rows.append(RiskRow(text=row["prompt"], flags=flags, group=row["dataset"], weight=weight))
+    pairs = read_rows(data / "safety" / "contrast_train.jsonl.gz")
+    pairs += [row for path in sorted(WRITTEN.glob("risk*.jsonl")) for row in read_rows(path)]
+    rows.extend(
+        RiskRow(
+            text=row["prompt"],
+            flags=_flags(row["flag"]),
+            group=f"pair:{row.get('pair', row['prompt'])}",
+            weight=4.0,
+            is_data=row.get("where") == "data",
+        )
+        for row in pairs
+    )
+    for row in task_rows(data):
+        toxic = None if row.task in ("toxicity", "other_classification", "sentiment") else 0
+        is_own = row.group.startswith(("chat:", "written:"))
+        if is_own or is_held_out(row.text, 0.3):
+            rows.append(RiskRow(text=row.text, flags=(0, 0, 0, toxic), group=row.group, weight=2.0 if is_own else 0.5))
+    for name in TOXICITY_SETS:
+        for row in read_rows(data / "experts_permissive" / name / "train.jsonl.gz"):
+            toxic = int(row["label"] in TOXIC_LABELS)
+            if name == "moderation_categories" and row["label"] not in ("none", "harassment", "hate"):
+                continue
+            rows.append(RiskRow(text=row["text"], flags=(None, 0, 0, toxic), group=name, weight=0.5))
+    for name in PLAIN_SETS:
+        for row in read_rows(data / "experts_permissive" / name / "train.jsonl.gz")[::6]:
+            rows.append(
+                RiskRow(text=row["text"], flags=(0, 0, 0, None if name.startswith("go") else 0), group=name, weight=0.5)
+            )
+    return rows
+
+
+def _flags(flag: str) -> tuple[int | None, ...]:
+    """A harmful request may or may not be worded toxically, and a jailbreak may ask for harm: those stay unknown."""
+    if flag == "benign":
+        return (0, 0, 0, 0)
+    return tuple(1 if kind == flag else _BESIDE.get((flag, kind), 0) for kind in RISKS)
+
+
+_BESIDE: dict[tuple[str, str], int | None] = {
+    ("harmful", "toxicity"): None,
+    ("jailbreak", "toxicity"): None,
+    ("jailbreak", "harmful"): None,
+    ("jailbreak", "prompt_injection"): None,
+    ("prompt_injection", "jailbreak"): None,
+    ("prompt_injection", "harmful"): None,
+    ("prompt_injection", "toxicity"): None,
+}

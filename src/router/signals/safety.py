@@ -1,0 +1,50 @@
+"""The ``safety`` signal: learned risks and personal data as one list of flags.
+
+A text that was not read to its end is unknown, never clean; a flag that was raised stands all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ..types import Flag, FlagKind, Severity, Signal, SignalName, Signals
+from .learned import Risk, Risks
+
+__all__ = ["Safety"]
+
+
+class Safety:
+    """Detector of ``safety``: a tuple of :class:`~router.types.Flag`, empty when clean, None when unknown.
+
+    Asks for ``risks`` and ``pii``. Confidence is the highest score of a flag, or how unlikely the likeliest risk is.
+    """
+
+    slow = False
+    provides: tuple[SignalName, ...] = ("safety",)
+
+    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
+        risks: Risks | None = signals["risks"].value
+        personal: tuple[Flag, ...] | None = signals["pii"].value
+        flags = [_flag(risk) for risk in risks.risks if risk.probability >= risk.threshold] if risks else []
+        flags.extend(personal or ())
+        is_whole = risks is not None and risks.is_complete and personal is not None
+        if not flags and not is_whole:
+            return {"safety": Signal(value=None, confidence=0.0, detector="safety")}
+        if flags:
+            confidence = max(flag.score for flag in flags)
+        else:
+            confidence = 1.0 - max((risk.probability for risk in risks.risks), default=0.0) if risks else 0.0
+        return {"safety": Signal(value=tuple(flags), confidence=confidence, detector="safety")}
+
+
+def _flag(risk: Risk) -> Flag:
+    return Flag(kind=cast("FlagKind", risk.kind), score=risk.probability, severity=_severity(risk), spans=risk.spans)
+
+
+def _severity(risk: Risk) -> Severity:
+    """By how far the score lies above the threshold; insults alone are never more than medium."""
+    above = (risk.probability - risk.threshold) / max(1e-6, 1.0 - risk.threshold)
+    if above >= 0.6:
+        return "medium" if risk.kind == "toxicity" else "high"
+    return "medium" if above >= 0.2 else "low"
