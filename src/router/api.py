@@ -216,7 +216,7 @@ class Router:
         return Answer(outcome.body or {}, decided, outcome)
 
     def close(self) -> None:
-        """Close connections and write out the ledger."""
+        """Close connections and write out the ledger. From async code use :meth:`aclose`."""
         self._loop.run(self.engine.aclose())
         self._loop.stop()
 
@@ -283,13 +283,17 @@ class _Loop:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="router-loop", daemon=True).start()
+                self._thread = threading.Thread(
+                    target=_run_and_close, args=(self._loop,), name="router-loop", daemon=True
+                )
+                self._thread.start()
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -299,6 +303,15 @@ class _Loop:
 
     def stop(self) -> None:
         with self._lock:
-            if self._loop is not None:
+            if self._loop is not None and self._thread is not None:
                 self._loop.call_soon_threadsafe(self._loop.stop)
-                self._loop = None
+                self._thread.join(timeout=5)
+                self._loop = self._thread = None
+
+
+def _run_and_close(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()

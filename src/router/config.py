@@ -24,6 +24,7 @@ __all__ = [
     "Settings",
     "SpendSettings",
     "UpstreamSettings",
+    "credential",
     "load_settings",
     "read_environment",
 ]
@@ -160,6 +161,11 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         config=found.get("ROUTER_CONFIG") or None,
         policy=found.get("ROUTER_POLICY") or None,
     )
+
+
+def credential(name: str) -> str | None:
+    """The credential in the environment variable ``name``, None when it is not set. It is never kept or logged."""
+    return os.environ.get(name) or None
 
 
 def load_settings(path: Path) -> Settings:

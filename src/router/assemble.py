@@ -1,0 +1,304 @@
+"""Settings -> Engine: the only place that picks implementations. A reload assembles again and swaps.
+
+Packages that are heavy or optional are named here as import strings and imported when something first needs them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from .backends.base import Backend, ChunkStream, Reply, UpstreamCall
+from .backends.prices import builtin_deployments, builtin_families, load_facts
+from .backends.run import Dispatcher
+from .catalogue import Deployment, LocalCard, Price, is_configured, provider_key_env, with_facts
+from .config import DeploymentSettings, Environment, LocalSettings, Settings, UpstreamSettings, credential
+from .engine import Engine
+from .errors import ConfigError, UnknownModel
+from .local.base import model_directories, read_card, shipped_directory
+from .local.files import read_arrays
+from .local.linear import load_local_model
+from .local.on_demand import OnDemandModel
+from .policy.compile import CompiledPolicy, compile_policy
+from .policy.read import resolve
+from .selection.candidates import make_fleet
+from .signals import standard_detectors
+from .signals.ood import LocalDetector
+from .signals.pii import find_pii
+from .state.jsonl import JsonlLedger
+from .state.memory import MemoryBudgets, MemoryHealth, MemoryLedger
+from .state.store import Ledger, SpendLimit
+from .types import LocalModel
+from .yamlfile import did_you_mean
+
+__all__ = ["PolicyShelf", "assemble", "builtin_policies"]
+
+_BACKENDS: Final[Mapping[str, str]] = {
+    "litellm": "router.backends.litellm:LitellmBackend",
+    "openai": "router.backends.openai:OpenAIBackend",
+}
+_LOOPBACK = ("http://localhost", "http://127.", "http://[::1]")
+
+
+def assemble(settings: Settings, environment: Environment) -> Engine:
+    """Build the engine that ``settings`` describe.
+
+    Raises:
+        ConfigError: a policy, a model directory or the ledger is wrong; ``file:line:column`` where there is one.
+    """
+    deployments = tuple(_configured(each, environment) for each in _deployments(settings, environment))
+    models = _local_models(settings.local_models, Path(settings.directory))
+    cards = [card for _, card in models]
+    policies = PolicyShelf(settings.policy, Path(settings.directory))
+    fleet = make_fleet(deployments, cards, builtin_families(), hash=_fleet_hash(deployments, cards))
+    return Engine(
+        policies=policies,
+        default_policy=policies.default,
+        detectors=standard_detectors(_understanding(), LocalDetector([model for model, _ in models], {card.name: card for card in cards})),
+        fleet=fleet,
+        dispatcher=Dispatcher(
+            backends={name: LateBackend(place) for name, place in _BACKENDS.items()},
+            deployments=deployments,
+            find=find_pii,
+        ),
+        budgets=MemoryBudgets([SpendLimit(**limit.model_dump()) for limit in settings.spend_limits]),
+        ledger=_ledger(settings),
+        health=MemoryHealth(),
+        clock=time.time,
+        new_id=lambda: uuid.uuid4().hex,
+    )
+
+
+class LateBackend:
+    """A backend that is imported and built when the first call needs it: a router that answers locally never pays."""
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._backend: Backend | None = None
+        self._lock = threading.Lock()
+
+    async def send(self, call: UpstreamCall) -> Reply:
+        """See :class:`router.backends.base.Backend`."""
+        return await (self._backend or self._built()).send(call)
+
+    async def open_stream(self, call: UpstreamCall) -> ChunkStream:
+        """See :class:`router.backends.base.Backend`."""
+        return await (self._backend or self._built()).open_stream(call)
+
+    async def aclose(self) -> None:
+        """See :class:`router.backends.base.Backend`."""
+        if self._backend is not None:
+            await self._backend.aclose()
+
+    def _built(self) -> Backend:
+        with self._lock:
+            if self._backend is None:
+                module, _, name = self._place.partition(":")
+                backend: Backend = getattr(import_module(module), name)(credential=credential)
+                self._backend = backend
+            return self._backend
+
+
+class PolicyShelf(Mapping[str, CompiledPolicy]):
+    """The built-in policies and the configured one, by name; each is read and compiled when first asked for.
+
+    ``chosen`` is a built-in policy's name or the path of a file, relative to ``directory``. Policies that a file
+    extends are looked up beside it, then among the built-in ones.
+
+    Raises:
+        ConfigError: the chosen policy is missing or wrong.
+    """
+
+    def __init__(self, chosen: str, directory: Path) -> None:
+        self._builtin = builtin_policies()
+        self._directory = directory
+        self._compiled: dict[str, CompiledPolicy] = {}
+        first = compile_policy(resolve(chosen, self.load))
+        self.default = first.name
+        self._compiled[first.name] = first
+
+    def __getitem__(self, name: str) -> CompiledPolicy:
+        found = self._compiled.get(name)
+        if found is None:
+            if name not in self._builtin:
+                raise KeyError(name)
+            found = self._compiled[name] = compile_policy(resolve(name, self.load))
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self._compiled, *self._builtin]))
+
+    def __len__(self) -> int:
+        return len({*self._compiled, *self._builtin})
+
+    def load(self, name: str) -> tuple[str, str]:
+        """File name and text of a policy, for :func:`router.policy.read.resolve`.
+
+        Raises:
+            LookupError: there is none of that name. ConfigError: its file cannot be read.
+        """
+        path = self._builtin.get(name)
+        beside = self._directory / name
+        if path is None and beside.suffix in (".yaml", ".yml"):
+            path = beside
+        if path is None or not path.is_file():
+            named = (self._directory / f"{name}.yaml") if path is None else path
+            if not named.is_file():
+                close = did_you_mean(name, self._builtin)
+                guess = f'Did you mean "{close}"? ' if close else ""
+                raise UnknownPolicyError(
+                    f'there is no policy "{name}".',
+                    hint=f"{guess}Built-in policies: {', '.join(sorted(self._builtin))}; or give the path of a file.",
+                )
+            path = named
+        try:
+            return str(path), path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"the policy cannot be read ({error}).", file=str(path)) from error
+
+
+class UnknownPolicyError(ConfigError, LookupError):
+    """No policy of that name; a ConfigError for people, a LookupError for the resolution of ``extends``."""
+
+
+def builtin_policies() -> dict[str, Path]:
+    """The policies that come with the package, by name. In a checkout they are the files in ``policies/``."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "builtin" / "policies", here.parents[1] / "policies"):
+        if folder.is_dir():
+            return {path.stem: path for path in sorted(folder.glob("*.yaml")) if not path.stem.endswith("_test")}
+    return {}
+
+
+def _deployments(settings: Settings, environment: Environment) -> list[Deployment]:
+    if settings.deployments is None:
+        found = list(builtin_deployments())
+    else:
+        own = [_deployment(each) for each in settings.deployments]
+        facts = load_facts(each.model for each in own)
+        found = [with_facts(each, facts.get(each.model)) for each in own]
+    if environment.upstream is not None:
+        found = [*_upstream(environment.upstream), *found]
+    return found
+
+
+def _deployment(each: DeploymentSettings) -> Deployment:
+    price = each.price_per_million
+    rates = {} if price is None else {name: usd / 1e6 for name, usd in price.model_dump(exclude_none=True).items()}
+    is_loopback = each.api_base is not None and each.api_base.startswith(_LOOPBACK)
+    if price is None and is_loopback:
+        rates = {"input": 0.0, "output": 0.0}
+    optional: dict[str, Any] = {}
+    if each.capabilities is not None:
+        optional["capabilities"] = frozenset(each.capabilities)
+    elif each.api_base is not None:
+        optional["capabilities"] = frozenset({"streaming", "tools", "json_schema"})
+    return Deployment(
+        name=each.name,
+        model=each.model,
+        tier=each.tier,
+        backend=each.backend,
+        api_base=each.api_base,
+        key_env=each.key_env,
+        family=each.family,
+        params=each.params,
+        price=Price(**rates),
+        context_tokens=each.context_tokens,
+        max_output_tokens=each.max_output_tokens,
+        quality=each.quality,
+        ttft_ms=each.ttft_ms,
+        tokens_per_s=each.tokens_per_s,
+        in_house=each.in_house,
+        tags=frozenset(each.tags),
+        **optional,
+    )
+
+
+def _upstream(upstream: UpstreamSettings) -> list[Deployment]:
+    names = [("upstream", upstream.model, "small"), ("upstream-large", upstream.large_model, "large")]
+    is_loopback = upstream.base_url.startswith(_LOOPBACK)
+    return [
+        _deployment(
+            DeploymentSettings(
+                name=name,
+                model=model,
+                tier="large" if tier == "large" else "small",
+                backend="openai",
+                api_base=upstream.base_url,
+                key_env=upstream.key_env,
+                in_house=is_loopback,
+            )
+        )
+        for name, model, tier in names
+        if model is not None
+    ]
+
+
+def _configured(deployment: Deployment, environment: Environment) -> Deployment:
+    key_env = deployment.key_env
+    if key_env is None and deployment.api_base is None:
+        key_env = next(iter(provider_key_env(deployment.model)), None)
+    ready = is_configured(deployment, environment.keys)
+    return msgspec.structs.replace(deployment, configured=ready, key_env=key_env)
+
+
+def _local_models(settings: LocalSettings, directory: Path) -> list[tuple[LocalModel, LocalCard]]:
+    found: list[tuple[LocalModel, LocalCard]] = []
+    shipped = settings.shipped
+    for folder in model_directories(shipped_directory()):
+        if shipped is True or (isinstance(shipped, Sequence) and folder.name in shipped):
+            card = read_card(folder)
+            found.append((OnDemandModel(folder, card, load_local_model), card))
+    if isinstance(shipped, Sequence):
+        for name in shipped:
+            if name not in {card.name for _, card in found}:
+                options = sorted(folder.name for folder in model_directories(shipped_directory()))
+                raise UnknownModel(f"no shipped local model {name!r}.", hint=f"Shipped: {', '.join(options)}.")
+    for written in settings.paths:
+        folders = model_directories(directory / written)
+        if not folders:
+            raise ConfigError(
+                "there is no local model (no card.json).",
+                file=str(directory / written),
+                hint="Give the directory of one model, or one that holds such directories.",
+            )
+        for folder in folders:
+            model = load_local_model(folder)
+            if model.name in {card.name for _, card in found}:
+                raise ConfigError(
+                    f"a local model named {model.name!r} is already registered.",
+                    file=str(folder),
+                    hint="Train it under another name, or leave the shipped one out (local_models.shipped).",
+                )
+            found.append((model, model.card))
+    return found
+
+
+def _understanding() -> Any:
+    from .signals.learned import understanding_from_arrays
+
+    folder = Path(__file__).resolve().parent / "builtin" / "signals"
+    card = msgspec.json.decode((folder / "card.json").read_bytes(), type=dict[str, Any])
+    arrays, metadata = read_arrays(
+        folder / "understanding.safetensors", sha256=card["files"]["understanding.safetensors"]
+    )
+    return understanding_from_arrays(arrays, metadata)
+
+
+def _ledger(settings: Settings) -> Ledger:
+    if settings.ledger.path is None:
+        return MemoryLedger(settings.ledger.keep)
+    return JsonlLedger(Path(settings.directory) / settings.ledger.path, keep=settings.ledger.keep)
+
+
+def _fleet_hash(deployments: Sequence[Deployment], cards: Sequence[LocalCard]) -> str:
+    encode = msgspec.json.Encoder(order="deterministic").encode
+    return hashlib.sha256(encode([list(deployments), list(cards)])).hexdigest()[:16]

@@ -1,0 +1,153 @@
+"""The receipt of a decision for people: rules, the guide's flow with this request's way, who lost and why.
+
+Nothing is decided here and no prompt text is shown. It is off the hot path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..policy.compile import CompiledPolicy
+from ..policy.flow import Step, walk
+from ..types import Candidate, Decision, Flag, Signal, Signals
+from ..units import format_ms, format_usd
+
+__all__ = ["Explanation", "explain"]
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision with the steps that the request took through the policy's flow, and the target at their end."""
+
+    decision: Decision
+    steps: tuple[Step, ...]
+    flow_end: str | None
+
+    @property
+    def text(self) -> str:
+        """The whole receipt as plain text."""
+        decision = self.decision
+        parts = [
+            _headline(decision),
+            _section("Rules that fired", _rules(decision)),
+            _section("The guide's flow", _flow(self.steps, self.flow_end)),
+            _section("Candidates", _candidates(decision)),
+            _section("Signals", _signals(decision.signals)),
+        ]
+        if decision.verdict.warnings:
+            parts.append(_section("Warnings", [f"  {warning}" for warning in decision.verdict.warnings]))
+        return "\n\n".join(part for part in parts if part)
+
+
+def explain(decision: Decision, policy: CompiledPolicy, signals: Signals) -> Explanation:
+    """The receipt of ``decision``, made under ``policy`` from ``signals``."""
+    if policy.flow is None:
+        return Explanation(decision=decision, steps=(), flow_end=None)
+    steps, end = walk(policy.flow, signals)
+    return Explanation(decision=decision, steps=steps, flow_end=end)
+
+
+def _headline(decision: Decision) -> str:
+    target, task = decision.target, decision.task
+    runners = ", ".join(f"{runner.label} {runner.probability:.2f}" for runner in decision.task.runners_up)
+    who = {"local": "local model", "llm": f"hosted model ({target.tier})", "refuse": "refused"}[target.kind]
+    estimate = decision.estimate
+    quality = f", quality {estimate.quality:.2f}" if estimate.quality is not None else ""
+    lines = [
+        ("Target", f"{who} {target.model or ''}".rstrip() + ("" if target.configured else "  (not configured here)")),
+        ("Because", decision.reason),
+        ("Task", f"{task.label} {task.probability:.2f}" + (f"  (then {runners})" if runners else "")),
+        ("Estimate", f"{format_usd(estimate.usd)}, {format_ms(estimate.latency_ms)}{quality}"),
+        ("Policy", f"{decision.policy.name} {decision.policy.hash}"),
+    ]
+    if decision.budget.max_usd is not None or decision.budget.max_latency_ms is not None:
+        limits = (
+            f"{format_usd(decision.budget.max_usd)}" if decision.budget.max_usd is not None else "no money limit",
+            f"{format_ms(decision.budget.max_latency_ms)}"
+            if decision.budget.max_latency_ms is not None
+            else "no time limit",
+        )
+        lines.append(("Limits", ", ".join(limits)))
+    if decision.verdict.redact:
+        lines.append(("Masked", f"{', '.join(sorted(decision.verdict.redact))}, before any hosted call"))
+    if decision.verdict.check:
+        lines.append(("Checked", f"the answer is to be checked for {', '.join(sorted(decision.verdict.check))}"))
+    return "\n".join(f"{name:<9} {text}" for name, text in lines)
+
+
+def _rules(decision: Decision) -> list[str]:
+    lines = []
+    for fired in decision.verdict.rules:
+        strength = f", {fired.strength}" if fired.strength else ""
+        mark = ">" if fired.decisive else " "
+        source = f" [{fired.source}]" if fired.source else ""
+        lines.append(f"{mark} {fired.id:<8} {fired.outcome}{strength}: {fired.why}{source}")
+    return lines or ["  none; the policy's default applies"]
+
+
+def _flow(steps: Sequence[Step], end: str | None) -> list[str]:
+    if end is None:
+        return []
+    width = max((len(step.question) for step in steps), default=0)
+    lines = [f"  {step.id:<4} {step.question:<{width}}  {step.answer}" for step in steps]
+    return [*lines, f"  {'':<4} -> {end}"]
+
+
+def _candidates(decision: Decision) -> list[str]:
+    order = [decision.target.model, *decision.fallbacks]
+
+    def place(candidate: Candidate) -> tuple[int, int, str]:
+        return (order.index(candidate.model) if candidate.model in order else len(order), 0, candidate.model)
+
+    width = max((len(candidate.model) for candidate in decision.candidates), default=0)
+    lines = []
+    for candidate in sorted(decision.candidates, key=place):
+        chosen = candidate.model == decision.target.model
+        kind = "local" if candidate.kind == "local" else f"llm {candidate.tier}"
+        cost = f"{format_usd(candidate.estimate.usd):>10} {format_ms(candidate.estimate.latency_ms):>7}"
+        if chosen:
+            verdict = "chosen"
+        elif candidate.failed is not None:
+            verdict = f"lost: {candidate.reason}"
+        elif candidate.model in order:
+            verdict = f"next ({order.index(candidate.model)})"
+        else:
+            verdict = "able, not needed"
+        lines.append(f"{'>' if chosen else ' '} {candidate.model:<{width}} {kind:<9} {cost}  {verdict}")
+    return lines
+
+
+def _signals(signals: Mapping[str, Signal[Any]]) -> list[str]:
+    lines = []
+    for name in sorted(signals):
+        if name == "scores":
+            continue
+        signal = signals[name]
+        if signal.value is None:
+            lines.append(f"  {name:<12} unknown")
+        else:
+            lines.append(f"  {name:<12} {_shown(signal.value)}  ({signal.confidence:.2f}, {signal.detector})")
+    return lines
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple) and all(isinstance(flag, Flag) for flag in value):
+        return ", ".join(f"{flag.kind} {flag.score:.2f} {flag.severity}" for flag in value) or "clean"
+    if isinstance(value, msgspec.Struct):
+        fields = {name: getattr(value, name) for name in value.__struct_fields__}
+        return ", ".join(f"{name} {_plain(field)}" for name, field in fields.items() if field not in (None, (), False))
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, tuple):
+        return "/".join(str(part) for part in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _section(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([title, *lines]) if lines else ""
