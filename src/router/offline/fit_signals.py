@@ -105,7 +105,7 @@ def _fit_windows(
     keep = use[owner].nonzero()[0]
     of = owner[keep]
     y = targets[of]
-    spread = weight[of] / np.sqrt(count[of])[:, None]
+    spread = (weight[of] / np.sqrt(count[of])[:, None]).astype(np.float32)
     table, bias = fit_heads(matrix[keep], y, spread, epochs=3, seed=seed)
     for _ in range(2):
         scores = matrix[keep] @ table + bias
@@ -144,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     task_table, task_scale = quantised(pooled.table)
     risk_int, risk_scale = quantised(risk_table)
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "task.table": task_table,
         "task.scale": task_scale,
         "task.weights": pooled.weights,
@@ -164,12 +164,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         "task_rows": len(tasks),
         "risk_rows": len(risks),
         "data_sha256": _digest([f"{row.task}\t{row.text}" for row in tasks] + [row.text for row in risks]),
-        "sources": sorted({row.group for row in [*tasks, *risks] if ":" not in row.group[:8]}),
+        "sources": _sources([row.group for row in tasks] + [row.group for row in risks]),
         "facts": msgspec.to_builtins(facts),
     }
     (options.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     _say(f"written to {options.out}")
     return 0
+
+
+def _sources(groups: Sequence[str]) -> list[str]:
+    return sorted({group for group in groups if not group.startswith(("chat:", "written:", "pair:"))})
 
 
 def _digest(texts: Sequence[str]) -> str:

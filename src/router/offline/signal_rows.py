@@ -31,7 +31,6 @@ PLAIN_SETS = (
     "snips",
     "home_intents",
     "arxiv_subject",
-    "goemotions_sentiment",
 )
 
 
@@ -58,9 +57,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """The objects of a gzipped or plain JSON Lines file; none when it does not exist."""
     if not path.exists():
         return []
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
-    with opened as lines:
-        return [json.loads(line) for line in lines if line.strip()]
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
 def is_held_out(group: str, share: float = 0.2) -> bool:
@@ -126,11 +125,12 @@ def risk_rows(data: Path) -> list[RiskRow]:
         )
         for row in pairs
     )
-    for row in task_rows(data):
-        toxic = None if row.task in ("toxicity", "other_classification", "sentiment") else 0
-        is_own = row.group.startswith(("chat:", "written:"))
-        if is_own or is_held_out(row.text, 0.3):
-            rows.append(RiskRow(text=row.text, flags=(0, 0, 0, toxic), group=row.group, weight=2.0 if is_own else 0.5))
+    for plain in task_rows(data):
+        toxic = None if plain.task in ("toxicity", "other_classification", "sentiment") else 0
+        is_own = plain.group.startswith(("chat:", "written:"))
+        if is_own or is_held_out(plain.text, 0.3):
+            weight = 2.0 if is_own else 0.5
+            rows.append(RiskRow(text=plain.text, flags=(0, 0, 0, toxic), group=plain.group, weight=weight))
     for name in TOXICITY_SETS:
         for row in read_rows(data / "experts_permissive" / name / "train.jsonl.gz"):
             toxic = int(row["label"] in TOXIC_LABELS)
@@ -138,10 +138,10 @@ def risk_rows(data: Path) -> list[RiskRow]:
                 continue
             rows.append(RiskRow(text=row["text"], flags=(None, 0, 0, toxic), group=name, weight=0.5))
     for name in PLAIN_SETS:
-        for row in read_rows(data / "experts_permissive" / name / "train.jsonl.gz")[::6]:
-            rows.append(
-                RiskRow(text=row["text"], flags=(0, 0, 0, None if name.startswith("go") else 0), group=name, weight=0.5)
-            )
+        rows.extend(
+            RiskRow(text=row["text"], flags=(0, 0, 0, 0), group=name, weight=0.5)
+            for row in read_rows(data / "experts_permissive" / name / "train.jsonl.gz")[::6]
+        )
     return rows
 
 

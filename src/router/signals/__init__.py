@@ -22,6 +22,7 @@ def standard_detectors(*learned: Detector) -> dict[SignalName, Detector]:
     from .safety import Safety
 
     detectors = dict(rule_detectors())
-    for detector in (ContractDetector(), SplitDetector(), Language(), Safety(), *learned):
+    standard: tuple[Detector, ...] = (ContractDetector(), SplitDetector(), Language(), Safety())
+    for detector in (*standard, *learned):
         detectors.update(dict.fromkeys(detector.provides, detector))
     return detectors
