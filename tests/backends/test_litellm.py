@@ -6,7 +6,7 @@ from backend_cases import deployment, request
 pytest.importorskip("litellm")
 
 from router.backends.base import UpstreamCall, outgoing_body
-from router.backends.litellm import LiteLLMBackend
+from router.backends.litellm import LitellmBackend
 from router.errors import UpstreamError
 from router.testing.upstream import Answer, Fault, Upstream
 
@@ -31,7 +31,7 @@ def call(url, *, stream=False, read=None, **fields):
 
 @pytest.fixture
 async def backend():
-    made = LiteLLMBackend(reach="loopback")
+    made = LitellmBackend(reach="loopback")
     yield made
     await made.aclose()
 
@@ -143,6 +143,16 @@ async def test_an_unsupported_field_is_never_dropped(backend):
             )
         )
     assert caught.value.kind == "unsupported"
+
+
+async def test_a_named_credential_goes_to_its_server():
+    backend = LitellmBackend(credential={"MY_KEY": "my-own-value"}.get)
+    async with Upstream() as up:
+        await backend.send(call(up.url, key_env="MY_KEY"))
+        assert up.received[0].headers["Authorization"] == "Bearer my-own-value"
+        with pytest.raises(UpstreamError, match="OTHER_KEY"):
+            await backend.send(call(up.url, key_env="OTHER_KEY"))
+    await backend.aclose()
 
 
 async def test_calls_beyond_this_machine_are_refused(backend):

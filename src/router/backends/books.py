@@ -39,7 +39,11 @@ class AnswerMeter:
             self.usage = read_usage(reported) or self.usage
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
-            size = sum(len(text.encode("utf-8", "replace")) for text in _written(delta))
+            content = delta.get("content")
+            if len(delta) == 1 and isinstance(content, str) and content.isascii():
+                size = len(content)
+            else:
+                size = sum(len(text.encode("utf-8", "replace")) for text in _written(delta))
             self._bytes += size
             if size or choice.get("finish_reason") is not None or delta.get("tool_calls") or delta.get("audio"):
                 self.has_token = True

@@ -35,7 +35,7 @@ from .base import (
     scrub,
 )
 
-__all__ = ["ERROR_KINDS", "LiteLLMBackend", "upstream_error"]
+__all__ = ["ERROR_KINDS", "LitellmBackend", "upstream_error"]
 
 # Fields of a chat body that ``acompletion`` takes by name. Everything else that a caller writes goes into the body as
 # it is (``extra_body``), and never becomes one of litellm's own settings (``api_base``, ``mock_response`` ...).
@@ -102,7 +102,7 @@ def _no_credential(_: str) -> str | None:
     return None
 
 
-class LiteLLMBackend:
+class LitellmBackend:
     """Calls ``litellm.acompletion``. ``credential`` gives a key by the name of its variable."""
 
     def __init__(self, *, credential: Credential = _no_credential, reach: Reach = "any") -> None:
@@ -132,7 +132,7 @@ class LiteLLMBackend:
         stream = await self._complete(call)
         if not hasattr(stream, "__anext__"):
             raise malformed(call.deployment.name, "a stream was asked for and something else came")
-        return _LiteLLMStream(stream, call.deployment.name, call.request.n)
+        return _LitellmStream(stream, call.deployment.name, call.request.n)
 
     async def aclose(self) -> None:
         """Close litellm's connections of this event loop."""
@@ -168,7 +168,8 @@ class LiteLLMBackend:
 
     def _key(self, call: UpstreamCall) -> str | None:
         deployment = call.deployment
-        if deployment.key_env is not None:
+        usual = provider_key_env(deployment.model)
+        if deployment.key_env is not None and (deployment.key_env not in usual or deployment.api_base is not None):
             key = self._credential(deployment.key_env)
             if not key:
                 raise UpstreamError(
@@ -181,7 +182,8 @@ class LiteLLMBackend:
         if deployment.api_base is not None:
             # Without this litellm would send the provider's usual key to a server that is not the provider's.
             return "none"
-        names = [name for name in provider_key_env(deployment.model) if name.endswith(("_KEY", "_TOKEN"))]
+        # What is no plain key (an AWS profile, a bearer token) litellm takes from the environment itself.
+        names = [name for name in usual if name.endswith("_API_KEY")]
         return next((key for name in names if (key := self._credential(name))), None)
 
     async def _loaded(self) -> ModuleType:
@@ -190,14 +192,14 @@ class LiteLLMBackend:
         return self._litellm
 
 
-class _LiteLLMStream:
+class _LitellmStream:
     """litellm's stream as plain chunks. Every end but a complete answer raises."""
 
     def __init__(self, stream: Any, name: str, n: int) -> None:
         self._stream, self._name = stream, name
         self._completeness = Completeness(n)
 
-    def __aiter__(self) -> _LiteLLMStream:
+    def __aiter__(self) -> _LitellmStream:
         return self
 
     async def __anext__(self) -> dict[str, Any]:

@@ -1,0 +1,211 @@
+"""What a library call adds to a plain aiohttp call: both against the same 0 ms server on this machine.
+
+Run: ``python benchmarks/dispatch/loopback.py [--calls 3000] [--output results.json]``. The server runs in a process of
+its own and answers with fixed bytes. The rounds of all contenders alternate, so that the machine's mood hits all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import platform
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+
+from router.backends.base import UpstreamCall, outgoing_body
+from router.backends.openai import OpenAIBackend
+from router.backends.run import Dispatcher
+from router.catalogue import Deployment, Price
+from router.types import (
+    Budget,
+    Decision,
+    Estimate,
+    PolicyRef,
+    Request,
+    Signal,
+    Target,
+    TaskReading,
+    TokenCount,
+    Verdict,
+)
+from router.wire.openai import read_chat
+
+ANSWER = json.dumps(
+    {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 1_700_000_000,
+        "model": "m",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "word " * 40}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 30, "completion_tokens": 40, "total_tokens": 70},
+    }
+).encode()
+_HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": "m"}
+_CHUNKS = [
+    {**_HEAD, "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]},
+    *({**_HEAD, "choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]} for _ in range(40)),
+    {**_HEAD, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+]
+STREAM = b"".join(b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in _CHUNKS) + b"data: [DONE]\n\n"
+
+
+def _response(body: bytes, kind: str) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (kind.encode(), len(body), body)
+
+
+_WHOLE = _response(ANSWER, "application/json")
+_STREAMED = _response(STREAM, "text/event-stream")
+
+
+class _Server(asyncio.Protocol):
+    """As little HTTP as a keep-alive POST needs."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport, self.buffer = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        head, found, body = self.buffer.partition(b"\r\n\r\n")
+        if not found:
+            return
+        length = next(
+            (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+        )
+        if len(body) < length:
+            return
+        self.buffer = body[length:]
+        streams = b'"stream":true' in body[:length]
+        self.transport.write(
+            _response(STREAM, "text/event-stream") if streams else _response(ANSWER, "application/json")
+        )
+
+
+def serve(port: multiprocessing.Queue) -> None:
+    async def forever() -> None:
+        server = await asyncio.get_running_loop().create_server(_Server, "127.0.0.1", 0)
+        port.put(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(forever())
+
+
+def decision_for(deployment: Deployment) -> Decision:
+    tokens = Signal(value=TokenCount(input=30, output=40, output_max=400), confidence=1.0, detector="bench")
+    return Decision(
+        id="bench",
+        policy=PolicyRef(name="guide", hash="-"),
+        task=TaskReading(label="other", probability=1.0),
+        target=Target(kind="llm", model=deployment.name),
+        fallbacks=("second", "third"),
+        rules=(),
+        reason="",
+        estimate=Estimate(),
+        candidates=(),
+        signals={"tokens": tokens},
+        verdict=Verdict(),
+        budget=Budget(),
+    )
+
+
+async def measure(calls: int) -> dict[str, dict[str, float]]:
+    port: multiprocessing.Queue = multiprocessing.Queue()
+    process = multiprocessing.Process(target=serve, args=(port,), daemon=True)
+    process.start()
+    url = f"http://127.0.0.1:{port.get()}/v1"
+    body = {"model": "m", "messages": [{"role": "user", "content": "word " * 20}]}
+    request = read_chat(body)
+    streamed = read_chat({**body, "stream": True})
+    fields = {"tier": "small", "backend": "openai", "api_base": url, "configured": True}
+    deployments = [
+        Deployment(name=name, model="m", price=Price(input=1e-6, output=2e-6), **fields)
+        for name in ("first", "second", "third")
+    ]
+    backend = OpenAIBackend()
+    dispatcher = Dispatcher(backends={"openai": backend}, deployments=deployments)
+    decision = decision_for(deployments[0])
+    session = aiohttp.ClientSession()
+    payload = json.dumps(body).encode()
+    streaming = json.dumps({**body, "stream": True}, separators=(",", ":")).encode()
+    headers = {"Content-Type": "application/json"}
+
+    async def raw() -> None:
+        async with session.post(f"{url}/chat/completions", data=payload, headers=headers) as response:
+            json.loads(await response.read())
+
+    async def raw_stream() -> None:
+        async with session.post(f"{url}/chat/completions", data=streaming, headers=headers) as response:
+            async for _ in response.content.iter_any():
+                pass
+
+    async def send() -> None:
+        await backend.send(_call(deployments[0], request))
+
+    async def run() -> None:
+        await dispatcher.run(request, decision)
+
+    async def stream() -> None:
+        async for _ in dispatcher.stream(streamed, decision):
+            pass
+
+    contenders: dict[str, Callable[[], Awaitable[None]]] = {
+        "raw aiohttp": raw,
+        "backend.send": send,
+        "dispatcher.run": run,
+        "raw aiohttp, 42 chunks": raw_stream,
+        "dispatcher.stream, 42 chunks": stream,
+    }
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(calls + 50):
+        for name, call in contenders.items():
+            start = time.perf_counter()
+            await call()
+            if turn >= 50:
+                times[name].append(time.perf_counter() - start)
+    await session.close()
+    await dispatcher.aclose()
+    process.terminate()
+    return {name: _figures(found) for name, found in times.items()}
+
+
+def _call(deployment: Deployment, request: Request) -> UpstreamCall:
+    return UpstreamCall(
+        deployment=deployment,
+        request=request,
+        body=outgoing_body(request, deployment, stream=False),
+        timeout_s=60.0,
+        ttft_timeout_s=60.0,
+    )
+
+
+def _figures(seconds: list[float]) -> dict[str, float]:
+    cut = statistics.quantiles(seconds, n=100)
+    return {"p50_us": round(cut[49] * 1e6, 1), "p90_us": round(cut[89] * 1e6, 1), "p99_us": round(cut[98] * 1e6, 1)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=3000)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--uvloop", action="store_true", help="measure on uvloop")
+    chosen = parser.parse_args()
+    if chosen.uvloop:
+        import uvloop
+
+        found = uvloop.run(measure(chosen.calls))
+    else:
+        found = asyncio.run(measure(chosen.calls))
+    for name, figures in found.items():
+        print(f"{name:32}" + "".join(f"{key[:3]} {value:8.1f} us   " for key, value in figures.items()))
+    if chosen.output:
+        facts = {"python": platform.python_version(), "aiohttp": aiohttp.__version__, "calls": chosen.calls}
+        chosen.output.write_text(json.dumps({**facts, "figures": found}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
