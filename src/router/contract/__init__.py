@@ -1,0 +1,13 @@
+"""The asked-for answer: read it from a request, render a label into it, check an answer against it.
+
+The room turns a request into a ``Contract`` and a label into the text that the caller expects. It must not know any
+local model: whether the labels fit one is decided where models are known. What a classifier could not honour exactly
+carries a ``blocker``; it is never guessed.
+"""
+
+from __future__ import annotations
+
+from .answer import check, render, render_tool_arguments
+from .read import read_contract
+
+__all__ = ["check", "read_contract", "render", "render_tool_arguments"]

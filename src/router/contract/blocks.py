@@ -1,0 +1,216 @@
+"""The delimited stretches of a prompt: XML tags, fences, triple quotes, ``Review:`` markers, quotation marks.
+
+Purely where they stand; what they mean is decided by those who ask. Costs are bounded: at most so many stretches of a
+kind are looked at, and none of the searches backtracks.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from .vocabulary import ANSWER_WORDS, INPUT_WORDS
+
+__all__ = [
+    "Block",
+    "fences",
+    "is_answer_cue",
+    "is_input_marker",
+    "markers",
+    "quotations",
+    "tags",
+    "trimmed",
+]
+
+_MAX = 48
+
+
+class Block(NamedTuple):
+    """Content at ``text[start:end]`` (no white space at its edges), delimiters included ``text[outer:outer_end]``."""
+
+    kind: str
+    name: str
+    start: int
+    end: int
+    outer: int
+    outer_end: int
+
+
+_TAG = re.compile(r"<([A-Za-z][\w.:-]{0,40})(?:\s[^<>]{0,200})?>")
+_FENCE_INFO = re.compile(r"[A-Za-z]{0,12}[ \t]*\n")
+
+
+_INPUT_PREFIXES = ("customer ", "user ", "the ", "input ", "product ", "movie ", "film ", "support ", "chat ", "news ",
+                   "email ", "user's ", "customer's ", "patient ", "current ", "new ", "your ", "here is the ",
+                   "here's the ", "this is the ", "following ", "incoming ")  # fmt: skip
+_INPUT_SUFFIXES = (" to classify", " to analyze", " to analyse", " to label", " to judge", " to evaluate", " sample",
+                   " text", " below", " body", " content", " to be classified", " message", " here",
+                   " to moderate", " to categorize", " to review")  # fmt: skip
+_STRIP = " \t*_#>-•`"
+
+
+def tags(text: str) -> list[Block]:
+    """XML-like elements that are closed, outermost first in the order of the text, nested ones left out."""
+    if "</" not in text:
+        return []
+    found: list[Block] = []
+    position = 0
+    for _ in range(_MAX):
+        opening = _TAG.search(text, position)
+        if opening is None:
+            break
+        closing = text.find(f"</{opening[1]}>", opening.end())
+        if closing < 0:
+            position = opening.end()
+            continue
+        start, end = trimmed(text, opening.end(), closing)
+        outer_end = closing + len(opening[1]) + 3
+        found.append(Block("tag", opening[1].lower(), start, end, opening.start(), outer_end))
+        position = outer_end
+    return found
+
+
+def fences(text: str) -> list[Block]:
+    """Stretches between triple backticks, triple quotes, or lines of ``###``, ``---`` or ``===``."""
+    found: list[Block] = []
+    for mark in ("```", '"""', "'''"):
+        position = text.find(mark)
+        while position >= 0 and len(found) < _MAX:
+            begin = position + 3
+            closing = text.find(mark, begin)
+            if closing < 0:
+                break
+            if mark == "```":
+                info = _FENCE_INFO.match(text, begin)
+                begin = info.end() if info else begin
+            start, end = trimmed(text, begin, closing)
+            if start < end:
+                found.append(Block("fence", mark, start, end, position, closing + 3))
+            position = text.find(mark, closing + 3)
+    if found:
+        return found
+    for mark in ("\n###\n", "\n---\n", "\n====\n", "\n===\n", "\n-----\n", '\n"\n'):
+        first = text.find(mark)
+        if first < 0:
+            continue
+        closing = text.find(mark, first + len(mark) - 1)
+        last = closing if closing >= 0 else (len(text) - len(mark) + 1 if text.endswith(mark[:-1]) else -1)
+        if last <= first:
+            continue
+        start, end = trimmed(text, first + len(mark), last)
+        if start < end:
+            found.append(Block("fence", mark.strip(), start, end, first, min(len(text), last + len(mark))))
+            break
+    return found
+
+
+def markers(text: str) -> list[Block]:
+    """``Review: ...``-like markers at the start of a line or sentence; the content runs to the end of the text.
+
+    ``name`` is the marker in lower case; ``kind`` is ``input`` or ``answer``.
+    """
+    found: list[Block] = []
+    position = -1
+    for _ in range(_MAX):
+        position = _next_colon(text, position + 1)
+        if position < 0:
+            break
+        line = text.rfind("\n", 0, position) + 1
+        if position - line > 120:
+            line = position - 60
+        head = text[line:position]
+        cut = max(head.rfind(". "), head.rfind("? "), head.rfind("! "), head.rfind("。"), head.rfind(") "))
+        if cut >= 0:
+            line, head = line + cut + 1, head[cut + 1 :]
+        name = head.strip(_STRIP).lower()
+        if not name or len(name) > 40:
+            continue
+        kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""
+        if not kind:
+            continue
+        begin = position + 1
+        while text[begin : begin + 1] == "*":
+            begin += 1
+        start, end = trimmed(text, begin, len(text))
+        found.append(Block(kind, name, start, end, line + len(head) - len(head.lstrip()), end))
+    return found
+
+
+def is_input_marker(name: str) -> bool:
+    """Whether a marker's words (lower case, no colon) introduce the text to judge."""
+    if name in INPUT_WORDS:
+        return True
+    for prefix in _INPUT_PREFIXES:
+        if name.startswith(prefix):
+            name = name[len(prefix) :]
+            break
+    for suffix in _INPUT_SUFFIXES:
+        if name.endswith(suffix) and len(name) > len(suffix):
+            name = name[: -len(suffix)]
+            break
+    return name in INPUT_WORDS
+
+
+def is_answer_cue(name: str) -> bool:
+    """Whether a marker's words (lower case, no colon) announce the answer."""
+    if name in ANSWER_WORDS:
+        return True
+    word = name.rsplit(" ", 1)[-1]
+    return word in ANSWER_WORDS and name.count(" ") <= 3
+
+
+_OPEN = re.compile(r"[\"“„«「『]|(?<![\w'])['‘`](?=\S)")
+_CLOSE = {'"': '"', "“": "”", "„": "“”", "«": "»", "「": "」", "『": "』", "'": "'", "‘": "’", "`": "`"}
+
+
+def quotations(text: str) -> list[Block]:
+    """Quoted stretches, outermost first in the order of the text; a quote inside another is part of it."""
+    found: list[Block] = []
+    position = 0
+    for _ in range(_MAX):
+        opening = _OPEN.search(text, position)
+        if opening is None:
+            break
+        mark = opening[0]
+        closing = _closing(text, opening.end(), mark)
+        if closing < 0:
+            position = opening.end()
+            continue
+        start, end = trimmed(text, opening.end(), closing)
+        if start < end:
+            found.append(Block("quote", mark, start, end, opening.start(), closing + 1))
+        position = closing + 1
+    return found
+
+
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """The stretch without white space at its edges."""
+    piece = text[start:end]
+    lead = len(piece) - len(piece.lstrip())
+    if lead == len(piece):
+        return start, start
+    return start + lead, end - (len(piece) - len(piece.rstrip()))
+
+
+def _next_colon(text: str, position: int) -> int:
+    narrow = text.find(":", position)
+    if text.isascii():
+        return narrow
+    wide = text.find("：", position)
+    return narrow if wide < 0 else wide if narrow < 0 else min(narrow, wide)
+
+
+def _closing(text: str, position: int, mark: str) -> int:
+    closers = _CLOSE[mark]
+    if mark not in "'‘`":
+        places = [place for place in (text.find(closer, position) for closer in closers) if place >= 0]
+        return min(places) if places else -1
+    for _ in range(_MAX):
+        place = text.find(closers, position)
+        if place < 0:
+            return -1
+        after = text[place + 1 : place + 2]
+        if not after.isalnum():  # an apostrophe inside a word closes nothing
+            return place
+        position = place + 1
+    return -1

@@ -1,0 +1,243 @@
+"""What an instruction demands beside a label, and rules in it that decide the label: both are no classifier's business.
+
+Every check is gated by the words of the text. It is told in a sentence why the answer cannot be given by a classifier.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .vocabulary import DATA_TAGS, EXTRA_WORDS, FORM_WORDS, INDEX_WORDS, ITEM_WORDS, MULTI_WORDS, RULE_WORDS
+
+__all__ = ["json_key", "multi_label", "obstacle", "rule"]
+
+_NEGATED = re.compile(
+    r"\b(?:do not|don't|does not|must not|should not|not|no|without|never|nor|neither|rather than|keine?n?|ohne|"
+    r"nicht|sans|"
+    r"aucune?|ni|sin|sem|senza|geen|zonder|niet|não|non|nada de|pas)\b[^.;:\n!?]{0,90}|(?:不要|无需|不需|请勿|别|不用|"
+    r"勿)[^。；\n]{0,30}"
+    r"|(?:説明|理由|解説)(?:は|を|も)?(?:不要|なし|せず|しない|書かない|いらない|加えない|付けない)",
+    re.IGNORECASE,
+)
+_EXTRA = re.compile(
+    r"\b(?:explain|explaining|explanations?|justif\w*|rationale|reasoning|reasons?\b(?! (?:for|of) (?:contact|"
+    r"calling|the call|"
+    r"call))|why|confidence|(?<!highest )(?<!most )probabilit\w*|likelihood|percentage|step[- ]by[- ]step|"
+    r"chain of thought|think (?:about|through|"
+    r"carefully|first|it)|thoughts|translate|draft|rewrite|rephrase|summari[sz]e|suggest\w*|recommend|extract|"
+    r"highlight|"
+    r"evidence|keywords?|elaborate|describe (?:the|how|what|your)|(?:in|with|one|two|a|1|2) (?:short |brief |"
+    r"full |complete )*"
+    r"(?:sentences?|paragraph)|write (?:a|an|the|me|your)\b(?! (?:label|single))|(?:and|then|also) (?:reply|fix|"
+    r"correct|generate|"
+    r"write|give|tell|list|quote|comment)|(?:a|your|the) (?:brief|short) (?:comment|reply|reason|note)|"
+    r"begründ\w*|erklär\w*|warum|wahrscheinlichkeit|konfidenz\w*|zusammenfass\w*|übersetz\w*|expli(?:que\w*|"
+    r"cation\w*|ca\b|"
+    r"cación|cação)|pourquoi|confiance|résum\w*|tradu\w+|razón|razão|confian[zç]a|motivo|por ?qu[eé]|spiega\w*|"
+    r"motiva\w*|perché|"
+    r"riassumi|leg uit|uitleg|waarom|toelicht\w*|vertaal|samenvat\w*)\b",
+    re.IGNORECASE,
+)
+_EXTRA_CJK = re.compile(
+    r"解释|理由|原因|为什么|置信度|概率|翻译|总结|摘要|分析过程|一步|説明|なぜ|確信度|信頼度|翻訳|要約"
+)
+_WHETHER = re.compile(
+    r"\b(?:determine|decide|tell|check|see|say|judge|identify|know|assess|evaluate|predict|ask|asked|asking|"
+    r"detect|classify|"
+    r"wonder|indicate|state|flag|verify)(?: (?:me|us|for me))? if\b|\b(?:diga|indica|indique|di|decide|determina|"
+    r"determine|dis|sag|dimmi|indiquez?|verifica|verifique|zeg) (?:se|si|ob|of|s')\b|\bif (?:possible|needed|"
+    r"necessary)\b",
+    re.IGNORECASE,
+)
+_RULE = re.compile(
+    r"\bif\b|\bunless\b|\bwhenever\b|\bexcept (?:if|when|for|that|where|in)\b|\btreat(?:ed)?\b|\bcount(?:s|ed)? as\b|\bconsider(?:ed)? (?:it|a|"
+    r"an|as|the|any|to be|"
+    r"only)?\b|\bmeans?\b|\bregardless\b|\balways (?!respond|answer|reply|return|output|use|give|choose|pick|be\b|"
+    r"select|write)|"
+    r"\bdefined (?:as|by)\b|\brefers? to\b|\bpoint of view\b|\bperspective\b|\bviewpoint\b|\bwhen (?:the|it|a|an|"
+    r"in|someone|"
+    r"there|both|you|any|no|unsure)\b|\bprefer\b|\bby default\b|\bdefaults? to\b|\bin doubt\b|\bunsure\b|\bspecify\b|"
+    r"\byour own (?:label|categor|topic|tag|class|word)|\b(?:create|invent|propose|add) (?:a |an )?(?:new|other|"
+    r"another)\b|"
+    r"\bnew (?:label|category|tag|topic)s?\b|\bdefinitions?:|\bmeaning\b|\bfor (?:this|the purposes?|"
+    r"our purposes?)\b.{0,20}\bpurpose|"
+    r"\bwenn\b|\bfalls\b|\bsofern\b|\bgilt\b|\bgelten\b|\bbedeutet\b|\bim zweifel\b|\blorsque\b|\bsauf\b|"
+    r"\bsignifi(?:e|ca)\b|\ben cas de|"
+    r"\bsi (?:el|la|le|l'|les|los|las|es|no|il y|c'|ce|un|una|une|hay|aucun\w*|ninguna?)\b|\bcuando\b|\bexcepto\b|"
+    r"\bquando\b|\bexceto\b|"
+    r"\btranne\b|\bse (?:o|a|for|il|lo|è|não|non|houver|la|nenhum\w*|l')\b|\bcaso\b|\bals (?:de|het|er|geen)\b|"
+    r"\bindien\b|\bwanneer\b|"
+    r"\btenzij\b|\bbetekent\b",
+    re.IGNORECASE,
+)
+_RULE_CJK = re.compile(r"如果|若(?!干)|除非|表示|指的是|视为|一律|的话|的话,|とみなす|を意味|場合|ならば?|なければ")
+_EQUATION = re.compile(r"(?<![\w=])[\"'`]?(\w[\w -]{0,30}?)[\"'`]?\s*(?:=|:=|→|->|=>|≙)\s*[\"'`]?\w")
+_NUMBERED = re.compile(r"(?<![\w.])\(?(\d{1,2}|[A-Za-z])\)?\s*(?:=|:|->|→|=>|for|means)\s*[\"']?[^\W\d_]")
+_INDEX = re.compile(
+    r"\b(?:answer|respond|reply|return|output|give|write|say|print|choose|select|pick|provide|only|just|with|its|"
+    r"the)\b"
+    r"[^.\n]{0,40}\b(?:(?:option|category|label|choice|class|intent|answer|corresponding|correct|single)[ -])*"
+    r"(?:number|index|indices|digit|numeral|letter|initial|ids?|code|integer|position)s?\b(?! (?:of words|"
+    r"of labels|one\b))|"
+    r"\b(?:numéro|lettre|nummer|ziffer|buchstaben?|número|letra|código|numero|lettera|cijfer)\b|"
+    r"\b1 (?:if|for|when|means)\b|\b0 (?:if|for|when|means|otherwise)\b",
+    re.IGNORECASE,
+)
+_INDEX_CJK = re.compile(r"编号|序号|数字|字母|番号|記号")
+_WRAPPED = re.compile(
+    r"(?:answer|label|category|intent|output|response|respond|reply|put|provide|wrap\w*|enclos\w*|classification|"
+    r"result|"
+    r"reasoning|return|format\w*|inside|within|between)\b[^.\n]{0,90}?<([a-z_]{2,30})>",
+    re.IGNORECASE,
+)
+_FORM = re.compile(
+    r"\bprefix\w*|\bsuffix\w*|\bcode (?:snippet|block)|\bin (?:yaml|csv|xml|bold|a table|markdown)\b|\b(?:begin|"
+    r"start|starting|end) "
+    r"(?:your|the|with|each)\b.{0,30}\bwith\b|\bstart(?:ing)? with (?:the field|[\"'`])|\bfollowed by\b|\bemoji|"
+    r"\bhashtag|"
+    r"\b(?:in|inside|within|between) (?:square|round|curly|angle|double) brackets\b|\byaml\b|\bmarkdown\b|"
+    r"\[\[ ?## |\bone per line\b|\bper line\b",
+    re.IGNORECASE,
+)
+_TEMPLATE = re.compile(
+    r"(?:format|form|like this|as follows|template|shape)\b[^\n:]{0,40}:?\s*\n?\s*[\"'`]?[A-Z]\w{2,20}: ?[<\[{(\w]",
+    re.MULTILINE,
+)
+_UPPER = re.compile(
+    r"upper ?case|capital letters|all caps|in caps|großbuchstaben|majuscules|mayúsculas|maiúsculas|maiuscolo|hoofdletters",
+    re.I,
+)
+_LOWER = re.compile(r"lower ?case|kleinbuchstaben|minuscules|minúsculas|minuscolo", re.I)
+_ITEMS = re.compile(
+    r"\bfor (?:each|every)\b|\b(?:each|every) (?:of )?(?:the |these )?(?:following )?(?:review|comment|message|"
+    r"tweet|ticket|text|"
+    r"sentence|line|item|headline|post|email|row|aspect|title|one|entity|statement|paragraph)s?\b|\b(?:these|"
+    r"the following|"
+    r"all|both|these \w+|following \d+) (?:customer |user |product |\d+ |two |three |four |five )?(?:reviews|"
+    r"comments|messages|tweets|"
+    r"tickets|texts|sentences|lines|items|headlines|posts|emails|rows|aspects|titles|statements|queries|"
+    r"utterances)\b|"
+    r"\brespectively\b|\b(?:für|zu) jede[nsmr]?\b|\bpour chaque\b|\b(?:para|por|de) cada\b|\bper ogni\b|"
+    r"\bvoor elke?\b",
+    re.IGNORECASE,
+)
+_ITEMS_CJK = re.compile(r"每[一条句个则]|各[条句文]|それぞれ|逐条")
+_MULTI = re.compile(
+    r"\b(?:all|any)\b(?: of)?(?: the)?(?: (?:labels?|categories|tags?|topics?|options|classes|emotions|"
+    r"intents))* (?:that|which) appl(?:y|ies)|"
+    r"\bone or (?:more|several)\b|\bmultiple (?:labels|categories|tags|topics|classes|values|answers|options|"
+    r"emotions|intents)\b|"
+    r"\ball applicable\b|\bzero or more\b|\bevery (?:label|category|tag|topic) (?:that|which)\b|\bmore than one\b|"
+    r"\bany number of\b|\b(?:as )?many as\b|\bmehrere\b|\bplusieurs\b|\bvarias\b|\bvárias\b|\bat least one\b|"
+    r"\bup to (?:two|three|\d)\b|"
+    r"\bone or two\b|\b(?:labels|categories|tags|topics) \(?(?:separated|comma)",
+    re.IGNORECASE,
+)
+_KEY = re.compile(r"[\"'“]([\w][\w -]{0,40})[\"'”]\s*:")
+_NAMED_KEY = re.compile(
+    r"\b(?:keys?|fields?|property|attribute|schlüssel|clé|clave|chave|chiave|feld|champ|"
+    r"campo)\b[^\n\"'`.]{0,30}[\"'`](\w{1,40})[\"'`]|"
+    r"[\"'`](\w{1,40})[\"'`] (?:key|field|property|attribute)\b",
+    re.IGNORECASE,
+)
+_BRACES = re.compile(r"\{[^{}]{0,1500}\}")
+
+
+def obstacle(
+    text: str, words: frozenset[str], labels: tuple[str, ...], *, by_user: bool, is_json: bool, is_given: bool
+) -> str | None:
+    """Why the wording asks for more than, or another thing than, one label of the list; None when it does not.
+
+    ``is_given``: the caller's schema or tool fixes the answer's form, so that the wording cannot add to it.
+    """
+    narrow = text.isascii()
+    is_listed = (words & ITEM_WORDS and _ITEMS.search(text)) or (not narrow and _ITEMS_CJK.search(text))
+    if by_user and is_listed:
+        return "the request asks for one label for each of several texts."
+    if is_given:
+        return None
+    return _other_name(text, words, labels) or _extra(text, words) or _form(text, words, labels, is_json=is_json)
+
+
+def _other_name(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
+    if all(label.isdigit() for label in labels):
+        return None
+    narrow = text.isascii()
+    if words & INDEX_WORDS or not narrow:
+        spoken = _NEGATED.sub(" ", text)
+        if _INDEX.search(spoken) or (not narrow and _INDEX_CJK.search(spoken)):
+            return "the answer is a number, letter or id that stands for a label."
+    if len({match[1] for match in _NUMBERED.finditer(text)}) > 1:
+        return "the answer is a number, letter or id that stands for a label."
+    return None
+
+
+def _extra(text: str, words: frozenset[str]) -> str | None:
+    narrow = text.isascii()
+    if not words & EXTRA_WORDS and narrow:
+        return None
+    spoken = _NEGATED.sub(" ", text)
+    extra = _EXTRA.search(spoken) or (None if narrow else _EXTRA_CJK.search(spoken))
+    return None if extra is None else f"the request asks for more than a label ({extra[0].strip()!r})."
+
+
+def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json: bool) -> str | None:
+    if not ("<" in text or words & FORM_WORDS):
+        return None
+    spoken = _NEGATED.sub(" ", text)
+    if not is_json:
+        wrapped = _WRAPPED.search(text)
+        if wrapped is not None and wrapped[1].lower() not in DATA_TAGS and f"</{wrapped[1]}" in text.replace("\\", ""):
+            return "the answer is to be wrapped in tags."
+        if _TEMPLATE.search(spoken):
+            return "the answer is to be written in a form of its own."
+    if _FORM.search(spoken):
+        return "the answer is to be written in a form of its own."
+    if _UPPER.search(spoken) and any(label != label.upper() for label in labels):
+        return "the answer is to be written in capitals, the list is not."
+    if _LOWER.search(spoken) and any(label != label.lower() for label in labels):
+        return "the answer is to be written in small letters, the list is not."
+    return None
+
+
+def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
+    """Why the label is decided by rules or meanings of the request's own; None when no such rule was found."""
+    narrow = text.isascii()
+    if words & RULE_WORDS:
+        bare = _WHETHER.sub(" ", text)
+        found = _RULE.search(bare)
+        if found is not None:
+            return f"a rule in the request decides the label ({found[0].strip()!r})."
+    if not narrow:
+        found = _RULE_CJK.search(text)
+        if found is not None:
+            return f"a rule in the request decides the label ({found[0]!r})."
+    if "=" in text or "->" in text or "→" in text or "≙" in text:
+        folded = {label.casefold() for label in labels}
+        if any(match[1].casefold() in folded for match in _EQUATION.finditer(text)):
+            return "the request gives its labels meanings of their own."
+    return None
+
+
+def multi_label(text: str, words: frozenset[str]) -> bool:
+    """Whether several labels may be given at once."""
+    return bool(words & MULTI_WORDS) and _MULTI.search(text) is not None
+
+
+def json_key(text: str) -> tuple[str | None, bool, str | None]:
+    """The one key of the JSON object that prose asks for, whether its value is a list, and what stands against it."""
+    keys: list[str] = []
+    is_list = False
+    for match in _BRACES.finditer(text.replace("{{", "{").replace("}}", "}")):
+        inner = _KEY.findall(match[0])
+        if inner:
+            keys.extend(inner)
+            is_list = is_list or re.search(r":\s*\[", match[0]) is not None
+    distinct = list(dict.fromkeys(keys))
+    if not distinct:
+        distinct = list(dict.fromkeys(one or two for one, two in _NAMED_KEY.findall(text)))
+    if not distinct:
+        return None, False, "the request asks for JSON without saying which key holds the label."
+    if len(distinct) > 1:
+        return distinct[0], is_list, "the request asks for JSON with several keys."
+    return distinct[0], is_list, None

@@ -1,0 +1,117 @@
+"""Worked examples in a request: what the assistant answered before, as chat turns or as ``Sentiment: positive`` lines.
+
+Knows how examples look, not what the labels mean. Their answers tell the shape and the spelling, seldom the whole list.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import msgspec
+
+from ..types import Contract, Request
+from .blocks import markers
+
+__all__ = ["Shown", "shown_answers"]
+
+_MAX_TURNS = 64
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """The answers that the examples show. ``path`` is set when they are JSON objects of one key."""
+
+    answers: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    certainty: float = 0.0
+    is_chat: bool = False
+
+    def against(self, contract: Contract) -> str | None:
+        """Why the examples do not fit the contract; None when they do, or when they are plain conversation."""
+        labels = contract.labels
+        if labels is None or not self.answers:
+            return None
+        known = set(labels)
+        strange = [answer for answer in self.answers if answer not in known]
+        if not strange:
+            return None
+        folded = {label.casefold() for label in labels}
+        if all(answer.casefold() in folded for answer in strange):
+            return "the examples spell the labels differently from the list."
+        return "the examples give answers that are not in the list."
+
+
+def shown_answers(request: Request) -> Shown | None:
+    """What worked examples show, or None when the request has none."""
+    last = request.last_user()
+    if last is None:
+        return None
+    turns: list[str] = []
+    previous = ""
+    for message in request.messages[:last]:
+        if message.role == "assistant" and previous == "user":
+            turns.append(message.text.strip())
+        previous = message.role
+    if turns:
+        return _read(turns[:_MAX_TURNS], is_chat=True)
+    return _read(_lines(request.messages[last].text), is_chat=False)
+
+
+def _read(answers: list[str], *, is_chat: bool) -> Shown | None:
+    if not answers or (not is_chat and len(answers) < 2):
+        return None
+    path: tuple[str, ...] = ()
+    if all(answer.startswith("{") and answer.endswith("}") and len(answer) < 400 for answer in answers):
+        found = [_only_entry(answer) for answer in answers]
+        entries = [entry for entry in found if entry is not None]
+        if len(entries) == len(found) and len({key for key, _ in entries}) == 1:
+            path = (entries[0][0],)
+            answers = [value for _, value in entries]
+    counts = Counter(answers)
+    short = all(0 < len(answer) <= 48 and "\n" not in answer for answer in counts)
+    certainty = 0.0
+    labels: tuple[str, ...] = ()
+    if (
+        short
+        and len(counts) >= 2
+        and all(answer.count(" ") <= 3 and not answer.endswith(("?", "!")) for answer in counts)
+    ):
+        labels = tuple(counts)
+        # Each label shown at least twice: the list is probably whole, but nobody said so.
+        certainty = 0.7 if min(counts.values()) >= 2 else 0.55 if len(answers) > len(counts) else 0.3
+    return Shown(answers=tuple(answers), labels=labels, path=path, certainty=certainty, is_chat=is_chat)
+
+
+def _lines(text: str) -> list[str]:
+    if text.count(":") < 4 or len(text) > 20_000:
+        return []
+    found = markers(text)
+    cues = Counter(block.name for block in found if block.kind == "answer")
+    if not cues:
+        return []
+    name, count = cues.most_common(1)[0]
+    inputs = sum(block.kind == "input" for block in found)
+    if count < 2 or inputs < 2:
+        return []
+    answers: list[str] = []
+    for block in found:
+        if block.name != name or block.kind != "answer" or block.start >= len(text):
+            continue
+        stop = text.find("\n", block.start)
+        line = text[block.start : len(text) if stop < 0 else stop].strip()
+        # An empty cue is where the answer is to be written: what follows it is the next line.
+        if line and "\n" not in text[block.outer : block.start] and ":" not in line:
+            answers.append(line)
+    return answers
+
+
+def _only_entry(text: str) -> tuple[str, str] | None:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or len(document) != 1:
+        return None
+    key, value = next(iter(document.items()))
+    return (key, value) if isinstance(value, str) else None

@@ -1,0 +1,317 @@
+"""Lists of labels as people write them: quoted, bulleted, comma, slash or pipe separated, in brackets, line by line.
+
+:func:`list_at` reads the list that starts at a place; where lists start is :mod:`wording`'s business.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["Listing", "clean", "inside", "list_at"]
+
+MAX_LABELS = 300
+_MAX_CHARS = 64
+
+_OR = r"(?:or|oder|ou|o|u|eller|или|或者?|还是|または|もしくは)"
+_AND = r"(?:and|und|et|e|y|en|和|と)"
+
+
+class Listing(NamedTuple):
+    """Labels found at ``text[start:end]``; ``certainty`` is 0..1.
+
+    ``defined``: the list says what its labels mean. ``numbered``: ``digit`` or ``letter`` when its items carry such.
+    ``tail`` is where the sentence goes on after the list.
+    """
+
+    labels: tuple[str, ...]
+    start: int
+    end: int
+    certainty: float
+    defined: bool = False
+    numbered: str = ""
+
+
+_LEAD = re.compile(
+    r"(?:[ \t]*(?:exactly|only|just|strictly|simply|either|one|a|single|of|the|these|those|following|below|given|"
+    r"word|"
+    r"possible|allowed|predefined|available|candidate|valid|labels?|categor(?:y|ies)|classes|class|options?|choices?|"
+    r"values?|words?|tags?|intents?|topics?|sentiments?|emotions?|strings?|answers?|exact|two|three|four|five|six|"
+    r"seven|"
+    r"with|from|between|among|is|are|be|as|being|must|should|eine[nmrs]?|der|den|die|das|folgenden|kategorien?|"
+    r"wörter|wort|entweder|"
+    r"als|nur|ausschließlich|mit|genau|exakt|l'une?|une?|des|les?|suivant(?:e?s)?|catégories?|uniquement|"
+    r"seulement|par|"
+    r"soit|comme|mots?|una?o?|de|las?|los|siguientes?|categorías?|solo|sólo|solamente|únicamente|con|como|entre|"
+    r"uma?|das|"
+    r"dos|seguintes?|categorias?|apenas|somente|com|delle|dei|seguenti|categorie|solo|soltanto|fra|tra|come|een|"
+    r"één|van|volgende|categorieën|alleen|uitsluitend|met|per|ou)\b)+",
+    re.IGNORECASE,
+)
+_OPENERS = " \t:：=([{（【"
+_QUOTED = re.compile(
+    r"[*_]{0,2}(?:\"([^\"\n]{1,64})\"|'((?:[^'\n]|(?<=\w)'(?=\w)){1,64})'|`([^`\n]{1,64})`|“([^”\n]{1,64})”|"
+    r"„([^“”\n]{1,64})[“”]|"
+    r"‘([^’\n]{1,64})’|«\s?([^»\n]{1,64}?)\s?»|「([^」\n]{1,64})」|『([^』\n]{1,64})』|\*\*([^*\n]{1,64})\*\*|"
+    r"<([^<>\n/]{1,48})>|"
+    r"\[([^\[\],\n]{1,48})\])[*_]{0,2}"
+)
+_NOTE = re.compile(r"\s*\([^()\n]{1,200}\)")
+_BETWEEN = re.compile(
+    rf"\s*(?:[,;/|、，；]\s*(?:{_OR}|{_AND}|of|か)?|(?:{_OR}|{_AND}|of|か))\s*(?=[\"'`“„‘«「『*<\[])", re.IGNORECASE
+)
+_BULLET = re.compile(r"([ \t]*)(?:[-*•–+·]|\(?(\d{1,3})[.):：、]|\(?([A-Za-z])[.)])[ \t]*(\S[^\n]*)")
+_DEFINED = re.compile(r"(.{1,64}?)(?:\s*[:：]\s+|\s+[-–—=>]+\s+|：|\s*[（(](?=.{2}))(.+)", re.DOTALL)
+_END = re.compile(r"[\n?!。！？；()（）\[\]{}【】\"“”„«»「」]|\.(?=\s|$|['\"])|:(?=\s|$)|：|\s[-–—]\s|\s(?=<)")
+_SPLIT_OR = re.compile(rf"\s+(?:{_OR})\s+|(?:或者?|还是|または|もしくは|、|か、)\s*", re.IGNORECASE)
+_SPLIT_OR_NL = re.compile(r"\s+of\s+", re.IGNORECASE)
+_LEADING = re.compile(rf"^(?:{_OR}|{_AND}|of|either|entweder|soit|only|just)\s+", re.IGNORECASE)
+_TAIL = re.compile(
+    r"(?:,?\s+(?:based|depending|according|with|without|and nothing|and no|only|for (?:the|this|each|a)|"
+    r"in (?:lower|upper|one|the|this|english|json|all|tone)|as (?:the|your|a)|to (?:the|this|describe|indicate|"
+    r"each)|from|"
+    r"when|if|that|which|using|by|accordingly|followed|please|sentiment|priority|severity|urgency|tone|emotion|"
+    r"mood|polarity|stance|intent|rating|overall|about|regarding|towards?|"
+    r"selon|según|segundo|nach|basierend|ist|zu|ein|est|là|exactly|and then|then|here|label|category|else|nothing|"
+    r"é|è|aan|in de|oppure|bitte|s'il|por favor|per favore|alleen)\b|\s+[-–—]|,?\s+(?:do|don't|no)\s).*$",
+    re.IGNORECASE | re.DOTALL,
+)
+_PROSE = re.compile(
+    r"\b(?:i|my|we|our|you|your|he|she|they|their|his|her|its|it|this|that|these|is|was|are|were|have|had|has|"
+    r"will|would|"
+    r"can|could|should|the|an?|very|so|if|me|them|us|i'm|it's|don't|do|did|does|because|but|just|really|as|into|"
+    r"must|only|between)\b",
+    re.IGNORECASE,
+)
+_EDGE = " \t\r\n*_`\"'“”„‘’«»「」『』<>"
+
+
+def list_at(text: str, place: int, *, introduced: bool = False, dutch: bool = False) -> Listing | None:
+    """The list of labels that starts at ``place``, or None. ``introduced``: a colon or bracket stands before it."""
+    lead = _LEAD.match(text, place)
+    start = lead.end() if lead else place
+    bulleted = _bullets(text, start)
+    if bulleted is not None:
+        return bulleted
+    found = _inline(text, start, introduced, dutch)
+    if found is not None or lead is None:
+        return found
+    # What was taken for filler may have been the list's own first word ("one, two or three").
+    return _inline(text, place, introduced, dutch)
+
+
+def inside(content: str, start: int) -> Listing | None:
+    """The list that a whole bracket or element holds; offsets are moved by ``start``."""
+    body = content.strip()
+    if not body:
+        return None
+    found = _bullets("\n" + body, 0) or _inline(body, 0, True, False) or _lines("\n" + body, 0)
+    if found is None:
+        return None
+    return found._replace(start=start, end=start + len(content))
+
+
+def clean(item: str) -> str:
+    """An item without the quotes, stars and full stops around it."""
+    item = item.strip(_EDGE)
+    if item.endswith((".", ",", ";", ":", "。")) and not item[:-1].endswith("."):
+        item = item[:-1]
+    return item.strip(_EDGE)
+
+
+def _inline(text: str, place: int, introduced: bool, dutch: bool) -> Listing | None:
+    start = place
+    while start < len(text) and text[start] in _OPENERS:
+        introduced = introduced or text[start] in ":：=([{（【"
+        start += 1
+    if text.startswith("\n", start):
+        if not introduced:
+            return None
+        rest = start
+        bulleted = _bullets(text, rest) or _lines(text, rest)
+        if bulleted is not None:
+            return bulleted
+        while start < len(text) and text[start] in " \t\r\n[":
+            start += 1
+    while text.startswith("[", start) and introduced:
+        start += 1
+    return _quoted(text, start) or _bare(text, start, introduced, dutch)
+
+
+def _quoted(text: str, start: int) -> Listing | None:
+    items: list[str] = []
+    place, end, defined = start, start, False
+    while len(items) < MAX_LABELS:
+        match = _QUOTED.match(text, place)
+        if match is None:
+            break
+        items.append(next(group for group in match.groups() if group is not None).strip())
+        end = match.end()
+        note = _NOTE.match(text, end)
+        if note is not None:
+            defined = True
+            end = note.end()
+        between = _BETWEEN.match(text, end)
+        if between is None:
+            break
+        place = between.end()
+    else:
+        return None
+    if not _plausible(items, 9):
+        return None
+    return Listing(tuple(items), start, end, 0.95, defined)
+
+
+def _bullets(text: str, place: int) -> Listing | None:
+    first = re.compile(r"[^\S\n]*[:：.]?[^\S\n]*\n").match(text, place)
+    if first is None:
+        return None
+    position = first.end()
+    while text.startswith("\n", position):
+        position += 1
+    items: list[str] = []
+    defined, numbered, indent, start, end = False, "", -1, position, position
+    while len(items) <= MAX_LABELS:
+        match = _BULLET.match(text, position)
+        if match is None or (match[4][:1] in "-*" and match[4][:3] in ("---", "***")):
+            break
+        stop = match.end()
+        depth = len(match[1])
+        if indent < 0:
+            indent = depth
+        if depth > indent:
+            defined = True
+        else:
+            item = match[4].strip()
+            explained = _DEFINED.match(item)
+            if explained is not None and not item.startswith(("http",)):
+                defined = True
+                item = explained[1]
+            items.append(clean(item))
+            numbered = "digit" if match[2] else "letter" if match[3] else numbered
+        end = stop
+        position = stop + 1
+        if text.startswith("\n", position) and _BULLET.match(text, position + 1):
+            position += 1
+    if not _plausible(items, 9):
+        return None
+    return Listing(tuple(items), start, end, 0.92, defined, numbered)
+
+
+def _lines(text: str, place: int) -> Listing | None:
+    position = place
+    while text.startswith(("\n", " ", "\t", "\r"), position):
+        position += 1
+    start = end = position
+    items: list[str] = []
+    while len(items) <= MAX_LABELS:
+        stop = text.find("\n", position)
+        stop = len(text) if stop < 0 else stop
+        line = text[position:stop].strip().rstrip(",")
+        if not line:
+            break
+        if ": " in line or line.endswith((":", ".", "?", "!")) or line.count(" ") > 4 or "," in line:
+            return None
+        items.append(clean(line))
+        end = position = stop
+        if stop >= len(text):
+            break
+        position = stop + 1
+    if not _plausible(items, 5):
+        return None
+    return Listing(tuple(items), start, end, 0.85)
+
+
+def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | None:
+    stop = _END.search(text, start)
+    end = stop.start() if stop else len(text)
+    defined = False
+    parts: list[str] = [text[start:end]]
+    # Remarks in brackets after an item belong to it: "billing (invoices, refunds), technical (errors)".
+    while stop is not None and stop[0] in "(（" and parts[0].strip() and len(parts) < MAX_LABELS:
+        closing = text.find(")" if stop[0] == "(" else "）", stop.end())
+        if closing < 0 or closing - stop.end() > 200 or "\n" in text[stop.end() : closing]:
+            break
+        after = text[closing + 1 : closing + 2]
+        if after not in (",", ";", "/", "|", " ", ".", ""):
+            break
+        following = _END.search(text, closing + 1)
+        tail_end = following.start() if following else len(text)
+        piece = text[closing + 1 : tail_end]
+        if not re.match(rf"\s*(?:[,;/|]|{_OR}\s|{_AND}\s|$)", piece, re.IGNORECASE):
+            break
+        defined = True
+        parts.append(piece)
+        end, stop = tail_end, following
+    segment = "".join(parts)
+    if len(segment) > 4000:
+        return None
+    items = _items(segment, introduced, dutch)
+    if items is None:
+        return None
+    joined = " ".join(items)
+    if not introduced:
+        if _PROSE.search(joined) or not _plausible(items, 3):
+            return None
+        joined_by = (
+            _SPLIT_OR.search(segment) or "/" in segment or "|" in segment or (dutch and _SPLIT_OR_NL.search(segment))
+        )
+        if len(items) == 2 and not joined_by and any(" " in item for item in items):
+            return None
+    elif not _plausible(items, 6) or (len(items) == 2 and "," in segment and _PROSE.search(joined)):
+        return None
+    return Listing(tuple(items), start, end, 0.9 if introduced else 0.85, defined)
+
+
+def _items(segment: str, introduced: bool, dutch: bool) -> list[str] | None:
+    split_or = _SPLIT_OR_NL if dutch and _SPLIT_OR_NL.search(segment) else _SPLIT_OR
+    for mark in ("|", ";", ",", "，", "、"):
+        if mark in segment:
+            chunks = segment.split(mark)
+            break
+    else:
+        chunks = segment.split("/") if "/" in segment else [segment]
+    if not introduced or chunks[-1].count(" ") > 3:
+        # The sentence goes on after its last label: "..., negative or neutral based on its tone".
+        for index, chunk in enumerate(chunks):
+            cut = _TAIL.sub("", " " + chunk.strip()).strip()
+            if cut != chunk.strip():
+                chunks = [*chunks[:index], cut] if cut else chunks[:index]
+                break
+    if not chunks:
+        return None
+    last = chunks[-1].strip()
+    ends = [part for part in split_or.split(" " + last) if part and part.strip()]
+    if len(ends) == 1 and len(chunks) > 1:
+        # "A, B and C": one label "B and C" or two? Only clear when all are single words.
+        halves = re.split(rf"\s+{_AND}\s+", last, flags=re.IGNORECASE)
+        before = [chunk.strip() for chunk in chunks[:-1]]
+        if len(halves) == 2 and halves[0] and not _LEADING.match(last):
+            if all(" " not in part for part in (*halves, *before)):
+                ends = halves
+            elif not all(" and " in part or "&" in part for part in before):
+                return None
+    items = [_LEADING.sub("", clean(part)) for part in (*chunks[:-1], *ends)]
+    return [clean(item) for item in items]
+
+
+def _plausible(items: list[str], max_words: int) -> bool:
+    if not 2 <= len(items) <= MAX_LABELS:
+        return False
+    for item in items:
+        if not item or len(item) > _MAX_CHARS or item.count(" ") >= max_words or not any(map(str.isalnum, item)):
+            return False
+        if (
+            item[-1] in "?!"
+            or "\n" in item
+            or "<" in item
+            or ">" in item
+            or "…" in item
+            or item.startswith(("e.g", "etc"))
+            or item.casefold() in _ELLIPSIS
+        ):
+            return False
+    return len({item.casefold() for item in items}) == len(items)
+
+
+_ELLIPSIS = frozenset({"etc", "...", "…", "and so on", "usw", "so on", "others like that", "and more"})

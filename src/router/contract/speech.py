@@ -1,0 +1,124 @@
+"""Whether a stretch of a prompt speaks to the model: orders, questions about a text, lists of the labels.
+
+Told from surface forms in several languages; what stands in the stretch otherwise is not understood here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+__all__ = ["IMPERATIVE", "ITEM_LINE", "is_instruction", "lists", "mentions", "orders"]
+
+IMPERATIVE = re.compile(
+    r"\W*(?:(?:please|now|then|kindly|bitte|por favor|s'il (?:te|vous) pla[iî]t|per favore|alsjeblieft|your task|"
+    r"task|instructions?|"
+    r"can you|could you|i want you to|i need you to|help me|given|based on|as an?|"
+    r"read|after reading|question)\b[\s:,]*)*"
+    r"(?:classify|categori[sz]e|label|rate|determine|decide|detect|identify|assign|analy[sz]e|choose|pick|select|"
+    r"respond|answer|reply|"
+    r"return|output|tell|judge|evaluate|assess|predict|file|sort|tag|mark|flag|route|triage|moderate|you (?:are|"
+    r"will|must|should)|"
+    r"your (?:task|job)|here (?:is|are)|below (?:is|are)|the following|following|only|use (?:one|the|only)|do not|"
+    r"don't|sentiment|"
+    r"intent|topic|category|classification|what (?:is|are) the|which (?:of|one|category|label|topic|intent|class|"
+    r"department|team|"
+    r"section|sentiment|emotion)|i have|possible|options|labels|categories|consider|review the|look at|give|"
+    r"provide|say|write|"
+    r"report|put|call|name|find|state|extract|"
+    r"klassifiziere\w*|ordne\w*|bestimme\w*|bewerte\w*|antworte\w*|kategorisiere\w*|entscheide\w*|beurteile\w*|"
+    r"wähle\w*|"
+    r"classe[zr]?|classifie[zr]?|réponds|répondez|détermine[zr]?|indique[zr]?|choisis\w*|analyse[zr]?|"
+    r"clasifi\w+|responde|responda|determina|indica|elige|etiqueta|analiza|evalúa|"
+    r"classifi\w+|determine|escolha|avalie|analise|identifique|rispondi|determina|scegli|valuta|analizza|"
+    r"classificeer|bepaal|antwoord|kies|beoordeel)\b",
+    re.IGNORECASE,
+)
+_ORDER = re.compile(
+    r"\W*(?:(?:please|now|kindly|bitte|por favor|per favore|alsjeblieft|your task is to|task|can you|could you|"
+    r"i want you to)\b"
+    r"[\s:,]*)*(?:classify|categori[sz]e|label (?:this|the|each|it)|rate (?:this|the)|determine (?:if|whether|the)|"
+    r"(?:analy[sz]e|evaluate|assess|judge|moderate|tag|sort|triage) (?:this|the|following|each|these)|identify the|"
+    r"what (?:is|are) the (?:sentiment|intent|category|topic|label|class|emotion|tone)|(?:the )?following (?:is|"
+    r"text|review|message)|"
+    r"here (?:is|are) (?:the|a|my)|is (?:this|the following) (?:text|review|message|comment|tweet|sentence|email|"
+    r"post)|"
+    r"(?:which|what) (?:category|label|class|topic|intent|sentiment)|extract the|sentiment\s*[:?]|"
+    r"(?:answer|respond|reply) (?:with|only|in)|(?:choose|select|pick) (?:one|the|a)|"
+    r"klassifiziere|ordne (?:den|die|das|diese)|kategorisiere|bestimme (?:die|das|den)|classe[zr]? (?:ce|le|la|"
+    r"cet)|classifie|"
+    r"clasific|classifi(?:que|ca)|classificeer)",
+    re.IGNORECASE,
+)
+_ASKING = re.compile(
+    r"\b(?:is|are|does|do|would|which|what|how|ist|sind|welche\w*|est|quel\w*|es|cuál|qué|é|qual|"
+    r"welk\w*)\b[^\n]{0,160}\b(?:this|the|"
+    r"following|above|below|it|text|review|message|comment|tweet|sentence|post|ticket|email|query|customer|author|"
+    r"writer|"
+    r"dies\w*|folgende\w*|cett?e?|ce|est[ea]|siguiente|seguinte|quest[oa]|seguente|dit|deze|"
+    r"volgende)\b[^\n]{0,160}[?？]",
+    re.IGNORECASE,
+)
+_CJK_ORDER = re.compile(r"^\s*(?:请)?(?:判断|分类|归类|将(?:以下|下面)|次の.{0,12}(?:分類|判定))")
+_CJK_ASKING = re.compile(
+    r"判断|分类|归类|请|回答|输出|选择|以下|下面|下列|属于|分類|判定|答え|次の|以下|选出|标注|情感|类别|选项|ラベル|カテゴリ|是.{1,12}还是"
+)
+ITEM_LINE = re.compile(r"\s*(?:\(?\d{1,3}[.):]|[-*•])\s+\S")
+
+
+def orders(text: str) -> bool:
+    """Whether a text begins by asking for a classification, however short it is."""
+    if _ORDER.match(text):
+        return True
+    return not text.isascii() and len(text) < 400 and _CJK_ORDER.search(text) is not None
+
+
+def is_instruction(part: str, labels: Sequence[str]) -> bool:
+    """Whether a stretch speaks to the model: it lists the labels, orders something or asks about the text."""
+    part = part.strip()
+    if lists(part, labels):
+        return True
+    if IMPERATIVE.match(part) is not None and len(part) < 1500:
+        return True
+    if len(part) < 400 and _ASKING.search(part) is not None and part.endswith(("?", "？", ":", ".")):
+        return part.endswith(("?", "？")) or mentions(part, labels)
+    if ITEM_LINE.match(part) and labels:
+        folded = part.casefold()
+        return any(label.casefold() in folded for label in labels) and len(part) < 160
+    if labels and part.strip("-*• \t`'\".,").casefold() in {label.casefold() for label in labels}:
+        return True
+    if not part.isascii() and len(part) < 200:
+        return _CJK_ASKING.search(part) is not None
+    return part.endswith(":") and len(part) < 80 and "\n" not in part
+
+
+def lists(part: str, labels: Sequence[str]) -> bool:
+    """Whether at least two labels, and most of a few, stand in a stretch."""
+    if len(labels) < 2:
+        return False
+    folded = part.casefold()
+    count = 0
+    for label in labels[:64]:
+        if _word_in(folded, label.casefold()):
+            count += 1
+            if count >= 2 and count * 2 > min(len(labels), 6):
+                return True
+    return False
+
+
+def mentions(text: str, labels: Sequence[str]) -> bool:
+    """Whether all labels stand in a text."""
+    if not labels:
+        return False
+    folded = text.casefold()
+    return all(_word_in(folded, label.casefold()) for label in labels[:200])
+
+
+def _word_in(text: str, word: str) -> bool:
+    place = text.find(word)
+    while place >= 0:
+        before, after = text[place - 1 : place], text[place + len(word) : place + len(word) + 1]
+        if not word.isascii() or not (before.isalnum() or after.isalnum()):
+            return True
+        place = text.find(word, place + 1)
+    return False

@@ -1,0 +1,175 @@
+"""The words that the readers of this room look for, as tables: English, German, French, Spanish, Portuguese, Italian,
+Dutch, Chinese, Japanese. Gates and names only; what is done with them stands where they are used.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ANSWER_WORDS",
+    "CLASSIFY",
+    "DATA_TAGS",
+    "EXTRA_WORDS",
+    "FORM_WORDS",
+    "INDEX_WORDS",
+    "INPUT_WORDS",
+    "ITEM_WORDS",
+    "MULTI_WORDS",
+    "NEVER",
+    "NOT_DATA",
+    "NOUNS",
+    "RANGE_WORDS",
+    "RULE_WORDS",
+]
+
+
+def _table(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+ANSWER_WORDS = _table(
+    """
+    answer label sentiment category class output classification response intent topic emotion result tag verdict
+    polarity prediction rating spam toxic toxicity decision department queue tone mood stance subject priority
+    antwort stimmung kategorie ausgabe absicht ergebnis klasse thema réponse catégorie étiquette sortie
+    intention respuesta sentimiento categoría etiqueta salida intención resposta sentimento categoria rótulo
+    saída risposta etichetta uscita antwoord categorie uitvoer
+    答案 标签 类别 情感 分类 输出 意图 回答 结果 答え ラベル カテゴリ 感情 出力 分類
+    """
+)
+"""Words before a colon behind which the answer stands."""
+
+CLASSIFY = _table(
+    """
+    classify classified classifies classifying classification categorize categorise categorized categorizing
+    categorising label labels labeled labelled labelling rate rated mark sort tag grade flag judge identify
+    assign determine decide detect file route read triage predict tell evaluate analyze analyse assess
+    categorizes sorted call put klassifiziere klassifizieren ordne einordnen bewerte bestimme stufe
+    kategorisiere ordnen beurteile classe classez classifie classifiez catégorise évalue détermine clasifica
+    clasificar clasifique categoriza etiqueta evalúa determina indica classifique classificar avalie identifique
+    classifica classificare valuta etichetta classificeer categoriseer beoordeel bepaal
+    """
+)
+"""Verbs whose sentence may go on "as A, B or C"."""
+
+DATA_TAGS = _table(
+    """
+    text texts input inputs review reviews message msg ticket comment tweet email mail document doc content
+    sentence post query utterance user_input userinput customer_message user_message article passage feedback
+    headline transcript data request complaint statement question snippet body sms conversation description item
+    paragraph source sample user_query input_text text_to_classify customer_review customer_request texto texte
+    tekst testo mensaje nachricht message_text product_review support_ticket chat_message
+    """
+)
+"""XML tags and fields that usually hold the text to judge."""
+
+EXTRA_WORDS = _table(
+    """
+    explain explains explaining explanation explanations justify justification rationale reasoning reason
+    reasons why confidence probability probabilities likelihood percentage step steps translate translation
+    draft rewrite rephrase summarize summarise summary suggest suggestion recommend extract highlight quote
+    evidence keywords keyword also both elaborate describe comment briefly sentence sentences paragraph reply
+    write correct fix generate think thoughts begründe begründung begründen erkläre erklärung warum
+    wahrscheinlichkeit konfidenz zusammenfassung übersetze explique expliquez explication justifie justifiez
+    pourquoi confiance résume traduis explica justifica justifique explicación razón confianza resume traduce
+    porqué explicação razão confiança resuma traduza motivo spiega spiegazione motiva motivazione perché fiducia
+    riassumi traduci leg uitleg waarom toelichting zekerheid vertaal samenvatting
+    """
+)
+"""Without one of these nothing beside the label is asked for."""
+
+FORM_WORDS = _table(
+    """
+    uppercase lowercase capital capitals caps capitalized tags tag prefix prefixed suffix format snippet block
+    begin start end xml yaml csv markdown bold emoji hashtag table inside within enclosed wrap wrapped brackets
+    between starting followed separated bullet per line lines großbuchstaben kleinbuchstaben majuscules
+    minuscules mayúsculas minúsculas maiúsculas maiuscolo minuscolo hoofdletters
+    """
+)
+"""Without one of these the answer needs no form of its own."""
+
+INDEX_WORDS = _table(
+    """
+    number numbers index indices digit letter id ids code codes numeral integer option position initial numéro
+    lettre nummer ziffer buchstabe buchstaben número letra código numero lettera cijfer 0 1
+    """
+)
+"""Without one of these the answer is no number or letter."""
+
+INPUT_WORDS = _table(
+    """
+    text input review message sms ticket comment tweet email e-mail mail document content sentence post query
+    utterance article passage feedback headline transcript complaint statement snippet body title subject
+    abstract paragraph request sample satz nachricht kommentar bewertung rezension eingabe beitrag anfrage
+    schlagzeile artikel texte phrase commentaire avis entrée titre texto frase comentario reseña mensaje entrada
+    opinión titular consulta tuit comentário avaliação resenha mensagem manchete testo messaggio commento
+    recensione titolo tekst zin bericht reactie recensie beoordeling
+    文本 输入 评论 句子 内容 消息 文章 标题 用户输入 用户消息 原文 テキスト 文
+    入力 レビュー コメント メッセージ ツイート
+    """
+)
+"""Words before a colon behind which the text to judge stands."""
+
+ITEM_WORDS = _table(
+    """
+    each every these both all respectively jede jeden jedes chaque cada ogni elke per
+    """
+)
+"""Without one of these there are not several texts."""
+
+MULTI_WORDS = _table(
+    """
+    apply applies applicable multiple several more any all every zero plus mehrere plusieurs varias várias
+    """
+)
+"""Without one of these there is one label."""
+
+NEVER = _table(
+    """
+    it not so else this that here there more less two three both him her them me you later
+    """
+)
+"""Words that are no labels in "... or ...?"."""
+
+NOT_DATA = _table(
+    """
+    instructions instruction labels label categories category classes class examples example output format rules
+    rule system options option choices choice intents intent topics topic answer response thinking guidelines
+    task role schema tools context background criteria definitions values policy policies name output_format
+    answer_format
+    """
+)
+"""XML tags that never hold the text to judge."""
+
+NOUNS = _table(
+    """
+    options labels label categories category classes class choices values intents intent topics topic tags types
+    type sentiments sentiment emotions emotion departments queues teams themes theme boards answers routes tone
+    tones severity polarity stance buckets groups genres genre sections section status moods mood priorities
+    enum descriptors kategorien kategorie optionen klassen antwortmöglichkeiten absichten ressort ressorts
+    stimmung themen etiketten catégories catégorie étiquettes choix rubriques rubrique thèmes intentions
+    intention categorías categoría etiquetas opciones clases intención intenciones temas sentimiento categorias
+    categoria rótulos opções intenções intenção sentimento categorie etichette opzioni classi intenti argomenti
+    intento categorieën opties keuzes
+    """
+)
+"""Nouns that announce a list of answers when a colon or bracket follows."""
+
+RANGE_WORDS = _table(
+    """
+    star stars rating rate scale sterne sternen étoiles estrellas estrelas stelle sterren skala échelle escala
+    scala bewerte note califica avalie valuta beoordeel
+    """
+)
+"""Words near which "1 to 5" is a scale."""
+
+RULE_WORDS = _table(
+    """
+    if when unless whenever except treat treated counts count considered consider means mean mentions regardless
+    always defined refers perspective viewpoint otherwise ignore prefer priority default defaults doubt unsure
+    specify specified create own new definition definitions meaning here assume remember note rule rules counted
+    view wenn falls sofern gilt gelten bedeutet immer außer sonst zweifel si lorsque sauf considère signifie
+    toujours sinon doute cuando excepto significa siempre considera duda se quando exceto sempre tranne
+    considere caso als indien wanneer tenzij betekent altijd twijfel
+    """
+)
+"""Without one of these no rule decides the label."""
