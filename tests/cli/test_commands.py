@@ -86,7 +86,7 @@ def test_every_row_gets_its_decision(tmp_path: Path) -> None:
     done = router("decide", "--input", str(EXAMPLES), "--output", str(out), "--strict")
     rows = decisions(out.read_bytes())
     assert done.returncode == 0, done.stderr.decode()
-    assert len(rows) == sum(1 for _ in EXAMPLES.open(encoding="utf-8"))
+    assert len(rows) == len(EXAMPLES.read_bytes().splitlines())
     for row in rows:
         assert row["task"]["label"]
         assert 0 <= row["task"]["probability"] <= 1
@@ -169,6 +169,12 @@ def test_explain_shows_rules_way_and_losers() -> None:
     assert "local" in shown
 
 
+def test_explain_draws_a_picture(tmp_path: Path) -> None:
+    picture = tmp_path / "way.svg"
+    assert router("explain", REVIEW, "--picture", str(picture)).returncode == 0
+    assert picture.read_text(encoding="utf-8").startswith("<svg")
+
+
 def test_explain_gives_json() -> None:
     done = router("explain", "--json", REVIEW)
     assert json.loads(done.stdout)["decision"]["target"]["kind"] == "local"
@@ -197,10 +203,10 @@ def test_built_in_policies_are_well(name: str) -> None:
 
 def test_wrong_policy_names_its_place(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
-    file.write_text("policy: mine\nextends: guide\nobjectiv: {}\n")
+    file.write_text("policy: mine\nextends: guide\ndescription: x\nobjectiv: {}\n")
     done = router("policy", "check", str(file))
     assert done.returncode == 1
-    assert b"mine.yaml:3:1" in done.stderr
+    assert b"mine.yaml:4:1" in done.stderr
 
 
 def test_written_config_can_be_used(tmp_path: Path) -> None:

@@ -84,11 +84,11 @@ def test_local_answer_can_be_streamed(sidecar: str) -> None:
 
 
 def test_header_hints_reach_the_decision(sidecar: str) -> None:
-    body = json.dumps({"messages": [{"role": "user", "content": "a lovely film"}]}).encode()
-    hints = {"x-router-task": "sentiment", "x-router-labels": "good, bad"}
+    body = json.dumps({"messages": [{"role": "user", "content": REVIEW["messages"][1]["content"]}]}).encode()
+    hints = {"x-router-task": "sentiment", "x-router-labels": "POSITIVE, NEGATIVE"}
     response, data = call(sidecar, "POST", CHAT, body, hints)
     assert response.status == 200, data
-    assert json.loads(data)["choices"][0]["message"]["content"] == "good"
+    assert json.loads(data)["choices"][0]["message"]["content"] == "POSITIVE"
 
 
 def test_model_names_the_policy(sidecar: str) -> None:

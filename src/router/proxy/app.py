@@ -30,6 +30,7 @@ Endpoint = Callable[["Exchange"], Awaitable[None]]
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _JSON: Header = (b"content-type", b"application/json")
 _encode = msgspec.json.Encoder().encode
+DRAIN = 4
 
 
 class Exchange:
@@ -47,12 +48,16 @@ class Exchange:
     async def body(self) -> bytes:
         """The whole body.
 
+        A client reads no answer before it has sent everything, so a body that is somewhat too large is read to its
+        end and thrown away; one that is far too large is cut.
+
         Raises:
-            RequestTooLarge: by its announced or its real length; the rest is not read.
+            RequestTooLarge: by its announced or its real length.
             asyncio.CancelledError: the client went away while sending.
         """
+        most = DRAIN * self._max_bytes
         for name, value in self.scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > self._max_bytes:
+            if name == b"content-length" and value.isdigit() and int(value) > most:
                 raise self._too_large()
         chunks: list[bytes] = []
         size = 0
@@ -62,9 +67,12 @@ class Exchange:
                 raise _ClientGone
             chunk = message.get("body", b"")
             size += len(chunk)
-            if size > self._max_bytes:
+            if size <= self._max_bytes:
+                chunks.append(chunk)
+            else:
+                chunks.clear()
+            if size > most or (size > self._max_bytes and not message.get("more_body", False)):
                 raise self._too_large()
-            chunks.append(chunk)
             if not message.get("more_body", False):
                 return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

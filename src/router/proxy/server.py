@@ -114,9 +114,14 @@ def _supervise(settings: Settings, listener: socket.socket, workers: int, announ
         for number in range(workers)
     ]
 
+    is_stopping = False
+
     def stop(*_: object) -> None:
-        for process in processes:
-            if process.is_alive():
+        # Once only: a worker that is already ending would die of a second signal.
+        nonlocal is_stopping
+        if not is_stopping:
+            is_stopping = True
+            for process in processes:
                 process.terminate()
 
     for process in processes:
@@ -129,10 +134,11 @@ def _supervise(settings: Settings, listener: socket.socket, workers: int, announ
     if not waiting:
         announce(_address(listener))
         wait([process.sentinel for process in processes])
+    was_told = is_stopping
     stop()
     for process in processes:
         process.join()
-    if any(process.exitcode for process in processes):
+    if not was_told or any(process.exitcode for process in processes):
         raise ConfigError("a worker ended unexpectedly.", hint="Its log says why.")
 
 
