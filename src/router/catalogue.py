@@ -130,7 +130,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
 class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     """The card of a local model: what it was trained on, what it promises, and the hashes of its files.
 
-    ``aliases`` maps a label to other spellings that mean exactly it. ``threshold`` is the least calibrated probability
+    ``aliases`` maps a label to other spellings that mean exactly it; ``also_tasks`` are other tasks that a request for
+    this model may be read as. ``threshold`` is the least calibrated probability
     at which it may answer, set on calibration rows for ``promise`` (``{"max_error": 0.02, "confidence": 0.95, ...}``);
     ``ood_threshold`` the least in-distribution score. ``metrics`` maps a data set's name to its figures.
     """
@@ -147,6 +148,7 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     data_hash: str
     files: Mapping[str, str]
     aliases: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    also_tasks: tuple[str, ...] = ()
     family: str | None = None
     description: str = ""
     sources: tuple[str, ...] = ()
@@ -181,18 +183,23 @@ def cost_usd(price: Price, usage: Usage) -> float | None:
 
 def expected_usd(price: Price, tokens: TokenCount) -> float | None:
     """What a call would probably cost: no cache, the expected output. None when a price is unknown."""
-    at = price.at(tokens.input)
-    return _sum(at.per_call, (tokens.input, at.input), (tokens.output, at.output))
+    at = price.at(tokens.input) if price.tiers else price
+    if at.input is None or at.output is None:  # a call always has both
+        return None
+    return at.per_call + tokens.input * at.input + tokens.output * at.output
 
 
 def worst_case_usd(price: Price, tokens: TokenCount) -> float | None:
     """The most a call may cost: the dearest kind of input and ``output_max`` tokens of the dearest kind of output."""
-    at = price.at(tokens.input)
-    return _sum(
-        at.per_call,
-        (tokens.input, _dearest(at.input, at.cache_write)),
-        (tokens.output_max, _dearest(at.output, at.reasoning)),
-    )
+    at = price.at(tokens.input) if price.tiers else price
+    dear_input, dear_output = at.input, at.output
+    if dear_input is None or dear_output is None:
+        return None
+    if at.cache_write is not None and at.cache_write > dear_input:
+        dear_input = at.cache_write
+    if at.reasoning is not None and at.reasoning > dear_output:
+        dear_output = at.reasoning
+    return at.per_call + tokens.input * dear_input + tokens.output_max * dear_output
 
 
 def _sum(per_call: float, *parts: tuple[int, float | None]) -> float | None:
@@ -204,10 +211,6 @@ def _sum(per_call: float, *parts: tuple[int, float | None]) -> float | None:
             return None
         total += tokens * rate
     return total
-
-
-def _dearest(base: float | None, other: float | None) -> float | None:
-    return base if base is None or other is None else max(base, other)
 
 
 # ----- hosted deployments -----------------------------------------------------------------------------------------

@@ -69,25 +69,46 @@ def effective_budget(request: Request, verdict: Verdict, snapshot: Snapshot) -> 
     )
 
 
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What every candidate is measured against, worked out once.
+
+    ``is_bound``: the policy forbids or requires something. ``is_plain``: nothing but the context can rule out a
+    hosted deployment that can be called.
+    """
+
+    request: Request
+    task: str
+    tokens: TokenCount
+    verdict: Verdict
+    budget: Budget
+    is_auto: bool
+    is_bound: bool
+    is_plain: bool
+    needs: frozenset[str]
+    context_tokens: int
+
+
 def candidates(
     request: Request, signals: Signals, verdict: Verdict, fleet: Fleet, snapshot: Snapshot
 ) -> tuple[Candidate, ...]:
-    """Every registered target with its estimate; ``reason`` is None for those that are able and allowed."""
-    task = signals["task"].value or "other"
-    tokens = signals["tokens"].value or TokenCount(input=request.n_bytes // 4 + 1, output=256, output_max=4096)
-    budget = effective_budget(request, verdict, snapshot)
-    evidence = signals["local"].value
-    found = [_local(card, evidence, request, task, verdict, budget) for card in fleet.local.values()]
-    plan = fleet.is_plan
+    """Every registered target with its estimate; ``failed`` is None for those that are able and allowed."""
+    asked = _asked(request, signals, verdict, snapshot)
+    evidence: LocalEvidence | None = signals["local"].value
+    found = [_local(card, evidence, asked) for card in fleet.local.values()]
+    measured, plan = snapshot.latency_ms, fleet.is_plan
     for deployment in fleet.deployments.values():
-        estimate = estimate_hosted(deployment, task, tokens, snapshot.latency_ms)
-        loss = (
-            _policy_loss(deployment, verdict)
-            or _ability_loss(deployment, request, tokens)
-            or _availability_loss(deployment, request, snapshot, plan=plan)
-            or _budget_loss(deployment, tokens, budget, estimate)
-        )
-        failed, reason = loss or (None, None)
+        estimate = estimate_hosted(deployment, asked.task, asked.tokens, measured)
+        window = deployment.context_tokens
+        if asked.is_plain and (window is None or asked.context_tokens <= window) and (plan or deployment.configured):
+            loss = None
+        else:
+            loss = (
+                (_policy_loss(deployment, verdict) if asked.is_bound else None)
+                or _ability_loss(deployment, asked)
+                or _availability_loss(deployment, asked, snapshot, plan=plan)
+                or _budget_loss(deployment, asked, estimate)
+            )
+        failed, reason = loss if loss is not None else (None, None)
         found.append(
             Candidate(
                 model=deployment.name,
@@ -101,6 +122,31 @@ def candidates(
     return tuple(found)
 
 
+def _asked(request: Request, signals: Signals, verdict: Verdict, snapshot: Snapshot) -> _Asked:
+    tokens: TokenCount | None = signals["tokens"].value
+    if tokens is None:
+        tokens = TokenCount(input=request.n_bytes // 4 + 1, output=256, output_max=4096)
+    needs = frozenset(_CAPABILITY.get(modality, modality) for modality in request.modalities)
+    if request.tools:
+        needs |= {"tools"}
+    budget = effective_budget(request, verdict, snapshot)
+    is_bound, auto = bool(verdict.forbid or verdict.require), is_auto(request.model)
+    is_limited = budget.max_usd is not None or budget.max_latency_ms is not None
+    is_special = needs or request.json_schema is not None or request.max_output_tokens is not None
+    return _Asked(
+        request=request,
+        task=signals["task"].value or "other",
+        tokens=tokens,
+        verdict=verdict,
+        budget=budget,
+        is_auto=auto,
+        is_bound=is_bound,
+        is_plain=auto and not (is_bound or is_limited or is_special or snapshot.unhealthy),
+        needs=needs,
+        context_tokens=tokens.input + min(tokens.output_max, request.max_output_tokens or tokens.output),
+    )
+
+
 def output_limit(deployment: Deployment, tokens: TokenCount, max_usd: float | None) -> int | None:
     """The output tokens that the money limit pays for, None when it does not bind."""
     if max_usd is None:
@@ -109,51 +155,38 @@ def output_limit(deployment: Deployment, tokens: TokenCount, max_usd: float | No
     return most if most is not None and most < tokens.output_max else None
 
 
-def _local(
-    card: LocalCard,
-    evidence: LocalEvidence | None,
-    request: Request,
-    task: str,
-    verdict: Verdict,
-    budget: Budget,
-) -> Candidate:
+def _local(card: LocalCard, evidence: LocalEvidence | None, asked: _Asked) -> Candidate:
     mine = evidence if evidence is not None and evidence.model == card.name else None
     estimate = estimate_local(card, mine)
-    failed, reason = _local_loss(card, mine, request, task, verdict, budget, estimate) or (None, None)
+    loss = _local_loss(card, mine, asked, estimate)
+    failed, reason = loss if loss is not None else (None, None)
     return Candidate(model=card.name, kind="local", estimate=estimate, failed=failed, reason=reason)
 
 
-def _local_loss(
-    card: LocalCard,
-    mine: LocalEvidence | None,
-    request: Request,
-    task: str,
-    verdict: Verdict,
-    budget: Budget,
-    estimate: Estimate,
-) -> _Loss:
-    if "local" in verdict.forbid:
-        return "policy", "the policy forbids local models here"
-    if "llm" in verdict.require or verdict.require & {"small", "large"}:
-        return "policy", "the policy requires a hosted model here"
-    if not is_auto(request.model) and request.model != card.name:
-        return "model", f"the request asks for {request.model}"
+def _local_loss(card: LocalCard, mine: LocalEvidence | None, asked: _Asked, estimate: Estimate) -> _Loss:
+    verdict = asked.verdict
+    if asked.is_bound:
+        if "local" in verdict.forbid:
+            return "policy", "the policy forbids local models here"
+        if not verdict.require.isdisjoint(("llm", "small", "large")):
+            return "policy", "the policy requires a hosted model here"
+    if not asked.is_auto and asked.request.model != card.name:
+        return "model", f"the request asks for {asked.request.model}"
     if mine is None:
-        return "model", f"made for {card.task}; this is {task}"
+        return "model", f"made for {card.task}; this is {asked.task}"
     if mine.reason is not None:
         return "evidence", mine.reason
     if verdict.max_error is not None and card.promise.get("max_error", 1.0) > verdict.max_error:
         return "evidence", f"promises no error under {verdict.max_error:.3g}, as the policy asks"
-    if request.modalities:
-        return "ability", f"cannot read {_words(request.modalities)}"
-    if budget.max_latency_ms is not None and (estimate.latency_ms or 0.0) > budget.max_latency_ms:
-        return "latency", f"needs {format_ms(estimate.latency_ms)}, the limit is {format_ms(budget.max_latency_ms)}"
+    if asked.request.modalities:
+        return "ability", f"cannot read {_words(asked.request.modalities)}"
+    limit = asked.budget.max_latency_ms
+    if limit is not None and (estimate.latency_ms or 0.0) > limit:
+        return "latency", f"needs {format_ms(estimate.latency_ms)}, the limit is {format_ms(limit)}"
     return None
 
 
 def _policy_loss(deployment: Deployment, verdict: Verdict) -> _Loss:
-    if not verdict.forbid and not verdict.require:
-        return None
     traits = {"llm", deployment.tier, deployment.name, *deployment.tags}
     if deployment.in_house:  # "llm" forbids what leaves the house; an in-house server does not
         traits = (traits - {"llm"}) | {"in_house"}
@@ -166,34 +199,25 @@ def _policy_loss(deployment: Deployment, verdict: Verdict) -> _Loss:
     return None
 
 
-def _ability_loss(deployment: Deployment, request: Request, tokens: TokenCount) -> _Loss:
-    able = deployment.capabilities
-    if request.tools and "tools" not in able:
-        return "ability", "cannot call tools"
-    if request.json_schema is not None and "json_schema" not in able and "tools" not in able:
+def _ability_loss(deployment: Deployment, asked: _Asked) -> _Loss:
+    able, request = deployment.capabilities, asked.request
+    if asked.needs and not asked.needs <= able:
+        missing = asked.needs - able
+        return "ability", "cannot call tools" if "tools" in missing else f"cannot read {_words(request.modalities)}"
+    if request.json_schema is not None and able.isdisjoint(("json_schema", "tools")):
         return "ability", "cannot follow a JSON schema"
-    for modality in request.modalities:
-        if _CAPABILITY.get(modality, modality) not in able:
-            return "ability", f"cannot read {modality}"
-    if deployment.context_tokens is not None:
-        needed = tokens.input + min(tokens.output_max, request.max_output_tokens or tokens.output)
-        if needed > deployment.context_tokens:
-            return "ability", f"needs {needed:,} tokens of context, it has {deployment.context_tokens:,}"
-    if (
-        request.max_output_tokens is not None
-        and deployment.max_output_tokens is not None
-        and request.max_output_tokens > deployment.max_output_tokens
-    ):
-        return (
-            "ability",
-            f"can write {deployment.max_output_tokens:,} tokens, {request.max_output_tokens:,} are asked for",
-        )
+    window = deployment.context_tokens
+    if window is not None and asked.context_tokens > window:
+        return "ability", f"needs {asked.context_tokens:,} tokens of context, it has {window:,}"
+    most, wanted = deployment.max_output_tokens, request.max_output_tokens
+    if wanted is not None and most is not None and wanted > most:
+        return "ability", f"can write {most:,} tokens, {wanted:,} are asked for"
     return None
 
 
-def _availability_loss(deployment: Deployment, request: Request, snapshot: Snapshot, *, plan: bool) -> _Loss:
-    if not is_auto(request.model) and request.model not in (deployment.name, deployment.model):
-        return "model", f"the request asks for {request.model}"
+def _availability_loss(deployment: Deployment, asked: _Asked, snapshot: Snapshot, *, plan: bool) -> _Loss:
+    if not asked.is_auto and asked.request.model not in (deployment.name, deployment.model):
+        return "model", f"the request asks for {asked.request.model}"
     if not deployment.configured and not plan:
         where = f": set {deployment.key_env}" if deployment.key_env else ""
         return "unavailable", f"not configured{where}"
@@ -202,19 +226,17 @@ def _availability_loss(deployment: Deployment, request: Request, snapshot: Snaps
     return None
 
 
-def _budget_loss(deployment: Deployment, tokens: TokenCount, budget: Budget, estimate: Estimate) -> _Loss:
+def _budget_loss(deployment: Deployment, asked: _Asked, estimate: Estimate) -> _Loss:
+    budget, tokens = asked.budget, asked.tokens
     if budget.max_usd is not None:
         most = affordable_output(deployment.price, tokens.input, budget.max_usd)
         if most is None:
             return "money", "its price is unknown and a money limit is set"
         if most < tokens.output:
             return "money", f"needs {format_usd(estimate.usd)}, the limit is {format_usd(budget.max_usd)}"
-    if (
-        budget.max_latency_ms is not None
-        and estimate.latency_ms is not None
-        and estimate.latency_ms > budget.max_latency_ms
-    ):
-        return "latency", f"needs {format_ms(estimate.latency_ms)}, the limit is {format_ms(budget.max_latency_ms)}"
+    limit = budget.max_latency_ms
+    if limit is not None and estimate.latency_ms is not None and estimate.latency_ms > limit:
+        return "latency", f"needs {format_ms(estimate.latency_ms)}, the limit is {format_ms(limit)}"
     return None
 
 

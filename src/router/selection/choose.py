@@ -90,21 +90,18 @@ def utility(estimate: Estimate, objective: Objective) -> float:
 
 
 def _order(found: Sequence[Candidate], verdict: Verdict, fleet: Fleet) -> list[Candidate]:
-    able = [candidate for candidate in found if candidate.failed is None]
-    preferred_tier = verdict.tier or "small"
+    tier, prefer, objective = verdict.tier or "small", verdict.prefer, verdict.objective
+    wanted = frozenset(verdict.rank)
 
-    def rank(candidate: Candidate) -> tuple[int, int, int, float, str]:
-        kind = 0
-        if verdict.prefer != "tie":
-            kind = 0 if candidate.kind == verdict.prefer else 1
-        elif candidate.kind == "local":  # equal in quality, so the cheaper and faster one
-            kind = -1
-        tier = 0 if candidate.kind == "local" or candidate.tier == preferred_tier else 1
-        traits = fleet.traits.get(candidate.model, frozenset())
-        liked = sum(trait in traits for trait in verdict.rank)
-        return (kind, tier, -liked, -utility(candidate.estimate, verdict.objective), candidate.model)
+    def rank(candidate: Candidate) -> tuple[bool, bool, int, float, str]:
+        # In a tie the local model comes first: equal in quality, so the cheaper and faster one.
+        is_local = candidate.kind == "local"
+        unwanted = is_local if prefer == "llm" else not is_local
+        liked = len(wanted & fleet.traits[candidate.model]) if wanted and not is_local else 0
+        other_tier = not is_local and candidate.tier != tier
+        return (unwanted, other_tier, -liked, -utility(candidate.estimate, objective), candidate.model)
 
-    return sorted(able, key=rank)
+    return sorted((candidate for candidate in found if candidate.failed is None), key=rank)
 
 
 def _target(candidate: Candidate, fleet: Fleet) -> Target:
