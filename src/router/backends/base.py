@@ -298,8 +298,10 @@ def retry_after_s(value: str | None, *, now: datetime | None = None) -> float | 
     return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
 
 
-def scrub(message: str) -> str:
-    """``message`` on one line, cut to 500 characters, without anything that looks like a credential."""
+def scrub(message: str, secret: str | None = None) -> str:
+    """``message`` on one line, cut to 500 characters, without ``secret`` and what else looks like a credential."""
+    if secret:
+        message = message.replace(secret, "[secret]")
     return _SECRET.sub("[secret]", " ".join(message[: 4 * _MAX_MESSAGE].split()))[:_MAX_MESSAGE]
 
 

@@ -112,6 +112,7 @@ class OpenAIBackend:
         deployment = call.deployment
         check_reach(self._reach, deployment)
         headers = {"Content-Type": "application/json", "Accept": accept}
+        key: str | None = None
         key_name = deployment.key_env or (None if deployment.api_base else _DEFAULT_KEY)
         if key_name is not None:
             key = self._credential(key_name)
@@ -140,7 +141,7 @@ class OpenAIBackend:
             data = b""
         finally:
             response.release()
-        raise _status_error(response, data, deployment.name)
+        raise _status_error(response, data, deployment.name, key)
 
     def _connected(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
@@ -273,11 +274,11 @@ def _network(name: str, error: Exception, *, sent: bool) -> UpstreamError:
     )
 
 
-def _status_error(response: aiohttp.ClientResponse, data: bytes, name: str) -> UpstreamError:
+def _status_error(response: aiohttp.ClientResponse, data: bytes, name: str, secret: str | None) -> UpstreamError:
     message, code = _error_fields(data)
     return error_from_status(
         response.status,
-        message=message or response.reason or "",
+        message=scrub(message or response.reason or "", secret),
         code=code,
         deployment=name,
         retry_after=response.headers.get("Retry-After"),
