@@ -15,7 +15,9 @@ from .rule import Rule, triggers
 __all__ = ["ADVERSARIAL"]
 
 _TRIGGERS = triggers(
-    "adversarial adversarially anli hans counterfactual counterfactually contrast perturbed paws stress-test "
+    "stress distribution domain "
+    "confuse crafted designed intended adversarial adversarially anli hans counterfactual "
+    "counterfactually contrast perturbed paws stress-test "
     "red-team robustness "
     "tricky trick fool mislead misleading deceive out-of-distribution ood adversariales adversarielle adversario "
     "heuristics"

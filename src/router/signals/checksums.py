@@ -137,7 +137,8 @@ def iban_length(country: str) -> int | None:
 
 def aadhaar(d: str) -> bool:
     """India, 12 digits, Verhoeff (1969)."""
-    if len(d) != 12 or d[0] in "01" or d == d[::-1]:
+    years = all(group[:2] in ("19", "20") for group in (d[:4], d[4:8], d[8:]))
+    if len(d) != 12 or d[0] in "01" or d == d[::-1] or years:
         return False
     check = 0
     for place, digit in enumerate(reversed(d)):

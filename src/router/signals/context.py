@@ -83,7 +83,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         return True, 0.9
     view = signals.view(excerpt)
     size = len(view.user) + len(view.system)
-    if size < 90 and "\n" not in view.user:
+    if size < (30 if view.is_unspaced else 70) and "\n" not in view.user:
         return False, 0.95
     if (
         "<" in view.text
@@ -93,13 +93,13 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         return True, 0.93
     telling = not _TELLING.isdisjoint(view.words)
     if ":" in view.text or "：" in view.text or "]" in view.text:
-        if telling and _HEADING.search(view.text) and size > 140:
+        if telling and _HEADING.search(view.text) and size > (70 if "?" in view.text else 140):
             return True, 0.9 if "?" in view.text or "？" in view.text else 0.75
         if "[1]" in view.user and len(_NUMBERED.findall(view.user[:6000])) >= 2:
             return True, 0.92
-    if view.is_unspaced and len(view.user) > 60 and _UNSPACED.search(view.text):
+    if view.is_unspaced and len(view.user) > 45 and _UNSPACED.search(view.text):
         return True, 0.85
-    if telling and size > 180 and (_REFERRED.search(view.flow) or _WORK_ON.search(view.flow)):
+    if telling and size > 110 and (_REFERRED.search(view.flow) or _WORK_ON.search(view.flow)):
         return True, 0.88
     if '"""' in view.user or "\n> " in view.user:
         return (True, 0.8) if len(view.user) > 200 and ("?" in view.text or size > 500) else (False, 0.6)

@@ -100,12 +100,12 @@ def worded_secrets(text: str, lower: str, hits: list[Hit], *, has_digit: bool) -
 
 def _after_word(text: str, at: int, hits: list[Hit]) -> None:
     word = _WORDED.match(text, at)
-    if word is None:
+    if word is None or (len(word[0]) == 4 and text[at - 1 : at].isalpha()):
         return
     value = _VALUE.match(text, word.end())
     if value is None or _NO_SECRET.match(value["secret"]):
         return
-    secret = value["secret"].rstrip(".,;:!?)]}*")
+    secret = value["secret"].rstrip(".,;:?)]}*")
     if word["password"] is not None:
         tight = value["sign"][0] in ":=：-是は"
         fits = len(secret) >= 6 and _is_mixed(secret, symbol_counts=True) and (tight or _is_mixed(secret))

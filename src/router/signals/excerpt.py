@@ -15,7 +15,7 @@ __all__ = ["HEAD", "TAIL", "Excerpt", "excerpt"]
 
 HEAD, TAIL, SYSTEM = 700, 400, 600
 
-_BLANKS = bytes(c if 48 <= c <= 57 or 97 <= c <= 122 or c in (39, 45) or c >= 128 else 32 for c in range(256))
+_BLANKS = bytes(c if 48 <= c <= 57 or 97 <= c <= 122 or c == 39 or c >= 128 else 32 for c in range(256))
 _NO_BLANKS_BETWEEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 
 

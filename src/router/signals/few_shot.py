@@ -24,7 +24,7 @@ _MARKS = (
     "german", "english", "corrected", "assistant", "emotion", "verdict",
 )  # fmt: skip
 _LINE = re.compile(
-    rf"^[ \t>*\-#]*(?:{'|'.join(map(re.escape, _MARKS))})[*]*[ \t]*[:：=][*]*(?P<value>[^\n]*)(?P<next>\n[^\n]*)?",
+    rf"^[ \t>*\-#]*(?:{'|'.join(map(re.escape, _MARKS))})[*]*[ \t]*[:：=][*]*(?P<value>[^\n]*)(?=(?P<next>\n[^\n]*)?)",
     re.IGNORECASE | re.MULTILINE,
 )
 _INLINE = re.compile(r"(?:\boutput|\banswer|\blabel|\bA|输出|答案)\s?[:：]\s?\S", re.IGNORECASE)
@@ -64,7 +64,10 @@ def _pairs(text: str, breaks: int) -> int:
             if match["value"].strip(" *_`\"'") or (following and not following.endswith((":", "："))):
                 filled[mark] += 1
         # One marked line alone is the place for the answer, or a field of a form.
-        found = max((filled[mark] for mark in marks if marks[mark] >= 2), default=0)
+        pairs = [mark for mark in marks if marks[mark] >= 2]
+        # The answer's mark is the one that stands open at the end.
+        still_open = [filled[mark] for mark in pairs if filled[mark] == marks[mark] - 1]
+        found = max(still_open or [filled[mark] for mark in pairs], default=0)
     if "->" in text or "=>" in text or "→" in text or "⇒" in text:
         arrows = len(_ARROW.findall(text))
         found = max(found, arrows if arrows >= 2 and "(" not in text[: text.find("\n")] else 0)

@@ -17,8 +17,8 @@ __all__ = ["identifiers", "lettered_identifiers"]
 
 Check = Callable[[str], bool]
 
-_EDGE = r"(?<![\w])(?<!\w[.\-/])"
-_END = r"(?![\w]|[.\-/]\d)"
+_EDGE = r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9_][.\-/])"
+_END = r"(?![A-Za-z0-9_]|[.\-/]\d)"
 
 # (form, check on the bare number, score where no word says more)
 _FORMS: tuple[tuple[re.Pattern[str], Check, float], ...] = tuple(
@@ -63,7 +63,7 @@ _DIGITS = re.compile(r"\d(?:[ .\-/]?\d)*")
 _CPR = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d\d-?\d{4}")
 
 _LETTERED: tuple[tuple[re.Pattern[str], Check, float], ...] = tuple(
-    (re.compile(_EDGE + form + r"(?![\w])"), test, score)
+    (re.compile(_EDGE + form + r"(?![A-Za-z0-9_])"), test, score)
     for form, test, score in (
         (r"\d{8}[- ]?[A-Za-z]", check.dni, 0.95),
         (r"[XYZ][- ]?\d{7}[- ]?[A-Z]", check.dni, 0.96),
@@ -79,9 +79,9 @@ _LETTERED: tuple[tuple[re.Pattern[str], Check, float], ...] = tuple(
 )
 # Only where the words around it say so: Indian PAN, Mexican CURP, passports, driving licences.
 _WORDED = re.compile(
-    r"(?<![\w])(?:[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z\d]\d|[A-Z]{1,3}\d{6,9}|"
+    r"(?<![A-Za-z0-9_])(?:[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z\d]\d|[A-Z]{1,3}\d{6,9}|"
     r"\d{2}[A-Z]{2}\d{5}"
-    r"|[CFGHJKLMNPRTVWXYZ][CFGHJKLMNPRTVWXYZ\d]{8}\d?|[A-Z]{5}\d{6}[A-Z\d]{5}|\d{7,9})(?![\w])"
+    r"|[CFGHJKLMNPRTVWXYZ][CFGHJKLMNPRTVWXYZ\d]{8}\d?|[A-Z]{5}\d{6}[A-Z\d]{5}|\d{7,9})(?![A-Za-z0-9_])"
 )
 
 

@@ -82,6 +82,7 @@ _ADDED = re.compile(
     r"necesito|me|puedes)|otra (?:cosa|pregunta)|por cierto|além disso|também (?:quero|preciso)|outra coisa|inoltre|"
     r"un'altra cosa))"
 )
+_GIVEN = re.compile(r": [^\n]+")
 _QUESTION = re.compile(r"[^.?!\n]{8,200}\?")
 _UNSPACED = re.compile(
     r"另外|还有|同时请|此外|顺便|然后(?:再|把|请)|并(?:且)?(?:翻译|总结|写|列出|分类|提取|回答)|また、|ついでに|"
@@ -129,6 +130,10 @@ def _count(view: Excerpt) -> tuple[int, float]:
     if not adds and len(_VERBS & view.words) < 2:
         return 1, 0.93
     limit = ask[:500] if len(view.user) > 1100 else ask[:900]
+    colon = limit.find(": ")
+    if colon > 0 and any(match.lastgroup != "answer" for match in _CLAUSE.finditer(limit[:colon])):
+        # What stands behind "Translate this:" is the text to work on.
+        limit = _GIVEN.sub(":", limit)
     found: dict[str, int] = {}
     for match in _CLAUSE.finditer(limit):
         found.setdefault(match.lastgroup or "", match.start())

@@ -17,7 +17,7 @@ __all__ = ["INVERSE"]
 
 _TRIGGERS = triggers(
     "quote quotes saying proverb ends ending ending-with sentence sentences repeat repeating back verbatim "
-    "word-for-word not except isn't "
+    "word-for-word not except false incorrect untrue isn't "
     "aren't cannot can't never none redefine redefined let suppose means exactly"
 )
 _MEMO = re.compile(
@@ -56,7 +56,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if REDEFINED.search(lower) or _MEMO.search(lower) or _REPEAT.search(lower):
         return True, 0.85
     negated = _NEGATED.search(lower)
-    if negated is not None and "?" in lower:
+    if negated is not None and ("?" in lower or "except" in lower):
         if _CHOICES.search(lower) or "following" in lower or "except" in lower or " NOT " in view.text:
             return True, 0.8
         return None, 0.0

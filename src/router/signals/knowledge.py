@@ -186,13 +186,13 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if signals.request.messages[-1].role == "tool":
         text += "\n" + signals.request.messages[-1].text
     asked = {_stem(word) for word in _WORD.findall(question.lower()[-400:])} - _COMMON
-    if len(asked) < 2 or len(text) < 80:
+    if not asked or len(text) < 60:
         return None, 0.0
     held = text[:_READ].lower()
     share = sum(word in held for word in asked) / len(asked)
     if share >= 0.75:
         return True, 0.6 + 0.25 * share
-    return (False, 0.75) if share <= 0.2 else (None, 0.0)
+    return (False, 0.75) if share <= 0.2 and len(asked) >= 2 else (None, 0.0)
 
 
 def _stem(word: str) -> str:

@@ -79,7 +79,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     chat = len(_CHAT & view.words)
     points += 0.5 * min(misspelt, 4)
     if chat >= 2:
-        points += 0.25 * min(chat, 5)
+        points += 0.34 * min(chat, 5)
     if ("!!" in sample or "??" in sample or "..." in sample) and "```" not in sample:
         points += 0.35 * min(len(_STRETCHED.findall(sample)), 3)
     breaks = sample.count("\n")
@@ -87,12 +87,12 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         if ">" in sample or "-----" in sample or "fw" in view.ask[:40] or "sent from my" in view.ask:
             points += 0.5 * min(len(_FORWARDED.findall(sample)), 2)
         if "```" not in sample and len(_LOG.findall(sample)) >= 3:
-            points += 0.8
+            points += 1.0
     if letters < 0.45 * len(raw) and sample.isascii() and size > 60 and sample.count("|") + sample.count("~") > 8:
         points += 0.5
     if size > 160 and sample.isascii() and capitals == 0 and not breaks:
         marks = sample.count(".") + sample.count(",") + sample.count("?") + sample.count("!")
-        points += 0.8 if marks == 0 and letters > 0.7 * len(raw) else 0.0
+        points += 1.0 if marks == 0 and letters > 0.7 * len(raw) else 0.0
     if ("0" in sample or "1" in sample) and letters > 40 and points < 1:
         points += 0.2 * max(0, len(_GARBLED.findall(sample)) - 4)
     if points >= 1.0:

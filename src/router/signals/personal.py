@@ -14,7 +14,7 @@ __all__ = ["birth_date", "may_tell_birth", "names", "street"]
 
 _UP = r"[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞİŁŃŇŌŐŘŚŞŠŤŪŮŰŹŻŽА-ЯЁΑ-Ω]"
 _LOW = r"[a-zß-öø-ÿāăąćčďđēęěğıłńňōőřśşšťūůűźżžа-яёά-ώ'’]"
-_ONE = rf"(?:{_UP}{_LOW}+(?:-{_UP}{_LOW}+)?|{_UP}['’]{_UP}{_LOW}+|(?:Mc|Mac|De|Di|La|Le|Van|O)[A-Z]{_LOW}+|{_UP}\.)"
+_ONE = rf"(?:{_UP}['’]{_UP}{_LOW}+|{_UP}{_LOW}+(?:-{_UP}{_LOW}+)?|(?:Mc|Mac|De|Di|La|Le|Van|O)[A-Z]{_LOW}+|{_UP}\.)"
 _LINK = r"(?: (?:van|von|de|der|den|del|della|di|da|dos|la|le|bin|ibn|al|el|zu|ter|y))?"
 _NAME = rf"(?P<name>{_ONE}(?:{_LINK}{_LINK} {_ONE}){{0,3}})"
 _FULL = rf"(?P<name>{_ONE}(?:{_LINK}{_LINK} {_ONE}){{1,3}})"
@@ -175,10 +175,11 @@ _NAME_FIRST = re.compile(
     r"|[\u4e00-\u9fff]{2,14}(?:省|市|区|县)[\u4e00-\u9fff]{1,12}(?:路|街|道|"
     r"巷)\s?\d{1,5}\s?号(?:[\w\u4e00-\u9fff]{0,12}室)?"
 )
+_CITY = rf"{_UP}[^\W\d_]+(?:[.'’-]{{1,2}}[^\W\d_]+)*\.?(?: {_UP}[^\W\d_]{{2,}}){{0,2}}(?![\w])"
 _MORE = re.compile(
     r"(?:[,\s]{1,4}(?:Apt|Apartment|Unit|Suite|Ste|Flat|App|Wohnung|Piso|Apto|#)\.? ?#?\w{1,6})?"
     rf"(?:,?\s{{1,3}}\d{{4,5}}(?:-\d{{3,4}})?(?: [A-Z]{{2}})?,? {_UP}[\w'’-]+(?: {_UP}[\w'’-]+)?"
-    rf"|(?:,\s{{1,3}}(?:{_UP}[\w'’.-]+)(?: {_UP}[\w'’.-]+){{0,2}}){{0,2}}"
+    rf"|(?:,\s{{1,3}}{_CITY}){{0,2}}"
     r"(?:,?\s{1,3}[A-Z]{2})?(?:,?\s{1,3}(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|"
     r"[A-Z]\d[A-Z] ?\d[A-Z]\d))?\b)?"
 )
@@ -241,7 +242,7 @@ def street(text: str, lower: str, at: int, hits: list[Hit]) -> None:
     if found is None:
         before = text[max(0, at - 60) : at].rstrip(" ,")
         last = before[before.rfind(" ") + 1 :]
-        if not last.endswith(_LAST):
+        if not last.lower().endswith(_LAST):
             # The word before the number is the street's own name, or a sign for "number".
             if not (last[:1].isupper() or last in ("n", "n.", "nº", "n°", "número")):
                 return

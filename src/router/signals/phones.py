@@ -22,16 +22,23 @@ _REGIONS = (
     "US", "GB", "DE", "FR", "ES", "IT", "IN", "BR", "CN", "JP", "NL", "PL", "SE", "AU", "MX", "KR", "RU", "CH",
     "AT", "BE", "SG", "HK", "NO", "DK", "FI", "PT", "TR", "ZA", "AR", "CL", "CO", "NZ", "IE", "IL", "CZ",
 )  # fmt: skip
-_NANP = re.compile(r"(?<!\d)\(?([2-9]\d\d)\)?[-. ]{1,2}[2-9]\d\d[-. ]\d{4}(?!\d)")
+_NANP = re.compile(r"(?<!\d)(?:1[-. ])?\(?([2-9]\d\d)\)?[-. ]{1,2}[2-9]\d\d[-. ]\d{4}(?!\d)")
 _PAREN = re.compile(r"\(0?\d{1,4}\) ?\d{2,5}[- ]\d{3,5}(?:[- ]\d{2,4})?(?!\d)")
 _FRENCH = re.compile(r"(?<!\d)0[1-79](?:([ .-])\d\d)(?:\1\d\d){3}(?!\d)")
 _BRITISH = re.compile(r"(?<!\d)(?:07\d{3} ?\d{3} ?\d{3}|020 \d{4} \d{4}|01\d{3} \d{6}|01\d1 \d{3} \d{4})(?!\d)")
+# Three groups apart by blanks alone are more often a row of figures.
+_BLANKS = re.compile(r"\d{3} \d{3} \d{4}")
 _DATE = re.compile(
     r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:[0-2]?\d|3[01])(?!\d)|(?<!\d)[0-3]?\d[-./][0-3]?\d[-./](?:19|"
     r"20)\d\d(?!\d)"
 )
 _YEARS = re.compile(r"(?:19|20)\d\d ?[-–/ ] ?(?:19|20)\d\d")
 _TAIL = re.compile(r"[ .\-/(]+\Z")
+_COUNTED = re.compile(
+    r" ?(?:ms|per|[kmgt]b|users|times|people|steps|%|rows|bytes|years|dollars|euros|eur|"
+    r"usd)\b",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"\+?\(?\d(?:[ .\-/()\u00a0\u2009\u202f\u2011\u2013]{0,2}\d){6,16}")
 
 
@@ -52,7 +59,8 @@ def phones(text: str, start: int, end: int, around: Surroundings, hits: list[Hit
     hits.extend(
         Hit("phone", match.start(), match.end(), 0.97 if means == "phone" else 0.9)
         for match in forms
-        if not _is_sequence(match[0]) and (means == "phone" or _has_plan(match[0]))
+        if not _is_sequence(match[0])
+        and (means == "phone" or (not _BLANKS.fullmatch(match[0]) and _has_plan(match[0])))
     )
     if forms or means != "phone":
         return
@@ -63,7 +71,13 @@ def phones(text: str, start: int, end: int, around: Surroundings, hits: list[Hit
     if not 7 <= len(digits) <= 15 or len(set(digits)) < 3 or ("." in number[0] and digits.endswith("00")):
         return
     near = around.near
-    if near or ((digits[0] != "0" or len(digits) >= 9) and _is_national(number[0])):
+    if _COUNTED.match(text, number.end()) or _is_sequence(number[0]):
+        return
+    if near or (
+        (len(digits) >= 8 or len(digits) < len(number[0]))
+        and (digits[0] != "0" or len(digits) >= 9)
+        and _is_national(number[0])
+    ):
         hits.append(Hit("phone", start, number.end(), 0.95 if near else 0.88))
 
 
@@ -101,7 +115,10 @@ def _is_sequence(number: str) -> bool:
     """``01 02 03 04 05`` and ``123-456-7890`` are examples of counting, the second one of a number nobody has."""
     digits = _digits(number)
     pairs = [int(digits[at : at + 2]) for at in range(0, len(digits) - 1, 2)]
-    return len({after - before for before, after in pairwise(pairs)}) == 1
+    return (
+        digits in ("1234567890", "0123456789", "0987654321")
+        or len({after - before for before, after in pairwise(pairs)}) == 1
+    )
 
 
 def _has_plan(number: str) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..types import Flag, Request, Severity, Signal, SignalName, Signals, Span
-from .checksums import card_network, iban, iban_length
+from .checksums import card_network, iban, iban_length, luhn
 from .credentials import key_in_token, worded_secrets
 from .hits import Hit, PiiKind, settled
 from .identifiers import identifiers, lettered_identifiers
@@ -54,20 +54,25 @@ _ASCII_DIGITS = {base + n: 48 + n for base in (0x660, 0x6F0, 0x966, 0xFF10) for 
 _RUN = re.compile(r"\d(?:(?:[ .\-/()\u00a0\u2009\u202f\u2011\u2013]|, ?(?=\d{4}\b)){0,3}\d)*")
 
 _CARD = re.compile(
-    r"(?<![\w])(?<!\w[.\-/])(?:\d{4}([ \-\u00a0.])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|"
-    r"\d{4}([ \-\u00a0])\d{6}\2\d{4,5}|\d{13,19})"
-    r"(?![\w]|[.\-]\d)"
+    r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9_][.\-/])(?:\d{4}([ \-\u00a0.])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|"
+    r"\d{4}([ \-\u00a0])\d{6}\2\d{4,5}|\d{12,19})"
+    r"(?![A-Za-z0-9_]|[.\-]\d)"
 )
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ \-\u00a0]?[A-Za-z0-9]){11,30}")
 _IBAN_LOWER = re.compile(r"(?<![A-Za-z0-9])[a-z]{2}\d{2}(?: ?[a-z0-9]){11,30}")
 _IPV4 = re.compile(
-    r"(?<![\w.\-])(?<!\w/)(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
-    r"(?![\w]|\.\d|-[a-z]|/\d)"
+    r"(?<![A-Za-z0-9_.\-])(?<!\w/)(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+    r"(?![A-Za-z0-9_]|\.\d|-[a-z]|/\d)"
 )
 _NO_ADDRESS = re.compile(
     r"(?<![a-z])(?:versions?|ver|v|release|firmware|build|section|chapter|clause|§|oid|upgrade\w*|update\w*|driver|"
-    r"patch|from|>=|<=|==|~=|\^|"
+    r"patch|article|art\.|paragraph|>=|<=|==|~=|\^|"
     r"(?:chrome|safari|edg|opr|firefox)/?)[ :]*v?\Z",
+    re.IGNORECASE,
+)
+_VERSIONS = re.compile(
+    r"\b(?:upgrad|downgrad|version|updat|bump)\w* (?:\w+ ){0,2}v?(?:\d+\.)+\d+ (?:to|->|"
+    r"→) ",
     re.IGNORECASE,
 )
 _NOBODY = frozenset(
@@ -88,6 +93,7 @@ _ACCOUNT = re.compile(r"(?<![\w])(?:\d{2}-\d{2}-\d{2}|\d{6,12}|\d{3}[- ]\d{3})(?
 
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~.-]{1,64}\Z")
 _DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}[^\W\d_]{2,24}(?![\w-])")
+_OTHER_SCRIPT = re.compile(r".*[\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7af\uff00-\uffef]")
 _QUOTES = "'`*/=|{}#&?!~^%$."
 _SPELT_OUT = re.compile(
     r"(?<![\w.])[A-Za-z0-9._+-]{2,40} ?[(\[{] ?at ?[)\]}] ?[A-Za-z0-9-]{2,40}(?: ?[(\[{] ?(?:dot|\.) ?[)\]}] ?|"
@@ -211,8 +217,11 @@ def _emails(text: str) -> Iterator[Hit]:
             # What stands glued before an address (quotes, "mailto:", "to=") is none of it.
             for glue in _QUOTES:
                 cut = name.rfind(glue)
-                if glue != "." and cut >= 0:
+                inside = glue == "'" and cut > 0 and name[cut - 1].isalnum()
+                if glue != "." and cut >= 0 and not inside:
                     name = name[cut + 1 :]
+            if not name.isascii():
+                name = _OTHER_SCRIPT.sub("", name)
             name = name.lstrip(".")
             last = domain[0].rsplit(".", 1)[1].lower()
             before = text[max(0, local.start() - 3) : at - len(name)]
@@ -284,7 +293,7 @@ def _number(text: str, flat: bytes, left: int, pos: int, end: int, right: int, h
         return
     around = surroundings(text, pos, end)
     means = around.means
-    if digits >= 13:
+    if digits >= 12:
         for match in _CARD.finditer(text, pos, end):
             _card(match, means, hits)
     if digits >= 9 and after != b"a":
@@ -299,6 +308,8 @@ def _card(match: re.Match[str], means: str | None, hits: list[Hit]) -> None:
     digits = "".join(char for char in match[0] if char.isdigit())
     network = card_network(digits)
     if network is None:
+        if means == "card" and luhn(digits):
+            hits.append(Hit("card", match.start(), match.end(), 0.93))
         return
     grouped = len(digits) != len(match[0])
     if means == "card":
@@ -341,7 +352,8 @@ def _addresses_of_machines(text: str, left: int, right: int, hits: list[Hit]) ->
         value = match[0]
         if value in _NOBODY or value.startswith(("127.", "0.")) or int(value.split(".", 1)[0]) >= 224:
             continue
-        if not _NO_ADDRESS.search(text, max(0, match.start() - 24), match.start()):
+        before = text[max(0, match.start() - 40) : match.start()]
+        if not (_NO_ADDRESS.search(before) or _VERSIONS.search(before)):
             hits.append(Hit("ip", match.start(), match.end(), 0.95))
     token = text[left:right]
     if "::" in token or token.count(":") >= 7:

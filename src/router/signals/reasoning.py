@@ -15,7 +15,8 @@ from .rule import Rule, triggers
 __all__ = ["REASONING"]
 
 _TRIGGERS = triggers(
-    "step steps stepwise prove proof derive solve equation equations integral derivative theorem lemma "
+    "catch meet arrive finish reach overtake knight knave step steps stepwise prove proof derive solve equation "
+    "equations integral derivative theorem lemma "
     "probability logic "
     "logical deduce deduction puzzle riddle reasoning calculate compute optimal optimize optimise minimize "
     "maximise maximize "
@@ -43,7 +44,7 @@ _STRONG = re.compile(
     r"\bproof (?:that|of|by)|"
     r"\bderive (?:the|an?|from)|solve (?:for|the|this|these|following|:|x|it)|\bsolve\b.{0,30}=|system of equations|"
     r"logic(?:al)? (?:puzzle|problem|deduction|grid)|\briddle\b|brain ?teaser|"
-    r"knights? and knaves?|truth[- ]teller|always (?:lies|tells the truth)|"
+    r"knights? and (?:\w+ )?(?:the )?knaves?|\bknaves?\b|truth[- ]teller|always (?:lies|tells the truth)|"
     r"probability (?:that|of|it)|what (?:is|are) the (?:odds|chances|expected)|expected value|how many (?:ways|"
     r"combinations|"
     r"permutations|different)|in how many ways|(?:definite |indefinite )?integral of|derivative of|by induction|"
@@ -75,6 +76,14 @@ _QUANTITY = re.compile(
 )
 _FIGURE = re.compile(
     r"\d+|\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|half|twice|thrice|double|dozen|third)\b"
+)
+_EXPLICIT = re.compile(
+    r"step[- ]by[- ]step|chain[- ]of[- ]thought|show (?:all )?(?:your|the) (?:work|steps)|"
+    r"think (?:it )?(?:through|carefully)"
+)
+_RATE = re.compile(
+    r"\b(?:when|where|at what time) (?:do|does|will|did|would) [^.?!]{3,60}\b(?:catch|meet|arrive|finish|reach|"
+    r"overtake|run out|be full|break even)"
 )
 _ORDER = re.compile(
     r"\b(?:older|younger|taller|shorter|faster|slower|heavier|left|right) (?:than|of)\b|\ball \w+ are \w+|"
@@ -118,9 +127,9 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         points += 1.0 if task.confidence >= 0.6 else 0.6
     elif task.value == "commonsense_reasoning":
         points += 0.3
-    elif task.value in _LABELLING and task.confidence >= 0.5 and points < 1.5:
+    elif task.value in _LABELLING and task.confidence >= 0.5 and _EXPLICIT.search(view.lower) is None:
         # The text to judge may speak of proofs and sums; the label asked for needs none.
-        points *= 0.4
+        points *= 0.3
     if points >= 1.0:
         return True, min(0.95, 0.75 + 0.1 * points)
     return (False, 0.9) if points < 0.5 else (None, 0.0)
@@ -139,6 +148,8 @@ def _points(view: Excerpt) -> float:
     if _STRONG.search(view.lower):
         points += 1.0
     figures = len(_FIGURE.findall(view.ask))
+    if figures >= 2 and _RATE.search(view.ask):
+        points += 1.0
     if figures >= 2 and _QUANTITY.search(view.ask):
         points += 1.0 if figures <= 12 else 0.6
     if _ARITHMETIC.search(view.ask):
@@ -146,7 +157,7 @@ def _points(view: Excerpt) -> float:
     if len(_ORDER.findall(view.ask)) >= 2:
         points += 0.8
     if _PLAN.search(view.ask):
-        points += 0.8
+        points += 1.0
     return points
 
 

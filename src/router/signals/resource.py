@@ -251,7 +251,7 @@ def _read(signals: Signals) -> tuple[str | None, float]:
         return None, 0.0
     for form in (_FROM, _OF, _PAIR, _LABEL):
         for match in form.finditer(view.lower):
-            code = _NAMES.get(match["name"])
+            code = _NAMES.get(match["name"]) or _NAMES.get(match["name"].removesuffix("en"))
             if code is not None and (form is not _PAIR or match["into"] in _NAMES):
                 return ("high" if code in HIGH_RESOURCE else "low"), 0.92
     if view.is_unspaced:

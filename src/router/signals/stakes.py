@@ -46,7 +46,7 @@ _MEDICAL_SURE = re.compile(
     r"abdominal|stomach) pains?|"
     r"maximum (?:daily )?(?:dose|dosage)|side effects? of|(?:do|could|might) i have (?:cancer|diabetes|a stroke|"
     r"an infection|covid|adhd|\w+itis)|"
-    r"should i (?:see a doctor|go to the (?:er|hospital|doctor|emergency)|stop taking|take)|my (?:symptoms|"
+    r"should i (?:see a doctor|go to the (?:er|hospital|doctor|emergency)|stop taking|take)|(?:my|these) (?:symptoms|"
     r"blood pressure|blood sugar|medication|"
     r"prescription|doctor (?:said|says|told|prescribed)|(?:son|daughter|baby|child|toddler)[^.?!\n]{0,40}(?:fever|"
     r"rash|vomit\w*|swallowed))|"
@@ -112,6 +112,9 @@ _FINANCIAL_SURE = re.compile(
     r"investment)|buy or sell|"
     r"tax[- ]deductible|early withdrawal)"
 )
+_OWN = triggers(
+    "i my me we our ich mein meine mir je mon ma mes nous yo mi mis me eu meu minha io mio mia ik mijn я мой мне ja mój"
+)
 _ADVICE = re.compile(
     r"\?|\b(?:should i|can i|could i|may i|must i|do i|am i|is it (?:safe|legal|ok|okay|worth|normal)|"
     r"what (?:should|happens|can|are|is)|how (?:much|many|"
@@ -171,7 +174,10 @@ def _read(signals: Signals) -> tuple[Stakes | None, float]:
         return "none", 0.85
     if points >= 2:
         return field, min(0.95, 0.75 + 0.05 * points)
-    return (None, 0.0) if points >= 1.5 else ("none", 0.85)
+    if points >= 1.5:
+        # Two words of the field and a question: advice, if somebody asks for himself.
+        return (field, 0.7) if not _OWN.isdisjoint(view.words) else (None, 0.0)
+    return "none", 0.85
 
 
 def _field(view: Excerpt) -> tuple[Stakes, float]:

@@ -20,7 +20,7 @@ _WORDS: Mapping[Meaning, str] = {
     "phone": (
         "phone phones ph telephone tel cell cellphone cellular mobile mobiles fax whatsapp sms contact reach "
         "reached reachable dial "
-        "dialed dialled ring call called calling calls callback hotline voicemail mob text texted telefon "
+        "dialed dialled ring call called calling callback hotline voicemail mob text texted telefon "
         "telefonnummer telefonnumret "
         "telefoon telefoonnummer teléfono telefono telefone téléphone tél portable móvil movil celular cellulare "
         "handy handynummer "
@@ -83,7 +83,7 @@ _PHRASES: Mapping[Meaning, str] = {
         "sociale,codice fiscale,"
         "pan card,pan number,pan no,registre national,tc kimlik,driver licence,driver license,drivers "
         "license,drivers licence,"
-        "driving licence,driving license,south african,sa id,license number,licence number,nhs number"
+        "driving licence,driving license,south african,african id,sa id,license number,licence number,nhs number"
     ),
     "card": "credit card,debit card,american express,card number,carte bancaire,carte bleue,card no",
     "account": "account number,sort code,routing number,account no,bank account",
@@ -103,6 +103,7 @@ _UNSPACED = re.compile(
     r"|(?P<other>订单|單號|单号|快递|编号|型号|注文|주문)"
 )
 _TOKEN = re.compile(r"[^\W_]+|[$€£¥§#☎📞📱]")
+_NAMED_BY_THE_WORD_BEFORE = frozenset(("id", "ids", "identifier", "code"))
 _FILLERS = frozenset(
     [
         "number",
@@ -194,6 +195,8 @@ def surroundings(text: str, start: int, end: int) -> Surroundings:
             if means is not None:
                 return Surroundings(means, near)
         means = _WORD_MEANS.get(word)
+        if means == "other" and word in _NAMED_BY_THE_WORD_BEFORE and index:
+            means = _WORD_MEANS.get(words[index - 1], means)
         if means is not None:
             return Surroundings(means, near)
         near = near and word in _FILLERS

@@ -23,7 +23,7 @@ REDEFINED = re.compile(
     r"(?:now )?(?:means?|denotes?|stands? for|represents?|is (?:re)?defined|be defined|is (?:swapped|exchanged|"
     r"replaced)|mean|be|swaps?|actually)|"
     rf"\bredefin\w+ (?:the )?(?:\w+ ){{0,4}}|"
-    rf"(?:\bsymbols? |\bsigns? |\boperators? |\boperations? ){_QUOTED} (?:now )?(?:means?|denotes?|stands? for|"
+    rf"(?:\bsymbols? |\bsigns? |\boperators? |\boperations? ){_QUOTED} (?:now )?(?:means|denotes?|stands? for|"
     rf"is (?:re)?defined|is (?:swapped|replaced))|"
     rf"\bdefine (?:a |an |the )?(?:new )?(?:binary )?(?:operations?|operators?|symbols?)|"
     r"\b(?:let|suppose|assume|imagine|if|pretend)(?: that)? (?:the )?(?:number |digit |word |letter |colou?r |"
@@ -80,7 +80,7 @@ def _is_art(text: str) -> bool:
     # Tables and rulers are drawn with the same marks, row by row alike; a figure changes.
     return (
         len(rows) >= 4
-        and len(set(rows)) >= 3
+        and len(set(rows)) >= 2
         and len(_FORMS.findall(art[0])) >= 3
         and not any(
             re.fullmatch(r"[\s|+\-=_:.]+", row) and ("+-" in row or "|-" in row or "---" in row) for row in rows
