@@ -20,6 +20,7 @@ import msgspec
 
 from machine import write
 from router import Router
+from router.types import Request
 from router.wire.openai import read_chat
 
 LENGTHS = (20, 200, 2000)
@@ -69,6 +70,7 @@ def main() -> None:
     """Measure and write the results."""
     chance = random.Random(20230427)
     figures: dict[str, dict[str, float]] = {}
+    signals: dict[str, dict[str, float]] = {}
     with Router(policy="guide") as router:
         for messages in KINDS.values():
             router.decide({"messages": messages(text_of(50, chance))})
@@ -81,22 +83,43 @@ def main() -> None:
             requests = [read_chat(body) for body in bodies]
             gc.collect()
             gc.disable()
-            decide, whole = [], []
+            decide, whole, busy = [], [], []
             for request in requests:
-                started = time.perf_counter_ns()
+                started, started_cpu = time.perf_counter_ns(), time.thread_time_ns()
                 router.engine.decide(request)
+                busy.append(time.thread_time_ns() - started_cpu)
                 decide.append(time.perf_counter_ns() - started)
             for body in bodies:
                 started = time.perf_counter_ns()
                 router.engine.decide(read_chat(body))
                 whole.append(time.perf_counter_ns() - started)
             gc.enable()
-            row = {"p50_us": at(decide, 0.5), "p99_us": at(decide, 0.99), "from_bytes_p50_us": at(whole, 0.5)}
+            signals[str(words)] = cost_by_signal(router, requests)
+            row = {
+                "p50_us": at(decide, 0.5),
+                "p99_us": at(decide, 0.99),
+                "cpu_p50_us": at(busy, 0.5),
+                "from_bytes_p50_us": at(whole, 0.5),
+            }
             for index, kind in enumerate(KINDS):
                 row[f"{kind}_p50_us"] = at(decide[index :: len(KINDS)], 0.5)
             figures[str(words)] = row
             print(f"{words:>5} words: " + "  ".join(f"{name} {value:.0f}" for name, value in row.items()))
-    write("decision", {"policy": "guide", "requests_per_length": ROUNDS * len(KINDS), "words": figures})
+    count = ROUNDS * len(KINDS)
+    write("decision", {"policy": "guide", "requests_per_length": count, "words": figures, "signals_us": signals})
+
+
+def cost_by_signal(router: Router, requests: list[Request]) -> dict[str, float]:
+    """Mean microseconds of CPU each signal adds, the dearest first; a signal that another one read already is free."""
+    cost = dict.fromkeys(router.engine.detectors, 0)
+    for request in requests[:150]:
+        observed = router.engine.observe(request)
+        for name in cost:
+            started = time.thread_time_ns()
+            observed[name]
+            cost[name] += time.thread_time_ns() - started
+    mean = {name: round(total / min(150, len(requests)) / 1000, 1) for name, total in cost.items()}
+    return dict(sorted(mean.items(), key=lambda item: -item[1]))
 
 
 def at(times_ns: list[int], share: float) -> float:

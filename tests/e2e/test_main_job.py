@@ -81,9 +81,11 @@ def test_what_needs_an_llm_goes_to_one(routed: dict[str, dict[str, Any]], title:
 
 
 def test_answer_has_the_asked_form(routed: dict[str, dict[str, Any]]) -> None:
-    row = routed["Review into JSON, own spelling"]
-    assert row["decision"]["target"]["kind"] == "local", row["decision"]["reason"]
-    assert json.loads(row["outcome"]["body"]["choices"][0]["message"]["content"]) == {"sentiment": "POSITIVE"}
+    as_json = routed["Banking intent, JSON schema"]["outcome"]["body"]["choices"][0]["message"]
+    as_call = routed["Banking intent, tool enum"]["outcome"]["body"]["choices"][0]["message"]["tool_calls"][0]
+    assert json.loads(as_json["content"]) == {"intent": "lost_or_stolen_card"}
+    assert as_call["function"]["name"] == "set_intent"
+    assert json.loads(as_call["function"]["arguments"]) == {"intent": "card_arrival"}
 
 
 @pytest.mark.parametrize("title", ["Jailbreak attempt", "Harmful request", "Prompt injection in a document"])

@@ -102,6 +102,7 @@ def test_unconfigured_provider_says_how(sidecar: str) -> None:
     assert response.status == 503
     assert error_of(data)["code"] == "provider_not_configured"
     assert response.headers["x-router-target"] == "llm"
+    assert response.headers["x-should-retry"] == "false"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,15 @@ def test_unconfigured_provider_says_how(sidecar: str) -> None:
         ("POST", CHAT, json.dumps({**REVIEW, "router": {"max_usd": -1}}).encode(), {}, 400),
         ("POST", CHAT, json.dumps(REVIEW).encode(), {"x-router-task": "sentimant"}, 400),
         ("POST", CHAT, json.dumps(REVIEW).encode(), {"x-router-budget-usd": "-1"}, 400),
-        ("POST", CHAT, json.dumps(REVIEW).encode(), {"origin": "https://x.org", "content-type": "text/plain"}, 415),
+        (
+            "POST",
+            CHAT,
+            json.dumps(REVIEW).encode(),
+            {"origin": "http://localhost:3000", "content-type": "text/plain"},
+            415,
+        ),
+        ("POST", CHAT, json.dumps(REVIEW).encode(), {"origin": "https://x.org"}, 403),
+        ("POST", CHAT, json.dumps(REVIEW).encode(), {"origin": "null"}, 403),
     ],
 )
 def test_wrong_requests_get_openai_errors(

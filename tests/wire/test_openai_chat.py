@@ -37,6 +37,10 @@ def test_plain_chat_is_read() -> None:
     assert (request.model, request.stream, request.n, request.n_bytes) == ("gpt-x", True, 1, len(data))
 
 
+def test_byte_order_mark_is_passed_over() -> None:
+    assert read_chat(b"\xef\xbb\xbf" + chat()).messages[0].text == "hello"
+
+
 def test_unknown_fields_are_kept_verbatim() -> None:
     body = {"messages": [{**HELLO, "x": [1, {"y": None}]}], "future_field": {"deep": [1.5, "é"]}, "max_tokens": 5}
     assert read_chat(json.dumps(body).encode()).body == body

@@ -7,18 +7,20 @@ Source: https://asgi.readthedocs.io/en/latest/specs/www.html
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
 
-from ..errors import RequestError, RequestTooLarge, RouterError, UpstreamError
+from ..errors import DeadlineExceeded, NotConfigured, RequestError, RequestTooLarge, RouterError, UpstreamError
 from ..telemetry import HEADER_REQUEST_ID, log
 from ..wire.openai import error_body
 
-__all__ = ["App", "Endpoint", "Exchange", "Header", "unforeseen"]
+__all__ = ["App", "Endpoint", "Exchange", "Header", "is_loopback", "unforeseen"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -107,6 +109,11 @@ class Exchange:
         headers: list[Header] = []
         if isinstance(error, UpstreamError) and error.retry_after_s is not None:
             headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
+        if isinstance(error, NotConfigured | DeadlineExceeded) or (
+            isinstance(error, UpstreamError) and not error.retryable
+        ):
+            # OpenAI's clients repeat every 5xx unless they are told that it is of no use.
+            headers.append((b"x-should-retry", b"false"))
         if isinstance(error, RequestTooLarge):
             # The rest of the body was not read, so the connection cannot be used again.
             headers.append((b"connection", b"close"))
@@ -217,15 +224,43 @@ class _UnsupportedMediaType(RequestError):
     code = "unsupported_media_type"
 
 
+class _OtherSite(RequestError):
+    status = 403
+    code = "cross_site_request"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can be meant by ``host``."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def _refuse_other_sites(scope: Scope) -> None:
-    """A web page may send a form or plain text to any address without asking; it may not send JSON."""
+    """A browser tells in ``Origin`` which page sends; no page from elsewhere may spend money here, and a page of this
+    machine must send JSON, which a plain form cannot."""
     if scope["method"] != "POST":
         return
     headers = dict(scope["headers"])
-    if b"origin" in headers and not headers.get(b"content-type", b"").strip().lower().startswith(b"application/json"):
+    origin = headers.get(b"origin")
+    if origin is None:
+        return
+    if not is_loopback(_host(origin)):
+        raise _OtherSite("web pages from other places may not use the sidecar.", hint="Call it from your server.")
+    if not headers.get(b"content-type", b"").strip().lower().startswith(b"application/json"):
         raise _UnsupportedMediaType(
             "the body must be sent as JSON.", hint="Set the header content-type: application/json."
         )
+
+
+def _host(origin: bytes) -> str:
+    try:
+        return urlsplit(origin.decode("latin-1")).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _request_id(headers: Sequence[Header]) -> bytes:

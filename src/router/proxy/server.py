@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import multiprocessing
 import signal
@@ -17,10 +16,10 @@ import uvicorn
 from ..assemble import assemble
 from ..config import Settings, read_environment
 from ..errors import ConfigError
-from .app import App
+from .app import App, is_loopback
 from .endpoints import app
 
-__all__ = ["is_loopback", "serve"]
+__all__ = ["build_app", "serve"]
 
 GRACE_S = 20
 
@@ -62,16 +61,6 @@ def build_app(settings: Settings) -> App:
         ConfigError: a config, policy or model file is wrong.
     """
     return app(assemble(settings, read_environment()), max_body_bytes=settings.server.max_body_bytes)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach ``host``."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class _Server(uvicorn.Server):

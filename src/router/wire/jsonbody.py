@@ -26,6 +26,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_n: int = 128
 
 
+_BOM = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
 
 
@@ -39,7 +40,7 @@ def decoded(data: bytes | bytearray | memoryview, limits: Limits) -> tuple[dict[
     size = data.nbytes if isinstance(data, memoryview) else len(data)
     if size > limits.max_bytes:
         raise too_large(size, limits)
-    raw = data if isinstance(data, bytes) else bytes(data)
+    raw = (data if isinstance(data, bytes) else bytes(data)).removeprefix(_BOM)
     if not raw or raw.isspace():
         raise RequestError("the body is empty.", hint="Send a JSON object with messages.")
     try:
