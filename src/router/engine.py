@@ -253,7 +253,12 @@ def _needed(verdict: Verdict) -> tuple[SignalName, ...]:
 
 
 def _note_failure(detector: Detector, error: Exception) -> None:
-    log.error(DETECTOR_FAILED, extra={"signals": detector.provides, "error": type(error).__name__})
+    where = error.__traceback__
+    while where is not None and where.tb_next is not None:
+        where = where.tb_next
+    place = f"{where.tb_frame.f_code.co_name}:{where.tb_lineno}" if where is not None else ""
+    # The message of an unforeseen error may quote the prompt: its type and place must do.
+    log.error("%s: %s, %s in %s", DETECTOR_FAILED, "/".join(detector.provides), type(error).__name__, place)
 
 
 def _did_you_mean(word: str, options: Mapping[str, Any], title: str) -> str:

@@ -21,7 +21,7 @@ __all__ = [
 
 log = logging.getLogger("router")
 
-DETECTOR_FAILED = "a detector failed; its signals are unknown for this request"
+DETECTOR_FAILED = "a detector failed and its signals are unknown for this request"
 LEDGER_LOST = "records could not be written to the ledger"
 MODEL_REFUSED = "a local model could not be loaded and takes no part"
 BUDGET_SETTLED_LATE = "a stream was dropped without being closed; its spend is settled by estimate"
