@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import timeit
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,37 @@ def test_tool_call_arguments_are_searched() -> None:
 def test_secrets_are_of_high_severity() -> None:
     (flag,) = read(Request(messages=(Message(role="user", text="key AKIAIOSFODNN7EXAMPLE"),))).value
     assert flag.severity == "high"
+
+
+def test_cut_private_key_is_found() -> None:
+    text = "key:\n-----BEGIN RSA PRIVATE KEY-----\nMIIEow"
+    assert [(hit.kind, hit.start, hit.end) for hit in find_pii(text)] == [("api_key", 5, len(text))]
+
+
+HOSTILE = [
+    "1a",
+    "+1 ",
+    "a@",
+    "eyJaaaaaaaa-",
+    "1.",
+    "1:",
+    "password: ",
+    "-----BEGIN PRIVATE KEY-----",
+    "://a:b",
+    "name is ",
+    "9" * 50,
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_time_grows_with_length_alone(piece: str) -> None:
+    def took(size: int) -> float:
+        text = piece * (size // len(piece))
+        return min(timeit.repeat(lambda: find_pii(text), number=1, repeat=3))
+
+    small = took(8_000)
+    # Eight times the text may cost eight times the time, with room for noise; twice that squared would be 64.
+    assert took(64_000) < 24 * small + 0.02
 
 
 @given(st.text(max_size=300))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ..types import Signals
+from ..types import Request, Signals
 from .excerpt import Excerpt, excerpt
 from .rule import Rule, triggers
 
@@ -72,7 +72,7 @@ _TELLING = triggers(
     "texto artículo informe trecho artigo contesto brano testo articolo kontekst fragment tekst контекст отрывок "
     "текст документ"
 )
-_LONG = 280
+_LONG, _PASSAGE = 280, 140
 
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
@@ -109,9 +109,20 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         if task.value in ("reading_comprehension", "summarization", "nli") and task.confidence >= 0.6:
             return True, 0.85
         return None, 0.0
+    task = signals["task"]
+    if task.value == "reading_comprehension" and task.confidence >= 0.5:
+        return (True, 0.8) if len(view.user) > _PASSAGE else (None, 0.0)
     if len(view.user) > _LONG and _asks_at_edge(view.user):
-        task = signals["task"]
-        return (True, 0.8) if task.value == "reading_comprehension" and task.confidence >= 0.5 else (None, 0.0)
+        return None, 0.0
+    return _before(request)
+
+
+def _before(request: Request) -> tuple[bool | None, float]:
+    """A passage may have come in an earlier turn: a long one leaves the signal unknown, a marked one tells."""
+    for message in request.messages[:-1]:
+        if message.role == "user" and len(message.text) > _LONG:
+            head = message.text[:700]
+            return (True, 0.8) if _TAG.search(head) or _HEADING.search(head) else (None, 0.0)
     return False, 0.9
 
 

@@ -21,18 +21,16 @@ _KEY = re.compile(
     r"|xox[abposr]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{10,}"
     r"|AIza[A-Za-z0-9_-]{33,}|ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{20,}"
     r"|hf_[A-Za-z0-9]{20,}|gsk_[A-Za-z0-9]{20,}|r8_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{16,}"
-    r"|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}|key-[0-9a-f]{32}|AC[0-9a-f]{32}|SK[0-9a-f]{32}"
+    r"|SG\.[A-Za-z0-9_-]{16,100}\.[A-Za-z0-9_-]{16,}|key-[0-9a-f]{32}|AC[0-9a-f]{32}|SK[0-9a-f]{32}"
     r"|dop_v1_[0-9a-f]{40,}|shp(?:at|ss|ca|pa)_[0-9a-fA-F]{20,}|sq0[a-z]{3}-[A-Za-z0-9_-]{20,}|EAA[A-Za-z0-9]{30,}"
     r"|dckr_pat_[A-Za-z0-9_-]{20,}|lin_api_[A-Za-z0-9]{20,}|ATATT3[A-Za-z0-9_=-]{20,}|figd_[A-Za-z0-9_-]{20,}"
     r"|hvs\.[A-Za-z0-9_-]{20,}|nvapi-[A-Za-z0-9_-]{20,}|pat[A-Za-z0-9]{14}\.[0-9a-f]{40,}"
-    r"|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
+    r"|eyJ[A-Za-z0-9_-]{8,400}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{8,}"
     r"|\d{8,10}:AA[A-Za-z0-9_-]{32,}"
     r")"
 )
-_PEM = re.compile(
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]{0,8000}?"
-    r"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)"
-)
+_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
 _URL_LOGIN = re.compile(r"[a-z][a-z0-9+.-]{1,24}://(?P<login>[^\s:/@\"'<>]{1,64}:(?P<secret>[^\s/@\"'<>]{3,128}))@")
 _WEBHOOK = re.compile(r"https://hooks\.slack\.com/services/[A-Za-z0-9/]{20,}")
 _BEARER = re.compile(r"earer[ :]+[\"']?(?P<secret>[A-Za-z0-9._~+/=-]{16,})")
@@ -73,7 +71,7 @@ def key_in_token(text: str, start: int, end: int, hits: list[Hit]) -> None:
 def worded_secrets(text: str, lower: str, hits: list[Hit], *, has_digit: bool) -> None:
     """Private keys, logins in addresses, bearer tokens, and what stands behind "password:" and the like."""
     if "-----BEGIN" in text:
-        hits.extend(Hit("api_key", match.start(), match.end(), 0.99) for match in _PEM.finditer(text))
+        _private_keys(text, hits)
     if "://" in text:
         if "@" in text:
             hits.extend(
@@ -96,6 +94,16 @@ def worded_secrets(text: str, lower: str, hits: list[Hit], *, has_digit: bool) -
         while at >= 0:
             _after_word(text, at, hits)
             at = lower.find(gate, at + len(gate))
+
+
+def _private_keys(text: str, hits: list[Hit]) -> None:
+    begin = _PEM.search(text)
+    while begin is not None:
+        end = _PEM_END.search(text, begin.end())
+        # A key that was cut off is one all the same.
+        stop = end.end() if end is not None else len(text)
+        hits.append(Hit("api_key", begin.start(), stop, 0.99))
+        begin = _PEM.search(text, stop)
 
 
 def _after_word(text: str, at: int, hits: list[Hit]) -> None:

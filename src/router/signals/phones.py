@@ -82,6 +82,7 @@ def phones(text: str, start: int, end: int, around: Surroundings, hits: list[Hit
 
 
 def _international(text: str, start: int, end: int, means: Meaning | None, hits: list[Hit]) -> None:
+    end = min(end, start + 26)
     number = text[start:end]
     plus = "+" + _digits(number).removeprefix("00") if not number.lstrip("(").startswith("+") else "+" + _digits(number)
     parsed = _parse(plus, None)

@@ -23,7 +23,7 @@ from .surroundings import surroundings
 
 __all__ = ["MAX_CHARS", "Hit", "PiiDetector", "PiiKind", "find_pii"]
 
-MAX_CHARS = 1_000_000
+MAX_CHARS = 400_000
 """Characters of all messages together that are searched; a longer request's signal is unknown."""
 
 _SEVERITY: Mapping[PiiKind, Severity] = {
@@ -261,8 +261,9 @@ def _island(text: str, flat: bytes, left: int, pos: int, end: int, right: int, h
     """One number and the stretch without blanks that it stands in."""
     if right - left >= 16:
         key_in_token(text, left, right, hits)
-        if flat.find(b"a", left, right) >= 0 and "://" in text[left:right]:
-            _addresses_of_machines(text, left, right, hits)
+        scheme = text.find("://", left, min(right, left + 64))
+        if scheme >= 0:
+            _addresses_of_machines(text, scheme, min(right, scheme + 64), hits)
             return
     first = left
     while first < max(end, right):
@@ -284,8 +285,10 @@ def _number(text: str, flat: bytes, left: int, pos: int, end: int, right: int, h
     spaced = before == b" " and length >= 6 and (text[pos - 2 : pos - 1].isalpha() or text[end : end + 1] == " ")
     if lettered or spaced or (before == b"-" and flat[pos - 2 : pos - 1] == b"a"):
         _lettered(text, pos, max(end, right), hits)
-    if "." in text[pos:end] or ":" in text[left:right]:
-        _addresses_of_machines(text, left, max(end, right), hits)
+    # Only what is near: a stretch without blanks may be as long as the text.
+    near_left, near_right = max(left, pos - 48), max(end, min(right, end + 48))
+    if "." in text[pos:end] or ":" in text[near_left:near_right]:
+        _addresses_of_machines(text, near_left, near_right, hits)
     if length < 6 or before == b"a":
         return
     digits = sum(map(str.isdigit, text[pos:end]))

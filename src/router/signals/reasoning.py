@@ -118,6 +118,11 @@ _LABELLING = frozenset(
     ]
 )
 
+# Code and texts hold figures and conditions without asking for steps.
+_WITH_FIGURES = frozenset(
+    ("code", "open_generation", "evaluation_judging", "reading_comprehension", "closed_book_qa", "other")
+)
+
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
     view = signals.view(excerpt)
@@ -130,6 +135,8 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     elif task.value in _LABELLING and task.confidence >= 0.5 and _EXPLICIT.search(view.lower) is None:
         # The text to judge may speak of proofs and sums; the label asked for needs none.
         points *= 0.3
+    elif task.value in _WITH_FIGURES and task.confidence >= 0.5 and _EXPLICIT.search(view.lower) is None:
+        points *= 0.6
     if points >= 1.0:
         return True, min(0.95, 0.75 + 0.1 * points)
     return (False, 0.9) if points < 0.5 else (None, 0.0)
