@@ -200,16 +200,16 @@ def _as_table(total: int) -> Generator[None, Routed, None]:
     console = _console()
     table = Table(
         [
-            Column("#", 3, is_right=True),
-            Column("request", 18, 3),
-            Column("task", 13, 2),
-            Column("target", 7),
-            Column("model", 14, 2),
-            Column("rule", 7),
-            Column("answer", 16, 4),
-            Column("estimate", 10, is_right=True),
-            Column("cost", 10, is_right=True),
-            Column("latency", 8, is_right=True),
+            Column("#", 3, 2, is_right=True),
+            Column("request", 18, 8, 3),
+            Column("task", 13, 8, 2),
+            Column("target", 7, 6),
+            Column("model", 14, 9, 2),
+            Column("rule", 7, 7),
+            Column("answer", 16, 8, 4),
+            Column("estimate", 10, 10, is_right=True),
+            Column("cost", 10, 6, is_right=True),
+            Column("latency", 8, 7, is_right=True),
         ],
         console.width,
     )

@@ -12,10 +12,11 @@ __all__ = ["Cell", "Column", "Table"]
 
 
 class Column(NamedTuple):
-    """``share`` divides what is left of the width after every column has its least."""
+    """``least`` is the width it wants, ``tight`` what it takes in a narrow terminal; ``share`` divides the rest."""
 
     title: str
     least: int
+    tight: int
     share: int = 0
     is_right: bool = False
 
@@ -31,10 +32,13 @@ class Table:
     """Lays out rows of cells in ``width`` columns of the terminal."""
 
     def __init__(self, columns: Sequence[Column], width: int) -> None:
-        self._columns = columns
-        spare = max(0, width - sum(column.least for column in columns) - 2 * (len(columns) - 1))
+        gaps = len(columns) - 1
+        is_tight = sum(column.least for column in columns) + 2 * gaps > width
+        self._columns, self._gap = columns, " " if is_tight else "  "
+        widths = [column.tight if is_tight else column.least for column in columns]
+        spare = max(0, width - sum(widths) - gaps * len(self._gap))
         shares = sum(column.share for column in columns) or 1
-        self._widths = [column.least + spare * column.share // shares for column in columns]
+        self._widths = [least + spare * column.share // shares for least, column in zip(widths, columns, strict=True)]
 
     @property
     def header(self) -> Text:
@@ -48,7 +52,7 @@ class Table:
             text = _fitted(" ".join(cell.text.split()), width, is_right=column.is_right)
             line.append(text, cell.style)
             if index < len(cells) - 1:
-                line.append("  ")
+                line.append(self._gap)
         line.rstrip()
         return line
 
