@@ -153,6 +153,11 @@ _AFTER_NUMBER = re.compile(
     r"\d{1,6}[A-Za-z]?(?:[-/]\d{1,4})?(?: ?(?:bis|ter))?,? (?:[A-ZÀ-Þ0-9]|rue |av|boul|bd |"
     r"place |chem|imp|all|quai |cours |route )"
 )
+# Any name between a house number and a flat's number.
+_BEFORE_FLAT = re.compile(
+    rf"\d{{1,6}}[A-Za-z]?(?: \d{{1,5}})?(?: {_UP}[\w'’.-]*){{1,4}}(?: \d{{1,5}}\b)?"
+    r"(?=[,\s]{1,4}(?:Apt|Apartment|Flat|Suite)\.? ?#?\d)"
+)
 _LAST = (
     "straße", "strasse", "str.", "gasse", "weg", "platz", "allee", "damm", "ufer", "ring", "straat", "laan",
     "plein", "gracht", "kade", "gatan", "vägen", "gate", "veien", "vej", "gade", "katu", "tie", "utca", "út", "box",
@@ -238,7 +243,9 @@ def street(text: str, lower: str, at: int, hits: list[Hit]) -> None:
 
     A flat's number behind it tells as well as words before it.
     """
-    found = _NUMBER_FIRST.match(text, at) if _AFTER_NUMBER.match(text, at) else None
+    found = None
+    if _AFTER_NUMBER.match(text, at):
+        found = _NUMBER_FIRST.match(text, at) or _BEFORE_FLAT.match(text, at)
     if found is None:
         before = text[max(0, at - 60) : at].rstrip(" ,")
         last = before[before.rfind(" ") + 1 :]

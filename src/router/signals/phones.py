@@ -71,7 +71,7 @@ def phones(text: str, start: int, end: int, around: Surroundings, hits: list[Hit
     if not 7 <= len(digits) <= 15 or len(set(digits)) < 3 or ("." in number[0] and digits.endswith("00")):
         return
     near = around.near
-    if _COUNTED.match(text, number.end()) or _is_sequence(number[0]):
+    if _COUNTED.match(text, number.end()) or (_is_sequence(number[0]) and not near):
         return
     if near or (
         (len(digits) >= 8 or len(digits) < len(number[0]))

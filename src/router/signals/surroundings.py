@@ -88,6 +88,7 @@ _PHRASES: Mapping[Meaning, str] = {
     "card": "credit card,debit card,american express,card number,carte bancaire,carte bleue,card no",
     "account": "account number,sort code,routing number,account no,bank account",
     "other": (
+        "aws account,azure account,gcp account,cloud account,service account,user account,"
         "order number,customer number,customer no,customer id,employee number,employee no,employee id,account "
         "id,order id,ticket number,"
         "case number,reference number,tracking number,invoice number,part number,serial number,model "
