@@ -131,9 +131,10 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     """The card of a local model: what it was trained on, what it promises, and the hashes of its files.
 
     ``aliases`` maps a label to other spellings that mean exactly it; ``also_tasks`` are other tasks that a request for
-    this model may be read as. ``threshold`` is the least calibrated probability
-    at which it may answer, set on calibration rows for ``promise`` (``{"max_error": 0.02, "confidence": 0.95, ...}``);
-    ``ood_threshold`` the least in-distribution score. ``metrics`` maps a data set's name to its figures.
+    this model may be read as. ``threshold`` is the least calibrated probability at which it may answer, set on
+    calibration rows for ``promise`` (``{"max_error": 0.02, "confidence": 0.95, ...}``); ``language_thresholds`` replace
+    it for a language. ``ood_threshold`` is the least in-distribution score. ``metrics`` maps a data set's name to its
+    figures.
     """
 
     name: str
@@ -149,6 +150,7 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     files: Mapping[str, str]
     aliases: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     also_tasks: tuple[str, ...] = ()
+    language_thresholds: Mapping[str, float] = msgspec.field(default_factory=dict)
     family: str | None = None
     description: str = ""
     sources: tuple[str, ...] = ()

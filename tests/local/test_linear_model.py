@@ -151,8 +151,7 @@ def test_oversized_file_is_refused_unread(copy: Path) -> None:
         ("scale", np.full(3, np.nan, np.float32)),
         ("gates", np.array([0.0, 0.1], np.float32)),
         ("known", np.zeros(3, np.uint8)),
-        ("centroids", np.zeros((2, 3), np.float32)),
-        ("ood_weights", np.full(9, np.inf, np.float32)),
+        ("ood_weights", np.full(7, np.inf, np.float32)),
     ],
 )
 def test_misfitting_array_is_refused(copy: Path, name: str, array: np.ndarray) -> None:

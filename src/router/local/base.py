@@ -88,7 +88,8 @@ def _contradiction(card: LocalCard) -> str | None:
         return "a label is empty"
     if not set(card.aliases) <= set(card.labels):
         return "aliases are given for labels that it does not have"
-    for value, what in ((card.threshold, "threshold"), (card.ood_threshold, "ood_threshold")):
+    thresholds = [(value, f"threshold for {language}") for language, value in card.language_thresholds.items()]
+    for value, what in ((card.threshold, "threshold"), (card.ood_threshold, "ood_threshold"), *thresholds):
         if not 0.0 <= value <= 1.01:
             return f"{what} is {value}; 0 to 1 is expected (1.01: never answers)"
     if not card.languages or card.rows < 0:

@@ -30,7 +30,7 @@ KNOWN_BITS = 20
 FORMAT = "linear-1"
 
 # What the in-distribution score is made of, in the order of ``ood_weights`` (whose last entry is the bias).
-FACTS = ("known_words", "known_pairs", "known_letters", "log_words", "top", "energy", "inlier", "distance")
+FACTS = ("known_words", "known_pairs", "known_letters", "top", "energy", "inlier")
 
 _F32 = npt.NDArray[np.float32]
 
@@ -40,10 +40,10 @@ class LinearArrays(msgspec.Struct, frozen=True, kw_only=True):
 
     ``table``: int8 ``(2**spec.bits, K + 1)``, ``scale`` and ``bias``: float32 ``(K + 1,)``; the last column tells
     texts of the model's kind from others. ``temperature``: what label scores are multiplied by before softmax.
-    ``known``: uint8 ``(2**KNOWN_BITS / 8,)``, one bit an n-gram of the training texts. ``centroids``: float32
-    ``(K, K)``, mean scores of each label's texts, and ``whitening``: float32 ``(K, K)``: both after multiplication
-    distances are Euclidean (Mahalanobis distance in score space: Lee et al., 2018, arXiv:1807.03888).
-    ``ood_weights``: float32 ``(len(FACTS) + 1,)``. ``min_known``: least share of known words.
+    ``known``: uint8 ``(2**KNOWN_BITS / 8,)``, one bit an n-gram of the training texts. ``ood_weights``: float32
+    ``(len(FACTS) + 1,)``, of a logistic model that tells the model's own texts from others by shares of known n-grams,
+    top probability, energy (logsumexp of scores: Liu et al., 2020, arXiv:2010.03759) and the last column's score
+    (outlier exposure: Hendrycks et al., 2019, arXiv:1812.04606). ``min_known``: least share of known words.
     """
 
     spec: FeatureSpec
@@ -52,8 +52,6 @@ class LinearArrays(msgspec.Struct, frozen=True, kw_only=True):
     bias: _F32
     temperature: float
     known: npt.NDArray[np.uint8]
-    centroids: _F32
-    whitening: _F32
     ood_weights: _F32
     min_known: float
 
@@ -64,8 +62,6 @@ class LinearArrays(msgspec.Struct, frozen=True, kw_only=True):
             "scale": self.scale,
             "bias": self.bias,
             "known": self.known,
-            "centroids": self.centroids,
-            "whitening": self.whitening,
             "ood_weights": self.ood_weights,
             "gates": np.array([self.temperature, self.min_known], np.float32),
         }
@@ -87,7 +83,6 @@ class LinearModel:
         self.arrays = arrays
         self._fine = msgspec.structs.replace(arrays.spec, bits=KNOWN_BITS)
         self._shift = KNOWN_BITS - arrays.spec.bits
-        self._white_centroids = arrays.centroids @ arrays.whitening
         self._ood_weights = [float(weight) for weight in arrays.ood_weights]
         self._uniform = (1.0 / len(self.labels),) * len(self.labels)
 
@@ -143,17 +138,13 @@ class LinearModel:
         top = float(scaled.max())
         exponents = np.exp(scaled - top)
         total = float(exponents.sum())
-        white = self._white_centroids - scores @ arrays.whitening
-        distance = math.sqrt(float(np.einsum("ij,ij->i", white, white).min()))
         facts = [
             words,
             pairs,
             letters,
-            min(math.log(n_words), 5.0),
             1.0 / total,
             top + math.log(total),
             inlier,
-            distance,
         ]
         return scores, exponents / total, facts
 
@@ -184,8 +175,6 @@ def load_local_model(directory: Path) -> LinearModel:
             bias=arrays["bias"],
             temperature=float(gates[0]),
             known=arrays["known"],
-            centroids=arrays["centroids"],
-            whitening=arrays["whitening"],
             ood_weights=arrays["ood_weights"],
             min_known=float(gates[1]),
         ),
@@ -215,8 +204,6 @@ def _misfit(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str],
         "scale": (np.float32, (labels + 1,)),
         "bias": (np.float32, (labels + 1,)),
         "known": (np.uint8, ((1 << KNOWN_BITS) // 8,)),
-        "centroids": (np.float32, (labels, labels)),
-        "whitening": (np.float32, (labels, labels)),
         "ood_weights": (np.float32, (len(FACTS) + 1,)),
         "gates": (np.float32, (2,)),
     }

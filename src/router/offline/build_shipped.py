@@ -18,16 +18,25 @@ from ..local.linear import LinearModel, load_local_model
 from .fit import LinearMaker, Rows, is_kept_for, rows_hash
 from .measure import figures, latency_us, ood_figures
 from .recipes import ATTRIBUTION, RECIPES, Recipe, Source
+from .written import written_rows
 
 __all__ = ["build", "main", "read_rows"]
 
-# Texts that are for none of these models: other sets' training rows, and permissive prompts of other tasks.
+# Texts that are for none of these models: other sets' training rows, and requests that ask for another kind of work.
 _OUTLIERS = (
     "arxiv_subject", "clickbait", "civil_toxic", "comparative_sentences", "dynasent", "edos_sexism", "germeval18_de",
     "goemotions_28", "home_intents", "multidogo", "nsmc_ko", "pros_cons", "sms_spam", "snips", "subjectivity",
     "wisesight_th", "xed_emotion_en", "xed_sentiment_es",
 )  # fmt: skip
+_PROMPTS = frozenset(
+    {
+        "arithmetic_reasoning", "closed_book_qa", "code", "commonsense_reasoning", "information_extraction",
+        "open_generation", "paraphrase_rewrite", "reading_comprehension", "summarization", "symbolic_manipulation",
+        "translation",
+    }
+)  # fmt: skip
 _PER_ORIGIN = 700
+_WRITTEN = "sentences written for this project, Apache-2.0"
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -46,7 +55,7 @@ def read_source(data: Path, source: Source, split: str) -> Rows:
         if label is not None:
             texts.append(row["text"])
             labels.append(label)
-    return Rows(texts=tuple(texts), labels=tuple(labels))
+    return Rows(texts=tuple(texts), labels=tuple(labels), languages=(source.language,) * len(texts))
 
 
 def training_rows(data: Path, source: Source) -> tuple[Rows, Rows]:
@@ -59,6 +68,7 @@ def training_rows(data: Path, source: Source) -> tuple[Rows, Rows]:
         rows = rows.pick([index for index, kept in enumerate(held) if not kept])
     order = np.random.default_rng(7).permutation(len(rows))[: source.cap]
     rows = rows.pick(np.sort(order))
+    calibration = calibration.pick(np.random.default_rng(5).permutation(len(calibration))[: source.calibrate])
     return msgspec.structs.replace(rows, weights=(source.weight,) * len(rows)), calibration
 
 
@@ -74,11 +84,11 @@ def plain_rows(data: Path, recipe: Recipe) -> tuple[Rows, Rows]:
             source = msgspec.structs.replace(source, labels={"ham": ""})
         rows, calibration = training_rows(data, source)
         fit += rows.texts
-        calibrate += calibration.texts[:100]
+        calibrate += calibration.texts[:150]
     label = recipe.plain_label
     return (
         Rows(texts=tuple(fit), labels=(label,) * len(fit), weights=(1.0,) * len(fit)),
-        Rows(texts=tuple(calibrate), labels=(label,) * len(calibrate)),
+        Rows(texts=tuple(calibrate), labels=(label,) * len(calibrate), languages=("en",) * len(calibrate)),
     )
 
 
@@ -95,16 +105,10 @@ def outlier_texts(data: Path, recipe: Recipe) -> dict[str, list[str]]:
             continue
         texts = [row["text"] for row in read_rows(data / folder / "train.jsonl.gz")]
         found[name] = [texts[index] for index in np.random.default_rng(3).permutation(len(texts))[:_PER_ORIGIN]]
-    classes = json.loads((data / "sources.json").read_text())
-    for row in read_rows(data / "tasks" / "train.jsonl.gz"):
-        if row["task"] in _PROMPTS and classes.get(row["source"], {}).get("licence_class") == "permissive":
-            prompts = found.setdefault(f"prompt:{row['task']}", [])
-            if len(prompts) < 300:
-                prompts.append(row["prompt"])
+    for row in read_rows(data / "tasks" / "chat_train.jsonl.gz"):
+        if row["task"] in _PROMPTS:
+            found.setdefault(f"prompt:{row['task']}", []).append(row["prompt"])
     return found
-
-
-_PROMPTS = ("code", "arithmetic_reasoning", "closed_book_qa", "open_generation", "symbolic_manipulation", "translation")
 
 
 def build(recipe: Recipe, data: Path, out: Path) -> LinearModel:
@@ -113,10 +117,9 @@ def build(recipe: Recipe, data: Path, out: Path) -> LinearModel:
     parts = [training_rows(data, source) for source in recipe.sources]
     if recipe.plain:
         parts.append(plain_rows(data, recipe))
-    # One large set must not decide alone where the thresholds lie.
-    most = 1500 if len(recipe.sources) > 1 else 100_000
-    rows = _joined([fit for fit, _ in parts])
-    calibration = _joined([part.pick(range(min(len(part), most))) for _, part in parts])
+    written = written_rows(recipe.name)
+    rows = msgspec.structs.replace(_joined([*(fit for fit, _ in parts), _of_pairs(written)]), languages=())
+    calibration = _joined([held for _, held in parts])
     known = set(rows.texts)
     calibration = calibration.pick([i for i, text in enumerate(calibration.texts) if text not in known])
     maker = LinearMaker(
@@ -125,6 +128,7 @@ def build(recipe: Recipe, data: Path, out: Path) -> LinearModel:
         balanced=recipe.balanced,
         keep=recipe.keep,
         max_error=recipe.max_error,
+        language_errors=recipe.language_errors,
         prune=recipe.prune,
         known_from=recipe.known_from,
     ).fit(rows, calibration, outlier_texts(data, recipe))
@@ -133,13 +137,17 @@ def build(recipe: Recipe, data: Path, out: Path) -> LinearModel:
         name=recipe.name,
         task=recipe.task,
         also_tasks=recipe.also_tasks,
-        languages=recipe.languages,
+        languages=tuple(
+            language
+            for language in recipe.languages
+            if language not in maker.promises_ or maker.promises_[language].is_kept
+        ),
         rows=len(rows),
         licence="Apache-2.0; trained on the sets named under sources, see NOTICE",
         data_hash=rows_hash(rows, calibration),
         aliases={label: spellings for label, spellings in recipe.aliases.items() if label in maker.classes_},
         description=recipe.description,
-        sources=tuple(ATTRIBUTION[name] for name in sets),
+        sources=(*(ATTRIBUTION[name] for name in sets), *((_WRITTEN,) if written else ())),
         limits=recipe.limits,
     )
     card = maker.export(out / recipe.name, card)
@@ -161,7 +169,7 @@ def measured(model: LinearModel, recipe: Recipe, data: Path) -> dict[str, Any]:
         if not len(test):
             continue
         name = source.set.split("/")[1]
-        found = figures(model, test.texts, test.labels)
+        found = figures(model, test.texts, test.labels, language=source.language)
         found["seen_domain"] = source in recipe.sources
         outsiders = [row["text"] for row in read_rows(data / source.set / "ood.jsonl.gz")]
         if outsiders and source in recipe.sources:
@@ -170,11 +178,20 @@ def measured(model: LinearModel, recipe: Recipe, data: Path) -> dict[str, Any]:
     return metrics
 
 
+def _of_pairs(pairs: Sequence[tuple[str, str]]) -> Rows:
+    return Rows(
+        texts=tuple(text for text, _ in pairs),
+        labels=tuple(label for _, label in pairs),
+        weights=(0.8,) * len(pairs),
+    )
+
+
 def _joined(parts: Sequence[Rows]) -> Rows:
     return Rows(
         texts=tuple(text for part in parts for text in part.texts),
         labels=tuple(label for part in parts for label in part.labels),
         weights=tuple(weight for part in parts for weight in part.weights),
+        languages=tuple(language for part in parts for language in part.languages),
     )
 
 

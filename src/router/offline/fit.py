@@ -33,15 +33,23 @@ from .promise import NEVER, Promise, choose_threshold
 
 __all__ = ["LinearMaker", "Rows", "is_kept_for", "rows_hash"]
 
+# From so many labels on, some can be left out to learn what a missing one looks like.
+_MANY_LABELS = 20
+
 _F64 = npt.NDArray[np.float64]
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
-    """Texts and their labels, equally long; ``weights`` (1.0 each by default) count rows more or less in training."""
+    """Texts and their labels, equally long.
+
+    ``weights`` (1.0 each by default) count rows more or less in training; ``languages`` (ISO 639-1, one a text) ask for
+    thresholds by language when they are given.
+    """
 
     texts: tuple[str, ...]
     labels: tuple[str, ...]
     weights: tuple[float, ...] = ()
+    languages: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -52,6 +60,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
             texts=tuple(self.texts[index] for index in keep),
             labels=tuple(self.labels[index] for index in keep),
             weights=tuple(self.weights[index] for index in keep) if self.weights else (),
+            languages=tuple(self.languages[index] for index in keep) if self.languages else (),
         )
 
 
@@ -78,7 +87,8 @@ class LinearMaker:
         c: inverse regularisation of the support vector machine (squared hinge loss, one against the rest).
         balanced: whether rare labels weigh as much as frequent ones.
         keep: share of calibration texts that must count as in-distribution, 0..1.
-        max_error, confidence: the promise, see :mod:`router.offline.promise`.
+        max_error, confidence: the promise, see :mod:`router.offline.promise`; ``language_errors`` replace ``max_error``
+            for a language.
         prune: table entries of at most this size (of 127) become zero; the wheel gets smaller.
 
     Attributes after ``fit``: ``classes_`` (labels), ``arrays_``, ``temperature_``, ``ood_threshold_``, ``promise_``.
@@ -94,6 +104,7 @@ class LinearMaker:
         min_known: float = 0.5,
         max_error: float = 0.05,
         confidence: float = 0.95,
+        language_errors: Mapping[str, float] | None = None,
         prune: int = 0,
         known_from: int = 1,
         seed: int = 0,
@@ -101,6 +112,7 @@ class LinearMaker:
         self.spec = spec or FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5))
         self.c, self.balanced, self.keep, self.min_known = c, balanced, keep, min_known
         self.max_error, self.confidence, self.prune = max_error, confidence, prune
+        self.language_errors = dict(language_errors or {})
         self.known_from, self.seed = known_from, seed
 
     def fit(self, rows: Rows, calibration: Rows, outliers: Mapping[str, Sequence[str]]) -> Self:
@@ -110,41 +122,20 @@ class LinearMaker:
         other half (which the head has not seen) how far to trust it.
         """
         self.classes_ = tuple(sorted(set(rows.labels)))
-        matrix = self._matrix(rows.texts)
         head_origins, check_origins = _two_halves(sorted(outliers))
         head_texts = [text for origin in head_origins for text in outliers[origin]]
         check_texts = [text for origin in check_origins for text in outliers[origin]]
-
-        weights, biases = self._label_heads(matrix, rows)
-        inlier_weights, inlier_bias = self._inlier_head(matrix, head_texts)
-        table, scale = _quantised(np.column_stack([weights, inlier_weights]), self.prune)
-        bias = np.append(biases, inlier_bias).astype(np.float32)
-
         first, second = _calibration_halves(calibration, self.seed)
-        n = len(self.classes_)
-        draft = LinearArrays(
-            spec=self.spec,
-            table=table,
-            scale=scale,
-            bias=bias,
-            temperature=1.0,
-            known=self._known(rows.texts),
-            centroids=np.zeros((n, n), np.float32),
-            whitening=np.eye(n, dtype=np.float32),
-            ood_weights=np.zeros(len(FACTS) + 1, np.float32),
-            min_known=0.0,
-        )
-        codes = {label: code for code, label in enumerate(self.classes_)}
-        y_train = np.array([codes[label] for label in rows.labels])
-        train_scores = matrix @ (table[:, :n].astype(np.float64) * scale[:n]) + bias[:n]
-        first_y = np.array([codes[label] for label in first.labels])
-        first_scores, _ = self._model(draft).measure(first.texts)
-        self.temperature_ = _temperature(first_scores.astype(np.float64), first_y)
-        centroids, whitening = _geometry(train_scores, y_train, first_scores.astype(np.float64), first_y, n)
-        draft = msgspec.structs.replace(draft, temperature=self.temperature_, centroids=centroids, whitening=whitening)
-        draft = msgspec.structs.replace(draft, ood_weights=self._ood_weights(draft, first.texts, check_texts))
+        draft = self._draft(self.classes_, rows, first, head_texts)
+        self.temperature_ = draft.temperature
+        if len(self.classes_) >= _MANY_LABELS:
+            weights = self._learnt_without_labels(rows, first, head_texts, check_texts)
+        else:
+            facts = self._facts(self.classes_, draft, (first.texts, check_texts))
+            weights = _judge(facts[0], facts[1:])
+        draft = msgspec.structs.replace(draft, ood_weights=weights)
         # Nobody's text may be called strange for a few unknown words only: the gate catches other languages and noise.
-        known = self._model(draft).measure(second.texts)[1][:, 0]
+        known = self._model(self.classes_, draft).measure(second.texts)[1][:, 0]
         gate = min(self.min_known, float(np.quantile(known, 0.005))) if len(known) else self.min_known
         self.arrays_ = msgspec.structs.replace(draft, min_known=gate)
         self._set_thresholds(second)
@@ -156,7 +147,7 @@ class LinearMaker:
 
     def model(self) -> LinearModel:
         """The fitted model, in memory."""
-        return self._model(self.arrays_)
+        return self._model(self.classes_, self.arrays_)
 
     def export(self, directory: Path, card: LocalCard) -> LocalCard:
         """Write the model file and the card, completed with its hash; returns that card."""
@@ -172,10 +163,12 @@ class LinearMaker:
             labels=self.classes_,
             maker="linear",
             threshold=promise.threshold,
+            language_thresholds={name: found.threshold for name, found in self.promises_.items() if found.is_kept},
             ood_threshold=self.ood_threshold_,
             files={MODEL_FILE: "0" * 64},
             promise={name: _rounded(getattr(promise, name)) for name in promise.__struct_fields__}
-            | {"method": "fixed-sequence Learn-then-Test, Clopper-Pearson bound"},
+            | {"method": "fixed-sequence Learn-then-Test, Clopper-Pearson bound"}
+            | ({"by_language": by_language} if (by_language := self._promises_by_language()) else {}),
             calibration={
                 "method": "temperature",
                 "temperature": _rounded(self.temperature_),
@@ -192,13 +185,61 @@ class LinearMaker:
             **facts,
         )
 
+    def _promises_by_language(self) -> dict[str, dict[str, float]]:
+        return {
+            language: {"max_error": promise.max_error, "coverage": round(promise.coverage, 4)}
+            for language, promise in self.promises_.items()
+            if promise.is_kept
+        }
+
     # ----- steps -----
 
-    def _model(self, arrays: LinearArrays) -> LinearModel:
+    def _draft(self, labels: tuple[str, ...], rows: Rows, fresh: Rows, outliers: Sequence[str]) -> LinearArrays:
+        """Table and temperature; the in-distribution weights are still zero."""
+        matrix = self._matrix(rows.texts)
+        weights, biases = self._label_heads(matrix, rows)
+        inlier_weights, inlier_bias = self._inlier_head(matrix, outliers)
+        table, scale = _quantised(np.column_stack([weights, inlier_weights]), self.prune)
+        bias = np.append(biases, inlier_bias).astype(np.float32)
+        draft = LinearArrays(
+            spec=self.spec,
+            table=table,
+            scale=scale,
+            bias=bias,
+            temperature=1.0,
+            known=self._known(rows.texts),
+            ood_weights=np.zeros(len(FACTS) + 1, np.float32),
+            min_known=0.0,
+        )
+        truth = np.array([labels.index(label) for label in fresh.labels])
+        scores = self._model(labels, draft).measure(fresh.texts)[0].astype(np.float64)
+        return msgspec.structs.replace(draft, temperature=_temperature(scores, truth))
+
+    def _learnt_without_labels(
+        self, rows: Rows, fresh: Rows, head_texts: Sequence[str], check_texts: Sequence[str]
+    ) -> npt.NDArray[np.float32]:
+        """In-distribution weights from a model that never saw every fifth label: those rows are near outsiders.
+
+        Texts of other sets alone would teach only to spot other worlds, not the next-door question that is missing.
+        """
+        left_out = set(self.classes_[self.seed % 5 :: 5])
+        kept = tuple(label for label in self.classes_ if label not in left_out)
+        inside = [[i for i, label in enumerate(part.labels) if label not in left_out] for part in (rows, fresh)]
+        near = [text for text, label in zip(rows.texts, rows.labels, strict=True) if label in left_out]
+        fresh = fresh.pick(inside[1])
+        draft = self._draft(kept, rows.pick(inside[0]), fresh, head_texts)
+        facts = self._facts(kept, draft, (fresh.texts, near, check_texts))
+        return _judge(facts[0], facts[1:])
+
+    def _facts(self, labels: tuple[str, ...], arrays: LinearArrays, groups: Sequence[Sequence[str]]) -> list[_F64]:
+        model = self._model(labels, arrays)
+        return [model.measure(texts)[1] for texts in groups]
+
+    def _model(self, labels: tuple[str, ...], arrays: LinearArrays) -> LinearModel:
         card = LocalCard(
             name="draft",
             task="other_classification",
-            labels=self.classes_,
+            labels=labels,
             maker="linear",
             languages=("en",),
             rows=0,
@@ -220,13 +261,13 @@ class LinearMaker:
         machine = LinearSVC(
             C=self.c,
             class_weight="balanced" if self.balanced else None,
-            tol=1e-3 if len(self.classes_) < 10 else 1e-2,
+            tol=1e-3 if len(set(rows.labels)) < 10 else 1e-2,
             max_iter=3000,
             random_state=self.seed,
         )
         machine.fit(matrix, np.array(rows.labels), sample_weight=np.array(rows.weights) if rows.weights else None)
         weights, biases = machine.coef_.T, machine.intercept_
-        if len(self.classes_) == 2:  # one machine tells two labels apart: each gets half of its score
+        if weights.shape[1] == 1:  # one machine tells two labels apart: each gets half of its score
             weights, biases = np.column_stack([-weights, weights]) / 2, np.array([-biases[0], biases[0]]) / 2
         return weights, biases
 
@@ -247,17 +288,6 @@ class LinearMaker:
             counts[np.unique(np.concatenate(blocks))] += 1
         return np.packbits(counts >= self.known_from, bitorder="little")
 
-    def _ood_weights(
-        self, arrays: LinearArrays, inside: Sequence[str], outside: Sequence[str]
-    ) -> npt.NDArray[np.float32]:
-        model = self._model(arrays)
-        facts = np.vstack([model.measure(inside)[1], model.measure(outside)[1]])
-        centre, spread = facts.mean(0), facts.std(0) + 1e-9
-        judge = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000)
-        judge.fit((facts - centre) / spread, np.repeat([1, 0], [len(inside), len(outside)]))
-        weights = judge.coef_[0] / spread
-        return np.append(weights, judge.intercept_[0] - float(weights @ centre)).astype(np.float32)
-
     def _set_thresholds(self, rows: Rows) -> None:
         predictions = self.model().predict(rows.texts)
         inside = np.array([prediction.in_distribution for prediction in predictions])
@@ -274,6 +304,32 @@ class LinearMaker:
             confidence=self.confidence,
             may_answer=inside >= self.ood_threshold_,
         )
+        # A mixture keeps its promise on average only: one language must not pay with its errors for another.
+        self.promises_: dict[str, Promise] = {}
+        spoken = np.array(rows.languages)
+        for language in sorted(set(rows.languages)) if len(set(rows.languages)) > 1 else ():
+            mine = spoken == language
+            self.promises_[language] = choose_threshold(
+                top[mine],
+                right[mine],
+                max_error=self.language_errors.get(language, self.max_error),
+                confidence=self.confidence,
+                may_answer=inside[mine] >= self.ood_threshold_,
+            )
+
+
+def _judge(inside: _F64, outside: Sequence[_F64]) -> npt.NDArray[np.float32]:
+    """Logistic weights that tell inside from outside; each kind of outsider weighs the same, both sides too."""
+    facts = np.vstack([inside, *outside])
+    weigh = [np.full(len(inside), 0.5 / len(inside))] + [
+        np.full(len(group), 0.5 / len(outside) / max(1, len(group))) for group in outside
+    ]
+    centre, spread = facts.mean(0), facts.std(0) + 1e-9
+    judge = LogisticRegression(C=1.0, max_iter=1000)
+    target = np.repeat([1, 0], [len(inside), len(facts) - len(inside)])
+    judge.fit((facts - centre) / spread, target, sample_weight=np.concatenate(weigh) * len(facts))
+    weights = judge.coef_[0] / spread
+    return np.append(weights, judge.intercept_[0] - float(weights @ centre)).astype(np.float32)
 
 
 def _two_halves(names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -310,22 +366,6 @@ def _temperature(scores: _F64, truth: npt.NDArray[np.intp]) -> float:
 
     found = minimize_scalar(loss, bounds=(-3.0, 5.0), method="bounded")
     return float(np.exp(found.x))
-
-
-def _geometry(
-    train: _F64, train_y: npt.NDArray[np.intp], fresh: _F64, fresh_y: npt.NDArray[np.intp], n: int
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Each label's mean scores, and the whitening of the scatter around them on rows that training did not see."""
-    means = np.vstack([train[train_y == code].mean(0) for code in range(n)])
-    for code in range(n):
-        mine = fresh[fresh_y == code]
-        if len(mine):
-            means[code] = (5.0 * means[code] + mine.sum(0)) / (5.0 + len(mine))
-    around = fresh - means[fresh_y]
-    covariance = around.T @ around / max(1, len(around))
-    values, vectors = np.linalg.eigh(covariance + 0.05 * np.trace(covariance) / n * np.eye(n))
-    whitening = vectors @ np.diag(1.0 / np.sqrt(np.maximum(values, 1e-9))) @ vectors.T
-    return means.astype(np.float32), whitening.astype(np.float32)
 
 
 def _rounded(value: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sklearn.metrics import f1_score, roc_auc_score
 
 from ..local.linear import LinearModel
-from .promise import wilson_interval
+from .promise import NEVER, wilson_interval
 
 __all__ = ["expected_calibration_error", "figures", "latency_us", "ood_figures"]
 
@@ -21,13 +21,14 @@ _THIRTY_WORDS = (
 )
 
 
-def figures(model: LinearModel, texts: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
+def figures(model: LinearModel, texts: Sequence[str], labels: Sequence[str], *, language: str = "en") -> dict[str, Any]:
     """Accuracy (with Wilson's 95 % interval), macro-F1 (bootstrap interval), ECE, and what the thresholds make of it.
 
     ``coverage`` is the share of texts that the model would answer, ``error_answered`` its error among them. When the
     set lacks some of the model's labels, the choice is among those it has, as for a request that allows only them.
     """
     card = model.card
+    threshold = card.language_thresholds.get(language, card.threshold) if language in card.languages else NEVER
     allowed = [index for index, label in enumerate(model.labels) if label in set(labels)]
     truth = np.array([model.labels.index(label) for label in labels])
     found = model.predict(texts)
@@ -36,7 +37,7 @@ def figures(model: LinearModel, texts: Sequence[str], labels: Sequence[str]) -> 
     part = full[:, allowed] / np.maximum(full[:, allowed].sum(1, keepdims=True), 1e-9)
     choice = np.array(allowed)[part.argmax(1)]
     top, right = part.max(1), choice == truth
-    answered = inside & (top >= card.threshold) & (choice == full.argmax(1)) & (full[:, allowed].sum(1) >= 0.8)
+    answered = inside & (top >= threshold) & (choice == full.argmax(1)) & (full[:, allowed].sum(1) >= 0.8)
     errors = int((answered & ~right).sum())
     result: dict[str, Any] = {
         "rows": len(texts),

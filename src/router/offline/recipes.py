@@ -18,7 +18,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Rows of one data set: ``set`` is its folder, ``labels`` maps its labels to the model's (None: as they are).
 
     Labels that the map leaves out are dropped. At most ``cap`` rows are trained on, each counting ``weight``;
-    a share ``hold`` of the training rows goes to calibration beside the set's validation rows.
+    a share ``hold`` of the training rows goes to calibration beside the set's validation rows,
+    of which at most ``calibrate`` count there: that mix is what the promise is made for.
     """
 
     set: str
@@ -26,6 +27,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     cap: int = 20_000
     weight: float = 1.0
     hold: float = 0.0
+    calibrate: int = 1500
     language: str = "en"
 
 
@@ -44,6 +46,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, tuple[str, ...]] = {}
     limits: tuple[str, ...] = ()
     max_error: float = 0.05
+    language_errors: Mapping[str, float] = {}
     keep: float = 0.96
     c: float = 1.0
     balanced: bool = False
@@ -52,6 +55,35 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     spec: FeatureSpec = FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5))
 
 
+_SENTIMENT_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "positive": (
+        "pos", "good", "positive sentiment", "positiv", "positivo", "positiva", "positif", "positive stimmung",
+        "positiivinen", "긍정", "긍정적", "积极", "正面", "ポジティブ",
+    ),
+    "negative": (
+        "neg", "bad", "negative sentiment", "negativ", "negativo", "negativa", "négatif", "negatif",
+        "negative stimmung",
+        "kielteinen", "negatiivinen", "부정", "부정적", "消极", "负面", "ネガティブ",
+    ),
+    "neutral": (
+        "neu", "neutral sentiment", "neutro", "neutra", "neutre", "neutraal", "neutraali", "중립", "중립적",
+        "中性", "中立", "ニュートラル",
+    ),
+}  # fmt: skip
+_TOXICITY_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "toxic": ("toxicity", "toxisch", "tóxico", "toxique", "tossico"),
+    "not_toxic": (
+        "non toxic", "nontoxic", "not toxic", "no toxic", "clean", "normal", "nicht toxisch", "no tóxico", "não tóxico",
+        "non toxique", "non tossico",
+    ),
+}  # fmt: skip
+_SPAM_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "spam": ("junk", "spam message", "junk mail"),
+    "ham": (
+        "not spam", "non spam", "no spam", "notspam", "nonspam", "not junk", "legitimate", "legit", "kein spam",
+        "clean", "normal", "pas spam",
+    ),
+}  # fmt: skip
 _SENTIMENT = {"positive": "positive", "negative": "negative", "neutral": "neutral"}
 _MOOD = {
     "joy": "positive",
@@ -63,6 +95,7 @@ _MOOD = {
     "neutral": "neutral",
 }
 _MODERATION = {"none": "not_toxic", "hate": "toxic", "harassment": "toxic"}
+_ALL_TOXIC = {"insult": "toxic", "profanity": "toxic", "identity_attack": "toxic", "threat": "toxic"}
 _P = "experts_permissive/"
 
 ATTRIBUTION: Mapping[str, str] = {
@@ -109,18 +142,15 @@ RECIPES: Mapping[str, Recipe] = {
             description="Is a text positive, negative or neutral? Reviews, social media, comments, subtitles.",
             sources=(
                 Source(set=_P + "dynasent", labels=_SENTIMENT, weight=2.0),
-                Source(set=_P + "pros_cons", labels=_SENTIMENT),
-                Source(set=_P + "goemotions_sentiment", labels=_SENTIMENT),
-                Source(set=_P + "xed_emotion_en", labels=_MOOD, weight=0.5),
+                Source(set=_P + "pros_cons", labels=_SENTIMENT, calibrate=400),
+                Source(set=_P + "goemotions_sentiment", labels=_SENTIMENT, calibrate=800),
+                Source(set=_P + "xed_emotion_en", labels=_MOOD, weight=0.5, calibrate=400),
                 Source(set=_P + "nsmc_ko", labels=_SENTIMENT, language="ko"),
-                Source(set=_P + "wisesight_th", labels=_SENTIMENT, language="th"),
-                Source(set=_P + "afrisenti", labels=_SENTIMENT, language="sw"),
                 Source(set=_P + "xed_sentiment_fi", labels=_SENTIMENT, language="fi"),
-                Source(set=_P + "xed_sentiment_de", labels=_SENTIMENT, language="de"),
+                Source(set=_P + "xed_sentiment_de", labels=_SENTIMENT, language="de", hold=0.25),
                 Source(set=_P + "xed_sentiment_es", labels=_SENTIMENT, language="es"),
-                Source(set=_P + "xed_sentiment_fr", labels=_SENTIMENT, language="fr"),
+                Source(set=_P + "xed_sentiment_fr", labels=_SENTIMENT, language="fr", hold=0.15),
                 Source(set=_P + "xed_sentiment_pt_br", labels=_SENTIMENT, language="pt"),
-                Source(set=_P + "lcc_da", labels=_SENTIMENT, language="da"),
             ),
             unseen=(
                 Source(set="experts/sst2"),
@@ -128,8 +158,18 @@ RECIPES: Mapping[str, Recipe] = {
                 Source(set=_P + "product_reviews"),
                 Source(set=_P + "uci_sentences"),
             ),
-            languages=("en", "ko", "th", "fi", "de", "es", "fr", "pt", "da", "sw", "ha", "yo", "am", "pcm"),
+            aliases=_SENTIMENT_ALIASES,
+            also_tasks=("other_classification",),
+            limits=(
+                "Linear in n-grams: irony, long-range negation and mixed opinions are beyond it.",
+                "Prose about films and books is mostly outside what it learnt: few such texts are answered.",
+                "German, Spanish, French and Portuguese come from subtitles and written phrases, little of it neutral.",
+                "In German and French it promises at most 20 % wrong answers instead of 15 %.",
+                "The promise is for texts like the calibration rows; on hard sentences (DynaSent) it errs more often.",
+            ),
+            languages=("en", "de", "es", "fr", "pt", "fi", "ko"),
             max_error=0.15,
+            language_errors={"de": 0.2, "fr": 0.2},
             balanced=True,
             c=0.3,
             spec=FeatureSpec(bits=19, words=(1, 2), chars=(3, 4, 5)),
@@ -139,11 +179,22 @@ RECIPES: Mapping[str, Recipe] = {
             task="toxicity",
             description="Is a comment toxic (insult, hate, threat, harassment) or not?",
             sources=(
-                Source(set=_P + "civil_toxic"),
+                Source(set=_P + "civil_toxic", weight=0.6, calibrate=200),
+                Source(set=_P + "civil_toxic_type", labels=_ALL_TOXIC, weight=0.7, calibrate=100),
                 Source(set=_P + "surge_toxicity", weight=3.0),
                 Source(set=_P + "moderation_categories", labels=_MODERATION),
-                Source(set=_P + "edos_sexism", labels={"sexist": "toxic", "not_sexist": "not_toxic"}, weight=0.7),
-                Source(set=_P + "germeval18_de", labels={"offense": "toxic", "other": "not_toxic"}, language="de"),
+                Source(
+                    set=_P + "edos_sexism",
+                    labels={"sexist": "toxic", "not_sexist": "not_toxic"},
+                    weight=0.7,
+                    calibrate=500,
+                ),
+                Source(
+                    set=_P + "germeval18_de",
+                    labels={"offense": "toxic", "other": "not_toxic"},
+                    language="de",
+                    calibrate=300,
+                ),
             ),
             plain=("goemotions_sentiment", "dynasent", "clickbait", "sms_spam", "multidogo", "snips", "arxiv_subject"),
             plain_label="not_toxic",
@@ -154,19 +205,33 @@ RECIPES: Mapping[str, Recipe] = {
                 ),
                 Source(set="experts/tweet_offensive", labels={"offensive": "toxic", "not_offensive": "not_toxic"}),
             ),
+            aliases=_TOXICITY_ALIASES,
+            also_tasks=("other_classification", "sentiment"),
+            limits=(
+                "It reads words, not intentions: veiled hate, irony and coded language pass; quoted insults may not.",
+                "The promise is for a stream that is mostly everyday text; where every comment is heated, as in Civil "
+                "Comments, about a third of its answers are wrong.",
+                "Its own texts are any texts, so its in-distribution score says little beyond language and noise.",
+            ),
             languages=("en", "de"),
             max_error=0.1,
             balanced=True,
-            c=0.3,
+            c=0.5,
             spec=FeatureSpec(bits=18, words=(1, 2), chars=(3, 4, 5)),
         ),
         Recipe(
             name="spam",
             task="other_classification",
             description="Is a short message spam or ham (wanted)?",
-            sources=(Source(set=_P + "sms_spam", hold=0.3),),
+            sources=(Source(set=_P + "sms_spam", hold=0.3, weight=1.5),),
             plain=("goemotions_sentiment", "multidogo", "snips"),
             plain_label="ham",
+            aliases=_SPAM_ALIASES,
+            also_tasks=("topic_classification", "toxicity", "intent_classification"),
+            limits=(
+                "Real training rows are text messages; mail and comment spam is known from written phrases only.",
+                "Comments that advertise without links or set phrases are often taken for ham (see youtube_spam).",
+            ),
             unseen=(Source(set=_P + "youtube_spam"),),
             max_error=0.02,
             spec=FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5)),
@@ -174,16 +239,69 @@ RECIPES: Mapping[str, Recipe] = {
         Recipe(
             name="assistant-intents",
             task="intent_classification",
+            also_tasks=("other_classification", "topic_classification"),
+            limits=("English only; short requests of one intent.",),
             description="Which of 150 intents has a request to a voice or chat assistant?",
-            sources=(Source(set="experts/clinc150"),),
+            sources=(Source(set="experts/clinc150", calibrate=5000),),
             max_error=0.03,
+            keep=0.95,
         ),
         Recipe(
             name="banking-intents",
             task="intent_classification",
+            also_tasks=("other_classification", "topic_classification"),
+            limits=("English only; questions of a British app bank; no way to say that no intent fits.",),
             description="Which of 77 intents has a question to a bank's support?",
-            sources=(Source(set="experts/banking77"),),
+            sources=(Source(set="experts/banking77", calibrate=5000),),
             max_error=0.05,
+        ),
+        Recipe(
+            name="emotion",
+            task="other_classification",
+            also_tasks=("sentiment",),
+            description="Which of six emotions, or none, does a short comment show?",
+            sources=(Source(set=_P + "goemotions_ekman"),),
+            unseen=(
+                Source(
+                    set=_P + "xed_emotion_en",
+                    labels={
+                        name: name for name in ("anger", "disgust", "fear", "joy", "neutral", "sadness", "surprise")
+                    },
+                ),
+            ),
+            aliases={
+                "anger": ("angry",),
+                "disgust": ("disgusted",),
+                "fear": ("afraid", "fearful", "scared"),
+                "joy": ("happy", "happiness", "joyful"),
+                "neutral": ("no emotion",),
+                "sadness": ("sad",),
+                "surprise": ("surprised",),
+            },
+            max_error=0.25,
+            c=0.3,
+            limits=("Comments of one forum; one emotion a text; a quarter of its answers may be wrong.",),
+            spec=FeatureSpec(bits=17, words=(1, 2), chars=(3, 4, 5)),
+        ),
+        Recipe(
+            name="subjectivity",
+            task="other_classification",
+            also_tasks=("sentiment",),
+            description="Is a sentence about a film subjective (an opinion) or objective (what happens)?",
+            sources=(Source(set=_P + "subjectivity"),),
+            aliases={"objective": ("fact", "factual"), "subjective": ("opinion", "opinionated")},
+            max_error=0.06,
+            limits=("Sentences about films only.",),
+        ),
+        Recipe(
+            name="clickbait",
+            task="other_classification",
+            also_tasks=("topic_classification",),
+            description="Is a headline clickbait or news?",
+            sources=(Source(set=_P + "clickbait"),),
+            aliases={"news": ("not clickbait", "non clickbait", "no clickbait", "genuine")},
+            max_error=0.03,
+            limits=("Headlines of a few sites; the site decided the label.",),
         ),
     )
 }

@@ -68,7 +68,7 @@ class LocalDetector:
         mismatch = match.labels is not None and match.labels.reason is not None
         evidence = LocalEvidence(
             model=card.name,
-            threshold=card.threshold,
+            threshold=card.language_thresholds.get(_base(signals["language"].value), card.threshold),
             ood_threshold=card.ood_threshold,
             rows=card.rows,
             reason=blocked,
@@ -137,7 +137,7 @@ class LocalDetector:
         language: Signal[str] = signals["language"]
         if language.value is None:
             return "the language is unknown"
-        if language.value.split("-")[0] not in match.card.languages:
+        if _base(language.value) not in match.card.languages:
             return f"{name} does not know the language {language.value!r}"
         return None
 
@@ -193,6 +193,10 @@ def _shortfall(
     if probability < least:
         return f"{evidence.model} is not sure enough ({probability:.2f}, {least:.2f} is needed)"
     return None
+
+
+def _base(language: str | None) -> str:
+    return (language or "").split("-")[0].lower()
 
 
 def _said(value: Any, confidence: float) -> Signal[Any]:

@@ -1,0 +1,88 @@
+"""How good are the shipped local models, on sets they learnt from and on others, and what does an answer cost?
+
+    python benchmarks/local_models/run.py --data DIR
+
+DIR holds ``experts/`` and ``experts_permissive/`` (gzipped JSON Lines with ``text`` and ``label``). Test and outsider
+rows only; each figure is of the shipped file, loaded as the router loads it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from machine import write
+from router.local.base import model_directories, shipped_directory
+from router.local.linear import LinearModel, load_local_model
+from router.offline.build_shipped import measured, read_source
+from router.offline.measure import figures, latency_us
+from router.offline.recipes import RECIPES
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+SENTENCE = "the parcel came two days late and one box was open but the people on the phone were kind "
+
+
+def mistyped(text: str, draw: random.Random, typos: int = 3) -> str:
+    """``text`` with letters swapped, dropped, doubled or replaced at three places."""
+    letters = list(text)
+    for _ in range(typos):
+        if len(letters) < 2:
+            break
+        place = draw.randrange(len(letters) - 1)
+        kind = draw.randrange(4)
+        if kind == 0:
+            letters[place], letters[place + 1] = letters[place + 1], letters[place]
+        elif kind == 1:
+            del letters[place]
+        elif kind == 2:
+            letters.insert(place, letters[place])
+        else:
+            letters[place] = draw.choice(LETTERS)
+    return "".join(letters)
+
+
+def with_typos(model: LinearModel, data: Path) -> dict[str, float]:
+    """Accuracy on the first learnt set's test rows, clean and with three typos a text."""
+    source = RECIPES[model.name].sources[0]
+    test = read_source(data, source, "test")
+    draw = random.Random(0)
+    texts = [mistyped(text, draw) for text in test.texts]
+    return {
+        "clean": figures(model, test.texts, test.labels, language=source.language)["accuracy"],
+        "three_typos": figures(model, texts, test.labels, language=source.language)["accuracy"],
+    }
+
+
+def main() -> None:
+    """Measure all shipped models and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    data: Path = parser.parse_args().data
+    found: dict[str, Any] = {}
+    for directory in model_directories(shipped_directory()):
+        model = load_local_model(directory)
+        if model.name not in RECIPES:
+            continue
+        found[model.name] = {
+            "labels": len(model.labels),
+            "rows": model.card.rows,
+            "promise": model.card.promise,
+            "bytes": sum(path.stat().st_size for path in directory.iterdir()),
+            "latency_us_by_words": {
+                str(count): round(latency_us(model, " ".join((SENTENCE * 120).split()[:count])), 1)
+                for count in (10, 30, 200, 2000)
+            },
+            "typos": with_typos(model, data),
+            "sets": measured(model, RECIPES[model.name], data),
+        }
+        print(model.name, found[model.name]["latency_us_by_words"], found[model.name]["typos"])
+    write("local_models", {"models": found})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import itertools
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from router.features import FeatureSpec
+from router.local.base import model_directories, shipped_directory
+from router.local.linear import load_local_model
+from router.offline.fit import LinearMaker, Rows, is_kept_for, rows_hash
+from router.offline.measure import expected_calibration_error, figures, ood_figures
+from router.offline.recipes import ATTRIBUTION, RECIPES
+from router.offline.written import written_rows
+
+SPEC = FeatureSpec(bits=12, words=(1, 2), chars=(4,))
+THINGS = [
+    f"{a}{b}" for a, b in itertools.product(("lamp", "door", "fan", "radio", "oven", "lock"), ("", "s", "let", "ing"))
+]
+FRAMES = (
+    "turn on the {}",
+    "is my {} working",
+    "please repair the {} today",
+    "where did i put the {}",
+    "sell the {} now",
+)
+OUTLIERS = {"code": ["x = y + 1", "return foo(bar)"] * 20, "news": ["shares fell on monday", "the senate voted"] * 20}
+
+
+def many(count: int, seed: int) -> Rows:
+    draw = random.Random(seed)
+    labels = [draw.choice(THINGS) for _ in range(count)]
+    texts = [f"{draw.choice(FRAMES).format(label)} {draw.choice(('thanks', 'soon', 'ok', 'now'))}" for label in labels]
+    return Rows(texts=tuple(texts), labels=tuple(labels))
+
+
+@pytest.fixture(scope="module")
+def made() -> LinearMaker:
+    return LinearMaker(spec=SPEC, max_error=0.1, keep=0.9).fit(many(900, 1), many(900, 2), OUTLIERS)
+
+
+def test_many_labels_are_learnt(made: LinearMaker) -> None:
+    test = many(300, 3)
+    assert made.classes_ == tuple(sorted(THINGS))
+    chosen = made.predict_proba(test.texts).argmax(1)
+    assert np.mean([made.classes_[i] == label for i, label in zip(chosen, test.labels, strict=True)]) > 0.95
+
+
+def test_kept_share_is_what_was_asked_for(made: LinearMaker) -> None:
+    inside = [p.in_distribution for p in made.model().predict(many(600, 4).texts)]
+    assert 0.8 <= np.mean(np.array(inside) >= made.ood_threshold_) <= 0.97
+
+
+def test_outsiders_are_told_from_the_rest(made: LinearMaker) -> None:
+    strange = ["the parliament adjourned", "lambda q: q * 2", "ein ganz anderer Satz"]
+    model = made.model()
+    low = max(p.in_distribution for p in model.predict(strange))
+    assert low < made.ood_threshold_
+
+
+def test_languages_get_thresholds_of_their_own() -> None:
+    rows, calibration = many(600, 5), many(900, 6)
+    wrong = tuple("lamp" if index % 2 else label for index, label in enumerate(calibration.labels))
+    good = Rows(texts=calibration.texts, labels=calibration.labels, languages=("en",) * 900)
+    bad = Rows(texts=calibration.texts, labels=wrong, languages=("de",) * 900)
+    mixed = Rows(
+        texts=good.texts + bad.texts, labels=good.labels + bad.labels, languages=good.languages + bad.languages
+    )
+    made = LinearMaker(spec=SPEC, max_error=0.1).fit(rows, mixed, OUTLIERS)
+    assert made.promises_["en"].is_kept
+    assert not made.promises_["de"].is_kept
+
+
+def test_same_rows_give_the_same_file(made: LinearMaker, tmp_path: Path) -> None:
+    again = LinearMaker(spec=SPEC, max_error=0.1, keep=0.9).fit(many(900, 1), many(900, 2), OUTLIERS)
+    facts = {"name": "m", "task": "other", "languages": ("en",), "rows": 1, "licence": "x", "data_hash": "x"}
+    cards = [maker.export(tmp_path / str(i), maker.card(**facts)) for i, maker in enumerate((made, again))]
+    assert cards[0].files == cards[1].files
+
+
+def test_figures_choose_among_present_labels(made: LinearMaker, tmp_path: Path) -> None:
+    facts = {"name": "m", "task": "other", "languages": ("en",), "rows": 1, "licence": "x", "data_hash": "x"}
+    made.export(tmp_path, made.card(**facts))
+    model = load_local_model(tmp_path)
+    test = many(300, 7)
+    found = figures(model, test.texts, test.labels)
+    assert found["accuracy_interval"][0] <= found["accuracy"] <= found["accuracy_interval"][1]
+    assert figures(model, test.texts, test.labels, language="xx")["coverage"] == 0.0
+    assert ood_figures(model, test.texts, ["return foo", "shares fell"])["ood_auroc"] > 0.9
+
+
+def test_perfect_confidence_has_no_calibration_error() -> None:
+    assert expected_calibration_error(np.ones(10), np.ones(10, bool)) == 0.0
+    assert expected_calibration_error(np.full(10, 0.9), np.zeros(10, bool)) == pytest.approx(0.9)
+
+
+def test_data_hash_sees_every_label() -> None:
+    rows = many(5, 8)
+    assert rows_hash(rows) == rows_hash(many(5, 8))
+    assert rows_hash(rows) != rows_hash(Rows(texts=rows.texts, labels=("lamp",) * 5))
+
+
+def test_held_share_is_stable_and_near() -> None:
+    kept = [is_kept_for(f"text {n}", 0.2) for n in range(4000)]
+    assert kept == [is_kept_for(f"text {n}", 0.2) for n in range(4000)]
+    assert 0.17 < np.mean(kept) < 0.23
+
+
+@pytest.mark.parametrize("name", ["sentiment", "toxicity", "spam"])
+def test_written_rows_are_filled_and_repeatable(name: str) -> None:
+    rows = written_rows(name)
+    assert rows == written_rows(name)
+    assert len(rows) > 1500
+    assert not [text for text, _ in rows if "{" in text or "}" in text]
+    assert {label for _, label in rows} <= set(load_local_model(shipped_directory() / name).labels)
+
+
+def test_no_set_of_indirect_licence_is_trained_on() -> None:
+    indirect = {
+        "movie_sentences", "product_reviews", "uci_sentences", "prdect_id", "prdect_id_emotion", "mlma_toxic",
+        "youtube_spam", "cfpb_product", "ncbi_disease", "bc5cdr",
+    }  # fmt: skip
+    for recipe in RECIPES.values():
+        trained = {source.set.split("/")[1] for source in recipe.sources} | set(recipe.plain)
+        assert not trained & indirect
+        assert all(source.set in ATTRIBUTION for source in recipe.sources)
+
+
+def test_notice_names_every_source() -> None:
+    notice = (Path(__file__).parents[2] / "NOTICE").read_text(encoding="utf-8")
+    for directory in model_directories(shipped_directory()):
+        for source in load_local_model(directory).card.sources:
+            assert source in notice or source.startswith("sentences written for this project")
