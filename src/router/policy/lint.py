@@ -153,12 +153,12 @@ def _never_decide(file: PolicyFile) -> Iterator[Finding]:
             named = any(matching_ids(pattern, [rule.id]) for pattern in other.over)
             # A child that puts its rule over an inherited one means it.
             meant = file.place("rules", other.id, "over").file != file.place("rules", rule.id).file
-            if named and not meant and _implies(rule.when, other.when):
+            answered = any(matching_ids(pattern, [other.id]) for pattern in rule.over)
+            if named and not (meant or answered) and _implies(rule.when, other.when):
                 message = f"{rule.id} never decides: {other.id} fires whenever it does, and stands over it."
                 yield _finding(file, "error", message, "rules", rule.id)
                 break
             same = _implies(rule.when, other.when) and _implies(other.when, rule.when)
-            answered = any(matching_ids(pattern, [other.id]) for pattern in rule.over)
             if same and not answered and _stands_before(file, other, rule):
                 message = f"{rule.id} never decides: {other.id} has the same condition and stands before it."
                 yield _finding(file, "warning", message, "rules", rule.id)
