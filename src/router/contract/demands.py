@@ -9,7 +9,7 @@ import re
 
 from .vocabulary import DATA_TAGS, EXTRA_WORDS, FORM_WORDS, INDEX_WORDS, ITEM_WORDS, MULTI_WORDS, RULE_WORDS
 
-__all__ = ["json_key", "multi_label", "obstacle", "rule"]
+__all__ = ["goes_on", "json_key", "multi_label", "obstacle", "rule"]
 
 _NEGATED = re.compile(
     r"\b(?:do not|don't|does not|must not|should not|not|no|without|never|nor|neither|rather than|keine?n?|ohne|"
@@ -28,7 +28,7 @@ _EXTRA = re.compile(
     r"highlight|"
     r"evidence|keywords?|elaborate|describe (?:the|how|what|your)|(?:in|with|one|two|a|1|2) (?:short |brief |"
     r"full |complete )*"
-    r"(?:sentences?|paragraph)|write (?:a|an|the|me|your)\b(?! (?:label|single))|(?:and|then|also) (?:reply|fix|"
+    r"(?:sentences?|paragraph)|write (?:a|an|the|me|your)\b(?! (?:label|single))|\bcite\b|spans?\b|\bplus\b|(?:\+|&) (?:the|a)\b|(?:and|&) (?:can|could) you|generate|compose|come up with|g[ae]r[ae]|cri[ae]|crea|erstelle|generiere|génère|(?:and|then|also) (?:reply|fix|"
     r"correct|generate|"
     r"write|give|tell|list|quote|comment)|(?:a|your|the) (?:brief|short) (?:comment|reply|reason|note)|"
     r"begründ\w*|erklär\w*|warum|wahrscheinlichkeit|konfidenz\w*|zusammenfass\w*|übersetz\w*|expli(?:que\w*|"
@@ -39,7 +39,7 @@ _EXTRA = re.compile(
     re.IGNORECASE,
 )
 _EXTRA_CJK = re.compile(
-    r"解释|理由|原因|为什么|置信度|概率|翻译|总结|摘要|分析过程|一步|説明|なぜ|確信度|信頼度|翻訳|要約"
+    r"解释|理由|原因|为什么|置信度|概率|翻译|总结|摘要|分析过程|一步|説明|なぜ|確信度|信頼度|翻訳|要約|生成|编写|出\d"
 )
 _WHETHER = re.compile(
     r"\b(?:determine|decide|tell|check|see|say|judge|identify|know|assess|evaluate|predict|ask|asked|asking|"
@@ -61,7 +61,7 @@ _RULE = re.compile(
     r"another)\b|"
     r"\bnew (?:label|category|tag|topic)s?\b|\bdefinitions?:|\bmeaning\b|\bfor (?:this|the purposes?|"
     r"our purposes?)\b.{0,20}\bpurpose|"
-    r"\bwenn\b|\bfalls\b|\bsofern\b|\bgilt\b|\bgelten\b|\bbedeutet\b|\bim zweifel\b|\blorsque\b|\bsauf\b|"
+    r"\b(?:not )?(?:allowed|permitted|forbidden|acceptable)\b|\b(?:anything|everything|those|messages|comments|texts) (?:that|which)\b|\bwenn\b|\bfalls\b|\bsofern\b|\bgilt\b|\bgelten\b|\bbedeutet\b|\bim zweifel\b|\blorsque\b|\bsauf\b|"
     r"\bsignifi(?:e|ca)\b|\ben cas de|"
     r"\bsi (?:el|la|le|l'|les|los|las|es|no|il y|c'|ce|un|una|une|hay|aucun\w*|ninguna?)\b|\bcuando\b|\bexcepto\b|"
     r"\bquando\b|\bexceto\b|"
@@ -117,7 +117,7 @@ _ITEMS = re.compile(
     r"comments|messages|tweets|"
     r"tickets|texts|sentences|lines|items|headlines|posts|emails|rows|aspects|titles|statements|queries|"
     r"utterances)\b|"
-    r"\brespectively\b|\b(?:für|zu) jede[nsmr]?\b|\bpour chaque\b|\b(?:para|por|de) cada\b|\bper ogni\b|"
+    r"\brespectively\b|\b(?:cada|chaque|ogni|elke?|jede[nrs]?) \w+|\b(?:für|zu) jede[nsmr]?\b|\bpour chaque\b|\b(?:para|por|de) cada\b|\bper ogni\b|"
     r"\bvoor elke?\b",
     re.IGNORECASE,
 )
@@ -131,6 +131,12 @@ _MULTI = re.compile(
     r"\bany number of\b|\b(?:as )?many as\b|\bmehrere\b|\bplusieurs\b|\bvarias\b|\bvárias\b|\bat least one\b|"
     r"\bup to (?:two|three|\d)\b|"
     r"\bone or two\b|\b(?:labels|categories|tags|topics) \(?(?:separated|comma)",
+    re.IGNORECASE,
+)
+_GOES_ON = re.compile(
+    r"[\"'”»)\]}`*]{0,2}\s*(?:[;；]|,?\s*(?:(?:and|then|plus|with|und|dann|mit|et|puis|avec|y|con|e|com|en|met|poi|luego)\b|[&+]))"
+    r"(?!\s*(?:only|nothing|no|not|do|don't|return|reply|respond|answer|output|just|print|say|use|nichts|nur|rien|nada|niente|"
+    r"exactly|pick|choose|select|give (?:only|just|the|one))\b)",
     re.IGNORECASE,
 )
 _KEY = re.compile(r"[\"'“]([\w][\w -]{0,40})[\"'”]\s*:")
@@ -162,6 +168,8 @@ def obstacle(
 def _other_name(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
     if all(label.isdigit() for label in labels):
         return None
+    if all(len(label) == 1 and label.isascii() for label in labels) and {label.lower() for label in labels} != {"y", "n"}:
+        return "the answer is a number, letter or id that stands for a label."
     narrow = text.isascii()
     if words & INDEX_WORDS or not narrow:
         spoken = _NEGATED.sub(" ", text)
@@ -217,6 +225,11 @@ def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | Non
         if any(match[1].casefold() in folded for match in _EQUATION.finditer(text)):
             return "the request gives its labels meanings of their own."
     return None
+
+
+def goes_on(text: str, end: int) -> bool:
+    """Whether the sentence asks for more right behind the list that ends at ``end``: "..., then name the rule"."""
+    return _GOES_ON.match(text, end) is not None
 
 
 def multi_label(text: str, words: frozenset[str]) -> bool:

@@ -21,7 +21,7 @@ class Listing(NamedTuple):
     """Labels found at ``text[start:end]``; ``certainty`` is 0..1.
 
     ``defined``: the list says what its labels mean. ``numbered``: ``digit`` or ``letter`` when its items carry such.
-    ``tail`` is where the sentence goes on after the list.
+    ``closed``: an "or", a slash or a bar says that one of them is meant; a mere enumeration may be fields to fill.
     """
 
     labels: tuple[str, ...]
@@ -30,6 +30,7 @@ class Listing(NamedTuple):
     certainty: float
     defined: bool = False
     numbered: str = ""
+    closed: bool = True
 
 
 _LEAD = re.compile(
@@ -83,6 +84,12 @@ _PROSE = re.compile(
     r"must|only|between)\b",
     re.IGNORECASE,
 )
+_SEPARATOR = re.compile(rf"[,/|;，、]|\s(?:{_OR}|of|and)\s|或|还是|または|もしくは")
+_ONE_OF = re.compile(rf"[/|]|(?:^|[\s,])(?:{_OR})\s|或|还是|または|もしくは", re.IGNORECASE)
+_TWO_IN_ONE = re.compile(rf"\s(?:{_AND}|{_OR})\s", re.IGNORECASE)
+_BULLET_LINE = re.compile(r"[^\S\n]*[:：.]?[^\S\n]*\n")
+_GOES_ON = re.compile(rf"\s*(?:[,;/|]|{_OR}\s|{_AND}\s|$)", re.IGNORECASE)
+_HALVES = re.compile(rf"\s+{_AND}\s+", re.IGNORECASE)
 _EDGE = " \t\r\n*_`\"'“”„‘’«»「」『』<>"
 
 
@@ -133,6 +140,8 @@ def _inline(text: str, place: int, introduced: bool, dutch: bool) -> Listing | N
             return bulleted
         while start < len(text) and text[start] in " \t\r\n[":
             start += 1
+    if text[start - 1 : start] in ("(", "[") and text[start - 2 : start - 1].isalnum():
+        return None  # the arguments of a call: "label(id, name)"
     while text.startswith("[", start) and introduced:
         start += 1
     return _quoted(text, start) or _bare(text, start, introduced, dutch)
@@ -140,7 +149,7 @@ def _inline(text: str, place: int, introduced: bool, dutch: bool) -> Listing | N
 
 def _quoted(text: str, start: int) -> Listing | None:
     items: list[str] = []
-    place, end, defined = start, start, False
+    place, end, defined, closed = start, start, False, False
     while len(items) < MAX_LABELS:
         match = _QUOTED.match(text, place)
         if match is None:
@@ -154,16 +163,17 @@ def _quoted(text: str, start: int) -> Listing | None:
         between = _BETWEEN.match(text, end)
         if between is None:
             break
+        closed = closed or _ONE_OF.search(between[0]) is not None
         place = between.end()
     else:
         return None
     if not _plausible(items, 9):
         return None
-    return Listing(tuple(items), start, end, 0.95, defined)
+    return Listing(tuple(items), start, end, 0.95, defined, closed=closed)
 
 
 def _bullets(text: str, place: int) -> Listing | None:
-    first = re.compile(r"[^\S\n]*[:：.]?[^\S\n]*\n").match(text, place)
+    first = _BULLET_LINE.match(text, place)
     if first is None:
         return None
     position = first.end()
@@ -225,6 +235,8 @@ def _lines(text: str, place: int) -> Listing | None:
 def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | None:
     stop = _END.search(text, start)
     end = stop.start() if stop else len(text)
+    if end - start > 4000 or _SEPARATOR.search(text, start, min(end + 1, len(text))) is None:
+        return None
     defined = False
     parts: list[str] = [text[start:end]]
     # Remarks in brackets after an item belong to it: "billing (invoices, refunds), technical (errors)".
@@ -238,7 +250,7 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
         following = _END.search(text, closing + 1)
         tail_end = following.start() if following else len(text)
         piece = text[closing + 1 : tail_end]
-        if not re.match(rf"\s*(?:[,;/|]|{_OR}\s|{_AND}\s|$)", piece, re.IGNORECASE):
+        if not _GOES_ON.match(piece):
             break
         defined = True
         parts.append(piece)
@@ -258,14 +270,21 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
         )
         if len(items) == 2 and not joined_by and any(" " in item for item in items):
             return None
+        if any(_TWO_IN_ONE.search(item) for item in items):
+            return None
     elif not _plausible(items, 6) or (len(items) == 2 and "," in segment and _PROSE.search(joined)):
         return None
-    return Listing(tuple(items), start, end, 0.9 if introduced else 0.85, defined)
+    closed = _ONE_OF.search(segment) is not None or (dutch and _SPLIT_OR_NL.search(segment) is not None)
+    if "," in segment and any(_SPLIT_OR.search(item) for item in items):
+        return None
+    return Listing(tuple(items), start, end, 0.9 if introduced else 0.85, defined, closed=closed)
 
 
 def _items(segment: str, introduced: bool, dutch: bool) -> list[str] | None:
     split_or = _SPLIT_OR_NL if dutch and _SPLIT_OR_NL.search(segment) else _SPLIT_OR
     for mark in ("|", ";", ",", "，", "、"):
+        if mark == ";" and segment.count(";") == 1:
+            segment = segment.split(";")[0] if _SEPARATOR.search(segment.split(";")[0]) else segment
         if mark in segment:
             chunks = segment.split(mark)
             break
@@ -284,7 +303,7 @@ def _items(segment: str, introduced: bool, dutch: bool) -> list[str] | None:
     ends = [part for part in split_or.split(" " + last) if part and part.strip()]
     if len(ends) == 1 and len(chunks) > 1:
         # "A, B and C": one label "B and C" or two? Only clear when all are single words.
-        halves = re.split(rf"\s+{_AND}\s+", last, flags=re.IGNORECASE)
+        halves = _HALVES.split(last)
         before = [chunk.strip() for chunk in chunks[:-1]]
         if len(halves) == 2 and halves[0] and not _LEADING.match(last):
             if all(" " not in part for part in (*halves, *before)):

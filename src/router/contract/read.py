@@ -250,6 +250,8 @@ def _ruled(
     is_json = contract.shape != "bare_label"
     for part in spoken:
         text = part.text
+        if not is_given and any(demands.goes_on(text, listing.end) for listing in part.found):
+            return _blocked(contract, "the request asks for more than a label.")
         for listing in part.found:
             if len(listing.labels) == 2 and {label.casefold() for label in listing.labels} & YES_WORDS:
                 # "YES if it is spam, otherwise NO" says what is asked, it is no rule beside the labels.

@@ -63,7 +63,7 @@ _CJK_ORDER = re.compile(r"^\s*(?:请)?(?:判断|分类|归类|将(?:以下|下�
 _CJK_ASKING = re.compile(
     r"判断|分类|归类|请|回答|输出|选择|以下|下面|下列|属于|分類|判定|答え|次の|以下|选出|标注|情感|类别|选项|ラベル|カテゴリ|是.{1,12}还是"
 )
-ITEM_LINE = re.compile(r"\s*(?:\(?\d{1,3}[.):]|[-*•])\s+\S")
+ITEM_LINE = re.compile(r"\s*(?:\(?(?:\d{1,3}|[a-zA-Z])[.):]|[-*•])\s+\S")
 
 
 def orders(text: str) -> bool:

@@ -5,6 +5,7 @@ Dutch, Chinese, Japanese. Gates and names only; what is done with them stands wh
 from __future__ import annotations
 
 __all__ = [
+    "WEAK_NOUNS",
     "ANSWER_WORDS",
     "CLASSIFY",
     "DATA_TAGS",
@@ -64,6 +65,7 @@ DATA_TAGS = _table(
 
 EXTRA_WORDS = _table(
     """
+    cite span spans plus generate create compose come then & can could gera gere cria crie crea genera erstelle generiere génère
     explain explains explaining explanation explanations justify justification rationale reasoning reason
     reasons why confidence probability probabilities likelihood percentage step steps translate translation
     draft rewrite rephrase summarize summarise summary suggest suggestion recommend extract highlight quote
@@ -164,6 +166,7 @@ RANGE_WORDS = _table(
 
 RULE_WORDS = _table(
     """
+    allowed permitted forbidden acceptable anything everything those messages comments texts that which
     if when unless whenever except treat treated counts count considered consider means mean mentions regardless
     always defined refers perspective viewpoint otherwise ignore prefer priority default defaults doubt unsure
     specify specified create own new definition definitions meaning here assume remember note rule rules counted
@@ -173,3 +176,6 @@ RULE_WORDS = _table(
     """
 )
 """Without one of these no rule decides the label."""
+
+WEAK_NOUNS = _table("values types type themes theme tone tones severity polarity stance groups genre sections section status moods mood")
+"""Nouns that as often name a field as a list of answers."""

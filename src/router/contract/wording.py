@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from .listing import Listing, clean, inside, list_at
-from .vocabulary import CLASSIFY, NEVER, NOUNS, RANGE_WORDS
+from .vocabulary import WEAK_NOUNS, CLASSIFY, NEVER, NOUNS, RANGE_WORDS
 
 __all__ = ["YES_WORDS", "listings", "words_of"]
 
@@ -74,6 +74,15 @@ _DIRECT: Mapping[str, tuple[str, ...]] = {
     "één": ("één van",),
 }  # fmt: skip
 
+# Phrases that announce a list only when a word of this kind stands before them.
+_UNSURE: Mapping[str, re.Pattern[str]] = {
+    "must": re.compile(r"answer|output|label|response|reply|value|categor|result|it\b|prediction"),
+    "between": re.compile(r"choose|decide|select|pick|choice"),
+    "entre": re.compile(r"elige|escolha|seleccion|choisis|decide|opci|opç|uma|una"),
+    "tra": re.compile(r"scegli|uno|una|decidi"),
+    "either": re.compile(r"answer|output|label|respon|reply|classif|return|say|choose|pick|as\b|is\b|with"),
+}
+
 # Nouns that need a colon, a bracket or an equals sign before the list.
 _AS = re.compile(
     r"\b(?:classif\w*|categori[sz]\w*|label\w*|rate|rated|mark|sort\w*|tag|tagged|grade|flag|judge|identify|"
@@ -94,6 +103,12 @@ _PREPOSITION = re.compile(
     re.IGNORECASE,
 )
 _INTRO = re.compile(r"[^\n.?!;:：=(\[{（]{0,70}[:：=(\[{（]|[^\n.?!;:]{0,80}[.:]?(?=\s*\n)")
+_ALLOWED = re.compile(r"possible|allowed|valid|these|following|available|permitted|candidate|mögliche|posibles|possíveis")
+_EXCLUSIVE = re.compile(
+    r"one of|exactly one|only one|just one|one word|single|only|exactly|either|(?:choose|select|pick)\b|any of|all that|between|"
+    r"label|categor|intent|class|\beine[srn]? |entweder|genau|nur|l'une|parmi|une? seule?|un[ao]? (?:de|dei|delle|tra|solo|sola)|"
+    r"uma das|um dos|elige|escolha|scegli|choisis|kies|[eé]{2}n van|apenas|solo|seul"
+)
 _OPEN_LIST = re.compile(r"\b(?:e\.g\.|such as|for example|for instance|z\. ?b\.|par exemple|por ejemplo|like)", re.I)
 _ATTRIBUTE = re.compile(
     r"<(?:label|category|class|option|choice|intent|topic|value|item)\b[^<>]{0,80}?\b(?:name|id|value|label)\s*=\s*"
@@ -112,8 +127,8 @@ _HOLDER = re.compile(
 _UNION = re.compile(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,60}\3)+")
 _PIPED = re.compile(r"[\"'<\[(](\w[\w -]{0,40}(?:\s?[|/]\s?\w[\w -]{0,40}){1,40})[\"'>\])]")
 _LITERAL = re.compile(r"Literal\[([^\]\n]{3,2000})\]")
-_SOME_WORDS = r"[^\s/|:,.()\"'<>]{1,30}(?: [^\s/|:,.()\"'<>]{1,20}){0,2}"
-_SLASHED = re.compile(rf"[ \t]*({_SOME_WORDS}(?:[ \t]?[/|][ \t]?{_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
+_SOME_WORDS = r"[^\s/|:,.()\"'<>]{1,30}(?: [^\s/|:,.()\"'<>]{1,20})?"
+_SLASHED = re.compile(rf"[ \t]*({_SOME_WORDS}(?:(?:[/|]| [/|] ){_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
 _BRACKET = re.compile(r"[(（]([^()（）\n]{3,300})[)）]")
 _ASKED = re.compile(
     r"\b(?:which|what|is|are|does|classif\w*|categor\w*|label\w*|sentiment\w*|intent\w*|topic|type|tone|emotion|"
@@ -159,20 +174,22 @@ _CJK_AFTER = re.compile(
 )
 _CJK_BEFORE = re.compile(
     r"(?:候选(?:意图|标签|类别)|可选(?:类别|标签|项|意图)?|类别|分类|选项|标签|意图|情感(?:倾向|标签)?|カテゴリー?|ラベル|選択肢|分類|類別|选择|"
-    r"(?:只|仅)?(?:需|能|要)?(?:回答|输出|返回|回复)|只答|判断[^\n。：:]{0,30}?(?:是|属于|为)|归类为|分类为|分为|归入|主要讲的是|是)"
+    r"(?:只|仅)?(?:需|能|要)?(?:回答|输出|返回|回复)|只答|判断[^\n。：:]{0,30}?(?:是|属于|为)|归类为|分类为|分为|归入|主要讲的是)"
     r"(?:以下|下列|下面)?(?:之一|为|是|有|包括|的)?[:：（(「“]?\s*"
 )
 _CJK_ITEM = r"[「『“\"'‘]?[^\s、，,/|。：:；;「」『』“”\"'‘’（）()？?\n]{1,12}?[」』”\"'’]?"
 _CJK_LIST = re.compile(
-    rf"({_CJK_ITEM}(?:\s*(?:、|，|,|/|\||或者?|还是|または|もしくは|か、|か)\s*{_CJK_ITEM}){{1,40}})"
+    rf"({_CJK_ITEM}(?:\s*(?:、|/|\||或者?|还是|または|もしくは|か、|か)\s*{_CJK_ITEM}){{1,40}})"
     r"(?=$|[\s。；;」』”\"（）()？?\n]|か\b|かを|之一|中的|的|の|を|で|から|に|に分)"
 )
-_CJK_SPLIT = re.compile(r"\s*(?:か、|、|，|,|/|\||或者?|还是|または|もしくは|か(?=[^\s]))\s*")
+_CJK_SPLIT = re.compile(r"\s*(?:か、|、|/|\||或者?|还是|または|もしくは|か(?=[^\s]))\s*")
 _CJK_QUESTION = re.compile(
     r"(?:是|属于|讲的是|算)([^，。？?、\s是]{1,8}(?:、[^，。？?、\s]{1,8})*?)(?:，|,)?还是([^，。？?\s]{1,8}?)(?:的|呢)?[？?。：:\s]"
 )
+_COPULA = re.compile(r"(?:\b(?:is|are|be|as|about|of|sounds?|more|like|rather|plutôt|eher|est-il|est-elle|ist|es|é|è|tweet|review|text|message|comment|sentence|post|email|headline|statement|article|ticket|passage)|[:\-–])$", re.I)
+_ARTICLE = re.compile(r"\ban? (?:\w+)?$", re.I)
 _QUESTION = re.compile(
-    r"((?:[\w'’-]+,\s+)*)([\w’'-]+),?\s+(?:or|oder|ou|of|o)\s+((?:not?\s)?[\w’'-]+)(?:\s+(?:here|only|"
+    r"((?:[\w'’-]+,\s+)*)([\w’'-]+),?\s+(?:or|oder|ou|o)\s+((?:not?\s)?[\w’'-]+)(?:\s+(?:here|only|"
     r"overall))?\s*[?:](?=\s|$|[\"'])",
     re.IGNORECASE,
 )
@@ -275,13 +292,18 @@ def _unions(text: str) -> Iterator[Listing]:
 
 def _nouns(text: str, words: frozenset[str]) -> Iterator[Listing]:
     lower = ""
-    for noun in words & NOUNS:
+    for noun in sorted(words & NOUNS):
         lower = lower or text.lower()
         for place in _places(lower, noun):
             intro = _INTRO.match(text, place + len(noun))
             if intro is None:
                 continue
             if _OPEN_LIST.search(intro[0]):
+                continue
+            if noun in WEAK_NOUNS and not _ALLOWED.search(lower, max(0, place - 24), place):
+                listing = list_at(text, intro.end(), introduced=True)
+                if listing is not None and listing.closed:
+                    yield listing
                 continue
             listing = list_at(text, intro.end(), introduced=True)
             if listing is not None:
@@ -290,7 +312,7 @@ def _nouns(text: str, words: frozenset[str]) -> Iterator[Listing]:
 
 def _direct(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listing]:
     lower = ""
-    for word in words & _DIRECT.keys():
+    for word in sorted(words & _DIRECT.keys()):
         lower = lower or text.lower()
         for phrase in _DIRECT[word]:
             for place in _places(lower, phrase):
@@ -301,8 +323,13 @@ def _direct(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listing]:
                     if intro is None or _OPEN_LIST.search(intro[0]):
                         continue
                     listing = list_at(text, intro.end(), introduced=True, dutch=dutch)
-                if listing is not None:
-                    yield listing
+                if listing is None:
+                    continue
+                if not listing.closed and not _EXCLUSIVE.search(lower, place, listing.start):
+                    continue
+                if word in _UNSURE and not _UNSURE[word].search(lower, max(0, place - 48), place):
+                    continue
+                yield listing
 
 
 def _as(text: str, dutch: bool) -> Iterator[Listing]:
@@ -319,7 +346,7 @@ def _as(text: str, dutch: bool) -> Iterator[Listing]:
 
 
 def _yes_no(text: str, words: frozenset[str]) -> Iterator[Listing]:
-    for yes in words & YES_WORDS:
+    for yes in sorted(words & YES_WORDS):
         if not any(no in words for no in _YES[yes]):
             continue
         for patterns in (_PAIRS, _REVERSED):
@@ -341,7 +368,7 @@ def _yes_no(text: str, words: frozenset[str]) -> Iterator[Listing]:
 def _quoted_runs(text: str) -> Iterator[Listing]:
     for match in _QUOTE_OR.finditer(text):
         listing = list_at(text, match.start())
-        if listing is not None and all(label.count(" ") < 4 for label in listing.labels):
+        if listing is not None and listing.closed and all(label.count(" ") < 4 for label in listing.labels):
             yield listing._replace(certainty=0.85)
 
 
@@ -360,11 +387,14 @@ def _brackets(text: str) -> Iterator[Listing]:
         content = match[1]
         if not ("/" in content or "|" in content or "," in content or " or " in content or "、" in content):
             continue
+        if text[match.start() - 1 : match.start()].isalnum():
+            continue  # the arguments of a call: "label(id, name)"
         sentence = text[max(text.rfind("\n", 0, match.start()), match.start() - 160) + 1 : match.start()]
         if not _ASKED.search(sentence) or _OPEN_LIST.search(content):
             continue
         listing = inside(content, match.start(1))
-        if listing is not None and all(label.count(" ") < 4 for label in listing.labels):
+        longest = 3 if listing is not None and listing.closed else 2
+        if listing is not None and all(label.count(" ") < longest for label in listing.labels):
             yield listing._replace(certainty=0.8)
 
 
@@ -390,6 +420,11 @@ def _questions(text: str, words: frozenset[str]) -> Iterator[Listing]:
         if not _SUBJECT.search(line[-160:]) and not _SUBJECT.search(match[0]):
             continue
         before = [part.strip() for part in match[1].split(",") if part.strip()]
+        lead_in = text[: match.start()].rstrip()
+        if before and not _COPULA.search(lead_in[-24:]):
+            continue  # "this newsletter line, invitation or notice?": where the first label begins is unclear
+        if not before and _ARTICLE.search(lead_in[-24:]):
+            continue
         asked = (*before, match[2], match[3].strip())
         if len({item.casefold() for item in asked}) == len(asked) and not ({item.lower() for item in asked} & NEVER):
             yield Listing(asked, match.start(), match.end(), 0.72)

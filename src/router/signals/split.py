@@ -24,6 +24,7 @@ THRESHOLD = 0.6
 _MAX_CHARS = 65_536
 _REMINDERS = ("<system-reminder", "<environment_details", "<system_reminder", "[system note", "[system:", "<ide_")
 _HEADING = re.compile(r"\**[A-Z][\w'’-]*(?: [\w'’-]+){0,3}\**[:：]\**(?:[ \t]*\n|[ \t])")
+_PARTS = re.compile(r"(?:(?:^|(?<=[\n.!?/\"”] )|(?<=\n))[ \t]*)([\w][\w /()-]{0,18})[:：]\s", re.MULTILINE)
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
 _PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "『": "』", "'": "'", "‘": "’", "`": "`"}
 
@@ -173,6 +174,8 @@ def _whole_or_wrapped(text: str) -> Found | None:
         return _marked(text, ())
     if orders(text):
         return _marked(text, ()) if inputs else _inside(text, ())
+    if len({match[1] for match in _PARTS.finditer(text)}) > 1 and _PARTS.match(text):
+        return _AMBIGUOUS  # "Sheet: ... Claim: ...": two inputs
     if found and found[0].kind == "answer" and found[0].outer <= start + 3:
         return None
     answer = found[-1] if found and found[-1].kind == "answer" and found[-1].start >= end else None
