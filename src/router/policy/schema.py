@@ -368,8 +368,11 @@ class Observed(_Open):
     custom: dict[str, bool | int | float | str] = {}
 
 
+Maybe = Annotated[list[str], BeforeValidator(_listed)]
+
+
 class Expectation(_Strict):
-    """What the verdict must be; only what is written is compared."""
+    """What the verdict must be; only what is written is compared, and ``[]`` is nothing."""
 
     prefer: Literal["local", "llm", "tie"] | None = None
     tier: Literal["small", "large", "none"] | None = None
@@ -379,11 +382,11 @@ class Expectation(_Strict):
     refused_by: str | None = None
     fired: Words | None = None
     not_fired: Words | None = None
-    require: Words | None = None
-    forbid: Words | None = None
-    redact: Words | None = None
-    check: Words | None = None
-    rank: Words | None = None
+    require: Maybe | None = None
+    forbid: Maybe | None = None
+    redact: Maybe | None = None
+    check: Maybe | None = None
+    rank: Maybe | None = None
     warns: bool | None = None
     max_usd: Usd | None = None
     max_latency_ms: Milliseconds | None = None
