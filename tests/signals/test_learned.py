@@ -17,7 +17,7 @@ from router.features import ReadingSpec, TextHashes, read
 from router.local.files import read_arrays
 from router.signals.learned import SCAN_HEAD, SCAN_TAIL, Risk, Risks, Understanding, understanding_from_arrays
 from router.signals.safety import Safety
-from router.types import Flag, Message, Request, Signal, Signals
+from router.types import Flag, Hints, Message, Request, Signal, Signals
 
 FOLDER = Path(router.__file__).parent / "builtin" / "signals"
 
@@ -73,6 +73,13 @@ HARMFUL = Risk(kind="harmful", probability=0.9, threshold=0.5)
 )
 def test_plain_requests_get_their_task(understanding: Understanding, text: str, task: str) -> None:
     assert ask(understanding, text)["task"].value == task
+
+
+def test_task_hint_beats_the_reader(understanding: Understanding) -> None:
+    hinted = Request(messages=(Message(role="user", text="Write a poem."),), hints=Hints(task="sentiment"))
+    signals = Signals(hinted, dict.fromkeys(understanding.provides, understanding))
+    assert (signals["task"].value, signals["task"].confidence) == ("sentiment", 1.0)
+    assert signals["risks"].value is not None
 
 
 def test_scores_are_a_probability_over_all_tasks(understanding: Understanding) -> None:

@@ -91,7 +91,11 @@ class Understanding:
         text = signals.request.transcript(SCAN_HEAD, SCAN_TAIL)
         hashes = TextHashes(text, head=SCAN_HEAD, tail=SCAN_TAIL)
         found: dict[SignalName, Signal[Any]] = {}
-        if hashes.tokens.size == 0:
+        hinted = signals.request.hints.task
+        if hinted is not None:
+            found["task"] = Signal(value=hinted, confidence=1.0, detector="hint")
+            found["scores"] = Signal(value={hinted: 1.0}, confidence=1.0, detector="hint")
+        elif hashes.tokens.size == 0:
             unknown = Signal[Any](value=None, confidence=0.0, detector=self.name)
             found["task"] = found["scores"] = unknown
         else:
