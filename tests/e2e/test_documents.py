@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from router import Router
 from router.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
@@ -43,3 +45,17 @@ def test_readme_example_runs(capsys: pytest.CaptureFixture[str], monkeypatch: py
         monkeypatch.delenv(name, raising=False)
     exec(compile(decide, "README.md", "exec"), {})
     assert capsys.readouterr().out.startswith("local ")
+
+
+def test_quickstart_s_example_is_answered_locally() -> None:
+    text = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
+    (prompt,) = set(re.findall(r'^    router (?:explain|route --text) "(.*)"$', text, re.MULTILINE))
+    with Router() as router:
+        assert router.decide(prompt).target.kind == "local"
+
+
+def test_readme_s_curl_is_answered_locally() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (body,) = re.findall(r"-d '(\{.*\})'$", text, re.MULTILINE)
+    with Router() as router:
+        assert router.decide(json.loads(body)).target.kind == "local"
