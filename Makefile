@@ -39,7 +39,7 @@ $(BIN)/python:
 	    echo "$$python cannot create an environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
 	  fi; \
 	done; \
-	echo "Python 3.11 or newer is needed and was not found (tried: $(TRIED))." >&2; \
+	echo "Python 3.11 or newer is needed and was not found (tried: $(strip $(TRIED)))." >&2; \
 	echo "Install it, or name it: make run PYTHON=/path/to/python3" >&2; exit 1
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python

@@ -18,11 +18,11 @@ policy: guide
 # Hosted models. Without this list the built-in ones are used; those whose key is set can be called.
 # deployments:
 #   - name: small                        # the router's own name for it
-#     model: openai/gpt-4o-mini          # as litellm spells it
+#     model: openai/gpt-6-luna           # as litellm spells it
 #     tier: small                        # small or large
 #     key_env: OPENAI_API_KEY            # the variable that holds the key
 #   - name: large
-#     model: anthropic/claude-sonnet-4-5
+#     model: anthropic/claude-sonnet-5-5
 #     tier: large
 #     key_env: ANTHROPIC_API_KEY
 #     price_per_million: {input: $3, output: $15}   # beats the price table
