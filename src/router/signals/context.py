@@ -72,6 +72,16 @@ _TELLING = triggers(
     "texto artículo informe trecho artigo contesto brano testo articolo kontekst fragment tekst контекст отрывок "
     "текст документ"
 )
+# Words of which one stands in each way to point at a text.
+_POINTING = triggers(
+    "passage passages context contexts text article document documents paragraph excerpt transcript snippets abstract "
+    "based according using given following above below provided attached retrieved supplied quoted summarize summarise "
+    "sum condense tl basierend anhand laut gemäß fasse résume résumer résumé resume resumir resuma "
+    "riassumi zusammenfassung "
+    "texte contexte extrait texto contexto pasaje párrafo artículo documento fragmento trecho "
+    "artigo testo contesto brano "
+    "articolo dokument artikel abschnitt kontext selon d'après según basándote segundo secondo zusammen"
+)
 _LONG, _PASSAGE = 280, 140
 
 
@@ -99,8 +109,10 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
             return True, 0.92
     if view.is_unspaced and len(view.user) > 45 and _UNSPACED.search(view.text):
         return True, 0.85
-    if telling and size > 110 and (_REFERRED.search(view.flow) or _WORK_ON.search(view.flow)):
-        return True, 0.88
+    if telling and size > 110 and not _POINTING.isdisjoint(view.words):
+        flow = view.flow
+        if _REFERRED.search(flow) or _WORK_ON.search(flow):
+            return True, 0.88
     if '"""' in view.user or "\n> " in view.user:
         return (True, 0.8) if len(view.user) > 200 and ("?" in view.text or size > 500) else (False, 0.6)
     if len(view.user) > 1200:

@@ -33,6 +33,7 @@ class Excerpt(NamedTuple):
     ask: str
     words: frozenset[bytes]
     is_unspaced: bool
+    has_digit: bool
 
     @property
     def flow(self) -> str:
@@ -56,6 +57,8 @@ def excerpt(request: Request) -> Excerpt:
         lower = read.lower()
     else:
         lower = ask
-    words = frozenset(lower.encode("utf-8", "replace").translate(_BLANKS).split())
+    raw = lower.encode("utf-8", "replace")
+    words = frozenset(raw.translate(_BLANKS).split())
     unspaced = not lower.isascii() and _NO_BLANKS_BETWEEN.search(lower) is not None
-    return Excerpt(system, user, read, lower, ask, words, unspaced)
+    has_digit = len(raw) != len(raw.translate(None, b"0123456789"))
+    return Excerpt(system, user, read, lower, ask, words, unspaced, has_digit)

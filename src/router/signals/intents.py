@@ -89,15 +89,17 @@ _UNSPACED = re.compile(
     r"それから|그리고 또|또한|추가로"
 )
 _ADDING = triggers(
-    "also btw additionally addition another second separately besides plus while way thing top außerdem "
-    "zusätzlich übrigens aussi "
-    "autre ailleurs además también otra cierto além também outra inoltre altra"
+    "also btw additionally addition besides plus separately außerdem zusätzlich übrigens aussi ailleurs además también "
+    "cierto além também inoltre"
 )
+_OTHER = triggers("another second more other by while on autre otra outra altra noch un'altra")
+_THING = triggers("question thing way you're we're top chose cosa pregunta coisa frage")
+_GROUP = re.compile(r"\(\?:[^()]*(?:\([^()]*\)[^()]*)*\)")
 _VERBS = frozenset(
     word.encode()
     for kind, form in _KINDS
     if kind != "answer"
-    for part in form.split("|")
+    for part in _GROUP.sub("", form).split("|")
     for word in _forms(part.split(" ", 1)[0])
 )
 
@@ -126,33 +128,33 @@ def _count(view: Excerpt) -> tuple[int, float]:
             asked = [line for line in _NUMBERED.findall(ask) if "?" in line]
             if len(asked) >= 2 and len(view.user) < 900:
                 return len(asked), 0.7
-    adds = not _ADDING.isdisjoint(view.words)
-    if not adds and len(_VERBS & view.words) < 2:
+    adds = not _ADDING.isdisjoint(view.words) or not (_OTHER.isdisjoint(view.words) or _THING.isdisjoint(view.words))
+    several = len(_VERBS & view.words) >= 2
+    if not adds and not several:
         return 1, 0.93
     limit = ask[:500] if len(view.user) > 1100 else ask[:900]
-    colon = limit.find(": ")
-    if colon > 0 and any(match.lastgroup != "answer" for match in _CLAUSE.finditer(limit[:colon])):
-        # What stands behind "Translate this:" is the text to work on.
-        limit = _GIVEN.sub(":", limit)
-    found: dict[str, int] = {}
-    for match in _CLAUSE.finditer(limit):
-        found.setdefault(match.lastgroup or "", match.start())
-    kinds = set(found)
-    kinds.discard("answer")
-    if len(kinds) >= 2 and _are_asks(limit, found):
-        return len(kinds), 0.8
-    added = len(_ADDED.findall(limit)) if adds else 0
-    if added and len(view.user) < 1500:
-        questions = len(_QUESTION.findall(limit))
-        if questions >= 2 or kinds or questions + added >= 2 or added >= 1:
-            return 1 + min(max(added, questions - 1 if questions > 1 else 0), 4), 0.75
+    # The first ask of a request stands where requests begin.
+    if several and _CLAUSE.search(ask[:200]):
+        colon = limit.find(": ")
+        if colon > 0 and any(match.lastgroup != "answer" for match in _CLAUSE.finditer(limit[:colon])):
+            # What stands behind "Translate this:" is the text to work on.
+            limit = _GIVEN.sub(":", limit)
+        found: dict[str, int] = {}
+        for match in _CLAUSE.finditer(limit):
+            found.setdefault(match.lastgroup or "", match.start())
+        found.pop("answer", None)
+        if len(found) >= 2 and _are_asks(found):
+            return len(found), 0.8
+    added = len(_ADDED.findall(limit)) if adds and len(view.user) < 1500 else 0
+    if added:
+        return 1 + min(max(added, len(_QUESTION.findall(limit)) - 1), 4), 0.75
     return 1, 0.85
 
 
-def _are_asks(text: str, found: dict[str, int]) -> bool:
+def _are_asks(found: dict[str, int]) -> bool:
     """The first ask stands where requests begin, so that a story about somebody who "writes and plans" is none."""
-    starts = sorted(position for kind, position in found.items() if kind != "answer")
-    return bool(starts) and starts[0] <= 160 and starts[-1] - starts[0] <= 420
+    starts = sorted(found.values())
+    return starts[0] <= 160 and starts[-1] - starts[0] <= 420
 
 
 INTENTS = Rule(name="intents", read=_read)

@@ -11,14 +11,17 @@ import re
 from ..types import Signals
 from .excerpt import excerpt
 from .rule import Rule, triggers
-from .symbols import REDEFINED
+from .symbols import redefines
 
 __all__ = ["INVERSE"]
 
-_TRIGGERS = triggers(
-    "quote quotes saying proverb ends ending ending-with sentence sentences repeat repeating back verbatim "
-    "word-for-word not except false incorrect untrue isn't "
-    "aren't cannot can't never none redefine redefined let suppose means exactly"
+_SAYING = triggers("quote quotes saying proverb sentence phrase line idiom sayings proverbs sentences")
+_ENDING = triggers("end ends ending finish finishes finishing")
+_AGAIN = triggers("repeat repeating verbatim exactly unchanged back")
+_SPEAKING = triggers("repeat repeating say copy copying write")
+_NO = triggers(
+    "not except never false incorrect untrue isn't aren't wasn't doesn't don't didn't can't cannot couldn't "
+    "hasn't won't"
 )
 _MEMO = re.compile(
     r"(?:write|finish|complete|create|make) (?:me )?(?:a|an|the|this|some)? ?(?:\w+ )?(?:quote|saying|proverb|"
@@ -43,21 +46,25 @@ _NEGATED = re.compile(
     r"statement)[^.?!\n]{0,60}\b(?:not|except|false|incorrect|untrue)\b|"
     r"\b(?:is|are) not (?:an? |the )?(?:example|type|kind|part|member|cause|symptom|property|characteristic|"
     r"function)s? of\b[^.!\n]{0,80}\?|"
-    r"_{2,}[^.?!\n]{0,40}\bnot\b|\bNOT\b"
+    r"_{2,}[^.?!\n]{0,40}\bnot\b"
 )
 _CHOICES = re.compile(r"^\s*\(?(?:a|1)[.):]\s|\boptions?:|\bchoices?:|\n\s*[-*] |\ba\) .{1,60}\bb\) ", re.MULTILINE)
 
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
     view = signals.view(excerpt)
-    if _TRIGGERS.isdisjoint(view.words):
-        return False, 0.96
-    lower = view.lower
-    if REDEFINED.search(lower) or _MEMO.search(lower) or _REPEAT.search(lower):
+    words, lower, ask = view.words, view.lower, view.ask
+    if (
+        (not _ENDING.isdisjoint(words) and not _SAYING.isdisjoint(words) and _MEMO.search(lower))
+        or (not _AGAIN.isdisjoint(words) and not _SPEAKING.isdisjoint(words) and _REPEAT.search(lower))
+        or redefines(view)
+    ):
         return True, 0.85
-    negated = _NEGATED.search(lower)
-    if negated is not None and ("?" in lower or "except" in lower):
-        if _CHOICES.search(lower) or "following" in lower or "except" in lower or " NOT " in view.text:
+    if _NO.isdisjoint(words) or not ("?" in ask or "except" in ask):
+        return False, 0.95
+    shouted = " NOT " in view.user
+    if shouted or _NEGATED.search(ask):
+        if shouted or "following" in ask or "except" in ask or _CHOICES.search(ask):
             return True, 0.8
         return None, 0.0
     return False, 0.93

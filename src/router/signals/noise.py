@@ -54,6 +54,7 @@ _GARBLED = re.compile(r"\b(?:[a-z]+\d+[a-z]+|[a-z]*[01][a-z]+)\b", re.IGNORECASE
 _FORWARDED = re.compile(
     r"^(?:>+ ?){2,}|^-{3,} ?(?:original|forwarded) message|^fwd?:|^sent from my ", re.IGNORECASE | re.M
 )
+_DIGITS = b"0123456789"
 _CAPITALS = bytes(range(65, 91))
 _LETTERS = bytes((*range(65, 91), *range(97, 123)))
 
@@ -93,8 +94,8 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if size > 160 and sample.isascii() and capitals == 0 and not breaks:
         marks = sample.count(".") + sample.count(",") + sample.count("?") + sample.count("!")
         points += 1.0 if marks == 0 and letters > 0.7 * len(raw) else 0.0
-    if ("0" in sample or "1" in sample) and letters > 40 and points < 1:
-        points += 0.2 * max(0, len(_GARBLED.findall(sample)) - 4)
+    if letters > 40 and points < 1 and len(raw) - len(raw.translate(None, _DIGITS)) >= 8:
+        points += 0.2 * max(0, len(_GARBLED.findall(sample[:500])) - 3)
     if points >= 1.0:
         return True, min(0.95, 0.7 + 0.1 * points)
     return (False, 0.92) if points < 0.5 else (None, 0.0)

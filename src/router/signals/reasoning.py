@@ -14,37 +14,41 @@ from .rule import Rule, triggers
 
 __all__ = ["REASONING"]
 
-_TRIGGERS = triggers(
-    "catch meet arrive finish reach overtake knight knave step steps stepwise prove proof derive solve equation "
-    "equations integral derivative theorem lemma "
-    "probability logic "
-    "logical deduce deduction puzzle riddle reasoning calculate compute optimal optimize optimise minimize "
-    "maximise maximize "
-    "minimise schedule itinerary constraints many much total altogether remaining left average percent speed "
-    "distance hours "
-    "truth liar knights knaves seating older younger taller faster twice thrice remainder divisible prime integer "
-    "integers "
-    "induction contradiction complexity invariant algorithm trade-offs tradeoffs trade-off strategy plan premises "
-    "conclude "
-    "conclusion syllogism clues murderer combinations permutations expected odds interest area volume perimeter angle "
-    "triangle ratio cost profit schritt schritten beweise beweis berechne berechnen gleichung wahrscheinlichkeit "
-    "wieviel "
-    "wieviele löse rätsel étape étapes démontre démontrer prouve prouver calcule calculer résous résoudre "
-    "équation combien "
-    "probabilité paso pasos demuestra demostrar resuelve resolver calcula calcular ecuación cuántos cuántas cuánto "
-    "probabilidad passo passos demonstre resolva calcule equação quantos quantas quanto dimostra risolvi calcola "
-    "equazione "
-    "quanti quante passaggi passo-passo bewijs bereken stap stappen oblicz udowodnij krok докажи докажите реши решите "
-    "вычисли сколько вероятность шаг"
+# Each pattern below is tried only where a word stands without which it cannot match.
+_STRONG_WORDS = triggers(
+    "step steps stepwise think carefully reasoning chain thought prove proof derive solve equation equations logic "
+    "logical riddle teaser brain knight knights knave knaves truth liar probability odds chances ways combinations "
+    "permutations integral derivative induction contradiction complexity conclude deduced inferred murderer culprit "
+    "tallest oldest youngest shortest minimize minimise maximize maximise optimize optimise subject integers integer "
+    "primes prime roots values solutions smallest largest minimum maximum remainder divisible workings "
+    "schritt beweise löse étape pas démontre démontrer démontrez prouve prouver prouvez résous résoudre paso demuestra "
+    "demostrar resuelve passo resolva dimostra risolvi stap krok шаг докажи докажите реши решите puzzle"
 )
+_AMOUNT = triggers("many much long far old fast often tall")
+_MEASURE = triggers(
+    "total average speed distance area volume perimeter cost price sum difference product profit ratio percentage new "
+    "final remaining"
+)
+_CALCULATING = triggers(
+    "calculate compute combien wieviel wieviele viele viel cuántos cuántas cuánto cuantos quantos "
+    "quantas quanto quanti "
+    "quante quanta сколько hoeveel ile berechne berechnen calcule calculer calcula calcular calcola вычисли oblicz"
+)
+_RATE_WORDS = triggers("catch meet arrive finish reach overtake")
+_PLAN_WORDS = triggers("plan schedule itinerary timetable strategy route seating tradeoffs trade tradeoff offs optimal")
+_FIGURE_WORDS = triggers(
+    "two three four five six seven eight nine ten twelve twenty half twice thrice double dozen third"
+)
+# Each way starts with the blank before a word, so that it is tried once a word.
 _STRONG = re.compile(
-    r"step[- ]by[- ]step|think (?:it )?(?:through|carefully|hard)|show (?:all )?(?:your|the) (?:work|working|steps|"
+    r" [\"'(¿]?(?:step[- ]by[- ]step|think (?:it )?(?:through|carefully|hard)|show (?:all )?(?:your|"
+    r"the) (?:work|working|steps|"
     r"reasoning)|"
-    r"chain[- ]of[- ]thought|reason through|work (?:it|this) out|\bprove (?:that|by|or|the|it|this|if|for)|"
-    r"\bproof (?:that|of|by)|"
-    r"\bderive (?:the|an?|from)|solve (?:for|the|this|these|following|:|x|it)|\bsolve\b.{0,30}=|system of equations|"
-    r"logic(?:al)? (?:puzzle|problem|deduction|grid)|\briddle\b|brain ?teaser|"
-    r"knights? and (?:\w+ )?(?:the )?knaves?|\bknaves?\b|truth[- ]teller|always (?:lies|tells the truth)|"
+    r"chain[- ]of[- ]thought|reason through|work (?:it|this) out|prove (?:that|by|or|the|it|this|if|for)|"
+    r"proof (?:that|of|by)|"
+    r"derive (?:the|an?|from)|solve (?:for|the|this|these|following|:|x|it)|solve.{0,30}=|system of equations|"
+    r"logic(?:al)? (?:puzzle|problem|deduction|grid)|riddle|brain ?teaser|"
+    r"knights? and (?:\w+ )?(?:the )?knaves?|knaves?|truth[- ]teller|always (?:lies|tells the truth)|"
     r"probability (?:that|of|it)|what (?:is|are) the (?:odds|chances|expected)|expected value|how many (?:ways|"
     r"combinations|"
     r"permutations|different)|in how many ways|(?:definite |indefinite )?integral of|derivative of|by induction|"
@@ -59,7 +63,7 @@ _STRONG = re.compile(
     r"démontre[rz]? que|"
     r"prouve[rz]? que|paso a paso|demuestra que|demostrar que|passo a passo|dimostra che|stap voor stap|krok po kroku|"
     r"шаг за шагом|докажи(?:те)?,? что|löse die gleichung|résou[sd]\w* l|resuelve la|resolva a|risolvi l|"
-    r"реши(?:те)? (?:уравнение|задачу)"
+    r"реши(?:те)? (?:уравнение|задачу))"
 )
 _UNSPACED = re.compile(
     r"一步一步|逐步|分步|证明|證明|推理|求解|解方程|概率|多少(?:种|个|人|元|米|千米|公里|钱|天|岁|只)|还剩|一共|总共|"
@@ -83,7 +87,7 @@ _EXPLICIT = re.compile(
 )
 _RATE = re.compile(
     r"\b(?:when|where|at what time) (?:do|does|will|did|would) [^.?!]{3,60}\b(?:catch|meet|arrive|finish|reach|"
-    r"overtake|run out|be full|break even)"
+    r"overtake)"
 )
 _ORDER = re.compile(
     r"\b(?:older|younger|taller|shorter|faster|slower|heavier|left|right) (?:than|of)\b|\ball \w+ are \w+|"
@@ -144,26 +148,33 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
 
 def _points(view: Excerpt) -> float:
     points = 0.0
+    ask, words = view.ask, view.words
     if view.is_unspaced and _UNSPACED.search(view.lower):
         points += 1.0
-    if _TRIGGERS.isdisjoint(view.words):
-        if (("*" in view.ask or "=" in view.ask or "×" in view.ask) and _ARITHMETIC.search(view.ask)) or (
-            " are " in view.ask and len(_ORDER.findall(view.ask)) >= 2
-        ):
+    if not _STRONG_WORDS.isdisjoint(words) and _STRONG.search(view.flow):
+        points += 1.0
+    has_digit = view.has_digit
+    if has_digit and ("+" in ask or "*" in ask or "=" in ask or "×" in ask or "^" in ask) and _ARITHMETIC.search(ask):
+        points += 1.0
+    asks = (
+        ("?" in ask and b"how" in words and not _AMOUNT.isdisjoint(words))
+        or ("?" in ask and b"what" in words and not _MEASURE.isdisjoint(words))
+        or not _CALCULATING.isdisjoint(words)
+    )
+    races = not _RATE_WORDS.isdisjoint(words)
+    if (asks or races) and (has_digit or not _FIGURE_WORDS.isdisjoint(words)):
+        figures = len(_FIGURE.findall(ask)) if has_digit else len(_FIGURE_WORDS & words)
+        if figures >= 2 and races and _RATE.search(ask):
             points += 1.0
-        return points
-    if _STRONG.search(view.lower):
+        if figures >= 2 and asks and _QUANTITY.search(ask):
+            points += 1.0 if figures <= 12 else 0.6
+    if (
+        ask.count(" than ") + ask.count(" are ") + ask.count(" of ") + ask.count("if ") >= 2
+        and ("?" in ask or "？" in ask)
+        and len(_ORDER.findall(ask)) >= 2
+    ):
         points += 1.0
-    figures = len(_FIGURE.findall(view.ask))
-    if figures >= 2 and _RATE.search(view.ask):
-        points += 1.0
-    if figures >= 2 and _QUANTITY.search(view.ask):
-        points += 1.0 if figures <= 12 else 0.6
-    if _ARITHMETIC.search(view.ask):
-        points += 0.8
-    if len(_ORDER.findall(view.ask)) >= 2:
-        points += 0.8
-    if _PLAN.search(view.ask):
+    if not _PLAN_WORDS.isdisjoint(words) and _PLAN.search(ask):
         points += 1.0
     return points
 

@@ -38,7 +38,7 @@ _MEDICAL = triggers(
     "температура таблетки"
 )
 _MEDICAL_SURE = re.compile(
-    r"\b(?:\d+ ?mg\b|how (?:much|many|often)[^.?!\n]{0,60}\b(?:ibuprofen|paracetamol|acetaminophen|aspirin|tylenol|"
+    r" (?:\d+ ?mg\b|how (?:much|many|often)[^.?!\n]{0,60}\b(?:ibuprofen|paracetamol|acetaminophen|aspirin|tylenol|"
     r"advil|insulin|melatonin|medicine|"
     r"pills?|mg|medication)\b|(?:safe|ok|okay|dangerous|bad) to (?:take|mix|combine|drink|stop taking|give|"
     r"use)[^.?!\n]{0,60}\b(?:with|while|medic\w+|"
@@ -70,7 +70,7 @@ _LEGAL = triggers(
     "advocaat huurder verhuurder ontslag adwokat pozew umowa zwolnienie адвокат суд иск развод увольнение закон договор"
 )
 _LEGAL_SURE = re.compile(
-    r"\b(?:is it (?:legal|illegal|against the law|lawful)|can (?:i|he|she|they|we|my \w+) (?:legally|sue|be sued|"
+    r" (?:is it (?:legal|illegal|against the law|lawful)|can (?:i|he|she|they|we|my \w+) (?:legally|sue|be sued|"
     r"be fired|evict|get deported|"
     r"be held liable)|(?:can|may|could) (?:my|the|our) (?:landlord|employer|boss|ex|ex-\w+|company)|(?:my|"
     r"our) (?:landlord|lease|lawyer|custody|"
@@ -100,7 +100,7 @@ _FINANCIAL = triggers(
     "podatek inwestować akcje инвестировать акции налог ипотека кредит пенсия вклад"
 )
 _FINANCIAL_SURE = re.compile(
-    r"\b(?:(?:should|can|could|do|must|may|how (?:do|can|should|much)) (?:i|we)[^.?!\n]{0,70}\b(?:invest|stocks?|"
+    r" (?:(?:should|can|could|do|must|may|how (?:do|can|should|much)) (?:i|we)[^.?!\n]{0,70}\b(?:invest|stocks?|"
     r"shares|mortgage|refinance|tax(?:es)?|deduct|"
     r"401\(?k\)?|roth|ira|pension|retire(?:ment)?|bitcoin|crypto|loan|bankruptcy|etfs?|index funds?|bonds?|"
     r"portfolio|heloc|isa|capital gains)\b|"
@@ -195,12 +195,12 @@ def _field(view: Excerpt) -> tuple[Stakes, float]:
     )
     for field, words, sure in fields:
         if words.isdisjoint(view.words):
-            if most == 0.0 and field == "financial" and "401(k)" in view.lower and sure.search(view.lower):
+            if most == 0.0 and field == "financial" and "401(k)" in view.lower and sure.search(view.flow):
                 best, most = field, 2.0
             continue
         found = len(words & view.words)
         points = 0.5 * min(found, 4)
-        if sure.search(view.lower):
+        if sure.search(view.flow):
             points += 1.5
         if points >= 1.0 and _ADVICE.search(view.ask):
             points += 0.5

@@ -9,49 +9,51 @@ from __future__ import annotations
 import re
 
 from ..types import Signals
-from .excerpt import excerpt
+from .excerpt import Excerpt, excerpt
 from .rule import Rule, triggers
 
-__all__ = ["REDEFINED", "SYMBOLS"]
+__all__ = ["SYMBOLS", "redefines"]
 
 _OPERATOR = r"(?:[-+*/×÷%^@#$&⊕⊗★☆◆△▽∘<>=~!|?]{1,2}|plus|minus|times|addition|subtraction|multiplication|division)"
 _QUOTED = rf"[\"'`“‘(]?{_OPERATOR}[\"'`”’)]?"
 
-REDEFINED = re.compile(
-    rf"(?:\blet|\bsuppose|\bassume|\bimagine|\bif|\bsay|\bpretend)(?: that)? (?:the )?(?:symbols? |signs? |"
-    rf"operators? |operations? )?{_QUOTED} "
-    r"(?:now )?(?:means?|denotes?|stands? for|represents?|is (?:re)?defined|be defined|is (?:swapped|exchanged|"
-    r"replaced)|mean|be|swaps?|actually)|"
-    rf"\bredefin\w+ (?:the )?(?:\w+ ){{0,4}}|"
-    rf"(?:\bsymbols? |\bsigns? |\boperators? |\boperations? ){_QUOTED} (?:now )?(?:means|denotes?|stands? for|"
-    rf"is (?:re)?defined|is (?:swapped|replaced))|"
-    rf"\bdefine (?:a |an |the )?(?:new )?(?:binary )?(?:operations?|operators?|symbols?)|"
-    r"\b(?:let|suppose|assume|imagine|if|pretend)(?: that)? (?:the )?(?:number |digit |word |letter |colou?r |"
-    r"value of )?(?:\"?[\w ]{1,12}\"? (?:be |is |are |means? |now "
-    r"means? |equals? )(?:re)?(?:defined as|redefined)|(?:pi|π|e|one|two|three|four|five|six|seven|eight|nine|ten|"
-    r"[a-z]?\d{1,3}) "
+# Read in a text with a blank in front of each word; each way starts with that blank, so that it is tried once a word.
+_REDEFINED = re.compile(
+    rf" [\"'(]?(?:(?:let|suppose|assume|imagine|if|say|pretend)(?: that)? (?:the )?(?:symbols? |signs? |operators? |"
+    rf"operations? )?{_QUOTED} (?:now )?(?:means?|denotes?|stands? for|represents?|is (?:re)?defined|be defined|"
+    r"is (?:swapped|exchanged|replaced)|mean|be|swaps?|actually)|"
+    r"redefin\w+ (?:the )?\w+|"
+    rf"(?:symbols?|signs?|operators?|operations?) {_QUOTED} (?:now )?(?:means|denotes?|stands? for|is (?:re)?defined|"
+    r"is (?:swapped|replaced))|"
+    r"define (?:a |an |the )?(?:new )?(?:binary )?(?:operations?|operators?|symbols?)|"
+    r"(?:let|suppose|assume|imagine|if|pretend)(?: that)? (?:the )?(?:number |digit |word |letter |colou?r |value of )?"
+    r"(?:\"?[\w ]{1,12}\"? (?:be |is |are |means? |now means? |equals? )(?:re)?(?:defined as|redefined)|"
+    r"(?:pi|π|e|one|two|three|four|five|six|seven|eight|nine|ten|[a-z]?\d{1,3}) "
     r"(?:means?|denotes?|stands for|now means?))|"
-    r"\b(?:pi|π|the speed of light|gravity|e) (?:is |be |equals |= ?)(?:redefined|now)|"
-    r"\bin (?:this|our) (?:world|system|language|notation|game)[^.?!\n]{0,60}\b(?:means|equals|stands for|is called|"
+    r"(?:pi|π|the speed of light|gravity|e) (?:is |be |equals |= ?)(?:redefined|now)|"
+    r"in (?:this|our) (?:world|system|language|notation|game)[^.?!]{0,60} (?:means|equals|stands for|is called|"
     r"is swapped)|"
-    r"(?:swap|exchange|switch|reverse) the (?:meanings?|roles?|symbols?)|(?:meaning|meanings) (?:of|"
-    r"for) [^.?!\n]{0,40}(?:swapped|exchanged|reversed|switched)|"
-    rf"\b[a-z0-9]\s?{_OPERATOR}\s?[a-z0-9] (?:means|is defined as|denotes|:=|stands for)|"
-    rf"angenommen,? (?:das zeichen )?{_QUOTED} (?:bedeutet|steht für)|{_QUOTED} (?:bedeutet|significa|signifie|"
-    rf"steht für|表示|代表|意味着|定义为)|"
-    rf"(?:soit|supposons que|supongamos que|sea) (?:le symbole |el símbolo )?{_QUOTED}|定义(?:新)?运算|"
-    rf"规定[^。]{{0,12}}(?:运算|表示)|重新定义"
+    r"(?:swap|exchange|switch|reverse) the (?:meanings?|roles?|symbols?)|"
+    r"meanings? (?:of|for) [^.?!]{0,40}(?:swapped|exchanged|reversed|switched)|"
+    rf"[a-z0-9]\s?{_OPERATOR}\s?[a-z0-9] (?:means|is defined as|denotes|:=|stands for)|"
+    rf"angenommen,? (?:das zeichen )?{_QUOTED} (?:bedeutet|steht für)|"
+    rf"{_QUOTED} (?:bedeutet|significa|signifie|steht für)|"
+    rf"(?:soit|supposons que|supongamos que|sea) (?:le symbole |el símbolo )?{_QUOTED})"
+)
+_REDEFINED_UNSPACED = re.compile(
+    rf"定义(?:新)?运算|规定[^。]{{0,12}}(?:运算|表示)|重新定义|{_OPERATOR} ?(?:表示|代表|意味着|定义为|を表す|と定義)"
 )
 _PLAIN_WORDS = re.compile(
-    r"\b(?:let|suppose|pretend|imagine|assume)(?: that)? (?:the words? )?[\"'`“]?\w+[\"'`”]? (?:now )?(?:means?|"
+    r" (?:let|suppose|pretend|imagine|assume)(?: that)? (?:the words? )?[\"'`“]?\w+[\"'`”]? (?:now )?(?:means?|"
     r"denotes?|stands? for) [\"'`“]?\w+"
 )
-_TRIGGERS = triggers(
-    "let suppose assume imagine pretend redefine redefined redefining define defined symbol symbols operator "
-    "operators operation "
-    "means denotes swap swapped swaps exchange exchanged reverse reversed angenommen bedeutet soit supposons sea "
-    "supongamos "
-    "significa signifie switch"
+_REDEFINING = triggers(
+    "redefine redefined redefining symbol symbols operator operators operation operations swap swapped swaps exchange "
+    "exchanged reverse reversed switch switched redefines"
+)
+_SUPPOSING = triggers("let suppose assume imagine pretend if angenommen soit supposons sea supongamos world notation")
+_MEANING = triggers(
+    "mean means denote denotes stands represents swapped defined equals called bedeutet steht significa signifie"
 )
 _UNSPACED = re.compile(r"定义(?:新)?运算|规定|重新定义|新运算|演算子|定義")
 # Rows of blanks and one or two marks, at least four of them alike in width: a figure drawn with characters.
@@ -59,17 +61,36 @@ _ART = re.compile(r"(?:^[ #*@.|_/\\\-+=oO0X█▓▒░▄▀■□●]{5,80}$\n
 _FORMS = re.compile(r"[#*@█▓■●]{2}|[|_/\\]{2}|[#*@█X0][ .]+[#*@█X0]")
 
 
+def _may_redefine(view: Excerpt) -> bool:
+    """A cheap test whether the patterns can match at all."""
+    words = view.words
+    return (
+        not _REDEFINING.isdisjoint(words)
+        or (not _MEANING.isdisjoint(words) and not _SUPPOSING.isdisjoint(words))
+        or (view.is_unspaced and _UNSPACED.search(view.lower) is not None)
+    )
+
+
+def redefines(view: Excerpt) -> bool:
+    """Operators, numbers or words are given another meaning than they have."""
+    return _may_redefine(view) and _is_redefined(view)
+
+
+def _is_redefined(view: Excerpt) -> bool:
+    return _REDEFINED.search(view.flow) is not None or (
+        view.is_unspaced and _REDEFINED_UNSPACED.search(view.lower) is not None
+    )
+
+
 def _read(signals: Signals) -> tuple[bool | None, float]:
     view = signals.view(excerpt)
     if view.user.count("\n") >= 4 and _is_art(view.user[:4000]):
         return True, 0.8
-    if view.is_unspaced and _UNSPACED.search(view.lower) and REDEFINED.search(view.lower):
-        return True, 0.85
-    if _TRIGGERS.isdisjoint(view.words):
+    if not _may_redefine(view):
         return False, 0.97
-    if REDEFINED.search(view.lower):
+    if _is_redefined(view):
         return True, 0.88
-    return (True, 0.75) if _PLAIN_WORDS.search(view.lower) else (False, 0.93)
+    return (True, 0.75) if _PLAIN_WORDS.search(view.flow) else (False, 0.93)
 
 
 def _is_art(text: str) -> bool:
