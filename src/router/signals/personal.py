@@ -274,7 +274,7 @@ def street(text: str, lower: str, at: int, hits: list[Hit]) -> None:
 
 
 def may_tell_birth(lower: str) -> bool:
-    """A cheap test whether :func:`birth_date` can find anything in the text."""
+    """A cheap test of the text before a number: can :func:`birth_date` find anything there?"""
     return any(gate in lower for gate in (_BIRTH_GATES if lower.isascii() else _BIRTH_GATES + _OTHER_BIRTH_GATES))
 
 

@@ -236,7 +236,6 @@ def _emails(text: str) -> Iterator[Hit]:
 
 
 def _numbers(text: str, lower: str, hits: list[Hit]) -> None:
-    births = may_tell_birth(lower)
     flat = text.encode("latin-1", "replace").translate(_CLASS)
     size = len(flat)
     pos = flat.find(b"0")
@@ -247,7 +246,7 @@ def _numbers(text: str, lower: str, hits: list[Hit]) -> None:
         if right < 0:
             right = size
         left = flat.rfind(b" ", 0, pos) + 1
-        if births:
+        if may_tell_birth(lower[max(0, pos - 56) : pos]):
             birth_date(text, pos, hits)
         street(text, lower, pos, hits)
         if left == pos and end - pos < 7 and end >= right and end - pos != 6:
