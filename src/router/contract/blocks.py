@@ -123,7 +123,7 @@ def markers(text: str) -> list[Block]:
         if cut >= 0:
             line, head = line + cut + 1, head[cut + 1 :]
         name = head.strip(_STRIP).lower()
-        if not name or len(name) > 40:
+        if not name or len(name) > 40 or name.count(" ") > 4:
             continue
         kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""
         if not kind:
@@ -166,7 +166,9 @@ _CLOSE = {'"': '"', "“": "”", "„": "“”", "«": "»", "「": "」", "�
 def quotations(text: str) -> list[Block]:
     """Quoted stretches, outermost first in the order of the text; a quote inside another is part of it."""
     found: list[Block] = []
-    position = 0
+    position = _first_quote(text)
+    if position < 0:
+        return found
     for _ in range(_MAX):
         opening = _OPEN.search(text, position)
         if opening is None:
@@ -181,6 +183,18 @@ def quotations(text: str) -> list[Block]:
             found.append(Block("quote", mark, start, end, opening.start(), closing + 1))
         position = closing + 1
     return found
+
+
+def _first_quote(text: str) -> int:
+    """Where to look for quotation marks first; -1 when none can open: an apostrophe inside a word does not."""
+    marks = '"`' if text.isascii() else '"`“„«「『‘'
+    places = [place for place in map(text.find, marks) if place >= 0]
+    place = -1
+    while (place := text.find("'", place + 1)) >= 0:
+        if place == 0 or not text[place - 1].isalnum():
+            places.append(place)
+            break
+    return min(places) if places else -1
 
 
 def trimmed(text: str, start: int, end: int) -> tuple[int, int]:

@@ -28,7 +28,9 @@ _EXTRA = re.compile(
     r"highlight|"
     r"evidence|keywords?|elaborate|describe (?:the|how|what|your)|(?:in|with|one|two|a|1|2) (?:short |brief |"
     r"full |complete )*"
-    r"(?:sentences?|paragraph)|write (?:a|an|the|me|your)\b(?! (?:label|single))|\bcite\b|spans?\b|\bplus\b|(?:\+|&) (?:the|a)\b|(?:and|&) (?:can|could) you|generate|compose|come up with|g[ae]r[ae]|cri[ae]|crea|erstelle|generiere|génère|(?:and|then|also) (?:reply|fix|"
+    r"(?:sentences?|paragraph)|write (?:a|an|the|me|your)\b(?! (?:label|single))|\bcite\b|spans?\b|\bplus\b|(?:\+|"
+    r"&) (?:the|a)\b|generate|compose|come up with|g[ae]r[ae]|cri[ae]|crea|erstelle|generiere|génère|(?:and|then|"
+    r"also) (?:reply|fix|"
     r"correct|generate|"
     r"write|give|tell|list|quote|comment)|(?:a|your|the) (?:brief|short) (?:comment|reply|reason|note)|"
     r"begründ\w*|erklär\w*|warum|wahrscheinlichkeit|konfidenz\w*|zusammenfass\w*|übersetz\w*|expli(?:que\w*|"
@@ -50,7 +52,8 @@ _WHETHER = re.compile(
     re.IGNORECASE,
 )
 _RULE = re.compile(
-    r"\bif\b|\bunless\b|\bwhenever\b|\bexcept (?:if|when|for|that|where|in)\b|\btreat(?:ed)?\b|\bcount(?:s|ed)? as\b|\bconsider(?:ed)? (?:it|a|"
+    r"\bif\b|\bunless\b|\bwhenever\b|\bexcept (?:if|when|for|that|where|in)\b|\btreat(?:ed)?\b|\bcount(?:s|"
+    r"ed)? as\b|\bconsider(?:ed)? (?:it|a|"
     r"an|as|the|any|to be|"
     r"only)?\b|\bmeans?\b|\bregardless\b|\balways (?!respond|answer|reply|return|output|use|give|choose|pick|be\b|"
     r"select|write)|"
@@ -61,7 +64,9 @@ _RULE = re.compile(
     r"another)\b|"
     r"\bnew (?:label|category|tag|topic)s?\b|\bdefinitions?:|\bmeaning\b|\bfor (?:this|the purposes?|"
     r"our purposes?)\b.{0,20}\bpurpose|"
-    r"\b(?:not )?(?:allowed|permitted|forbidden|acceptable)\b|\b(?:anything|everything|those|messages|comments|texts) (?:that|which)\b|\bwenn\b|\bfalls\b|\bsofern\b|\bgilt\b|\bgelten\b|\bbedeutet\b|\bim zweifel\b|\blorsque\b|\bsauf\b|"
+    r"\b(?:not )?(?:allowed|permitted|forbidden|acceptable)\b|\b(?:anything|everything|those|messages|comments|"
+    r"texts) (?:that|which)\b|\bwenn\b|\bfalls\b|\bsofern\b|\bgilt\b|\bgelten\b|\bbedeutet\b|\bim zweifel\b|"
+    r"\blorsque\b|\bsauf\b|"
     r"\bsignifi(?:e|ca)\b|\ben cas de|"
     r"\bsi (?:el|la|le|l'|les|los|las|es|no|il y|c'|ce|un|una|une|hay|aucun\w*|ninguna?)\b|\bcuando\b|\bexcepto\b|"
     r"\bquando\b|\bexceto\b|"
@@ -104,7 +109,8 @@ _TEMPLATE = re.compile(
     re.MULTILINE,
 )
 _UPPER = re.compile(
-    r"upper ?case|capital letters|all caps|in caps|großbuchstaben|majuscules|mayúsculas|maiúsculas|maiuscolo|hoofdletters",
+    r"upper ?case|capital letters|all caps|in caps|großbuchstaben|majuscules|mayúsculas|maiúsculas|maiuscolo|"
+    r"hoofdletters",
     re.I,
 )
 _LOWER = re.compile(r"lower ?case|kleinbuchstaben|minuscules|minúsculas|minuscolo", re.I)
@@ -117,7 +123,8 @@ _ITEMS = re.compile(
     r"comments|messages|tweets|"
     r"tickets|texts|sentences|lines|items|headlines|posts|emails|rows|aspects|titles|statements|queries|"
     r"utterances)\b|"
-    r"\brespectively\b|\b(?:cada|chaque|ogni|elke?|jede[nrs]?) \w+|\b(?:für|zu) jede[nsmr]?\b|\bpour chaque\b|\b(?:para|por|de) cada\b|\bper ogni\b|"
+    r"\brespectively\b|\b(?:cada|chaque|ogni|elke?|jede[nrs]?) \w+|\b(?:für|zu) jede[nsmr]?\b|\bpour chaque\b|"
+    r"\b(?:para|por|de) cada\b|\bper ogni\b|"
     r"\bvoor elke?\b",
     re.IGNORECASE,
 )
@@ -134,8 +141,10 @@ _MULTI = re.compile(
     re.IGNORECASE,
 )
 _GOES_ON = re.compile(
-    r"[\"'”»)\]}`*]{0,2}\s*(?:[;；]|,?\s*(?:(?:and|then|plus|with|und|dann|mit|et|puis|avec|y|con|e|com|en|met|poi|luego)\b|[&+]))"
-    r"(?!\s*(?:only|nothing|no|not|do|don't|return|reply|respond|answer|output|just|print|say|use|nichts|nur|rien|nada|niente|"
+    r"[\"'”»)\]}`*]{0,2}\s*(?:[;；]|,?\s*(?:(?:and|then|plus|with|und|dann|mit|et|puis|avec|y|con|e|com|en|met|poi|"
+    r"luego)\b|[&+]))"
+    r"(?!\s*(?:only|nothing|no|not|do|don't|return|reply|respond|answer|output|just|print|say|use|nichts|nur|rien|"
+    r"nada|niente|"
     r"exactly|pick|choose|select|give (?:only|just|the|one))\b)",
     re.IGNORECASE,
 )
@@ -147,6 +156,9 @@ _NAMED_KEY = re.compile(
     re.IGNORECASE,
 )
 _BRACES = re.compile(r"\{[^{}]{0,1500}\}")
+
+
+_SINGLE = frozenset("0123456789bcdefgh") | {"10"}
 
 
 def obstacle(
@@ -168,14 +180,17 @@ def obstacle(
 def _other_name(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
     if all(label.isdigit() for label in labels):
         return None
-    if all(len(label) == 1 and label.isascii() for label in labels) and {label.lower() for label in labels} != {"y", "n"}:
+    if all(len(label) == 1 and label.isascii() for label in labels) and {label.lower() for label in labels} != {
+        "y",
+        "n",
+    }:
         return "the answer is a number, letter or id that stands for a label."
     narrow = text.isascii()
     if words & INDEX_WORDS or not narrow:
         spoken = _NEGATED.sub(" ", text)
         if _INDEX.search(spoken) or (not narrow and _INDEX_CJK.search(spoken)):
             return "the answer is a number, letter or id that stands for a label."
-    if len({match[1] for match in _NUMBERED.finditer(text)}) > 1:
+    if words & _SINGLE and len({match[1] for match in _NUMBERED.finditer(text)}) > 1:
         return "the answer is a number, letter or id that stands for a label."
     return None
 

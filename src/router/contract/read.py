@@ -17,7 +17,7 @@ from .blocks import Block, fences, is_input_marker, markers, quotations, tags
 from .examples import Shown, shown_answers
 from .listing import Listing
 from .schema import Field, alternation, read_schema
-from .speech import orders
+from .speech import IMPERATIVE, orders
 from .vocabulary import DATA_TAGS
 from .wording import YES_WORDS, listings, words_of
 
@@ -30,7 +30,8 @@ _NO_LIST = "the request names no closed list of answers."
 _YES_NO = (frozenset({"yes", "no"}), frozenset({"true", "false"}))
 _TOOL_WORDS = (
     "classif", "label", "categor", "sentiment", "tag", "route", "triage", "moderat", "detect", "intent", "rate",
-    "record", "extract", "response", "answer", "output", "select", "predict", "assign", "topic", "emotion", "spam", "toxic",
+    "record", "extract", "response", "answer", "output", "select", "predict", "assign", "topic", "emotion", "spam",
+    "toxic",
 )  # fmt: skip
 
 
@@ -49,7 +50,8 @@ def read_contract(request: Request) -> Signal[Contract]:
     The shape is ``free_text`` with no labels where no closed list of answers was found. A contract with a ``blocker``
     may still tell its labels: they were read with certainty, but a label alone would not be the whole answer.
     """
-    spoken = _spoken(request)
+    is_given = request.json_schema is not None or (request.tools and request.tool_choice != "none")
+    spoken = _spoken(request, is_given=bool(is_given))
     choice = request.body.get("guided_choice")
     tool, tool_blocker = _tool(request)
     if request.json_schema is not None:
@@ -281,7 +283,7 @@ def _found(spoken: Sequence[_Spoken]) -> list[Listing]:
     return found
 
 
-def _spoken(request: Request) -> list[_Spoken]:
+def _spoken(request: Request, *, is_given: bool) -> list[_Spoken]:
     """The instructions of a request: system messages, and the user's own words around the text to judge."""
     last = request.last_user()
     messages = request.messages
@@ -292,7 +294,9 @@ def _spoken(request: Request) -> list[_Spoken]:
         if message.role != "user" or (index != last and has_turns and any(part.found for part in parts)):
             continue
         # Under an instruction that lists the answers, a message that orders nothing is the text to judge.
-        if any(part.found for part in parts) and not orders(message.text):
+        text = message.text
+        is_told = is_given or any(part.found for part in parts)
+        if is_told and not orders(text) and not (is_given and IMPERATIVE.match(text)):
             continue
         if (part := _part(message, by_user=True)) is not None and not (index != last and has_turns and not part.found):
             parts.append(part)
@@ -310,8 +314,9 @@ def _part(message: Message, *, by_user: bool) -> _Spoken | None:
 def _masked(message: Message) -> str:
     """A message's text without the stretches that hold data, and without the middle of a long one."""
     text = message.text
-    if len(text) > _HEAD + _TAIL:
-        text = f"{text[:_HEAD]}\n{text[-_TAIL:]}"
+    head, tail = (_HEAD, _TAIL) if message.role != "user" else (_HEAD // 2, _TAIL // 2)
+    if len(text) > head + tail:
+        text = f"{text[:head]}\n{text[-tail:]}"
     cuts: list[tuple[int, int]] = []
     if "</" in text:
         cuts += [(b.start, b.end) for b in tags(text) if b.name in DATA_TAGS or b.name in ("example", "examples")]
@@ -328,7 +333,7 @@ def _masked(message: Message) -> str:
     for start, end in cuts:
         if start >= position:
             kept.append(text[position:start])
-            kept.append("…")
+            kept.append("_")
             position = end
     kept.append(text[position:])
     return "".join(kept)

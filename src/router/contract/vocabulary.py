@@ -5,7 +5,6 @@ Dutch, Chinese, Japanese. Gates and names only; what is done with them stands wh
 from __future__ import annotations
 
 __all__ = [
-    "WEAK_NOUNS",
     "ANSWER_WORDS",
     "CLASSIFY",
     "DATA_TAGS",
@@ -20,6 +19,7 @@ __all__ = [
     "NOUNS",
     "RANGE_WORDS",
     "RULE_WORDS",
+    "WEAK_NOUNS",
 ]
 
 
@@ -41,6 +41,7 @@ ANSWER_WORDS = _table(
 
 CLASSIFY = _table(
     """
+    sortierst sortiere sortieren sortiert handle klassifizierst
     classify classified classifies classifying classification categorize categorise categorized categorizing
     categorising label labels labeled labelled labelling rate rated mark sort tag grade flag judge identify
     assign determine decide detect file route read triage predict tell evaluate analyze analyse assess
@@ -65,7 +66,7 @@ DATA_TAGS = _table(
 
 EXTRA_WORDS = _table(
     """
-    cite span spans plus generate create compose come then & can could gera gere cria crie crea genera erstelle generiere génère
+    cite span spans plus generate create compose come & gera gere cria crie crea genera erstelle generiere génère
     explain explains explaining explanation explanations justify justification rationale reasoning reason
     reasons why confidence probability probabilities likelihood percentage step steps translate translation
     draft rewrite rephrase summarize summarise summary suggest suggestion recommend extract highlight quote
@@ -144,6 +145,7 @@ NOT_DATA = _table(
 
 NOUNS = _table(
     """
+    werte valores valeurs valori
     options labels label categories category classes class choices values intents intent topics topic tags types
     type sentiments sentiment emotions emotion departments queues teams themes theme boards answers routes tone
     tones severity polarity stance buckets groups genres genre sections section status moods mood priorities
@@ -177,5 +179,11 @@ RULE_WORDS = _table(
 )
 """Without one of these no rule decides the label."""
 
-WEAK_NOUNS = _table("values types type themes theme tone tones severity polarity stance groups genre sections section status moods mood")
+WEAK_NOUNS = _table(
+    """
+    werte valores valeurs valori values types type themes theme tone tones severity polarity stance groups
+    genre sections
+    section status moods mood
+    """
+)
 """Nouns that as often name a field as a list of answers."""

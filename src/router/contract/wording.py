@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from .listing import Listing, clean, inside, list_at
-from .vocabulary import WEAK_NOUNS, CLASSIFY, NEVER, NOUNS, RANGE_WORDS
+from .vocabulary import CLASSIFY, NEVER, NOUNS, RANGE_WORDS, WEAK_NOUNS
 
 __all__ = ["YES_WORDS", "listings", "words_of"]
 
@@ -84,29 +84,21 @@ _UNSURE: Mapping[str, re.Pattern[str]] = {
 }
 
 # Nouns that need a colon, a bracket or an equals sign before the list.
-_AS = re.compile(
-    r"\b(?:classif\w*|categori[sz]\w*|label\w*|rate|rated|mark|sort\w*|tag|tagged|grade|flag|judge|identify|"
-    r"assign\w*|"
-    r"determine|decide|file|route|read|triage|predict|tell|evaluate|analy[sz]e|assess|call|put|klassifizier\w*|"
-    r"ordne\w*|"
-    r"bewerte\w*|bestimme|stufe|kategorisiere|beurteile|classe[zr]?|classifi\w*|catégorise|évalue|détermine|"
-    r"clasifi\w*|"
-    r"categoriz\w*|etiqueta|evalúa|determina|indica|avalie|identifique|valuta|etichetta|classificeer|categoriseer|"
-    r"beoordeel|bepaal)\b[^\n?!]{0,160}?\b(?:as|into|under|to|whether|if|is|in|als|ob|comme|en|como|se|come|entre|"
-    r"tra|between|"
-    r"among|by|with|of)(?=[ :])",
-    re.IGNORECASE,
-)
+_SENTENCE_END = re.compile(r"[\n?!]|\.(?=\s|$)")
 _PREPOSITION = re.compile(
     r"\b(?:as|into|under|to|whether|if|is|in|als|ob|comme|en|como|se|come|entre|tra|between|among|by|with|"
     r"of)(?=[ :])",
     re.IGNORECASE,
 )
 _INTRO = re.compile(r"[^\n.?!;:：=(\[{（]{0,70}[:：=(\[{（]|[^\n.?!;:]{0,80}[.:]?(?=\s*\n)")
-_ALLOWED = re.compile(r"possible|allowed|valid|these|following|available|permitted|candidate|mögliche|posibles|possíveis")
+_ALLOWED = re.compile(
+    r"possible|allowed|valid|these|following|available|permitted|candidate|mögliche|posibles|possíveis"
+)
 _EXCLUSIVE = re.compile(
-    r"one of|exactly one|only one|just one|one word|single|only|exactly|either|(?:choose|select|pick)\b|any of|all that|between|"
-    r"label|categor|intent|class|\beine[srn]? |entweder|genau|nur|l'une|parmi|une? seule?|un[ao]? (?:de|dei|delle|tra|solo|sola)|"
+    r"ausschließlich|uniquement|únicamente|soltanto|one of|exactly one|only one|just one|one word|single|only|"
+    r"exactly|either|(?:choose|select|pick)\b|any of|all that|between|"
+    r"label|categor|intent|class|\beine[srn]? |entweder|genau|nur|l'une|parmi|une? seule?|un[ao]? (?:de|dei|delle|"
+    r"tra|solo|sola)|"
     r"uma das|um dos|elige|escolha|scegli|choisis|kies|[eé]{2}n van|apenas|solo|seul"
 )
 _OPEN_LIST = re.compile(r"\b(?:e\.g\.|such as|for example|for instance|z\. ?b\.|par exemple|por ejemplo|like)", re.I)
@@ -186,7 +178,10 @@ _CJK_SPLIT = re.compile(r"\s*(?:か、|、|/|\||或者?|还是|または|もし�
 _CJK_QUESTION = re.compile(
     r"(?:是|属于|讲的是|算)([^，。？?、\s是]{1,8}(?:、[^，。？?、\s]{1,8})*?)(?:，|,)?还是([^，。？?\s]{1,8}?)(?:的|呢)?[？?。：:\s]"
 )
-_COPULA = re.compile(r"(?:\b(?:is|are|be|as|about|of|sounds?|more|like|rather|plutôt|eher|est-il|est-elle|ist|es|é|è|tweet|review|text|message|comment|sentence|post|email|headline|statement|article|ticket|passage)|[:\-–])$", re.I)
+_COPULA = re.compile(
+    r"(?:\b(?:is|are|be|as|about|of|sounds?|more|like|rather|plutôt|eher|est-il|est-elle|ist|es|é|è|tweet|review|text|message|comment|sentence|post|email|headline|statement|article|ticket|passage)|[:\-–])$",
+    re.I,
+)
 _ARTICLE = re.compile(r"\ban? (?:\w+)?$", re.I)
 _QUESTION = re.compile(
     r"((?:[\w'’-]+,\s+)*)([\w’'-]+),?\s+(?:or|oder|ou|o)\s+((?:not?\s)?[\w’'-]+)(?:\s+(?:here|only|"
@@ -208,6 +203,10 @@ _SUBJECT = re.compile(
     r"dit|deze|volgende)\b",
     re.IGNORECASE,
 )
+
+
+_OR_WORDS = frozenset({"or", "oder", "ou", "o", "of", "vs"})
+_JOINT = re.compile(r" (?:or|oder|ou|o) ", re.IGNORECASE)
 
 
 def words_of(text: str) -> frozenset[str]:
@@ -241,10 +240,10 @@ def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
     dutch = "een" in words or "antwoord" in words or "kies" in words
     yield from _direct(text, words, dutch)
     if words & CLASSIFY:
-        yield from _as(text, dutch)
+        yield from _as(text, words, dutch)
     if words & YES_WORDS:
         yield from _yes_no(text, words)
-    if "'" in text or '"' in text or not text.isascii():
+    if words & _OR_WORDS or "/" in text or "|" in text:
         yield from _quoted_runs(text)
     if not text.isascii():
         yield from _cjk(text)
@@ -254,7 +253,7 @@ def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
         yield from _brackets(text)
     if "/" in text or "|" in text:
         yield from _slashed(text)
-    if "?" in text or ":" in text:
+    if words & _OR_WORDS and ("?" in text or ":" in text):
         yield from _questions(text, words)
 
 
@@ -332,15 +331,20 @@ def _direct(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listing]:
                 yield listing
 
 
-def _as(text: str, dutch: bool) -> Iterator[Listing]:
-    for match in _AS.finditer(text):
-        stop = text.find("\n", match.start())
-        sentence = text[match.start() : min(len(text) if stop < 0 else stop, match.end() + 120)]
-        # The verb may be followed by several such words: the last one that a list stands behind counts.
-        for word in reversed(list(_PREPOSITION.finditer(sentence))):
-            listing = list_at(text, match.start() + word.end(), dutch=dutch)
-            if listing is not None:
-                if not _OPEN_LIST.search(text, match.start(), listing.start):
+def _as(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listing]:
+    lower = text.lower()
+    for verb in sorted(words & CLASSIFY):
+        for place in _places(lower, verb):
+            stop = _SENTENCE_END.search(text, place)
+            end = min(place + 260, stop.start() if stop else len(text))
+            # The verb may be followed by several such words: the last one that a list stands behind counts.
+            for word in reversed(list(_PREPOSITION.finditer(text, place, end))):
+                listing = list_at(text, word.end(), introduced=word[0] == ":", dutch=dutch)
+                if listing is None:
+                    continue
+                if word[0] == ":" and not listing.closed and not _EXCLUSIVE.search(lower, place, listing.end + 60):
+                    continue
+                if not _OPEN_LIST.search(text, place, listing.start):
                     yield listing
                 break
 
@@ -415,7 +419,12 @@ def _questions(text: str, words: frozenset[str]) -> Iterator[Listing]:
         )
         if len(set(items)) == len(items) > 1 and not ({item.lower() for item in items} & NEVER):
             yield Listing(items, headed.start(1), headed.end(1), 0.78)
-    for match in _QUESTION.finditer(text):
+    for joint in _JOINT.finditer(text):
+        match = _QUESTION.search(
+            text, max(0, joint.start() - 120, text.rfind("\n", 0, joint.start())), joint.end() + 60
+        )
+        if match is None or not match.start() <= joint.start() < match.end():
+            continue
         line = text[text.rfind("\n", 0, match.start()) + 1 : match.start()]
         if not _SUBJECT.search(line[-160:]) and not _SUBJECT.search(match[0]):
             continue

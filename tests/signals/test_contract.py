@@ -1,0 +1,178 @@
+"""The asked-for answer, read from requests and written back."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from contract_cases import cases, judge, reading
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.contract import check, read_contract, render, render_tool_arguments
+from router.errors import RequestError
+from router.signals.contract import ContractDetector, SplitDetector
+from router.signals.split import read_split
+from router.types import Contract, Hints, Message, Request, Signals, Tool
+
+LABELS = st.lists(st.text(min_size=1, max_size=12).filter(str.strip), min_size=2, max_size=6, unique=True)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 9) | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "properties", "required", "enum", "const", "anyOf", "items", "$ref", "pattern", "x"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=16,
+)
+
+
+def ask(*turns: tuple[str, str], **fields: Any) -> Request:
+    return Request(messages=tuple(Message(role=role, text=text) for role, text in turns), **fields)  # type: ignore[arg-type]
+
+
+def test_written_requests_are_read_right_or_abstained() -> None:
+    told = [(case, *judge(case)) for case in cases()]
+    counts = Counter((bool(case.get("abstain")), outcome) for case, outcome, _ in told)
+    wrong = [(case["name"], read) for case, outcome, read in told if outcome == "wrong"]
+    assert len(wrong) <= 0.005 * len(told), wrong
+    clear = [outcome for case, outcome, _ in told if not case.get("abstain")]
+    assert clear.count("abstained") <= 0.2 * len(clear), counts
+
+
+def test_written_requests_are_many_and_varied() -> None:
+    names = Counter(case["name"] for case in cases())
+    near_misses = sum(bool(case.get("abstain")) for case in cases())
+    assert names.most_common(1)[0][1] == 1
+    assert len(names) >= 200
+    assert near_misses >= 0.35 * len(names)
+
+
+@pytest.mark.parametrize("case", [case for case in cases() if "labels" in case], ids=lambda case: case["name"])
+def test_labels_are_rendered_as_asked(case: dict[str, Any]) -> None:
+    _, signal, _ = reading(case)
+    contract = signal.value
+    assert contract is not None
+    if contract.blocker is not None or contract.labels is None:
+        return
+    for label in contract.labels:
+        text = render(contract, [label])
+        assert check(contract, text)
+        assert contract.shape == "bare_label" or json.loads(text) is not None
+
+
+def test_boolean_is_written_as_boolean() -> None:
+    schema = {"type": "object", "properties": {"spam": {"type": "boolean"}}, "required": ["spam"]}
+    contract = read_contract(ask(("user", "hi"), json_schema=schema)).value
+    assert contract is not None
+    assert json.loads(render(contract, ["false"])) == {"spam": False}
+    assert not check(contract, '{"spam": 0}')
+
+
+def test_constants_are_filled_in() -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "kind": {"const": "triage"},
+            "to": {"type": "object", "properties": {"queue": {"enum": ["a", "b"]}}, "required": ["queue"]},
+        },
+        "required": ["kind", "to"],
+    }  # fmt: skip
+    contract = read_contract(ask(("user", "hi"), json_schema=schema)).value
+    assert contract is not None
+    assert json.loads(render(contract, ["b"])) == {"kind": "triage", "to": {"queue": "b"}}
+    assert not check(contract, '{"kind": "other", "to": {"queue": "b"}}')
+
+
+def test_several_labels_become_an_array() -> None:
+    contract = Contract(shape="json", labels=("a", "b", "c"), multi_label=True, path=("tags",))
+    assert json.loads(render(contract, ["c", "a"])) == {"tags": ["c", "a"]}
+    assert json.loads(render(contract, [])) == {"tags": []}
+    assert not check(contract, '{"tags": "a"}')
+
+
+def test_tool_arguments_are_json() -> None:
+    contract = Contract(shape="tool_call", labels=("a", "b"), path=("label",), tool="classify")
+    assert json.loads(render_tool_arguments(contract, ["a"])) == {"label": "a"}
+    with pytest.raises(RequestError):
+        render_tool_arguments(Contract(shape="json", labels=("a", "b"), path=("label",)), ["a"])
+
+
+@pytest.mark.parametrize("answers", [["z"], [], ["a", "b"]])
+def test_answers_outside_the_contract_are_refused(answers: list[str]) -> None:
+    with pytest.raises(RequestError):
+        render(Contract(shape="bare_label", labels=("a", "b")), answers)
+
+
+def test_blocked_contract_is_never_rendered() -> None:
+    with pytest.raises(RequestError):
+        render(Contract(shape="bare_label", labels=("a", "b"), blocker="a reason is asked for."), ["a"])
+
+
+@pytest.mark.parametrize(
+    ("text", "is_kept"),
+    [("spam", True), (" ham\n", True), ("Spam", False), ("spam.", False), ("spam or ham", False), ("", False)],
+)
+def test_bare_answers_are_checked_exactly(text: str, is_kept: bool) -> None:
+    assert check(Contract(shape="bare_label", labels=("spam", "ham")), text) is is_kept
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"x": 1}', '{"label": {}}', "[" * 20_000, "\ud800"])
+def test_malformed_answers_do_not_pass(text: str) -> None:
+    assert not check(Contract(shape="json", labels=("a", "b"), path=("label",)), text)
+
+
+def test_large_schema_is_read_in_bounds() -> None:
+    fields = {f"f{index}": {"enum": ["a", "b"]} for index in range(5000)}
+    contract = read_contract(ask(("user", "hi"), json_schema={"type": "object", "properties": fields})).value
+    assert contract is not None
+    assert contract.blocker is not None
+
+
+def test_detectors_provide_both_signals() -> None:
+    request = ask(("system", "Answer spam or ham."), ("user", "win now"))
+    signals = Signals(request, {"contract": ContractDetector(), "split": SplitDetector()})
+    assert signals["split"].value is not None
+    assert signals["contract"].value.labels == ("spam", "ham")
+
+
+def test_unknown_contract_leaves_split_unknown() -> None:
+    assert read_split(ask(("user", "Answer a or b.\n\nText: hi")), None).value is None
+
+
+@given(
+    schema=st.dictionaries(st.sampled_from(["type", "properties", "$defs", "anyOf", "allOf", "$ref"]), JSON), tool=JSON
+)
+@settings(max_examples=300, deadline=None)
+def test_any_schema_is_survived(schema: dict[str, Any], tool: Any) -> None:
+    for request in (
+        ask(("user", "text"), json_schema=schema),
+        ask(("user", "t"), tools=(Tool(name="t", parameters=tool if isinstance(tool, dict) else {}),), tool_choice="t"),
+    ):
+        contract = read_contract(request).value
+        assert contract is not None
+        if contract.labels is not None and contract.blocker is None:
+            assert check(contract, render(contract, [contract.labels[0]]))
+
+
+@given(labels=LABELS, path=st.lists(st.text(min_size=1, max_size=5), max_size=3), data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_rendered_answer_always_passes_the_check(labels: list[str], path: list[str], data: st.DataObject) -> None:
+    shape = data.draw(st.sampled_from(["json", "tool_call"]))
+    contract = Contract(shape=shape, labels=tuple(labels), path=tuple(path), multi_label=data.draw(st.booleans()))
+    few = data.draw(st.lists(st.sampled_from(labels), min_size=1, max_size=3 if contract.multi_label else 1))
+    assert check(contract, render(contract, few))
+
+
+@given(labels=st.lists(st.sampled_from(["happy", "sad", "angry", "calm", "bored"]), min_size=2, unique=True))
+def test_hinted_labels_keep_spelling_and_order(labels: list[str]) -> None:
+    contract = read_contract(ask(("user", "so so"), hints=Hints(labels=tuple(labels)))).value
+    assert contract is not None
+    assert contract.labels == tuple(labels)
