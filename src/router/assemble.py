@@ -39,7 +39,7 @@ from .state.store import Ledger, SpendLimit
 from .types import LocalModel
 from .yamlfile import did_you_mean
 
-__all__ = ["PolicyShelf", "assemble", "builtin_policies"]
+__all__ = ["PolicyShelf", "assemble", "builtin_policies", "signal_names"]
 
 _BACKENDS: Final[Mapping[str, str]] = {
     "litellm": "router.backends.litellm:LitellmBackend",
@@ -176,6 +176,11 @@ def builtin_policies() -> dict[str, Path]:
         if folder.is_dir():
             return {path.stem: path for path in sorted(folder.glob("*.yaml")) if not path.stem.endswith("_test")}
     return {}
+
+
+def signal_names() -> frozenset[str]:
+    """The signals that some detector provides."""
+    return frozenset(standard_detectors(_understanding(), LocalDetector((), {})))
 
 
 def _deployments(settings: Settings, environment: Environment) -> list[Deployment]:

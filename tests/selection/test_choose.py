@@ -136,7 +136,7 @@ def test_unable_local_model_loses_with_its_reason() -> None:
 def test_missing_model_for_the_task_is_named() -> None:
     decision = decide(Verdict(prefer="local"), evidence=None)
     assert decision.target.kind == "llm"
-    assert "no local model" in decision.reason
+    assert "none is registered for sentiment" in decision.reason
 
 
 def test_larger_tier_only_when_asked_for() -> None:

@@ -17,16 +17,18 @@ def policy() -> None:
 @policy.command()
 @click.argument("names", nargs=-1, required=True, metavar="FILE|NAME...")
 def check(names: tuple[str, ...]) -> int:
-    """Read, resolve and compile policies, and judge the examples that stand in them.
+    """Read, resolve, lint and compile policies, and judge the examples that stand in them.
 
-    What is wrong is told as file:line:column, and the exit code is then 1.
+    What is wrong is told as file:line:column, and the exit code is then 1; warnings do not change it.
     """
     import sys
 
-    from ..assemble import PolicyShelf
+    from ..assemble import PolicyShelf, signal_names
     from ..policy.examples import check_examples
+    from ..policy.lint import lint
 
     wrong = 0
+    known = signal_names()
     for name in names:
         try:
             shelf = PolicyShelf(name, Path())
@@ -35,6 +37,10 @@ def check(names: tuple[str, ...]) -> int:
             print(f"error: {error}", file=sys.stderr)
             wrong += 1
             continue
+        findings = lint(compiled, known)
+        for finding in findings:
+            print(finding, file=sys.stderr)
+        is_wrong = any(finding.severity == "error" for finding in findings)
         results = check_examples(compiled)
         failed = [result for result in results if result.differences]
         for result in failed:
@@ -42,7 +48,8 @@ def check(names: tuple[str, ...]) -> int:
                 f"error: {compiled.file.file}: example {result.name!r}: {'; '.join(result.differences)}",
                 file=sys.stderr,
             )
-        wrong += bool(failed)
-        if not failed:
+        is_wrong = is_wrong or bool(failed)
+        wrong += is_wrong
+        if not is_wrong:
             print(f"{name}: well; {len(compiled.rules)} rules, {len(results)} examples, hash {compiled.hash}")
     return 1 if wrong else 0

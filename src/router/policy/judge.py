@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from ..types import Budget, Need, Request, SignalName, Signals, Strength, Verdict
 from .compile import CompiledPolicy, CompiledRule
-from .conditions import SIGNAL_OF, Values
+from .conditions import Values
 from .flow import FlowEnd
 from .when import TRUE, pending_answers
 
@@ -24,9 +24,10 @@ def judge(policy: CompiledPolicy, signals: Signals, request: Request) -> Verdict
     values = Values(signals, request)
     fired = _fired(policy, values)
     end = policy.flow.end(values) if policy.flow is not None else None
-    # Only a fact that was read and is unknown can be a slow signal that nobody fetched yet.
+    # Where every fact that was read is known, no signal that nobody fetched yet had a say. Where one is not, all such
+    # signals count as open: what stands behind an unknown gate was not read at all.
     if None in values.values():
-        pending = signals.missing([SIGNAL_OF.get(key, key) for key, value in values.items() if value is None])
+        pending = signals.missing(policy.reads)
         if pending:
             return _with_pending(policy, values, frozenset(pending))
     return _verdict(policy, values, fired, end)

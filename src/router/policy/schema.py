@@ -416,7 +416,7 @@ class PolicyText(_Strict):
     """One policy file, before ``extends`` is followed."""
 
     policy: str = Field(pattern=WORD)
-    description: Text
+    description: str = Field(default="", max_length=2000)
     extends: str | None = Field(default=None, min_length=1, max_length=400)
     thresholds: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")], int | float | str] = {}
     objective: ObjectiveWeights = ObjectiveWeights()

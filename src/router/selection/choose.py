@@ -57,7 +57,7 @@ def choose(
         if not order:
             raise _nobody(found, budget)
         target = _target(order[0], fleet)
-        reason = _reason(order[0], verdict, found)
+        reason = _reason(order[0], verdict, found, signals["task"].value or "this task")
     hosted = tuple(candidate.model for candidate in order[1:] if candidate.kind == "llm")
     return Decision(
         id=snapshot.id,
@@ -115,19 +115,19 @@ def _target(candidate: Candidate, fleet: Fleet) -> Target:
     )
 
 
-def _reason(chosen: Candidate, verdict: Verdict, found: Sequence[Candidate]) -> str:
+def _reason(chosen: Candidate, verdict: Verdict, found: Sequence[Candidate], task: str) -> str:
     decisive = next((fired for fired in verdict.rules if fired.decisive), None)
     said = f"{decisive.id} ({decisive.outcome})" if decisive else "the policy's default (otherwise)"
-    if verdict.prefer == "local" and chosen.kind == "llm":
-        failed = next(
-            (c for c in found if c.kind == "local" and c.failed not in (None, "model")),
-            None,
-        )
-        why = f"{failed.model}: {failed.reason}" if failed else "no local model is registered for this task"
-        return f"{said}, but no local model may answer ({why})"
-    if verdict.prefer == "llm" and chosen.kind == "local":
-        return f"{said}, but no hosted model fits the limits; a local model can answer"
-    if chosen.kind == "llm" and verdict.tier is not None and chosen.tier != verdict.tier:
+    if chosen.kind == "local":
+        return said if verdict.prefer != "llm" else f"{said}, but no hosted model fits the limits; a local model can"
+    local = next((fired.id for fired in verdict.rules if fired.outcome.startswith("local")), None)
+    if verdict.prefer == "local" or local is not None:
+        failed = next((c for c in found if c.kind == "local" and c.failed not in (None, "model")), None)
+        why = f"{failed.model}: {failed.reason}" if failed else f"none is registered for {task}"
+        if verdict.prefer == "local":
+            return f"{said}, but no local model may answer ({why})"
+        return f"{said}; {local} would have a local model answer ({why})"
+    if verdict.tier is not None and chosen.tier != verdict.tier:
         return f"{said}, but no {verdict.tier} deployment is able"
     return said
 
