@@ -52,11 +52,15 @@ class LocalDetector:
         contradiction: float = 0.8,
     ) -> None:
         self._models = tuple((model, cards[model.name], LabelReader(cards[model.name])) for model in models)
+        self._tasks = frozenset(task for card in cards.values() for task in (card.task, *card.also_tasks))
         self.slow = any(not model.is_fast for model in models)
         self._least, self._task_certainty, self._contradiction = least_certainty, task_certainty, contradiction
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         """The three signals; ``local`` is None when no model's task and labels match the request."""
+        task: Signal[str] = signals["task"]
+        if task.value not in self._tasks and task.value is not None and task.confidence >= self._contradiction:
+            return _nothing()  # whatever labels are asked for, no model could match: they need not be read
         if not self._models:
             return _nothing()
         contract: Signal[Contract] = signals["contract"]
