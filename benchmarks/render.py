@@ -44,7 +44,10 @@ def startup(results: Mapping[str, Any]) -> str:
 
 def where(results: Mapping[str, Any]) -> str:
     on = results["measured_on"]
-    return f"Measured on {on['cpu']} ({on['cores']} cores), Python {on['python']}, commit {on['commit']}, {on['date']}."
+    return (
+        f"Measured on {on['cpu']} ({on['cores']} cores, load average {on['load_average']}), Python {on['python']}, "
+        f"commit {on['commit']}, {on['date']}."
+    )
 
 
 BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {"decision": decision, "startup": startup}
