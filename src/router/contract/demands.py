@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import re
 
-from .vocabulary import DATA_TAGS, EXTRA_WORDS, FORM_WORDS, INDEX_WORDS, ITEM_WORDS, MULTI_WORDS, RULE_WORDS
+from .vocabulary import (
+    DATA_TAGS,
+    EXTRA_WORDS,
+    FORM_WORDS,
+    INDEX_WORDS,
+    ITEM_WORDS,
+    MULTI_WORDS,
+    NEGATIONS,
+    RULE_WORDS,
+)
 
 __all__ = ["goes_on", "json_key", "multi_label", "obstacle", "rule"]
 
@@ -187,7 +196,7 @@ def _other_name(text: str, words: frozenset[str], labels: tuple[str, ...]) -> st
         return "the answer is a number, letter or id that stands for a label."
     narrow = text.isascii()
     if words & INDEX_WORDS or not narrow:
-        spoken = _NEGATED.sub(" ", text)
+        spoken = _affirmed(text, words)
         if _INDEX.search(spoken) or (not narrow and _INDEX_CJK.search(spoken)):
             return "the answer is a number, letter or id that stands for a label."
     if words & _SINGLE and len({match[1] for match in _NUMBERED.finditer(text)}) > 1:
@@ -199,15 +208,29 @@ def _extra(text: str, words: frozenset[str]) -> str | None:
     narrow = text.isascii()
     if not words & EXTRA_WORDS and narrow:
         return None
-    spoken = _NEGATED.sub(" ", text)
-    extra = _EXTRA.search(spoken) or (None if narrow else _EXTRA_CJK.search(spoken))
+    spoken = _affirmed(text, words)
+    lower = spoken.lower()
+    for word in sorted(words & EXTRA_WORDS):
+        place = lower.find(word)
+        while place >= 0:
+            # The pattern is wide and slow: only the surroundings of its own words are searched.
+            extra = _EXTRA.search(spoken, max(0, place - 32), place + len(word) + 32)
+            if extra is not None:
+                return f"the request asks for more than a label ({extra[0].strip()!r})."
+            place = lower.find(word, place + 1)
+    extra = None if narrow else _EXTRA_CJK.search(spoken) or _EXTRA.search(spoken)
     return None if extra is None else f"the request asks for more than a label ({extra[0].strip()!r})."
+
+
+def _affirmed(text: str, words: frozenset[str]) -> str:
+    """The text without what it says not to do."""
+    return text if words.isdisjoint(NEGATIONS) and text.isascii() else _NEGATED.sub(" ", text)
 
 
 def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json: bool) -> str | None:
     if not ("<" in text or words & FORM_WORDS):
         return None
-    spoken = _NEGATED.sub(" ", text)
+    spoken = _affirmed(text, words)
     if not is_json:
         wrapped = _WRAPPED.search(text)
         if wrapped is not None and wrapped[1].lower() not in DATA_TAGS and f"</{wrapped[1]}" in text.replace("\\", ""):

@@ -84,7 +84,7 @@ def _read(answers: list[str], *, is_chat: bool) -> Shown | None:
 
 
 def _lines(text: str) -> list[str]:
-    if text.count(":") < 4 or len(text) > 20_000:
+    if text.count(":") < 4 or text.count("\n") < 3 or len(text) > 20_000:
         return []
     found = markers(text)
     cues = Counter(block.name for block in found if block.kind == "answer")

@@ -86,6 +86,7 @@ _PROSE = re.compile(
 )
 _SEPARATOR = re.compile(rf"[,/|;，、]|\s(?:{_OR}|of|and)\s|或|还是|または|もしくは")
 _ONE_OF = re.compile(rf"[/|]|(?:^|[\s,])(?:{_OR})\s|或|还是|または|もしくは", re.IGNORECASE)
+_JOINED = re.compile(rf"\s*(?:[,/|]|{_OR}\s)", re.IGNORECASE)
 _TWO_IN_ONE = re.compile(rf"\s(?:{_AND}|{_OR})\s", re.IGNORECASE)
 _BULLET_LINE = re.compile(r"[^\S\n]*[:：.]?[^\S\n]*\n")
 _GOES_ON = re.compile(rf"\s*(?:[,;/|]|{_OR}\s|{_AND}\s|$)", re.IGNORECASE)
@@ -101,7 +102,7 @@ def list_at(text: str, place: int, *, introduced: bool = False, dutch: bool = Fa
     if bulleted is not None:
         return bulleted
     found = _inline(text, start, introduced, dutch)
-    if found is not None or lead is None:
+    if found is not None or lead is None or _JOINED.match(text, start) is None:
         return found
     # What was taken for filler may have been the list's own first word ("one, two or three").
     return _inline(text, place, introduced, dutch)
@@ -293,6 +294,8 @@ def _items(segment: str, introduced: bool, dutch: bool) -> list[str] | None:
     if not introduced or chunks[-1].count(" ") > 3:
         # The sentence goes on after its last label: "..., negative or neutral based on its tone".
         for index, chunk in enumerate(chunks):
+            if " " not in chunk.strip():
+                continue
             cut = _TAIL.sub("", " " + chunk.strip()).strip()
             if cut != chunk.strip():
                 chunks = [*chunks[:index], cut] if cut else chunks[:index]

@@ -19,7 +19,7 @@ from .listing import Listing
 from .schema import Field, alternation, read_schema
 from .speech import IMPERATIVE, orders
 from .vocabulary import DATA_TAGS
-from .wording import YES_WORDS, listings, words_of
+from .wording import YES_WORDS, listings, may_list, words_of
 
 __all__ = ["read_contract"]
 
@@ -295,7 +295,7 @@ def _spoken(request: Request, *, is_given: bool) -> list[_Spoken]:
             continue
         # Under an instruction that lists the answers, a message that orders nothing is the text to judge.
         text = message.text
-        is_told = is_given or any(part.found for part in parts)
+        is_told = is_given or request.hints.labels is not None or any(part.found for part in parts)
         if is_told and not orders(text) and not (is_given and IMPERATIVE.match(text)):
             continue
         if (part := _part(message, by_user=True)) is not None and not (index != last and has_turns and not part.found):
@@ -304,19 +304,27 @@ def _spoken(request: Request, *, is_given: bool) -> list[_Spoken]:
 
 
 def _part(message: Message, *, by_user: bool) -> _Spoken | None:
-    text = _masked(message)
+    text = _window(message)
     if not text or text.isspace():
         return None
     words = words_of(text)
+    if not may_list(text, words):
+        return _Spoken(text=text, words=words, by_user=by_user)
+    masked = _masked(text)
+    if masked is not text:
+        text, words = masked, words_of(masked)
     return _Spoken(text=text, words=words, by_user=by_user, found=tuple(listings(text, words)))
 
 
-def _masked(message: Message) -> str:
-    """A message's text without the stretches that hold data, and without the middle of a long one."""
+def _window(message: Message) -> str:
+    """A message's text without the middle of a long one; users' instructions stand at its edges."""
     text = message.text
     head, tail = (_HEAD, _TAIL) if message.role != "user" else (_HEAD // 2, _TAIL // 2)
-    if len(text) > head + tail:
-        text = f"{text[:head]}\n{text[-tail:]}"
+    return text if len(text) <= head + tail else f"{text[:head]}\n{text[-tail:]}"
+
+
+def _masked(text: str) -> str:
+    """The text without the stretches that hold data."""
     cuts: list[tuple[int, int]] = []
     if "</" in text:
         cuts += [(b.start, b.end) for b in tags(text) if b.name in DATA_TAGS or b.name in ("example", "examples")]

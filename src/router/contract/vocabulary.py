@@ -14,6 +14,7 @@ __all__ = [
     "INPUT_WORDS",
     "ITEM_WORDS",
     "MULTI_WORDS",
+    "NEGATIONS",
     "NEVER",
     "NOT_DATA",
     "NOUNS",
@@ -187,3 +188,12 @@ WEAK_NOUNS = _table(
     """
 )
 """Nouns that as often name a field as a list of answers."""
+
+NEGATIONS = _table(
+    """
+    not no don doesn without never nor neither rather kein keine keinen ohne nicht sans aucun aucune ni sin
+    sem senza geen
+    zonder niet não non nada pas mustn shouldn
+    """
+)
+"""Without one of these nothing is said not to be done."""

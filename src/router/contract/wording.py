@@ -12,30 +12,28 @@ from collections.abc import Iterator, Mapping
 from .listing import Listing, clean, inside, list_at
 from .vocabulary import CLASSIFY, NEVER, NOUNS, RANGE_WORDS, WEAK_NOUNS
 
-__all__ = ["YES_WORDS", "listings", "words_of"]
+__all__ = ["YES_WORDS", "listings", "may_list", "words_of"]
 
 _FOLD = str.maketrans(dict.fromkeys("\n\t\r.,;:!?()[]{}<>\"'`*#|/=“”„«»‘’「」：，、。？！（）_-", " "))
 
 # Phrases behind which a list of answers stands at once; what stands before them does not matter.
 _DIRECT: Mapping[str, tuple[str, ...]] = {
-    "one": ("one of", "exactly one", "only one", "just one", "one word", "in one word"),
+    "one": ("one of", "only one", "just one", "exactly one", "one word"),
     "any": ("any of",),
-    "all": ("all that apply",),
+    "apply": ("apply",),
     "either": ("either",),
     "choose": ("choose",),
     "select": ("select",),
     "pick": ("pick",),
-    "answer": ("answer with", "answer only", "answer either", "answer just", "answer exactly", "answer in one word",
-               "answer must be", "answer should be", "answer is", "answer"),
-    "respond": ("respond with", "respond only", "respond either", "respond just", "respond exactly", "respond"),
-    "reply": ("reply with", "reply only", "reply either", "reply just", "reply exactly", "reply"),
+    "answer": ("answer",),
+    "respond": ("respond",),
+    "reply": ("reply",),
     "return": ("return",),
     "output": ("output",),
     "say": ("say",),
     "write": ("write only", "write just"),
     "must": ("must be", "must exactly match"),
     "between": ("between",),
-    "whether": (),
     # German
     "eine": ("eine der", "in eine der"),
     "einer": ("einer der",),
@@ -44,7 +42,7 @@ _DIRECT: Mapping[str, tuple[str, ...]] = {
     "entweder": ("entweder",),
     "antworte": ("antworte",),
     "antworten": ("antworten sie",),
-    "gib": ("gib nur", "gib ausschließlich", "gib genau", "gib"),
+    "gib": ("gib",),
     "wähle": ("wähle",),
     # French
     "réponds": ("réponds",),
@@ -179,7 +177,8 @@ _CJK_QUESTION = re.compile(
     r"(?:是|属于|讲的是|算)([^，。？?、\s是]{1,8}(?:、[^，。？?、\s]{1,8})*?)(?:，|,)?还是([^，。？?\s]{1,8}?)(?:的|呢)?[？?。：:\s]"
 )
 _COPULA = re.compile(
-    r"(?:\b(?:is|are|be|as|about|of|sounds?|more|like|rather|plutôt|eher|est-il|est-elle|ist|es|é|è|tweet|review|text|message|comment|sentence|post|email|headline|statement|article|ticket|passage)|[:\-–])$",
+    r"(?:\b(?:is|are|be|as|about|of|sounds?|more|like|rather|plutôt|eher|est-il|est-elle|ist|es|é|è|tweet|review|"
+    r"text|message|comment|sentence|post|email|headline|statement|article|ticket|passage)|[:\-–])$",
     re.I,
 )
 _ARTICLE = re.compile(r"\ban? (?:\w+)?$", re.I)
@@ -206,6 +205,7 @@ _SUBJECT = re.compile(
 
 
 _OR_WORDS = frozenset({"or", "oder", "ou", "o", "of", "vs"})
+_CUES = NOUNS | CLASSIFY | YES_WORDS | RANGE_WORDS | {"or", "oder", "ou", "o", "vs"} | _DIRECT.keys()
 _JOINT = re.compile(r" (?:or|oder|ou|o) ", re.IGNORECASE)
 
 
@@ -218,7 +218,7 @@ def listings(text: str, words: frozenset[str]) -> list[Listing]:
     """All lists of answers that an instruction names, surest and earliest first; one set of labels stands once."""
     found: list[Listing] = []
     seen: set[frozenset[str]] = set()
-    for listing in _candidates(text, words):
+    for listing in _all(text, words, found):
         key = frozenset(label.casefold() for label in listing.labels)
         if key in seen:
             continue
@@ -229,6 +229,18 @@ def listings(text: str, words: frozenset[str]) -> list[Listing]:
         if len(found) >= 6:
             break
     return found
+
+
+def may_list(text: str, words: frozenset[str]) -> bool:
+    """Whether a text can name a list of answers at all; cheap, and never False for one that does."""
+    return not words.isdisjoint(_CUES) or not text.isascii() or any(mark in text for mark in "<|/(")
+
+
+def _all(text: str, words: frozenset[str], found: list[Listing]) -> Iterator[Listing]:
+    yield from _candidates(text, words)
+    # The weakest reading, "is it A or B?", is only tried when nothing surer was found.
+    if not found and words & _OR_WORDS and ("?" in text or ":" in text):
+        yield from _questions(text, words)
 
 
 def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
@@ -253,8 +265,6 @@ def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
         yield from _brackets(text)
     if "/" in text or "|" in text:
         yield from _slashed(text)
-    if words & _OR_WORDS and ("?" in text or ":" in text):
-        yield from _questions(text, words)
 
 
 def _markup(text: str) -> Iterator[Listing]:
@@ -420,6 +430,9 @@ def _questions(text: str, words: frozenset[str]) -> Iterator[Listing]:
         if len(set(items)) == len(items) > 1 and not ({item.lower() for item in items} & NEVER):
             yield Listing(items, headed.start(1), headed.end(1), 0.78)
     for joint in _JOINT.finditer(text):
+        after = text[joint.end() : joint.end() + 40]
+        if "?" not in after and ":" not in after:
+            continue
         match = _QUESTION.search(
             text, max(0, joint.start() - 120, text.rfind("\n", 0, joint.start())), joint.end() + 60
         )

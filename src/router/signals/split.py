@@ -152,7 +152,7 @@ def _tells(message: Message, labels: Sequence[str], contract: Contract) -> bool:
 
 def _whole_or_wrapped(text: str) -> Found | None:
     """The user's message under an instruction that stands elsewhere: all of it, or what its wrapping holds."""
-    if any(mark in text.lower() for mark in _REMINDERS):
+    if _has_reminder(text):
         return _AMBIGUOUS
     start, end = trimmed(text, 0, len(text))
     one = _tagged(text, ())
@@ -174,7 +174,7 @@ def _whole_or_wrapped(text: str) -> Found | None:
         return _marked(text, ())
     if orders(text):
         return _marked(text, ()) if inputs else _inside(text, ())
-    if len({match[1] for match in _PARTS.finditer(text)}) > 1 and _PARTS.match(text):
+    if _PARTS.match(text) and len({match[1] for match in _PARTS.finditer(text, 0, 4000)}) > 1:
         return _AMBIGUOUS  # "Sheet: ... Claim: ...": two inputs
     if found and found[0].kind == "answer" and found[0].outer <= start + 3:
         return None
@@ -184,12 +184,19 @@ def _whole_or_wrapped(text: str) -> Found | None:
 
 def _inside(text: str, labels: Sequence[str]) -> Found | None:
     """The text to judge within a message that holds its instruction as well."""
-    if any(mark in text.lower() for mark in _REMINDERS):
+    if _has_reminder(text):
         return _AMBIGUOUS
     return (
         _tagged(text, labels) or _marked(text, labels) or _quoted(text, labels) or _paragraphs(text, labels)
         or _after_colon(text, labels)
     )  # fmt: skip
+
+
+def _has_reminder(text: str) -> bool:
+    if "<" not in text and "[" not in text:
+        return False
+    lower = text.lower()
+    return any(mark in lower for mark in _REMINDERS)
 
 
 def _tagged(text: str, labels: Sequence[str]) -> Found | None:
