@@ -22,28 +22,9 @@ from router.local.linear import LinearModel, load_local_model
 from router.offline.build_shipped import measured, read_source
 from router.offline.measure import figures, latency_us
 from router.offline.recipes import RECIPES
+from router.offline.typos import mistyped
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SENTENCE = "the parcel came two days late and one box was open but the people on the phone were kind "
-
-
-def mistyped(text: str, draw: random.Random, typos: int = 3) -> str:
-    """``text`` with letters swapped, dropped, doubled or replaced at three places."""
-    letters = list(text)
-    for _ in range(typos):
-        if len(letters) < 2:
-            break
-        place = draw.randrange(len(letters) - 1)
-        kind = draw.randrange(4)
-        if kind == 0:
-            letters[place], letters[place + 1] = letters[place + 1], letters[place]
-        elif kind == 1:
-            del letters[place]
-        elif kind == 2:
-            letters.insert(place, letters[place])
-        else:
-            letters[place] = draw.choice(LETTERS)
-    return "".join(letters)
 
 
 def with_typos(model: LinearModel, data: Path) -> dict[str, float]:

@@ -131,6 +131,7 @@ def build(recipe: Recipe, data: Path, out: Path) -> LinearModel:
         language_errors=recipe.language_errors,
         prune=recipe.prune,
         known_from=recipe.known_from,
+        typos=recipe.typos,
     ).fit(rows, calibration, outlier_texts(data, recipe))
     sets = sorted({source.set for source in recipe.sources} | {f"experts_permissive/{name}" for name in recipe.plain})
     card = maker.card(

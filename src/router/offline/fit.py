@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +31,7 @@ from ..local.files import write_arrays
 from ..local.linear import FACTS, KNOWN_BITS, MODEL_FILE, LinearArrays, LinearModel
 from .measure import expected_calibration_error
 from .promise import NEVER, Promise, choose_threshold
+from .typos import mistyped
 
 __all__ = ["LinearMaker", "Rows", "is_kept_for", "rows_hash"]
 
@@ -89,6 +91,7 @@ class LinearMaker:
         keep: share of calibration texts that must count as in-distribution, 0..1.
         max_error, confidence: the promise, see :mod:`router.offline.promise`; ``language_errors`` replace ``max_error``
             for a language.
+        typos: weight of a second copy of each row with three typing mistakes, 0 for none.
         prune: table entries of at most this size (of 127) become zero; the wheel gets smaller.
 
     Attributes after ``fit``: ``classes_`` (labels), ``arrays_``, ``temperature_``, ``ood_threshold_``, ``promise_``.
@@ -107,13 +110,14 @@ class LinearMaker:
         language_errors: Mapping[str, float] | None = None,
         prune: int = 0,
         known_from: int = 1,
+        typos: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.spec = spec or FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5))
         self.c, self.balanced, self.keep, self.min_known = c, balanced, keep, min_known
         self.max_error, self.confidence, self.prune = max_error, confidence, prune
         self.language_errors = dict(language_errors or {})
-        self.known_from, self.seed = known_from, seed
+        self.known_from, self.typos, self.seed = known_from, typos, seed
 
     def fit(self, rows: Rows, calibration: Rows, outliers: Mapping[str, Sequence[str]]) -> Self:
         """Fit on ``rows``, calibrate on ``calibration`` (no text of which may be in ``rows``).
@@ -197,7 +201,7 @@ class LinearMaker:
     def _draft(self, labels: tuple[str, ...], rows: Rows, fresh: Rows, outliers: Sequence[str]) -> LinearArrays:
         """Table and temperature; the in-distribution weights are still zero."""
         matrix = self._matrix(rows.texts)
-        weights, biases = self._label_heads(matrix, rows)
+        weights, biases = self._label_heads(*self._with_mistyped(matrix, rows))
         inlier_weights, inlier_bias = self._inlier_head(matrix, outliers)
         table, scale = _quantised(np.column_stack([weights, inlier_weights]), self.prune)
         bias = np.append(biases, inlier_bias).astype(np.float32)
@@ -257,15 +261,24 @@ class LinearMaker:
         matrix.sum_duplicates()
         return matrix
 
-    def _label_heads(self, matrix: sp.csr_matrix, rows: Rows) -> tuple[_F64, _F64]:
+    def _with_mistyped(self, matrix: sp.csr_matrix, rows: Rows) -> tuple[sp.csr_matrix, list[str], _F64]:
+        """Features, labels and weights to fit the label heads on."""
+        weigh = np.array(rows.weights) if rows.weights else np.ones(len(rows))
+        if self.typos <= 0.0:
+            return matrix, list(rows.labels), weigh
+        draw = random.Random(self.seed)  # noqa: S311 no secret is drawn
+        copies = self._matrix([mistyped(text, draw) for text in rows.texts])
+        return sp.vstack([matrix, copies]), [*rows.labels, *rows.labels], np.append(weigh, self.typos * weigh)
+
+    def _label_heads(self, matrix: sp.csr_matrix, labels: Sequence[str], weigh: _F64) -> tuple[_F64, _F64]:
         machine = LinearSVC(
             C=self.c,
             class_weight="balanced" if self.balanced else None,
-            tol=1e-3 if len(set(rows.labels)) < 10 else 1e-2,
+            tol=1e-3 if len(set(labels)) < 10 else 1e-2,
             max_iter=3000,
             random_state=self.seed,
         )
-        machine.fit(matrix, np.array(rows.labels), sample_weight=np.array(rows.weights) if rows.weights else None)
+        machine.fit(matrix, np.array(labels), sample_weight=weigh)
         weights, biases = machine.coef_.T, machine.intercept_
         if weights.shape[1] == 1:  # one machine tells two labels apart: each gets half of its score
             weights, biases = np.column_stack([-weights, weights]) / 2, np.array([-biases[0], biases[0]]) / 2
