@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from router.wire.sse import DONE, EventTooLarge, SseParser, encode_event
 
 STREAM = (
-    b'\xef\xbb\xbf: hello\r\ndata: {"a": 1}\r\n\r\nevent: error\ndata: two\ndata:  lines\nid: 7\nretry: 5\n\n'
+    b'\xef\xbb\xbf: hello\r\ndata: {"a": 1}\r\n\r\nevent: error\r\ndata: two\r\ndata:  lines\nid: 7\nretry: 5\n\n'
     b"data\n\n: only a comment\n\ndata: caf\xc3\xa9\r\rdata: [DONE]\n\n"
 )
 EVENTS = [(b'{"a": 1}', ""), (b"two\n lines", "error"), (b"", ""), ("café".encode(), ""), (DONE, "")]
