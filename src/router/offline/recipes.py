@@ -97,7 +97,8 @@ _MOOD = {
 }
 _MODERATION = {"none": "not_toxic", "hate": "toxic", "harassment": "toxic"}
 _ALL_TOXIC = {"insult": "toxic", "profanity": "toxic", "identity_attack": "toxic", "threat": "toxic"}
-_INTENT_SPEC = FeatureSpec(bits=16, words=(1, 2), chars=(2, 3, 4, 5))
+# Requests of one intent are short: what is longer is none, and need not be read whole to be told so.
+_INTENT_SPEC = FeatureSpec(bits=16, words=(1, 2), chars=(2, 3, 4, 5), head=768, tail=256)
 _P = "experts_permissive/"
 
 ATTRIBUTION: Mapping[str, str] = {
@@ -166,7 +167,7 @@ RECIPES: Mapping[str, Recipe] = {
                 "Linear in n-grams: irony, long-range negation and mixed opinions are beyond it.",
                 "Prose about films and books is mostly outside what it learnt: few such texts are answered.",
                 "German, Spanish, French and Portuguese come from subtitles and written phrases, little of it neutral.",
-                "In French it promises at most 20 % wrong answers instead of 15 %; in German it keeps neither and does not answer.",
+                "In French it promises at most 20 % wrong answers, not 15 %; in German it keeps neither and is silent.",
                 "The promise is for texts like the calibration rows; on hard sentences (DynaSent) it errs more often.",
             ),
             languages=("en", "de", "es", "fr", "pt", "fi", "ko"),
