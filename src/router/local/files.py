@@ -7,6 +7,7 @@ model does.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,8 @@ def read_arrays(path: Path, *, sha256: str | None = None, max_bytes: int = MAX_B
 
 
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> str:
-    """Write a safetensors file and return its SHA-256."""
-    data = save(dict(arrays), metadata=dict(metadata))
+    """Write a safetensors file and return its SHA-256: the same arrays give the same file."""
+    data = _in_order(save(dict(arrays), metadata=dict(metadata)))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
@@ -82,9 +83,15 @@ def sha256_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _metadata(header: bytes) -> dict[str, str]:
-    import json
+def _in_order(data: bytes) -> bytes:
+    # The library writes the header's metadata in no fixed order; a sorted one makes hashes repeatable.
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[end:]
 
+
+def _metadata(header: bytes) -> dict[str, str]:
     metadata = json.loads(header).get("__metadata__", {})
     if not all(isinstance(value, str) for value in metadata.values()):
         raise ValueError("metadata values must be text")
