@@ -37,6 +37,7 @@ class Block(NamedTuple):
 
 
 _TAG = re.compile(r"<([A-Za-z][\w.:-]{0,40})(?:\s[^<>]{0,200})?>")
+_HEADING = re.compile(r"^#{1,4} +([^\n]{1,40})(?:\n|\Z)", re.MULTILINE)
 _FENCE_INFO = re.compile(r"[A-Za-z]{0,12}[ \t]*\n")
 
 
@@ -109,7 +110,8 @@ def markers(text: str) -> list[Block]:
 
     ``name`` is the marker in lower case; ``kind`` is ``input`` or ``answer``.
     """
-    found: list[Block] = []
+    found = _headings(text) if "#" in text else []
+    headings = len(found)
     position = -1
     for _ in range(_MAX):
         position = _next_colon(text, position + 1)
@@ -122,7 +124,7 @@ def markers(text: str) -> list[Block]:
         cut = max(head.rfind(". "), head.rfind("? "), head.rfind("! "), head.rfind("。"), head.rfind(") "))
         if cut >= 0:
             line, head = line + cut + 1, head[cut + 1 :]
-        name = head.strip(_STRIP).lower()
+        name = head.strip(_STRIP).split(" (", 1)[0].lower()
         if not name or len(name) > 40 or name.count(" ") > 4:
             continue
         kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""
@@ -133,6 +135,21 @@ def markers(text: str) -> list[Block]:
             begin += 1
         start, end = trimmed(text, begin, len(text))
         found.append(Block(kind, name, start, end, line + len(head) - len(head.lstrip()), end))
+    if headings:
+        found.sort(key=lambda block: block.outer)
+    return found
+
+
+def _headings(text: str) -> list[Block]:
+    found: list[Block] = []
+    for match in _HEADING.finditer(text):
+        name = match[1].strip(" :*#").lower()
+        kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""
+        if kind:
+            start, end = trimmed(text, match.end(), len(text))
+            found.append(Block(kind, name, start, end, match.start(), end))
+        if len(found) >= _MAX:
+            break
     return found
 
 

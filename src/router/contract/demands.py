@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 
 from .vocabulary import (
+    COPULAS,
     DATA_TAGS,
     EXTRA_WORDS,
     FORM_WORDS,
     INDEX_WORDS,
     ITEM_WORDS,
+    LANGUAGES,
     MULTI_WORDS,
     NEGATIONS,
     RULE_WORDS,
@@ -73,8 +75,11 @@ _RULE = re.compile(
     r"another)\b|"
     r"\bnew (?:label|category|tag|topic)s?\b|\bdefinitions?:|\bmeaning\b|\bfor (?:this|the purposes?|"
     r"our purposes?)\b.{0,20}\bpurpose|"
-    r"\b(?:not )?(?:allowed|permitted|forbidden|acceptable)\b|\b(?:anything|everything|those|messages|comments|"
-    r"texts) (?:that|which)\b|\bwenn\b|\bfalls\b|\bsofern\b|\bgilt\b|\bgelten\b|\bbedeutet\b|\bim zweifel\b|"
+    r"\b(?:not )?(?:allowed|permitted|forbidden|acceptable)\b(?! (?:labels?|values?|categor|answers?|outputs?|"
+    r"options?|classes|responses?|intents?|tags?))|\b(?:anything|everything|those|messages|comments|"
+    r"texts) (?:that|which)\b|\b(?:opposite|reversed?|inverted?|swap(?:ped)?)\b|\bin (?:this|our) (?:company|"
+    r"context|task|team|system|exercise)\b|\bwenn\b|\bfalls\b|\bsofern\b|\bgilt\b|\bgelten\b|\bbedeutet\b|"
+    r"\bim zweifel\b|"
     r"\blorsque\b|\bsauf\b|"
     r"\bsignifi(?:e|ca)\b|\ben cas de|"
     r"\bsi (?:el|la|le|l'|les|los|las|es|no|il y|c'|ce|un|una|une|hay|aucun\w*|ninguna?)\b|\bcuando\b|\bexcepto\b|"
@@ -158,6 +163,7 @@ _GOES_ON = re.compile(
     re.IGNORECASE,
 )
 _KEY = re.compile(r"[\"'“]([\w][\w -]{0,40})[\"'”]\s*:")
+_BARE_KEY = re.compile(r"[{,;]\s*(\w{1,40})\??\s*:")
 _NAMED_KEY = re.compile(
     r"\b(?:keys?|fields?|property|attribute|schlüssel|clé|clave|chave|chiave|feld|champ|"
     r"campo)\b[^\n\"'`.]{0,30}[\"'`](\w{1,40})[\"'`]|"
@@ -167,6 +173,17 @@ _NAMED_KEY = re.compile(
 _BRACES = re.compile(r"\{[^{}]{0,1500}\}")
 
 
+_QUOTED_IS = re.compile(
+    r"[\"'`](\w[\w -]{0,40})[\"'`]\s+(?:is|are|stands|denotes|covers|includes|indicates|ist|est|es|"
+    r"heißt)\b",
+    re.IGNORECASE,
+)
+_LANGUAGE = re.compile(
+    r"\b(?:answer|respond|reply|output|label|write|return)\w*\b[^.\n]{0,24}\bin (?:german|french|spanish|italian|"
+    r"portuguese|dutch|"
+    r"chinese|japanese|korean|russian|arabic|polish|turkish|hindi)\b",
+    re.IGNORECASE,
+)
 _SINGLE = frozenset("0123456789bcdefgh") | {"10"}
 
 
@@ -228,6 +245,8 @@ def _affirmed(text: str, words: frozenset[str]) -> str:
 
 
 def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json: bool) -> str | None:
+    if words & LANGUAGES and _LANGUAGE.search(text):
+        return "the answer is to be given in another language."
     if not ("<" in text or words & FORM_WORDS):
         return None
     spoken = _affirmed(text, words)
@@ -258,6 +277,10 @@ def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | Non
         found = _RULE_CJK.search(text)
         if found is not None:
             return f"a rule in the request decides the label ({found[0]!r})."
+    if words & COPULAS and any(mark in text for mark in "\"'`"):
+        folded = {label.casefold() for label in labels}
+        if any(match[1].casefold() in folded for match in _QUOTED_IS.finditer(text)):
+            return "the request gives its labels meanings of their own."
     if "=" in text or "->" in text or "→" in text or "≙" in text:
         folded = {label.casefold() for label in labels}
         if any(match[1].casefold() in folded for match in _EQUATION.finditer(text)):
@@ -280,7 +303,7 @@ def json_key(text: str) -> tuple[str | None, bool, str | None]:
     keys: list[str] = []
     is_list = False
     for match in _BRACES.finditer(text.replace("{{", "{").replace("}}", "}")):
-        inner = _KEY.findall(match[0])
+        inner = _KEY.findall(match[0]) or _BARE_KEY.findall(match[0])
         if inner:
             keys.extend(inner)
             is_list = is_list or re.search(r":\s*\[", match[0]) is not None

@@ -7,12 +7,14 @@ from __future__ import annotations
 __all__ = [
     "ANSWER_WORDS",
     "CLASSIFY",
+    "COPULAS",
     "DATA_TAGS",
     "EXTRA_WORDS",
     "FORM_WORDS",
     "INDEX_WORDS",
     "INPUT_WORDS",
     "ITEM_WORDS",
+    "LANGUAGES",
     "MULTI_WORDS",
     "NEGATIONS",
     "NEVER",
@@ -146,6 +148,7 @@ NOT_DATA = _table(
 
 NOUNS = _table(
     """
+    outputs
     werte valores valeurs valori
     options labels label categories category classes class choices values intents intent topics topic tags types
     type sentiments sentiment emotions emotion departments queues teams themes theme boards answers routes tone
@@ -169,6 +172,7 @@ RANGE_WORDS = _table(
 
 RULE_WORDS = _table(
     """
+    opposite reverse reversed invert inverted swap swapped company context team exercise
     allowed permitted forbidden acceptable anything everything those messages comments texts that which
     if when unless whenever except treat treated counts count considered consider means mean mentions regardless
     always defined refers perspective viewpoint otherwise ignore prefer priority default defaults doubt unsure
@@ -197,3 +201,13 @@ NEGATIONS = _table(
     """
 )
 """Without one of these nothing is said not to be done."""
+
+COPULAS = _table("is are stands denotes covers includes indicates ist est es heißt")
+"""Without one of these no quoted label is given a meaning."""
+
+LANGUAGES = _table(
+    """
+    german french spanish italian portuguese dutch chinese japanese korean russian arabic polish turkish hindi
+    """
+)
+"""Names of languages that an answer may be asked for in."""

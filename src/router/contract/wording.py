@@ -88,6 +88,7 @@ _PREPOSITION = re.compile(
     r"of)(?=[ :])",
     re.IGNORECASE,
 )
+_ARE = re.compile(r"\s+(?:are|is|sind|lauten|sont|son|são|sono|zijn)\b", re.IGNORECASE)
 _INTRO = re.compile(r"[^\n.?!;:：=(\[{（]{0,70}[:：=(\[{（]|[^\n.?!;:]{0,80}[.:]?(?=\s*\n)")
 _ALLOWED = re.compile(
     r"possible|allowed|valid|these|following|available|permitted|candidate|mögliche|posibles|possíveis"
@@ -304,7 +305,14 @@ def _nouns(text: str, words: frozenset[str]) -> Iterator[Listing]:
     for noun in sorted(words & NOUNS):
         lower = lower or text.lower()
         for place in _places(lower, noun):
-            intro = _INTRO.match(text, place + len(noun))
+            after = place + len(noun)
+            copula = _ARE.match(text, after)
+            if copula is not None:
+                listing = list_at(text, copula.end())
+                if listing is not None and (listing.closed or _ALLOWED.search(lower, max(0, place - 24), place)):
+                    yield listing
+                    continue
+            intro = _INTRO.match(text, after)
             if intro is None:
                 continue
             if _OPEN_LIST.search(intro[0]):

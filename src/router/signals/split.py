@@ -110,7 +110,9 @@ def _located(request: Request, contract: Contract) -> tuple[int, Found] | None:
         found = _whole_or_wrapped(text)
     if found is None and not here and not told:
         found = _inside(text, labels)
-        if found is None and labels and not is_instruction(text, labels):
+        is_guided = "guided_choice" in request.body or "guided_regex" in request.body
+        is_told = contract.shape != "bare_label" or request.hints.labels is not None or is_guided
+        if found is None and is_told and labels and not is_instruction(text, labels):
             found = (0, len(text), 0.75)  # the schema, a tool or a hint says what is asked; the message is bare text
     if found is not None:
         return last, found
