@@ -163,7 +163,7 @@ def build(recipe: Recipe, data: Path, out: Path) -> LinearModel:
 
 
 def measured(model: LinearModel, recipe: Recipe, data: Path) -> dict[str, Any]:
-    """Figures on rows that were not trained or calibrated on: each source's test split, sets never trained on, and outsiders."""
+    """Figures on rows kept out of fitting and calibration: each source's test split, unseen sets, outsiders."""
     metrics: dict[str, Any] = {}
     for source in (*recipe.sources, *recipe.unseen):
         test = read_source(data, source, "test")

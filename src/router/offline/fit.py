@@ -1,7 +1,7 @@
 """Train the maker ``linear``: n-gram table, temperature, in-distribution score, thresholds, and the card's figures.
 
 Four kinds of rows, kept apart: rows to fit the table, a first half of the calibration rows for temperature and
-in-distribution score, the second half for the thresholds, and untouched test rows for the card's figures.
+in-distribution score, the second half for the thresholds, and test rows for the card's figures.
 """
 
 from __future__ import annotations
