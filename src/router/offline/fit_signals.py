@@ -30,6 +30,7 @@ __all__ = ["main"]
 
 VERSION = "1"
 SEED = 7
+FOLDS = 4
 BENIGN_FLAGGED = {"harmful": 0.012, "jailbreak": 0.006, "prompt_injection": 0.008, "toxicity": 0.005}
 
 Floats = npt.NDArray[np.float32]
@@ -72,24 +73,27 @@ def fit_risks(
 ) -> tuple[Floats, Floats, dict[str, tuple[float, float]], dict[str, float]]:
     """Table, bias, calibration and thresholds of the risk heads."""
     matrix, owner = window_rows([row.text for row in rows], spec)
-    held = np.array([is_held_out(row.group) for row in rows])
-    table, bias = _fit_windows(rows, matrix, owner, ~held, seed)
-    scores = _worst(matrix @ table + bias, owner, len(rows))
+    fold = np.array([int(hashlib.sha256(row.group.encode()).hexdigest()[:4], 16) % FOLDS for row in rows])
+    scores = np.zeros((len(rows), len(RISKS)), np.float32)
+    for part in range(FOLDS):
+        table, bias = _fit_windows(rows, matrix, owner, fold != part, seed)
+        worst = _worst(matrix @ table + bias, owner, len(rows))
+        scores[fold == part] = worst[fold == part]
     platt, thresholds = {}, {}
+    weight = np.array([row.weight for row in rows])
+    clean = np.array([all(flag == 0 for flag in row.flags) for row in rows])
     for column, kind in enumerate(RISKS):
-        known = held & np.array([row.flags[column] is not None for row in rows])
-        gold = np.array([row.flags[column] == 1 for row in rows])[known]
-        score, weight = scores[known, column], np.array([row.weight for row in rows])[known]
-        fitted = LogisticRegression(C=1e6).fit(score[:, None], gold, sample_weight=weight)
+        known = np.array([row.flags[column] is not None for row in rows])
+        gold = np.array([row.flags[column] == 1 for row in rows])
+        fitted = LogisticRegression(C=1e6).fit(scores[known, column][:, None], gold[known], sample_weight=weight[known])
         slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-        clean = held & np.array([all(flag in (0, None) for flag in row.flags) for row in rows]) & known
         order = np.argsort(-scores[clean, column])
-        share = np.cumsum(np.array([row.weight for row in rows])[clean][order])
+        share = np.cumsum(weight[clean][order])
         cut = float(scores[clean, column][order][np.searchsorted(share, BENIGN_FLAGGED[kind] * share[-1])])
         platt[kind] = (slope, offset)
         thresholds[kind] = float(1.0 / (1.0 + np.exp(-(slope * cut + offset))))
-        recall = float((score[gold] >= cut).mean()) if gold.any() else float("nan")
-        _say(f"{kind}: recall {recall:.3f} on {int(gold.sum())} held-out rows, threshold {thresholds[kind]:.3f}")
+        recall = float((scores[gold, column] >= cut).mean())
+        _say(f"{kind}: recall {recall:.3f} on {int(gold.sum())} rows out of fold, threshold {thresholds[kind]:.3f}")
     table, bias = _fit_windows(rows, matrix, owner, np.ones(len(rows), bool), seed)
     return table, bias, platt, thresholds
 
@@ -173,7 +177,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sources(groups: Sequence[str]) -> list[str]:
-    return sorted({group for group in groups if not group.startswith(("chat:", "written:", "pair:"))})
+    return sorted(
+        {group for group in groups if not group.startswith(("chat:", "written:", "pair:", "injected:", "worded:"))}
+    )
 
 
 def _digest(texts: Sequence[str]) -> str:

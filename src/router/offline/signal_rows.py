@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from .attacks import injected, worded_requests
+
 __all__ = ["RISKS", "RiskRow", "TaskRow", "is_held_out", "read_rows", "risk_rows", "task_rows"]
 
 RISKS = ("harmful", "jailbreak", "prompt_injection", "toxicity")
@@ -75,7 +77,7 @@ def _permissive(data: Path, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str
             yield row
 
 
-def task_rows(data: Path, *, chat_share: float = 0.3, written_share: float = 0.3) -> list[TaskRow]:
+def task_rows(data: Path, *, chat_share: float = 0.4, written_share: float = 0.15) -> list[TaskRow]:
     """All task rows. Data sets weigh with the root of their size, so that many small ones beat few large ones.
 
     ``chat_share``/``written_share``: weight of the chat rows and of this project's own rows, as shares of the whole.
@@ -84,7 +86,7 @@ def task_rows(data: Path, *, chat_share: float = 0.3, written_share: float = 0.3
     per_set = Counter((row["dataset"], row["task"]) for row in public)
     per_task = Counter(row["task"] for row in public)
     chat = read_rows(data / "tasks" / "chat_train.jsonl.gz")
-    written = [row for path in sorted(WRITTEN.glob("task*.jsonl")) for row in read_rows(path)]
+    written = [row for path in sorted(WRITTEN.glob("requests*.jsonl")) for row in read_rows(path)]
     raw = [per_set[row["dataset"], row["task"]] ** -0.5 * per_task[row["task"]] ** -0.3 for row in public]
     total = sum(raw)
     rest = 1.0 - chat_share - (written_share if written else 0.0)
@@ -142,7 +144,18 @@ def risk_rows(data: Path) -> list[RiskRow]:
             RiskRow(text=row["text"], flags=(0, 0, 0, 0), group=name, weight=0.5)
             for row in read_rows(data / "experts_permissive" / name / "train.jsonl.gz")[::6]
         )
+    rows.extend(_composed([row.text for row in rows if len(row.text) > 200 and not any(row.flags)][::9]))
     return rows
+
+
+def _composed(documents: list[str]) -> Iterator[RiskRow]:
+    """Own-written attacks and their look-alikes; ``documents`` carry the injected sentences."""
+    for index, (text, is_attack) in enumerate(injected(documents)):
+        flags = _flags("prompt_injection" if is_attack else "benign")
+        yield RiskRow(text=text, flags=flags, group=f"injected:{index // 20}", weight=1.0, is_data=True)
+    for index, (text, is_harmful) in enumerate(worded_requests()):
+        flags = _flags("harmful" if is_harmful else "benign")
+        yield RiskRow(text=text, flags=flags, group=f"worded:{index // 24}", weight=1.0)
 
 
 def _flags(flag: str) -> tuple[int | None, ...]:

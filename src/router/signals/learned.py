@@ -80,7 +80,7 @@ class Understanding:
         risk_table: npt.NDArray[np.float32],
         risk_bias: npt.NDArray[np.float32],
     ) -> None:
-        """Shapes: ``table`` (2**reading.bits, d); ``weights`` (3 * d, tasks); ``risk_table`` (2**windows.bits, risks)."""
+        """Shapes: table (2**reading.bits, d), weights (3 * d, tasks), risk_table (2**windows.bits, risks)."""
         self.facts = facts
         self.name = f"understanding-{facts.version}"
         self._table, self._weights, self._bias = table, weights, bias

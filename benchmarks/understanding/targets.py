@@ -1,0 +1,31 @@
+"""Which target follows from a task label, by the guide (sections 1 and 2): the one place where that is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+TARGET_OF_TASK: Mapping[str, str] = {
+    "sentiment": "local",  # NLU-02, a tie that goes to the cheaper
+    "topic_classification": "local",  # NLU-01
+    "intent_classification": "local",  # NLU-01
+    "toxicity": "local",  # NLU-03
+    "ner": "local",  # NLU-04
+    "information_extraction": "local",  # NLU-04
+    "nli": "local",  # NLU-05
+    "reading_comprehension": "local",  # NLU-08, KNW-04
+    "regression_scoring": "local",  # MSC-01
+    "other_classification": "llm",  # NLU-07
+    "summarization": "llm",  # GEN-01
+    "translation": "llm",  # GEN-02, GEN-03
+    "open_generation": "llm",  # GEN-04
+    "code": "llm",  # GEN-05
+    "paraphrase_rewrite": "llm",  # GEN-00
+    "closed_book_qa": "llm",  # KNW-01
+    "dialogue": "llm",  # MSC-02
+    "data_annotation_or_generation": "llm",  # MSC-03
+    "evaluation_judging": "llm",  # MSC-04
+    "other": "llm",  # RWD-03
+    "arithmetic_reasoning": "large",  # SCL-01
+    "commonsense_reasoning": "large",  # SCL-02
+    "symbolic_manipulation": "large",  # SCL-03
+}
