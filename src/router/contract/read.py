@@ -254,18 +254,29 @@ def _ruled(
         text = part.text
         if not is_given and any(demands.goes_on(text, listing.end) for listing in part.found):
             return _blocked(contract, "the request asks for more than a label.")
-        for listing in part.found:
+        for listing in sorted(part.found, key=lambda listing: -listing.start):
             if len(listing.labels) == 2 and {label.casefold() for label in listing.labels} & YES_WORDS:
                 # "YES if it is spam, otherwise NO" says what is asked, it is no rule beside the labels.
                 text = f"{text[: listing.start]} {text[listing.end :]}"
                 text = _OTHERWISE.sub(" ", text)
+            else:
+                text = f"{text[: listing.start]}{_unnamed(text, listing)}{text[listing.end :]}"
+        words = part.words if text is part.text else words_of(text)
         reason = demands.obstacle(
-            text, part.words, contract.labels, by_user=part.by_user, is_json=is_json, is_given=is_given
+            text, words, contract.labels, by_user=part.by_user, is_json=is_json, is_given=is_given
         )
-        reason = reason or demands.rule(text, part.words, contract.labels)
+        reason = reason or demands.rule(text, words, contract.labels)
         if reason is not None:
             return _blocked(contract, reason)
     return contract
+
+
+def _unnamed(text: str, listing: Listing) -> str:
+    """The stretch of a list without its labels: a label called "translate" demands nothing."""
+    stretch = text[listing.start : listing.end]
+    for label in sorted(listing.labels, key=len, reverse=True):
+        stretch = stretch.replace(label, "_")
+    return stretch
 
 
 def _conflict(found: Sequence[Listing]) -> bool:

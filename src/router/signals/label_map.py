@@ -28,7 +28,7 @@ _CATCH_ALL = frozenset(
         "其他", "未知", "その他", "不明", "기타",
     }
 )  # fmt: skip
-# Words with a plain meaning of their own: they fit a model only when the task is known to be its task.
+# Words with a plain meaning of their own: without two others they fit a model only when the task is known.
 _EVERYDAY = frozenset({"good", "bad", "pos", "neg", "clean", "normal", "ok", "safe", "true", "false", "yes", "no"})
 
 
@@ -94,7 +94,7 @@ class LabelReader:
             return LabelMap(places=places, reason=f"two of the allowed answers are the same label of {self._name}")
         if len(used) < 2:
             return LabelMap(places=places, reason="fewer than two answers are allowed")
-        return LabelMap(places=places, is_telling=not any(key in _EVERYDAY for key in keys))
+        return LabelMap(places=places, is_telling=sum(key not in _EVERYDAY for key in keys) > 1)
 
     def _polar(self, keys: Sequence[str], field: str) -> LabelMap:
         """Yes or no to a field that carries a label's own name: ``{"is_spam": true}``."""

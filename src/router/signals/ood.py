@@ -58,10 +58,7 @@ class LocalDetector:
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         """The three signals; ``local`` is None when no model's task and labels match the request."""
-        task: Signal[str] = signals["task"]
-        if task.value not in self._tasks and task.value is not None and task.confidence >= self._contradiction:
-            return _nothing()  # whatever labels are asked for, no model could match: they need not be read
-        if not self._models:
+        if not self._models or self._is_elsewhere(signals):
             return _nothing()
         contract: Signal[Contract] = signals["contract"]
         match = self._match(signals, contract.value)
@@ -98,14 +95,26 @@ class LocalDetector:
             "ood": _said(where, max(inside, 1.0 - inside)),
         }
 
+    def _is_elsewhere(self, signals: Signals) -> bool:
+        """Whether no model could match, whatever labels are asked for: then they need not be read."""
+        task: Signal[str] = signals["task"]
+        if task.value is None or task.value in self._tasks or task.confidence < self._contradiction:
+            return False
+        request = signals.request
+        return request.json_schema is None and not request.tools and request.hints.labels is None
+
     def _match(self, signals: Signals, contract: Contract | None) -> _Match | None:
         task: Signal[str] = signals["task"]
+        request = signals.request
+        is_given = request.json_schema is not None or bool(request.tools) or request.hints.labels is not None
         best: tuple[tuple[bool, bool, int, int], _Match] | None = None
         for order, (model, card, reader) in enumerate(self._models):
             labels = reader(contract) if contract is not None else None
             fits = labels is not None and labels.reason is None
             is_its_task = task.value == card.task or (fits and task.value in card.also_tasks)
-            contradicted = task.value is not None and not is_its_task and task.confidence >= self._contradiction
+            # A schema, a tool or a hint names the answers beyond doubt, so that the task is told.
+            contradicted = not is_its_task and not is_given and task.value is not None
+            contradicted = contradicted and task.confidence >= self._contradiction
             is_told = fits and labels is not None and labels.is_telling and not contradicted
             if not is_its_task and not is_told:
                 continue
