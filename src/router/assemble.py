@@ -62,7 +62,9 @@ def assemble(settings: Settings, environment: Environment) -> Engine:
     return Engine(
         policies=policies,
         default_policy=policies.default,
-        detectors=standard_detectors(_understanding(), LocalDetector([model for model, _ in models], {card.name: card for card in cards})),
+        detectors=standard_detectors(
+            _understanding(), LocalDetector([model for model, _ in models], {card.name: card for card in cards})
+        ),
         fleet=fleet,
         dispatcher=Dispatcher(
             backends={name: LateBackend(place) for name, place in _BACKENDS.items()},
