@@ -63,7 +63,9 @@ _BETWEEN = re.compile(
 )
 _BULLET = re.compile(r"([ \t]*)(?:[-*•–+·]|\(?(\d{1,3})[.):：、]|\(?([A-Za-z])[.)])[ \t]*(\S[^\n]*)")
 _DEFINED = re.compile(r"(.{1,64}?)(?:\s*[:：]\s+|\s+[-–—=>]+\s+|：|\s*[（(](?=.{2}))(.+)", re.DOTALL)
-_END = re.compile(r"[?!](?![,;|/])|[\n。！？；()（）\[\]{}【】\"“”„«»「」]|\.(?=\s|$|['\"])|:(?=\s|$)|：|\s[-–—]\s|\s(?=<)")
+_END = re.compile(
+    r"[?!](?![,;|/])|[\n。！？；()（）\[\]{}【】\"“”„«»「」]|\.(?=\s|$|['\"])|:(?=\s|$)|：|\s[-–—]\s|\s(?=<)"
+)
 _SPLIT_OR = re.compile(rf"\s+(?:{_OR})\s+|(?:或者?|还是|または|もしくは|、|か、)\s*", re.IGNORECASE)
 _SPLIT_OR_NL = re.compile(r"\s+of\s+", re.IGNORECASE)
 _LEADING = re.compile(rf"^(?:{_OR}|{_AND}|of|either|entweder|soit|only|just)\s+", re.IGNORECASE)
