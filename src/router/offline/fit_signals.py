@@ -31,6 +31,14 @@ __all__ = ["main"]
 VERSION = "1"
 SEED = 7
 FOLDS = 4
+LIMITS = (
+    "Figures on data that was not trained on: benchmarks/results/understanding.json, made by python -m "
+    "benchmarks.understanding.",
+    "Risks are found by wording: a harmful wish in harmless words, an instruction hidden in data that "
+    "addresses nobody, and most insults below open abuse are missed.",
+    "Short clean documents with orders in them are flagged more often than other texts.",
+    "At most 32 KiB of a conversation are scanned for risks; beyond that safety is unknown unless a flag was raised.",
+)
 BENIGN_FLAGGED = {"harmful": 0.012, "jailbreak": 0.006, "prompt_injection": 0.008, "toxicity": 0.005}
 
 Floats = npt.NDArray[np.float32]
@@ -165,6 +173,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "files": {"understanding.safetensors": sha},
         "licence": "Apache-2.0; trained on rows under permissive licences only, see sources",
         "seed": SEED,
+        "limits": LIMITS,
         "task_rows": len(tasks),
         "risk_rows": len(risks),
         "data_sha256": _digest([f"{row.task}\t{row.text}" for row in tasks] + [row.text for row in risks]),

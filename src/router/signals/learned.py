@@ -7,6 +7,7 @@ in, a detector comes out (``router.offline.fit_signals`` makes the arrays).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import exp
 from typing import Any
 
 import msgspec
@@ -127,14 +128,15 @@ class Understanding:
         """The risks of a conversation, ``text`` being its transcript as far as it is read."""
         facts = self.facts
         found = scan(hashes, self._risk_table, self._risk_bias, facts.windows)
-        worst = found.scores.argmax(axis=0)
+        worst = found.scores.max(axis=0).tolist()
         risks = []
         for column, kind in enumerate(facts.risks):
-            window = int(worst[column])
             slope, offset = facts.platt.get(kind, (1.0, 0.0))
-            logit = slope * float(found.scores[window, column]) + offset
-            probability = 1.0 / (1.0 + np.exp(-min(max(logit, -30.0), 30.0)).item())
-            spans = _spans(request, text, hashes, found, window) if probability >= RISK_FLOOR else ()
+            logit = slope * worst[column] + offset
+            probability = 1.0 / (1.0 + exp(-min(max(logit, -30.0), 30.0)))
+            spans: tuple[Span, ...] = ()
+            if probability >= RISK_FLOOR:
+                spans = _spans(request, text, hashes, found, int(found.scores[:, column].argmax()))
             risks.append(
                 Risk(kind=kind, probability=probability, threshold=facts.thresholds.get(kind, 0.5), spans=spans)
             )

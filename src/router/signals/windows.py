@@ -50,6 +50,8 @@ def scan(
     shift = np.uint64(64 - spec.bits)
     n = len(hashes.tokens)
     first, last = bounds(n, spec)
+    if len(first) == 1 and n > 1:
+        return Windows(scores=_whole(hashes, table, bias, shift), first=first, last=last)
     scores = np.repeat(bias[None, :], len(first), axis=0)
     if n == 0:
         return Windows(scores=scores, first=first, last=last)
@@ -62,6 +64,18 @@ def scan(
         for grams, at in wide:
             scores += _block(table, grams >> shift, at.searchsorted(begin), at.searchsorted(end))
     return Windows(scores=scores, first=first, last=last)
+
+
+def _whole(
+    hashes: TextHashes, table: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], shift: np.uint64
+) -> npt.NDArray[np.float32]:
+    """One window over everything needs no running sums."""
+    tokens = hashes.tokens
+    blocks = [tokens, pairs(tokens), *(grams for grams, _ in wide_grams(hashes, (1, 2)) if len(grams))]
+    scores = bias.copy()
+    for block in blocks:
+        scores += table.take((block >> shift).astype(np.intp), axis=0).sum(axis=0) * np.float32(len(block) ** -0.5)
+    return scores[None, :]
 
 
 def _block(
