@@ -215,6 +215,15 @@ class Router:
         decided, outcome = self._loop.run(self.engine.complete(read, decision))
         return Answer(outcome.body or {}, decided, outcome)
 
+    def warm(self) -> None:
+        """Load now what the first hosted call would have to load (some seconds for litellm), so that no request waits
+        for it. Local answers need none of it. From async code use :meth:`awarm`."""
+        self._loop.run(self.engine.warm())
+
+    async def awarm(self) -> None:
+        """As :meth:`warm`, from async code; the loading is done in a worker thread."""
+        await self.engine.warm()
+
     def close(self) -> None:
         """Close connections and write out the ledger. From async code use :meth:`aclose`."""
         self._loop.run(self.engine.aclose())

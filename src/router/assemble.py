@@ -6,7 +6,6 @@ Packages that are heavy or optional are named here as import strings and importe
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +15,14 @@ from typing import Any, Final
 
 import msgspec
 
-from .backends.base import Backend, ChunkStream, Reply, UpstreamCall
+from .backends.base import Backend, Reach
+from .backends.checking import TextCheck
+from .backends.late import LateBackend
 from .backends.prices import builtin_deployments, builtin_families, load_facts
 from .backends.run import Dispatcher
 from .catalogue import Deployment, LocalCard, Price, is_configured, provider_key_env, with_facts
 from .config import DeploymentSettings, Environment, LocalSettings, Settings, UpstreamSettings, credential
-from .engine import Engine
+from .engine import Engine, note_failure
 from .errors import ConfigError, UnknownModel
 from .local.base import model_directories, read_card, shipped_directory
 from .local.files import read_arrays
@@ -58,18 +59,20 @@ def assemble(settings: Settings, environment: Environment) -> Engine:
     models = _local_models(settings.local_models, Path(settings.directory))
     cards = [card for _, card in models]
     policies = PolicyShelf(settings.policy, Path(settings.directory))
+    detectors = standard_detectors(
+        _understanding(), LocalDetector([model for model, _ in models], {card.name: card for card in cards})
+    )
     fleet = make_fleet(deployments, cards, builtin_families(), hash=_fleet_hash(deployments, cards))
     return Engine(
         policies=policies,
         default_policy=policies.default,
-        detectors=standard_detectors(
-            _understanding(), LocalDetector([model for model, _ in models], {card.name: card for card in cards})
-        ),
+        detectors=detectors,
         fleet=fleet,
         dispatcher=Dispatcher(
-            backends={name: LateBackend(place) for name, place in _BACKENDS.items()},
+            backends={name: _late(name, place, settings.network) for name, place in _BACKENDS.items()},
             deployments=deployments,
             find=find_pii,
+            check=TextCheck(detectors, on_error=note_failure),
         ),
         budgets=MemoryBudgets([SpendLimit(**limit.model_dump()) for limit in settings.spend_limits]),
         ledger=_ledger(settings),
@@ -77,36 +80,6 @@ def assemble(settings: Settings, environment: Environment) -> Engine:
         clock=time.time,
         new_id=lambda: uuid.uuid4().hex,
     )
-
-
-class LateBackend:
-    """A backend that is imported and built when the first call needs it: a router that answers locally never pays."""
-
-    def __init__(self, place: str) -> None:
-        self._place = place
-        self._backend: Backend | None = None
-        self._lock = threading.Lock()
-
-    async def send(self, call: UpstreamCall) -> Reply:
-        """See :class:`router.backends.base.Backend`."""
-        return await (self._backend or self._built()).send(call)
-
-    async def open_stream(self, call: UpstreamCall) -> ChunkStream:
-        """See :class:`router.backends.base.Backend`."""
-        return await (self._backend or self._built()).open_stream(call)
-
-    async def aclose(self) -> None:
-        """See :class:`router.backends.base.Backend`."""
-        if self._backend is not None:
-            await self._backend.aclose()
-
-    def _built(self) -> Backend:
-        with self._lock:
-            if self._backend is None:
-                module, _, name = self._place.partition(":")
-                backend: Backend = getattr(import_module(module), name)(credential=credential)
-                self._backend = backend
-            return self._backend
 
 
 class PolicyShelf(Mapping[str, CompiledPolicy]):
@@ -183,6 +156,15 @@ def builtin_policies() -> dict[str, Path]:
 def signal_names() -> frozenset[str]:
     """The signals that some detector provides."""
     return frozenset(standard_detectors(_understanding(), LocalDetector((), {})))
+
+
+def _late(name: str, place: str, reach: Reach) -> LateBackend:
+    def make() -> Backend:
+        module, _, kind = place.partition(":")
+        backend: Backend = getattr(import_module(module), kind)(credential=credential, reach=reach)
+        return backend
+
+    return LateBackend(make, name=name)
 
 
 def _deployments(settings: Settings, environment: Environment) -> list[Deployment]:

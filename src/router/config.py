@@ -98,7 +98,10 @@ class ServerSettings(_Strict):
 
 
 class Settings(_Strict):
-    """Everything that can be set, resolved. ``directory`` is where relative paths start."""
+    """Everything that can be set, resolved. ``directory`` is where relative paths start.
+
+    ``network: loopback`` refuses every hosted call to another machine: for tests and dry runs.
+    """
 
     policy: str = "guide"
     deployments: list[DeploymentSettings] | None = None
@@ -106,6 +109,7 @@ class Settings(_Strict):
     spend_limits: list[SpendSettings] = Field(default_factory=list)
     ledger: LedgerSettings = LedgerSettings()
     server: ServerSettings = ServerSettings()
+    network: Literal["any", "loopback"] = "any"
     directory: str = "."
 
 

@@ -21,7 +21,7 @@ from .state.store import Budgets, Health, Ledger
 from .telemetry import DETECTOR_FAILED, log
 from .types import Decision, Detector, Need, Outcome, PolicyRef, Record, Request, SignalName, Signals, Snapshot, Verdict
 
-__all__ = ["Engine", "EngineStream"]
+__all__ = ["Engine", "EngineStream", "note_failure"]
 
 _Deciding = Generator[tuple[Signals, tuple[SignalName, ...]], None, Decision]
 
@@ -67,7 +67,7 @@ class Engine:
 
     def observe(self, request: Request) -> Signals:
         """The request's signals, none computed yet."""
-        return Signals(request, self.detectors, on_error=_note_failure)
+        return Signals(request, self.detectors, on_error=note_failure)
 
     def policy_for(self, request: Request) -> CompiledPolicy:
         """The policy that the request names (hint, or ``model: router/<policy>``), else the default.
@@ -116,16 +116,26 @@ class Engine:
             decision: Decision = done.value
             return decision
 
-    async def complete(self, request: Request, decision: Decision | None = None) -> tuple[Decision, Outcome]:
+    def clock_s(self) -> float:
+        """Seconds of the monotonic clock that requests are timed by."""
+        return self.dispatcher.clock_s()
+
+    async def complete(
+        self, request: Request, decision: Decision | None = None, *, started_s: float | None = None
+    ) -> tuple[Decision, Outcome]:
         """Decide (unless decided already), run, settle and record.
+
+        ``max_latency_ms`` counts from ``started_s`` (by :meth:`clock_s`), from now if that is not given: deciding is
+        part of it.
 
         Raises:
             RouterError: as :meth:`decide`; ``NotConfigured``, ``UpstreamError`` or ``DeadlineExceeded`` when it cannot
                 be carried out. What was spent until then is on the ledger.
         """
+        started_s = self.clock_s() if started_s is None else started_s
         decision = decision or await self.adecide(request)
         self._reserve(request, decision)
-        run = self.dispatcher.start(request, decision)
+        run = self.dispatcher.start(request, decision, started_s=started_s)
         try:
             outcome = await run.finish()
         finally:
@@ -134,15 +144,23 @@ class Engine:
             raise run.failure
         return decision, outcome
 
-    async def stream(self, request: Request, decision: Decision | None = None) -> EngineStream:
-        """Decide and open the stream; its books are settled when it ends or is closed.
+    async def stream(
+        self, request: Request, decision: Decision | None = None, *, started_s: float | None = None
+    ) -> EngineStream:
+        """Decide and open the stream; its books are settled when it ends or is closed. ``started_s``: as above.
 
         Raises:
             RouterError: as :meth:`complete`, for everything that fails before the first chunk.
         """
+        started_s = self.clock_s() if started_s is None else started_s
         decision = decision or await self.adecide(request)
         self._reserve(request, decision)
-        return EngineStream(decision, self.dispatcher.stream(request, decision), self._settler(request, decision))
+        run = self.dispatcher.stream(request, decision, started_s=started_s)
+        return EngineStream(decision, run, self._settler(request, decision))
+
+    async def warm(self) -> None:
+        """Load now what the first hosted call would have to load; what cannot be loaded is logged."""
+        await self.dispatcher.warm()
 
     async def aclose(self) -> None:
         """Close connections and write out the ledger."""
@@ -252,7 +270,8 @@ def _needed(verdict: Verdict) -> tuple[SignalName, ...]:
     return ("task", "tokens") if "local" in verdict.forbid else ("task", "tokens", "local")
 
 
-def _note_failure(detector: Detector, error: Exception) -> None:
+def note_failure(detector: Detector, error: Exception) -> None:
+    """Log that a detector failed, without the text that it failed on."""
     where = error.__traceback__
     while where is not None and where.tb_next is not None:
         where = where.tb_next

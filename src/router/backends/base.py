@@ -86,7 +86,10 @@ class ChunkStream(Protocol):
 
 
 class Backend(Protocol):
-    """A way to reach deployments."""
+    """A way to reach deployments.
+
+    One that must load something before its first call may have ``is_warm`` (False until then) and ``async warm()``.
+    """
 
     async def send(self, call: UpstreamCall) -> Reply:
         """The whole answer.

@@ -1,22 +1,34 @@
 """What one call used, said by the provider or counted here; and what a masked answer becomes once it is unmasked.
 
-Readers of OpenAI answers and chunks, for the driver of a run. Nothing here calls anybody.
+The books of an attempt, and readers of OpenAI answers and chunks. Nothing here calls anybody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..catalogue import Price, cost_usd
+from ..errors import UpstreamError
 from ..redact import StreamRestorer, restore
-from ..types import Decision, Request, Usage
+from ..selection.attempts import Call
+from ..types import Attempt, Decision, Request, Usage
 from .base import read_usage
 
-__all__ = ["AnswerMeter", "ChunkRestorer", "estimated_input", "estimated_usage", "restore_answer"]
+__all__ = [
+    "AnswerMeter",
+    "Books",
+    "ChunkRestorer",
+    "estimated_input",
+    "estimated_usage",
+    "restore_answer",
+    "typed_error",
+]
 
 # Fields of a message or delta that hold what the model wrote.
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 _BYTES_PER_TOKEN = 4
+_NOTHING = Usage()
 
 
 class AnswerMeter:
@@ -52,6 +64,84 @@ class AnswerMeter:
     def written_tokens(self) -> int:
         """Output tokens counted here."""
         return -(-self._bytes // _BYTES_PER_TOKEN)
+
+
+class Books:
+    """One attempt while it runs; closed once, by an answer, a failure or a cancellation.
+
+    ``price`` is None for a local model. ``close`` gets the attempt, its error, and whether the call went out.
+    """
+
+    def __init__(
+        self,
+        step: Call,
+        *,
+        price: Price | None,
+        input_tokens: int,
+        elapsed_ms: Callable[[], float],
+        close: Callable[[Attempt, UpstreamError | None, bool], None],
+    ) -> None:
+        self._step, self._price, self._input = step, price, input_tokens
+        self._elapsed_ms, self._tell = elapsed_ms, close
+        self._started_ms = elapsed_ms()
+        self._meter: AnswerMeter | None = None
+        self._ttft_ms: float | None = None
+        self._is_sent = False
+        self._is_closed = False
+
+    def sent(self, meter: AnswerMeter | None = None) -> AnswerMeter:
+        """The call goes out now."""
+        self._is_sent = True
+        self._meter = meter or AnswerMeter()
+        return self._meter
+
+    def first_token(self) -> None:
+        """The caller gets the first of the answer now; told again, it changes nothing."""
+        if self._ttft_ms is None:
+            self._ttft_ms = self._elapsed_ms() - self._started_ms
+
+    def counted(self) -> Usage:
+        """The usage as far as it can be counted here."""
+        written = self._meter.written_tokens if self._meter is not None else 0
+        return Usage(input=self._input, output=written, estimated=True)
+
+    def answered(self, usage: Usage) -> Usage:
+        """It answered, and used this."""
+        self._close(usage, None)
+        return usage
+
+    def failed(self, error: UpstreamError) -> None:
+        """It failed; what may be billed all the same is counted."""
+        began = self._ttft_ms is not None or (self._meter is not None and self._meter.has_token)
+        self._close(self._used() if error.may_be_billed or began else Usage(), error)
+
+    def cancelled(self) -> None:
+        """The caller left."""
+        error = UpstreamError("the caller left.", kind="unknown")
+        self._close(self._used() if self._is_sent else Usage(), error, kind="cancelled")
+
+    def _used(self) -> Usage:
+        return (self._meter.usage if self._meter is not None else None) or self.counted()
+
+    def _close(self, usage: Usage, error: UpstreamError | None, *, kind: str | None = None) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        usd = cost_usd(self._price, usage) if self._price is not None and usage != _NOTHING else 0.0
+        attempt = Attempt(
+            model=self._step.model,
+            kind=self._step.kind,
+            started_ms=self._started_ms,
+            latency_ms=self._elapsed_ms() - self._started_ms,
+            usage=usage,
+            usd=usd,
+            ttft_ms=self._ttft_ms,
+            error=kind or (error.kind if error is not None else None),
+            message=str(error) if error is not None else "",
+            retryable=error is not None and error.retryable,
+            retry_after_s=error.retry_after_s if error is not None else None,
+        )
+        self._tell(attempt, error, self._is_sent)
 
 
 class ChunkRestorer:
@@ -135,6 +225,22 @@ def estimated_usage(request: Request, decision: Decision, body: Mapping[str, Any
     for choice in body.get("choices") or ():
         size += sum(len(text.encode("utf-8", "replace")) for text in _written(choice.get("message") or {}))
     return Usage(input=estimated_input(request, decision), output=-(-size // _BYTES_PER_TOKEN), estimated=True)
+
+
+def typed_error(error: Exception, step: Call) -> UpstreamError:
+    """The error as an UpstreamError, with the deployment's name."""
+    if isinstance(error, UpstreamError):
+        error.deployment = error.deployment or step.model
+        return error
+    if isinstance(error, TimeoutError):
+        return UpstreamError(
+            f"{step.model} gave no answer in time.", kind="timeout", deployment=step.model, may_be_billed=True
+        )
+    typed = UpstreamError(
+        f"{step.model} failed ({type(error).__name__}).", kind="unknown", deployment=step.model, may_be_billed=True
+    )
+    typed.__cause__ = error
+    return typed
 
 
 def _written(message: Mapping[str, Any]) -> Iterable[str]:

@@ -6,7 +6,6 @@ and nothing of retries, prices or policies.
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import logging
 import os
@@ -34,6 +33,7 @@ from .base import (
     retry_after_s,
     scrub,
 )
+from .late import Once
 
 __all__ = ["ERROR_KINDS", "LitellmBackend", "upstream_error"]
 
@@ -107,11 +107,16 @@ class LitellmBackend:
 
     def __init__(self, *, credential: Credential = _no_credential, reach: Reach = "any") -> None:
         self._credential, self._reach = credential, reach
-        self._litellm: ModuleType | None = None
+        self._litellm = Once(_load, name="router-load-litellm")
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether litellm is imported."""
+        return self._litellm.is_done
 
     async def warm(self) -> None:
         """Import litellm now, so that no request's deadline pays for it."""
-        await self._loaded()
+        await self._litellm.get()
 
     async def send(self, call: UpstreamCall) -> Reply:
         """The whole answer; see :class:`router.backends.base.Backend`."""
@@ -136,15 +141,13 @@ class LitellmBackend:
 
     async def aclose(self) -> None:
         """Close litellm's connections of this event loop."""
-        if self._litellm is None:
-            return
-        close = getattr(self._litellm, "close_litellm_async_clients", None)
+        close = getattr(self._litellm.peek(), "close_litellm_async_clients", None)
         if close is not None:
             await close()
 
     async def _complete(self, call: UpstreamCall) -> Any:
         check_reach(self._reach, call.deployment)
-        litellm = await self._loaded()
+        litellm = self._litellm.peek() or await self._litellm.get()
         try:
             return await litellm.acompletion(**self._arguments(call))
         except Exception as error:
@@ -185,11 +188,6 @@ class LitellmBackend:
         # What is no plain key (an AWS profile, a bearer token) litellm takes from the environment itself.
         names = [name for name in usual if name.endswith("_API_KEY")]
         return next((key for name in names if (key := self._credential(name))), None)
-
-    async def _loaded(self) -> ModuleType:
-        if self._litellm is None:
-            self._litellm = await asyncio.to_thread(_load)
-        return self._litellm
 
 
 class _LitellmStream:

@@ -10,9 +10,11 @@ from typing import Any
 
 from ..contract import render, render_tool_arguments
 from ..errors import RequestError, UpstreamError
-from ..types import Contract, Decision, Request
+from ..types import Contract, Decision, Request, Usage
 
 __all__ = ["completion_chunks", "local_answer", "refusal"]
+
+_NOTHING = Usage()
 
 
 def local_answer(request: Request, decision: Decision, *, created: int) -> dict[str, Any]:
@@ -52,11 +54,16 @@ def local_answer(request: Request, decision: Decision, *, created: int) -> dict[
     return _completion(request, decision, name, message, finish, created)
 
 
-def refusal(request: Request, decision: Decision, *, created: int) -> dict[str, Any]:
-    """The ``chat.completion`` object of a refusal: ``message.refusal`` says why, ``finish_reason`` content_filter."""
-    why = decision.verdict.refuse or decision.reason
+def refusal(
+    request: Request, decision: Decision, *, created: int, why: str | None = None, usage: Usage = _NOTHING
+) -> dict[str, Any]:
+    """The ``chat.completion`` object of a refusal: ``message.refusal`` says why, ``finish_reason`` content_filter.
+
+    ``why`` is what the verdict says unless given; ``usage`` what was billed for an answer that is not shown.
+    """
+    why = why or decision.verdict.refuse or decision.reason
     message = {"role": "assistant", "content": None, "refusal": why}
-    return _completion(request, decision, "refusal", message, "content_filter", created)
+    return _completion(request, decision, "refusal", message, "content_filter", created, usage)
 
 
 def completion_chunks(body: Mapping[str, Any], *, include_usage: bool) -> list[dict[str, Any]]:
@@ -84,7 +91,13 @@ def completion_chunks(body: Mapping[str, Any], *, include_usage: bool) -> list[d
 
 
 def _completion(
-    request: Request, decision: Decision, model: str, message: Mapping[str, Any], finish: str, created: int
+    request: Request,
+    decision: Decision,
+    model: str,
+    message: Mapping[str, Any],
+    finish: str,
+    created: int,
+    usage: Usage = _NOTHING,
 ) -> dict[str, Any]:
     return {
         "id": f"chatcmpl-{decision.id}",
@@ -95,8 +108,11 @@ def _completion(
             {"index": index, "message": dict(message), "logprobs": None, "finish_reason": finish}
             for index in range(request.n)
         ],
-        # Nothing was billed.
-        "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+        "usage": {
+            "prompt_tokens": usage.input,
+            "completion_tokens": usage.output,
+            "total_tokens": usage.input + usage.output,
+        },
     }
 
 

@@ -48,6 +48,9 @@ local_models:
 # ledger:
 #   path: ledger.jsonl
 
+# any, or loopback: no call leaves this machine, whatever is configured above (for tests and dry runs).
+# network: any
+
 server:
   host: 127.0.0.1
   port: 8787

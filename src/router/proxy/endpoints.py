@@ -54,7 +54,9 @@ class _Endpoints:
     async def chat(self, exchange: Exchange) -> None:
         """``POST /v1/chat/completions``: https://platform.openai.com/docs/api-reference/chat/create"""
         hints = read_headers(exchange.scope["headers"])
-        request = read_chat(await exchange.body(), hints=hints, limits=self._limits)
+        body = await exchange.body()
+        started_s = self._engine.clock_s()
+        request = read_chat(body, hints=hints, limits=self._limits)
         task = asyncio.current_task()
         gone = False
 
@@ -67,7 +69,7 @@ class _Endpoints:
 
         watching = asyncio.create_task(watch())
         try:
-            await self._chat(exchange, request)
+            await self._chat(exchange, request, started_s)
         except asyncio.CancelledError:
             if not gone:
                 raise
@@ -77,13 +79,13 @@ class _Endpoints:
         finally:
             watching.cancel()
 
-    async def _chat(self, exchange: Exchange, request: Request) -> None:
+    async def _chat(self, exchange: Exchange, request: Request, started_s: float) -> None:
         decision = await self._engine.adecide(request)
         exchange.headers = _receipt(decision)
         if request.stream:
-            await self._stream(exchange, await self._engine.stream(request, decision))
+            await self._stream(exchange, await self._engine.stream(request, decision, started_s=started_s))
             return
-        decision, outcome = await self._engine.complete(request, decision)
+        decision, outcome = await self._engine.complete(request, decision, started_s=started_s)
         exchange.headers = _receipt(decision, outcome)
         await exchange.answer(outcome.body)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import multiprocessing
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Semaphore
 
@@ -15,11 +17,12 @@ import uvicorn
 
 from ..assemble import assemble
 from ..config import Settings, read_environment
+from ..engine import Engine
 from ..errors import ConfigError
 from .app import App, is_loopback
 from .endpoints import app
 
-__all__ = ["build_app", "serve"]
+__all__ = ["serve"]
 
 GRACE_S = 20
 
@@ -47,36 +50,46 @@ def serve(settings: Settings, *, announce: Callable[[str], None], workers: int =
         )
     with _listen(host, port) as listener:
         # Assembled before anything listens, so that a wrong file is an error of the command and not of a request.
-        application = build_app(settings)
+        application, engine = _assembled(settings)
         if workers == 1:
-            _run(application, listener, announce)
+            _run(application, engine.warm, listener, announce)
         else:
             _supervise(settings, listener, workers, announce)
 
 
-def build_app(settings: Settings) -> App:
-    """The application of one process.
-
-    Raises:
-        ConfigError: a config, policy or model file is wrong.
-    """
-    return app(assemble(settings, read_environment()), max_body_bytes=settings.server.max_body_bytes)
+def _assembled(settings: Settings) -> tuple[App, Engine]:
+    """The application of one process, and the engine in it."""
+    engine = assemble(settings, read_environment())
+    return app(engine, max_body_bytes=settings.server.max_body_bytes), engine
 
 
 class _Server(uvicorn.Server):
-    """Tells when it answers."""
+    """Tells when it answers, and warms up what the first hosted call needs while it answers already."""
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, warm: Callable[[], Awaitable[None]], started: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._tell_started = started
+        self._warm, self._tell_started = warm, started
+        self._warming: asyncio.Future[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            self._warming = asyncio.ensure_future(self._warm())
             self._tell_started()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._warming
+        await super().shutdown(sockets)
 
-def _run(application: App, listener: socket.socket, announce: Callable[[str], None]) -> None:
+
+def _run(
+    application: App, warm: Callable[[], Awaitable[None]], listener: socket.socket, announce: Callable[[str], None]
+) -> None:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     config = uvicorn.Config(
         application,
@@ -92,7 +105,7 @@ def _run(application: App, listener: socket.socket, announce: Callable[[str], No
     # uvicorn ends in order on these signals and then raises them again, which must not turn the end into a crash.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    _Server(config, lambda: announce(_address(listener))).run(sockets=[listener])
+    _Server(config, warm=warm, started=lambda: announce(_address(listener))).run(sockets=[listener])
 
 
 def _supervise(settings: Settings, listener: socket.socket, workers: int, announce: Callable[[str], None]) -> None:
@@ -135,7 +148,8 @@ def _work(settings: Settings, listener: socket.socket, ready: Semaphore) -> None
     def tell(_: str) -> None:
         ready.release()
 
-    _run(build_app(settings), listener, tell)
+    application, engine = _assembled(settings)
+    _run(application, engine.warm, listener, tell)
 
 
 def _listen(host: str, port: int) -> socket.socket:
