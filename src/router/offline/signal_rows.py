@@ -114,7 +114,10 @@ def risk_rows(data: Path) -> list[RiskRow]:
     for row in _permissive(data, read_rows(data / "safety" / "train.jsonl.gz")):
         flags = _flags("benign" if row["flag"] == "pii" else row["flag"])
         weight = 2.0 if row.get("hard") else 1.0
-        rows.append(RiskRow(text=row["prompt"], flags=flags, group=row["dataset"], weight=weight))
+        if row["dataset"].startswith("bipia"):  # the same few documents with many attacks and seldom without
+            weight = 6.0 if row["flag"] == "benign" else 0.5
+        group = row["dataset"].removesuffix("_clean")
+        rows.append(RiskRow(text=row["prompt"], flags=flags, group=group, weight=weight))
     pairs = read_rows(data / "safety" / "contrast_train.jsonl.gz")
     pairs += [row for path in sorted(WRITTEN.glob("risk*.jsonl")) for row in read_rows(path)]
     rows.extend(
