@@ -188,6 +188,8 @@ def understanding_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: 
             "risk.scale": (len(facts.risks),),
             "risk.bias": (len(facts.risks),),
         }
+        if facts.windows.size != 2 * facts.windows.step:
+            raise ModelFileError("a window is not two steps long.", hint="Train the model again.")
         for name, shape in expected.items():
             if arrays[name].shape != shape:
                 raise ModelFileError(

@@ -15,7 +15,10 @@ __all__ = ["WindowSpec", "Windows", "scan"]
 
 
 class WindowSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """``bits``: log2 of the table's rows; windows are ``size`` tokens long and begin every ``step`` tokens."""
+    """``bits``: log2 of the table's rows; windows are ``size`` tokens long and begin every ``step`` tokens.
+
+    A window is two steps long.
+    """
 
     bits: int = 16
     size: int = 64
@@ -50,14 +53,13 @@ def scan(
     shift = np.uint64(64 - spec.bits)
     n = len(hashes.tokens)
     first, last = bounds(n, spec)
-    if len(first) == 1 and n > 1:
+    if len(first) == 1 and n > 0:
         return Windows(scores=_whole(hashes, table, bias, shift), first=first, last=last)
-    scores = np.repeat(bias[None, :], len(first), axis=0)
     if n == 0:
-        return Windows(scores=scores, first=first, last=last)
-    scores += _block(table, hashes.tokens >> shift, first, last)
-    if n > 1:
-        scores += _block(table, pairs(hashes.tokens) >> shift, first, np.maximum(last - 1, first))
+        return Windows(scores=bias[None, :].copy(), first=first, last=last)
+    scores = _sliding(table.take((hashes.tokens >> shift).astype(np.intp), axis=0), first, spec, short=0)
+    scores += _sliding(table.take((pairs(hashes.tokens) >> shift).astype(np.intp), axis=0), first, spec, short=1)
+    scores += bias
     wide = wide_grams(hashes, (1, 2))
     if wide:
         begin, end = hashes.starts[first], hashes.ends[last - 1]
@@ -66,14 +68,42 @@ def scan(
     return Windows(scores=scores, first=first, last=last)
 
 
+def _sliding(
+    rows: npt.NDArray[np.float32], first: npt.NDArray[np.intp], spec: WindowSpec, *, short: int
+) -> npt.NDArray[np.float32]:
+    """Sums of ``spec.size - short`` rows from each of ``first``, over the root of their count.
+
+    Two neighbouring steps make a window, so that each row is added once; the last window may begin between steps.
+    """
+    step, size = spec.step, spec.size
+    begin = int(first[-1])
+    aligned = len(first) if begin % step == 0 else len(first) - 1
+    end = (aligned - 1) * step + size
+    steps = np.add.reduceat(rows[:end], _starts(aligned + 1, step), axis=0)
+    sums = steps[:-1] + steps[1:]
+    if short:
+        after = rows[size - short : end : step]
+        sums[: len(after)] -= after
+    if aligned < len(first):
+        sums = np.concatenate((sums, rows[begin : begin + size - short].sum(axis=0)[None, :]))
+    sums *= np.float32((size - short) ** -0.5)
+    return sums
+
+
+def _starts(count: int, step: int) -> npt.NDArray[np.intp]:
+    return np.arange(0, count * step, step, dtype=np.intp)
+
+
 def _whole(
     hashes: TextHashes, table: npt.NDArray[np.float32], bias: npt.NDArray[np.float32], shift: np.uint64
 ) -> npt.NDArray[np.float32]:
     """One window over everything needs no running sums."""
     tokens = hashes.tokens
-    blocks = [tokens, pairs(tokens), *(grams for grams, _ in wide_grams(hashes, (1, 2)) if len(grams))]
+    blocks = [tokens, pairs(tokens), *(grams for grams, _ in wide_grams(hashes, (1, 2)))]
     scores = bias.copy()
     for block in blocks:
+        if not len(block):
+            continue
         scores += table.take((block >> shift).astype(np.intp), axis=0).sum(axis=0) * np.float32(len(block) ** -0.5)
     return scores[None, :]
 
