@@ -157,14 +157,11 @@ def is_input_marker(name: str) -> bool:
     """Whether a marker's words (lower case, no colon) introduce the text to judge."""
     if name in INPUT_WORDS:
         return True
-    for prefix in _INPUT_PREFIXES:
-        if name.startswith(prefix):
-            name = name[len(prefix) :]
-            break
-    for suffix in _INPUT_SUFFIXES:
-        if name.endswith(suffix) and len(name) > len(suffix):
-            name = name[: -len(suffix)]
-            break
+    if name.startswith(_INPUT_PREFIXES):
+        name = name[len(next(prefix for prefix in _INPUT_PREFIXES if name.startswith(prefix))) :]
+    if name.endswith(_INPUT_SUFFIXES):
+        suffix = next(suffix for suffix in _INPUT_SUFFIXES if name.endswith(suffix))
+        name = name[: -len(suffix)] or name
     return name in INPUT_WORDS
 
 

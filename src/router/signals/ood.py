@@ -38,6 +38,8 @@ class LocalDetector:
         least_certainty: below it a reading (contract, text to judge) is not certain enough to answer on, 0..1.
         task_certainty: from it on the task classifier is believed, 0..1.
         contradiction: from it on the task classifier overrules labels that speak for another task, 0..1.
+        least_share: below this probability of all the models' tasks together, a prompt's wording is not searched for
+            labels (those of a schema, a tool or a hint always are), 0..1.
     """
 
     provides: tuple[SignalName, ...] = ("local", "annotated", "ood")
@@ -50,11 +52,13 @@ class LocalDetector:
         least_certainty: float = 0.7,
         task_certainty: float = 0.5,
         contradiction: float = 0.8,
+        least_share: float = 0.05,
     ) -> None:
         self._models = tuple((model, cards[model.name], LabelReader(cards[model.name])) for model in models)
         self._tasks = frozenset(task for card in cards.values() for task in (card.task, *card.also_tasks))
         self.slow = any(not model.is_fast for model in models)
         self._least, self._task_certainty, self._contradiction = least_certainty, task_certainty, contradiction
+        self._least_share = least_share
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         """The three signals; ``local`` is None when no model's task and labels match the request."""
@@ -97,8 +101,8 @@ class LocalDetector:
 
     def _is_elsewhere(self, signals: Signals) -> bool:
         """Whether no model could match, whatever labels are asked for: then they need not be read."""
-        task: Signal[str] = signals["task"]
-        if task.value is None or task.value in self._tasks or task.confidence < self._contradiction:
+        scores: Mapping[str, float] | None = signals["scores"].value
+        if not scores or sum(scores.get(task, 0.0) for task in self._tasks) >= self._least_share:
             return False
         request = signals.request
         return request.json_schema is None and not request.tools and request.hints.labels is None
