@@ -47,8 +47,17 @@ FALSE: Final = 2
 NEITHER: Final = 4
 _ANY: Final = TRUE | FALSE | NEITHER
 
-# Reading order within a rule: what costs nothing first, what runs a model last.
-_COST: Final[Mapping[str, int]] = {"task": 1, "safety": 4, "knowledge": 4, "ood": 5, "local": 5}
+# Reading order within a rule: what is known or costs nothing first, what reads wording or runs a model last.
+_COST: Final[Mapping[str, int]] = {
+    "task": 1,
+    "safety": 2,
+    "knowledge": 4,
+    "contract": 5,
+    "split": 5,
+    "annotated": 6,
+    "ood": 6,
+    "local": 6,
+}
 
 Possible = Callable[[Values, frozenset[SignalName]], int]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..types import Contract, Request, Signals, TokenCount
+from ..types import Request, Signals, TokenCount
 from .rule import Rule
 
 __all__ = ["TOKENS", "estimate_tokens"]
@@ -124,15 +124,15 @@ def _schema_tokens(schema: Mapping[str, Any]) -> int:
 
 def _expected(signals: Signals, asked: int) -> int:
     request = signals.request
-    contract = signals["contract"].value
-    shape = contract.shape if isinstance(contract, Contract) else None
-    if shape == "bare_label":
-        return 4
     schema = _answer_schema(request)
     if schema is not None:
         return 6 + _fields(schema, 0)
+    if request.hints.labels is not None:
+        return 4
+    # Whether the wording asks for a bare label is not read here: it costs more than all the rest together, and a task
+    # that ends in labels says as much.
     task = signals["task"].value
-    if shape == "json" and task is not None and task not in ("code", "open_generation"):
+    if request.wants_json and task is not None and task not in ("code", "open_generation"):
         return max(20, _EXPECTED.get(task, 60))
     if task in ("translation", "paraphrase_rewrite"):
         return max(12, min(asked, 4000))
