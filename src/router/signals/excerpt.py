@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from ..types import Request
 
-__all__ = ["HEAD", "TAIL", "Excerpt", "excerpt"]
+__all__ = ["HEAD", "TAIL", "Excerpt", "excerpt", "near"]
 
 HEAD, TAIL, SYSTEM = 700, 400, 600
+
+_MAX_PLACES = 32
 
 _BLANKS = bytes(c if 48 <= c <= 57 or 97 <= c <= 122 or c == 39 or c >= 128 else 32 for c in range(256))
 _NO_BLANKS_BETWEEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
@@ -62,3 +64,35 @@ def excerpt(request: Request) -> Excerpt:
     unspaced = not lower.isascii() and _NO_BLANKS_BETWEEN.search(lower) is not None
     has_digit = len(raw) != len(raw.translate(None, b"0123456789"))
     return Excerpt(system, user, read, lower, ask, words, unspaced, has_digit)
+
+
+def near(text: str, words: frozenset[bytes], reach: int) -> str:
+    """The stretches of ``text`` within ``reach`` characters of ``words``, a line each; wide patterns are slow on prose.
+
+    Stretches begin and end between words and run into one another where they overlap.
+    """
+    places = []
+    for raw in words:
+        word = raw.decode("utf-8", "replace")
+        place = text.find(word)
+        while place >= 0 and len(places) < _MAX_PLACES:
+            places.append((place, place + len(word)))
+            place = text.find(word, place + len(word))
+    places.sort()
+    parts: list[str] = []
+    start = end = -1
+    for first, last in places:
+        if end >= 0 and first - reach <= end:
+            end = last + reach
+            continue
+        if end >= 0:
+            parts.append(text[start : _blank_after(text, end)])
+        start, end = text.rfind(" ", 0, max(0, first - reach)) + 1, last + reach
+    if end >= 0:
+        parts.append(text[start : _blank_after(text, end)])
+    return "\n".join(parts)
+
+
+def _blank_after(text: str, place: int) -> int:
+    found = text.find(" ", place)
+    return len(text) if found < 0 else found

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from ..types import Signals
-from .excerpt import excerpt
+from .excerpt import excerpt, near
 from .rule import Rule, triggers
 
 __all__ = ["EXPLANATION"]
@@ -81,12 +81,13 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
             return False, 0.92
         if _UNSPACED.search(view.lower):
             return True, 0.85
-    if _TRIGGERS.isdisjoint(view.words):
+    found = _TRIGGERS & view.words
+    if not found:
         return False, 0.95
-    if _NOT.search(view.lower):
+    around = near(view.lower, found, 90)
+    if _NOT.search(around):
         return False, 0.93
-    wanted = _WANTED.search(view.lower)
-    if wanted is not None:
+    if _WANTED.search(around) is not None:
         return True, 0.88
     asks = not {b"explain", b"explique", b"explica", b"spiega"}.isdisjoint(view.words)
     return (None, 0.0) if asks else (False, 0.85)

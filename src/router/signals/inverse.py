@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..types import Signals
-from .excerpt import excerpt
+from .excerpt import excerpt, near
 from .rule import Rule, triggers
 from .symbols import redefines
 
@@ -63,7 +63,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if _NO.isdisjoint(words) or not ("?" in ask or "except" in ask):
         return False, 0.95
     shouted = " NOT " in view.user
-    if shouted or _NEGATED.search(ask):
+    if shouted or _NEGATED.search(near(ask, _NO & words, 140)):
         if shouted or "following" in ask or "except" in ask or _CHOICES.search(ask):
             return True, 0.8
         return None, 0.0
