@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +29,7 @@ from router import (
     Router,
     UpstreamError,
 )
-from router.errors import UnknownModel
+from router.errors import DeadlineExceeded, UnknownModel
 from router.testing.upstream import Answer as Scripted
 from router.testing.upstream import Fault, Upstream
 
@@ -371,3 +375,141 @@ def test_environment_names_an_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
     with Router() as router:
         decision = router.decide("Tell me a story about a lighthouse")
     assert (decision.target.model, decision.target.configured, decision.estimate.usd) == ("upstream", True, 0.0)
+
+
+# ----- checked answers, deadlines, warming up, staying on this machine ------------------------------------------------
+
+
+CHECKED = """
+policy: checked
+description: The guide, but every hosted answer is checked for personal data.
+extends: guide
+rules:
+  - id: CHECK
+    then: {check: [pii]}
+    why: Nobody's address comes out of here.
+"""
+
+
+def checked(tmp_path: Path) -> str:
+    (tmp_path / "checked.yaml").write_text(CHECKED)
+    return "policy: checked.yaml\n"
+
+
+async def test_flagged_answer_never_reaches_the_caller(tmp_path: Path) -> None:
+    flagged = Scripted(text="Write to anna.schmidt@example.org about it.")
+    async with (
+        Upstream(default=flagged) as up,
+        Router.from_config(config(tmp_path, up.url, checked(tmp_path))) as router,
+    ):
+        answer = await router.acomplete("Tell me a story about a lighthouse")
+        stream = await router.acomplete("Tell me a story about a lighthouse", stream=True)
+        assert isinstance(answer, Answer)
+        assert not isinstance(stream, Answer)
+        chunks = [chunk.to_dict() async for chunk in stream]
+        records = router.engine.ledger.tail(2)
+    assert "withheld" in answer.text
+    assert answer.choices[0].finish_reason == "content_filter"
+    assert "anna" not in json.dumps([answer.to_dict(), chunks])
+    assert chunks[-1]["choices"][0]["finish_reason"] == "content_filter"
+    assert [(record.outcome.status, record.outcome.error) for record in records] == [("refused", "content_filter")] * 2
+    assert all(record.outcome.usd for record in records)
+
+
+async def test_clean_answer_passes_the_check(tmp_path: Path) -> None:
+    text = "Once upon a time there was a lighthouse by the sea. " * 300
+    async with (
+        Upstream(default=Scripted(text=text)) as up,
+        Router.from_config(config(tmp_path, up.url, checked(tmp_path))) as router,
+    ):
+        answer = await router.acomplete("Tell me a story about a lighthouse")
+        stream = await router.acomplete("Tell me a story about a lighthouse", stream=True)
+        assert not isinstance(stream, Answer)
+        streamed = "".join([chunk.choices[0].delta.get("content") or "" async for chunk in stream])
+    assert isinstance(answer, Answer)
+    assert answer.text == streamed == text
+
+
+async def test_broken_detector_lets_no_answer_pass(tmp_path: Path, upstream: Upstream) -> None:
+    class Broken:
+        provides = ("safety",)
+        slow = False
+
+        def __call__(self, signals: Any) -> Any:
+            raise RuntimeError("broken")
+
+    async with Router.from_config(config(tmp_path, upstream.url)) as router:
+        router.engine.detectors["safety"] = Broken()  # type: ignore[index]
+        answer = await router.acomplete("Tell me a story about a lighthouse")
+    assert isinstance(answer, Answer)
+    assert "could not be checked" in answer.text
+    assert answer.outcome.usd
+    assert len(upstream.received) == 1
+
+
+class Dawdling:
+    """A detector that takes its time in a worker thread."""
+
+    slow = True
+
+    def __init__(self, real: Any, seconds: float) -> None:
+        self.provides, self._real, self._seconds = real.provides, real, seconds
+
+    def __call__(self, signals: Any) -> Any:
+        time.sleep(self._seconds)
+        return self._real(signals)
+
+
+@pytest.mark.parametrize(("seconds", "calls"), [(0.0, 1), (0.6, 0)])
+async def test_deciding_counts_against_the_deadline(
+    tmp_path: Path, upstream: Upstream, seconds: float, calls: int
+) -> None:
+    path = config(tmp_path, upstream.url)
+    path.write_text(path.read_text().replace("tier:", "ttft_ms: 1, tokens_per_s: 100000, tier:"))
+    async with Router.from_config(path) as router:
+        detectors: Any = router.engine.detectors
+        slow = Dawdling(detectors["task"], seconds)
+        detectors.update(dict.fromkeys(slow.provides, slow))
+        with nullcontext() if calls else pytest.raises(DeadlineExceeded, match="0 calls"):
+            await router.acomplete("Tell me a story about a lighthouse", max_latency_ms="500ms")
+        (record,) = router.engine.ledger.tail(1)
+    assert len(upstream.received) == calls
+    assert record.outcome.latency_ms >= seconds * 1000
+
+
+WARM = """
+import sys
+from router import Router
+with Router.from_config(sys.argv[1]) as router:
+    router.decide("Tell me a story about a lighthouse")
+    before = {"aiohttp", "litellm"} & set(sys.modules)
+    router.warm()
+    print(sorted(before), sorted({"aiohttp", "litellm"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(("backend", "loaded"), [("openai", "['aiohttp']"), ("litellm", "['aiohttp', 'litellm']")])
+def test_warming_up_loads_only_what_is_used(tmp_path: Path, backend: str, loaded: str) -> None:
+    path = config(tmp_path, "http://127.0.0.1:9/v1")
+    path.write_text(path.read_text().replace("backend: openai", f"backend: {backend}"))
+    done = subprocess.run([sys.executable, "-c", WARM, str(path)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"[] {loaded}"
+
+
+async def test_loopback_network_calls_no_other_machine(tmp_path: Path, upstream: Upstream) -> None:
+    path = config(tmp_path, upstream.url, "network: loopback\n")
+    text = path.read_text().replace(upstream.url, "http://203.0.113.7/v1", 1)
+    path.write_text(text)
+    async with Router.from_config(path) as router:
+        with pytest.raises(UpstreamError, match="leave this machine"):
+            await router.acomplete("Tell me a story about a lighthouse", model="little")
+        answer = await router.acomplete(HARD)
+    assert isinstance(answer, Answer)
+    assert answer.text == "Hello from upstream."
+
+
+def test_unknown_network_is_a_config_error(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("network: home\n")
+    with pytest.raises(ConfigError, match="loopback"):
+        Router.from_config(path)

@@ -1,5 +1,9 @@
 """The litellm backend, through litellm itself, against a real server on this machine."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from backend_cases import deployment, request
 
@@ -158,3 +162,37 @@ async def test_a_named_credential_goes_to_its_server():
 async def test_calls_beyond_this_machine_are_refused(backend):
     with pytest.raises(UpstreamError, match="switched off"):
         await backend.send(call(None))
+
+
+OFFLINE = """
+import asyncio, os, socket, sys, threading
+
+def refuse(*args, **kwargs):
+    sys.exit("the import reached for the network")
+
+socket.getaddrinfo = refuse
+connect = socket.socket.connect
+socket.socket.connect = lambda self, where: connect(self, where) if self.family == socket.AF_UNIX else refuse()
+
+from router.backends.litellm import LitellmBackend
+
+async def main():
+    backend = LitellmBackend(reach="loopback")
+    assert "litellm" not in sys.modules and not backend.is_warm
+    await backend.warm()
+    assert "litellm" in sys.modules and backend.is_warm
+    print(os.environ["LITELLM_LOCAL_MODEL_COST_MAP"])
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "True"), ("true", "true")])
+def test_importing_litellm_needs_no_network(given, kept):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("LITELLM")}
+    if given is not None:
+        environment["LITELLM_LOCAL_MODEL_COST_MAP"] = given
+    done = subprocess.run(
+        [sys.executable, "-c", OFFLINE], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, kept), done.stderr
