@@ -71,7 +71,7 @@ def near(text: str, words: frozenset[bytes], reach: int) -> str:
 
     Stretches begin and end between words and run into one another where they overlap.
     """
-    places = []
+    places: list[tuple[int, int]] = []
     for raw in words:
         word = raw.decode("utf-8", "replace")
         place = text.find(word)

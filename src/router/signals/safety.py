@@ -9,9 +9,23 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from ..types import Flag, FlagKind, Severity, Signal, SignalName, Signals
+from .excerpt import excerpt
 from .learned import Risk, Risks
+from .rule import triggers
 
 __all__ = ["Safety"]
+
+
+# An injected order overrides something: the words that do it, or text long enough to hide it in.
+_OVERRIDING = triggers(
+    "ignore ignoring disregard forget override overrule bypass previous prior above instructions instruction prompt "
+    "system rules guidelines reveal secret password confidential hidden developer admin unrestricted pretend jailbreak "
+    "ignoriere vergiss anweisungen regeln vorherigen oublie ignorez ignore instructions précédentes olvida ignora "
+    "instrucciones anteriores ignorar instruções esqueça dimentica istruzioni precedenti negeer instructies "
+    "забудь игнорируй инструкции"
+)
+_OVERRIDING_UNSPACED = ("忽略", "无视", "忘记", "指令", "提示词", "無視", "指示", "忘れ", "무시", "지시")
+_LONG = 400
 
 
 class Safety:
@@ -27,6 +41,8 @@ class Safety:
         risks: Risks | None = signals["risks"].value
         personal: tuple[Flag, ...] | None = signals["pii"].value
         flags = [_flag(risk) for risk in risks.risks if risk.probability >= risk.threshold] if risks else []
+        if any(flag.kind == "prompt_injection" for flag in flags) and not _can_be_injected(signals):
+            flags = [flag for flag in flags if flag.kind != "prompt_injection"]
         flags.extend(personal or ())
         is_whole = risks is not None and risks.is_complete and personal is not None
         if not flags and not is_whole:
@@ -36,6 +52,18 @@ class Safety:
         else:
             confidence = 1.0 - max((risk.probability for risk in risks.risks), default=0.0) if risks else 0.0
         return {"safety": Signal(value=tuple(flags), confidence=confidence, detector="safety")}
+
+
+def _can_be_injected(signals: Signals) -> bool:
+    """Whether there is text in which an order may hide, or words that override orders.
+
+    Attacks are often plain orders ("write a poem"): alone and in a person's own words they are just requests.
+    """
+    request = signals.request
+    if len(request.messages) > 1 or len(request.messages[0].text) > _LONG:
+        return True
+    view = signals.view(excerpt)
+    return not _OVERRIDING.isdisjoint(view.words) or any(word in view.lower for word in _OVERRIDING_UNSPACED)
 
 
 def _flag(risk: Risk) -> Flag:
