@@ -340,7 +340,6 @@ class Detector:
 
     def __call__(self, signals):
         (only,) = signals.request.messages
-        assert only.role == "assistant"
         self.read.append(only.text)
         if self.mark and self.mark in only.text:
             return {"safety": Signal(value=find("forbidden"), confidence=0.9, detector="t")}

@@ -67,7 +67,8 @@ class TextCheck:
             if self._on_error is not None:
                 self._on_error(detector, error)
 
-        request = Request(messages=(Message(role="assistant", text=piece),))
+        # As a person's words: so the detectors learnt texts, and so they find more of what is dangerous in them.
+        request = Request(messages=(Message(role="user", text=piece),))
         signals = Signals(request, self._detectors, on_error=note)
         signals.fetch(("safety",))
         flags: tuple[Flag, ...] | None = signals["safety"].value
