@@ -50,6 +50,21 @@ def _byte_classes() -> npt.NDArray[np.uint8]:
     return classes
 
 
+def _char_lengths() -> npt.NDArray[np.intp]:
+    lengths = np.ones(256, np.intp)
+    lengths[0xC0:0xE0], lengths[0xE0:0xF0], lengths[0xF0:] = 2, 3, 4
+    return lengths
+
+
+def _wide_leads() -> npt.NDArray[np.bool_]:
+    leads = np.zeros(256, bool)
+    leads[0xE0:] = True
+    leads[0xE2] = False
+    return leads
+
+
+_LENGTH = _char_lengths()
+_IS_WIDE = _wide_leads()
 _POWER = _powers(int(_BASE), MAX_BYTES + 1)
 _INVERSE = _powers(pow(int(_BASE), -1, 1 << 64), MAX_BYTES + 1)
 _CLASS = _byte_classes()
@@ -315,22 +330,24 @@ def pairs(tokens: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 
 def wide_grams(hashes: TextHashes, orders: Sequence[int]) -> list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.intp]]]:
-    """Character n-grams that begin with a character of three or more bytes: Chinese, Japanese, Korean, Thai, Hindi ...
+    """Character n-grams that begin with a letter of three or more bytes: Chinese, Japanese, Korean, Thai, Hindi ...
 
-    For each order its hashes and the bytes at which they begin; empty when the text holds no such character.
+    For each order its hashes and the bytes at which they begin; empty when the text holds no such letter. Typographic
+    marks (U+2000 to U+2FFF: quotes, dashes, arrows) are none.
     """
-    if hashes.n_bytes == 0 or int(hashes.data.max()) < 0xE0:
+    begin = _IS_WIDE[hashes.data].nonzero()[0]
+    if not len(begin):
         return []
-    at = ((hashes.data & 0xC0) != 0x80).nonzero()[0]
-    bounds = np.append(at, hashes.n_bytes)
-    is_wide = hashes.data[at] >= 0xE0
+    n, data, prefix = hashes.n_bytes, hashes.data, hashes.prefix
     found = []
-    for order in orders:
-        count = len(at) - order + 1
-        if count > 0:
-            keep = is_wide[:count]
-            begin, end = bounds[:count][keep], bounds[order : order + count][keep]
-            found.append((_mixed((hashes.prefix[end] - hashes.prefix[begin]) * _INVERSE[begin] * _WIDE), begin))
+    end = begin
+    for order in range(1, max(orders) + 1):
+        inside = end < n
+        if not inside.all():
+            begin, end = begin[inside], end[inside]
+        end = np.minimum(end + _LENGTH[data[end]], n)
+        if order in orders and len(begin):
+            found.append((_mixed((prefix[end] - prefix[begin]) * _INVERSE[begin] * _WIDE), begin))
     return found
 
 
