@@ -42,6 +42,53 @@ def startup(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", where(results)])
 
 
+def understanding(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| prompts | rows | strict | lenient | macro-F1 | target | surest 60 % | ECE |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for key, name in (("tasks_dev", "data sets, none seen"), ("tasks_chat_dev", "as people and applications write")):
+        row = results[key]
+        rows.append(
+            f"| {name} | {row['rows']:,} | {row['strict']:.3f} | {row['lenient']:.3f} | {row['macro_f1']:.3f} | "
+            f"{row['target']:.3f} | {row['surest_60_percent']:.3f} | {row['ece']:.3f} |"
+        )
+    rows += [
+        "",
+        "| safety flags | rows | AUROC | recall | benign flagged | hard benign flagged |",
+        "|---|---|---|---|---|---|",
+    ]
+    for key, name in (
+        ("safety_dev", "unsafe requests, none seen"),
+        ("safety_contrast_dev", "pairs in nearly one wording"),
+    ):
+        row = results[key]
+        hard = f"{row['hard_benign_flagged']:.3f}" if "hard_benign_flagged" in row else ""
+        rows.append(
+            f"| {name} | {row['rows']:,} | {row['auroc']:.3f} | {row['recall']:.3f} | {row['benign_flagged']:.3f} | "
+            f"{hard} |"
+        )
+    return "\n".join([*rows, "", where(results)])
+
+
+def local_models(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| model | labels | measured on | accuracy (95 %) | macro-F1 | answers | wrong among answered | OOD AUROC |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, model in results["models"].items():
+        for data, row in model["sets"].items():
+            low, high = row["accuracy_interval"]
+            answered = f"{row['error_answered']:.1%}" if row.get("error_answered") is not None else ""
+            auroc = f"{row['ood_auroc']:.3f}" if row.get("ood_auroc") is not None else ""
+            rows.append(
+                f"| {name} | {model['labels']} | {data}{'' if row['seen_domain'] else ' (unseen)'} | "
+                f"{row['accuracy']:.3f} ({low:.3f} to {high:.3f}) | {row['macro_f1']:.3f} | {row['coverage']:.1%} | "
+                f"{answered} | {auroc} |"
+            )
+    return "\n".join([*rows, "", where(results)])
+
+
 def where(results: Mapping[str, Any]) -> str:
     on = results["measured_on"]
     return (
@@ -50,7 +97,12 @@ def where(results: Mapping[str, Any]) -> str:
     )
 
 
-BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {"decision": decision, "startup": startup}
+BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "decision": decision,
+    "startup": startup,
+    "understanding": understanding,
+    "local_models": local_models,
+}
 
 
 def rendered(text: str) -> str:

@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import platform
 import random
-import subprocess
 import sys
 import timeit
 from collections import defaultdict
@@ -29,6 +27,7 @@ from router.signals.language import identify
 from router.signals.learned import Understanding, understanding_from_arrays
 from router.types import Message, Request, Signals
 
+from ..machine import facts
 from .targets import TARGET_OF_TASK
 
 FOLDER = Path(router.__file__).parent / "builtin" / "signals"
@@ -182,12 +181,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = options.data
     dev, chat = rows_of(data / "tasks" / "dev.jsonl.gz"), rows_of(data / "tasks" / "chat_dev.jsonl.gz")
     result = {
-        "machine": f"{platform.machine()} {platform.system()}, one thread",
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "commit": subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip(),
         "model": understanding.name,
         "tasks_dev": measure_tasks(understanding, dev),
         "tasks_chat_dev": measure_tasks(understanding, chat),
@@ -196,6 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "safety_contrast_dev": measure_safety(understanding, rows_of(data / "safety" / "contrast_dev.jsonl.gz")),
         "language_chat_dev": measure_language(chat),
         "time": measure_time(understanding, dev),
+        "measured_on": facts(),
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
