@@ -125,6 +125,7 @@ _WORDS = {
     "ur": "میں کے کی ہے کا کو سے اور یہ وہ نہیں کیا ہیں پر اس کیسے کیوں ایک مجھے آپ",
 }
 _SETS = {code: frozenset(word.encode() for word in words.split()) for code, words in _WORDS.items()}
+_PLAIN_ENGLISH = 8  # so many of its common words, a quarter of all, and no other language need be asked
 _LATIN = tuple(code for code in _SETS if code not in ("ru", "uk", "bg", "ar", "fa", "ur"))
 _CYRILLIC, _ARABIC = ("ru", "uk", "bg"), ("ar", "fa", "ur")
 _LETTERS = {
@@ -198,6 +199,10 @@ def _by_script(text: str) -> str:
 def _by_words(view: Excerpt, codes: tuple[str, ...], text: str) -> tuple[str | None, float]:
     words = view.words
     is_ascii = text.isascii()
+    if is_ascii:
+        english = len(words & _SETS["en"])
+        if english >= _PLAIN_ENGLISH and 4 * english >= len(words):
+            return "en", 0.99
     scores = []
     for code in codes:
         score = float(len(words & _SETS[code]))

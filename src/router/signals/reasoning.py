@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..types import Signals
-from .excerpt import Excerpt, excerpt
+from .excerpt import Excerpt, excerpt, near
 from .rule import Rule, triggers
 
 __all__ = ["REASONING"]
@@ -151,7 +151,8 @@ def _points(view: Excerpt) -> float:
     ask, words = view.ask, view.words
     if view.is_unspaced and _UNSPACED.search(view.lower):
         points += 1.0
-    if not _STRONG_WORDS.isdisjoint(words) and _STRONG.search(view.flow):
+    strong = _STRONG_WORDS & words
+    if strong and _STRONG.search(" " + near(view.lower, strong, 60).replace("\n", " ")):
         points += 1.0
     has_digit = view.has_digit
     if has_digit and ("+" in ask or "*" in ask or "=" in ask or "×" in ask or "^" in ask) and _ARITHMETIC.search(ask):
@@ -174,7 +175,8 @@ def _points(view: Excerpt) -> float:
         and len(_ORDER.findall(ask)) >= 2
     ):
         points += 1.0
-    if not _PLAN_WORDS.isdisjoint(words) and _PLAN.search(ask):
+    plans = _PLAN_WORDS & words
+    if plans and _PLAN.search(near(ask, plans, 200)):
         points += 1.0
     return points
 
