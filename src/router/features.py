@@ -3,15 +3,23 @@
 Tokens (runs of letters and digits, single punctuation marks), their n-grams and character n-grams are hashed by one
 polynomial prefix hash over the UTF-8 bytes, so that the cost does not depend on a vocabulary and no Python loop runs
 over the text (feature hashing: Weinberger et al., 2009, arXiv:0902.2206). The room knows nothing of requests.
+
+What is done for each request stands in ``_ngrams.c`` a second time, ten times as fast: ``compiled`` is that module, or
+None where it could not be built. The numpy code is the reference, and what trains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
+try:
+    from . import _ngrams as compiled
+except ImportError:
+    compiled = None  # type: ignore[assignment]
 
 __all__ = [
     "FeatureSpec",
@@ -19,10 +27,14 @@ __all__ = [
     "Reading",
     "ReadingSpec",
     "TextHashes",
+    "bits_of",
     "buckets",
+    "compiled",
     "pairs",
+    "prepared",
     "read",
     "sparse_rows",
+    "task_scores",
     "wide_grams",
 ]
 
@@ -87,6 +99,22 @@ class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True):
     tail: int = 1024
 
 
+def prepared(text: str, *, head: int, tail: int) -> bytes:
+    """The lower-cased UTF-8 bytes of ``text`` that are read: the first and the last when it is longer than both."""
+    limit = min(head + tail, MAX_BYTES)
+    if len(text) > 2 * limit:  # lower() and encode() must cost what is read, not what was sent
+        text = f"{text[:limit]}\n{text[-limit:]}"
+    data = text.lower().encode("utf-8", "replace")
+    if len(data) > limit:
+        data = data[: limit - tail] + data[len(data) - tail :] if tail else data[:limit]
+    return data
+
+
+def bits_of(orders: Iterable[int]) -> int:
+    """A set of small numbers as an integer with these bits set, which is how ``compiled`` takes n-gram orders."""
+    return sum(1 << order for order in set(orders))
+
+
 class TextHashes:
     """The hashes of one text that every spec draws from: made once, shared by all models that read the text.
 
@@ -97,12 +125,16 @@ class TextHashes:
     __slots__ = ("classes", "data", "ends", "n_bytes", "prefix", "starts", "tokens")
 
     def __init__(self, text: str, *, head: int = 3072, tail: int = 1024) -> None:
-        limit = min(head + tail, MAX_BYTES)
-        if len(text) > 2 * limit:  # lower() and encode() must cost what is read, not what was sent
-            text = f"{text[:limit]}\n{text[-limit:]}"
-        data = text.lower().encode("utf-8", "replace")
-        if len(data) > limit:
-            data = data[: limit - tail] + data[len(data) - tail :] if tail else data[:limit]
+        self._hash(prepared(text, head=head, tail=tail))
+
+    @classmethod
+    def of(cls, data: bytes) -> TextHashes:
+        """The hashes of bytes that :func:`prepared` made."""
+        hashes = cls.__new__(cls)
+        hashes._hash(data)
+        return hashes
+
+    def _hash(self, data: bytes) -> None:
         raw = self.data = np.frombuffer(data, np.uint8)
         n = self.n_bytes = len(raw)
         prefix = np.zeros(n + 1, np.uint64)
@@ -308,7 +340,7 @@ def read(hashes: TextHashes, spec: ReadingSpec) -> Reading:
         count = hashes.n_bytes - order + 1
         blocks.append(_mixed((prefix[order:] - prefix[:-order]) * _INVERSE[:count]))
         places.append((min(head_byte, count), min(tail_byte, count)))
-    rows = np.concatenate(blocks)
+    rows = np.concatenate(blocks) if blocks else np.zeros(0, np.uint64)
     rows >>= _U(64 - spec.bits)
     weights = np.zeros((3, len(rows)), np.float32)
     at_row = 0
@@ -322,6 +354,31 @@ def read(hashes: TextHashes, spec: ReadingSpec) -> Reading:
                 weights[2, at_row + tail : at_row + size] = (size - tail) ** -0.5
         at_row += size
     return Reading(rows=rows.astype(np.intp), weights=weights)
+
+
+def task_scores(
+    data: bytes,
+    spec: ReadingSpec,
+    table: npt.NDArray[np.int8],
+    weights: npt.NDArray[np.float32],
+    bias: npt.NDArray[np.float32],
+) -> Sequence[float]:
+    """Raw scores of a request's tasks, one a column of ``weights``; empty when the text has no token.
+
+    ``table``: shape ``(2**spec.bits, d)``; ``weights``: shape ``(3 * d, tasks)``, for whole, beginning and end.
+    """
+    if compiled is not None:
+        return compiled.task_scores(
+            data, spec.head, spec.tail, bits_of(spec.words), spec.chars, bits_of(spec.wide), spec.edge, spec.bits,
+            table, weights, bias,
+        )  # fmt: skip
+    hashes = TextHashes.of(data).cut(spec.head, spec.tail)
+    if not len(hashes.tokens):
+        return ()
+    reading = read(hashes, spec)
+    gathered = table.take(reading.rows, axis=0).astype(np.float32)
+    scores: list[float] = ((reading.weights @ gathered).ravel() @ weights + bias).tolist()
+    return scores
 
 
 def pairs(tokens: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

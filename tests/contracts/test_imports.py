@@ -18,6 +18,7 @@ ORDER = [
     "units",
     "yamlfile",
     "catalogue",
+    "_ngrams",
     "features",
     "contract",
     "redact",

@@ -15,9 +15,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from .. import features
 from ..catalogue import LocalCard
 from ..errors import ModelFileError
-from ..features import MAX_BYTES, FeatureSpec, TextHashes, buckets
+from ..features import MAX_BYTES, FeatureSpec, TextHashes, bits_of, buckets, prepared
 from ..types import Prediction
 from .base import checked_file, read_card
 from .files import read_arrays
@@ -34,6 +35,7 @@ FACTS = ("known_words", "known_pairs", "known_letters", "top", "energy", "inlier
 
 # Rows gathered at a time: what is gathered stays in the processor's cache, however long the text.
 _CHUNK = 512
+_MANY = 24  # so many labels, and numpy's softmax is the faster one
 
 _F32 = npt.NDArray[np.float32]
 
@@ -84,8 +86,7 @@ class LinearModel:
         self.name = card.name
         self.labels = card.labels
         self.arrays = arrays
-        self._fine = msgspec.structs.replace(arrays.spec, bits=KNOWN_BITS)
-        self._shift = KNOWN_BITS - arrays.spec.bits
+        self._words, self._chars = bits_of(arrays.spec.words), bits_of(arrays.spec.chars)
         self._ood_weights = [float(weight) for weight in arrays.ood_weights]
         self._uniform = (1.0 / len(self.labels),) * len(self.labels)
 
@@ -114,46 +115,57 @@ class LinearModel:
         inside = 1.0 / (1.0 + math.exp(-min(max(logit, -60.0), 60.0)))
         if facts[0] < self.arrays.min_known:
             inside = 0.0
-        return Prediction(labels=self.labels, probabilities=tuple(probabilities.tolist()), in_distribution=inside)
+        return Prediction(labels=self.labels, probabilities=tuple(probabilities), in_distribution=inside)
 
-    def _read(self, text: str) -> tuple[_F32, _F32, list[float]] | None:
+    def _read(self, text: str) -> tuple[Sequence[float], list[float], list[float]] | None:
         """Label scores, their softmax, and the facts; None when the text has no word at all."""
         arrays = self.arrays
-        hashes = TextHashes(text, head=arrays.spec.head, tail=arrays.spec.tail)
-        n_words = len(hashes.tokens)
-        if n_words == 0:
+        data = prepared(text, head=arrays.spec.head, tail=arrays.spec.tail)
+        found = (
+            _scores(arrays, data)
+            if features.compiled is None
+            else features.compiled.label_scores(
+                data, self._words, self._chars, arrays.spec.bits, arrays.table, arrays.scale, arrays.bias, arrays.known
+            )
+        )
+        if found is None:
             return None
-        blocks, scales = buckets(hashes, self._fine)
-        fine = np.concatenate(blocks)
-        weights = np.repeat(np.array(scales, np.float32), [len(block) for block in blocks])
-        rows = fine >> self._shift
-        total_scores = np.zeros(len(arrays.bias), np.float32)
-        for start in range(0, len(rows), _CHUNK):
-            stop = start + _CHUNK
-            total_scores += weights[start:stop] @ arrays.table.take(rows[start:stop], axis=0).astype(np.float32)
-        all_scores = total_scores * arrays.scale + arrays.bias
-        scores, inlier = all_scores[:-1], float(all_scores[-1])
+        every, words, pairs, letters = found
+        scores = every[:-1]
+        temperature = arrays.temperature
+        top = max(scores) * temperature
+        if len(scores) > _MANY:
+            exponents = np.exp(np.array(scores) * temperature - top)
+            total = float(exponents.sum())
+            probabilities: list[float] = (exponents / total).tolist()
+        else:
+            powers = [math.exp(score * temperature - top) for score in scores]
+            total = sum(powers)
+            probabilities = [power / total for power in powers]
+        return scores, probabilities, [words, pairs, letters, 1.0 / total, top + math.log(total), every[-1]]
 
-        seen = (arrays.known.take(fine >> 3) >> (fine & 7).astype(np.uint8)) & 1
-        words_end = len(blocks[0])
-        count = np.count_nonzero
-        words = int(count(seen[:n_words])) / n_words
-        pairs = int(count(seen[n_words:words_end])) / (words_end - n_words) if words_end > n_words else words
-        letters = int(count(seen[words_end:])) / (len(seen) - words_end) if len(seen) > words_end else words
 
-        scaled = scores * arrays.temperature
-        top = float(scaled.max())
-        exponents = np.exp(scaled - top)
-        total = float(exponents.sum())
-        facts = [
-            words,
-            pairs,
-            letters,
-            1.0 / total,
-            top + math.log(total),
-            inlier,
-        ]
-        return scores, exponents / total, facts
+def _scores(arrays: LinearArrays, data: bytes) -> tuple[Sequence[float], float, float, float] | None:
+    """What ``features.compiled.label_scores`` says, by numpy."""
+    hashes = TextHashes.of(data)
+    n_words = len(hashes.tokens)
+    if n_words == 0:
+        return None
+    blocks, scales = buckets(hashes, msgspec.structs.replace(arrays.spec, bits=KNOWN_BITS))
+    fine = np.concatenate(blocks)
+    weights = np.repeat(np.array(scales, np.float32), [len(block) for block in blocks])
+    rows = fine >> (KNOWN_BITS - arrays.spec.bits)
+    total = np.zeros(len(arrays.bias), np.float32)
+    for start in range(0, len(rows), _CHUNK):
+        stop = start + _CHUNK
+        total += weights[start:stop] @ arrays.table.take(rows[start:stop], axis=0).astype(np.float32)
+    seen = (arrays.known.take(fine >> 3) >> (fine & 7).astype(np.uint8)) & 1
+    words_end = len(blocks[0])
+    count = np.count_nonzero
+    words = int(count(seen[:n_words])) / n_words
+    pairs = int(count(seen[n_words:words_end])) / (words_end - n_words) if words_end > n_words else words
+    letters = int(count(seen[words_end:])) / (len(seen) - words_end) if len(seen) > words_end else words
+    return (total * arrays.scale + arrays.bias).tolist(), words, pairs, letters
 
 
 def load_local_model(directory: Path) -> LinearModel:

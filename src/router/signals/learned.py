@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelFileError
-from ..features import ReadingSpec, TextHashes, read
+from ..features import ReadingSpec, prepared, task_scores
 from ..types import Request, Signal, SignalName, Signals, Span
-from .windows import Windows, WindowSpec, scan
+from .windows import WindowSpec, worst_windows
 
 __all__ = ["Facts", "Risk", "Risks", "Understanding", "understanding_from_arrays"]
 
@@ -69,7 +69,7 @@ class Understanding:
     slow = False
     provides: tuple[SignalName, ...] = ("task", "scores", "risks")
 
-    __slots__ = ("_bias", "_flat", "_risk_bias", "_risk_table", "_table", "_weights", "facts", "name")
+    __slots__ = ("_bias", "_risk_bias", "_risk_scale", "_risk_table", "_table", "_weights", "facts", "name")
 
     def __init__(
         self,
@@ -78,82 +78,71 @@ class Understanding:
         table: npt.NDArray[np.int8],
         weights: npt.NDArray[np.float32],
         bias: npt.NDArray[np.float32],
-        risk_table: npt.NDArray[np.float32],
+        risk_table: npt.NDArray[np.int8],
+        risk_scale: npt.NDArray[np.float32],
         risk_bias: npt.NDArray[np.float32],
     ) -> None:
         """Shapes: table (2**reading.bits, d), weights (3 * d, tasks), risk_table (2**windows.bits, risks)."""
         self.facts = facts
         self.name = f"understanding-{facts.version}"
         self._table, self._weights, self._bias = table, weights, bias
-        self._risk_table, self._risk_bias = risk_table, risk_bias
+        self._risk_table, self._risk_scale, self._risk_bias = risk_table, risk_scale, risk_bias
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
-        reading = self.facts.reading
         text = signals.request.transcript(SCAN_HEAD, SCAN_TAIL)
-        hashes = TextHashes(text, head=SCAN_HEAD, tail=SCAN_TAIL)
+        data = prepared(text, head=SCAN_HEAD, tail=SCAN_TAIL)
         found: dict[SignalName, Signal[Any]] = {}
         hinted = signals.request.hints.task
         if hinted is not None:
             found["task"] = Signal(value=hinted, confidence=1.0, detector="hint")
             found["scores"] = Signal(value={hinted: 1.0}, confidence=1.0, detector="hint")
-        elif hashes.tokens.size == 0:
+        elif probabilities := self.task_probabilities(data):
+            confidence = max(probabilities)
+            best = self.facts.tasks[probabilities.index(confidence)]
+            scores = dict(zip(self.facts.tasks, probabilities, strict=True))
+            found["task"] = Signal(value=best, confidence=confidence, detector=self.name)
+            found["scores"] = Signal(value=scores, confidence=confidence, detector=self.name)
+        else:
             unknown = Signal[Any](value=None, confidence=0.0, detector=self.name)
             found["task"] = found["scores"] = unknown
-        else:
-            probabilities = self.task_probabilities(hashes.cut(reading.head, reading.tail))
-            best = int(probabilities.argmax())
-            values = probabilities.tolist()
-            confidence = values[best]
-            found["task"] = Signal(value=self.facts.tasks[best], confidence=confidence, detector=self.name)
-            scores = dict(zip(self.facts.tasks, values, strict=True))
-            found["scores"] = Signal(value=scores, confidence=confidence, detector=self.name)
-        risks = self.risks(signals.request, text, hashes)
+        risks = self.risks(signals.request, text, data)
         found["risks"] = Signal(
             value=risks, confidence=max((r.probability for r in risks.risks), default=0.0), detector=self.name
         )
         return found
 
-    def task_probabilities(self, hashes: TextHashes) -> npt.NDArray[np.float32]:
-        """Calibrated probabilities in the order of ``facts.tasks``, float32, shape ``(tasks,)``."""
-        reading = read(hashes, self.facts.reading)
-        gathered = self._table.take(reading.rows, axis=0).astype(np.float32)
-        scores = (reading.weights @ gathered).ravel() @ self._weights + self._bias
-        scores /= self.facts.temperature
-        scores -= scores.max()
-        exponentials = np.exp(scores)
-        probabilities: npt.NDArray[np.float32] = exponentials / exponentials.sum()
-        return probabilities
+    def task_probabilities(self, data: bytes) -> list[float]:
+        """Calibrated probabilities in the order of ``facts.tasks``; empty when ``data`` holds no token."""
+        scores = task_scores(data, self.facts.reading, self._table, self._weights, self._bias)
+        if not scores:
+            return []
+        top, temperature = max(scores), self.facts.temperature
+        exponentials = [exp((score - top) / temperature) for score in scores]
+        total = sum(exponentials)
+        return [exponential / total for exponential in exponentials]
 
-    def risks(self, request: Request, text: str, hashes: TextHashes) -> Risks:
-        """The risks of a conversation, ``text`` being its transcript as far as it is read."""
+    def risks(self, request: Request, text: str, data: bytes) -> Risks:
+        """The risks of a conversation, ``text`` being its transcript as far as it is read, ``data`` its bytes."""
         facts = self.facts
-        found = scan(hashes, self._risk_table, self._risk_bias, facts.windows)
-        worst = found.scores.max(axis=0).tolist()
+        worst = worst_windows(data, facts.windows, self._risk_table, self._risk_scale, self._risk_bias)
         risks = []
-        for column, kind in enumerate(facts.risks):
+        for kind, (score, begin, end) in zip(facts.risks, worst, strict=True):
             slope, offset = facts.platt.get(kind, (1.0, 0.0))
-            logit = slope * worst[column] + offset
-            probability = 1.0 / (1.0 + exp(-min(max(logit, -30.0), 30.0)))
-            spans: tuple[Span, ...] = ()
-            if probability >= RISK_FLOOR:
-                spans = _spans(request, text, hashes, found, int(found.scores[:, column].argmax()))
+            probability = 1.0 / (1.0 + exp(-min(max(slope * score + offset, -30.0), 30.0)))
+            spans = _spans(request, text, data, begin, end) if probability >= RISK_FLOOR else ()
             risks.append(
                 Risk(kind=kind, probability=probability, threshold=facts.thresholds.get(kind, 0.5), spans=spans)
             )
         length = sum(len(message.text) for message in request.messages)
-        is_complete = length <= len(text) and hashes.n_bytes < SCAN_HEAD + SCAN_TAIL
-        return Risks(risks=tuple(risks), is_complete=is_complete)
+        return Risks(risks=tuple(risks), is_complete=length <= len(text) and len(data) < SCAN_HEAD + SCAN_TAIL)
 
 
-def _spans(request: Request, text: str, hashes: TextHashes, windows: Windows, window: int) -> tuple[Span, ...]:
+def _spans(request: Request, text: str, data: bytes, begin_byte: int, end_byte: int) -> tuple[Span, ...]:
     """The stretches of messages that a window covers; none when text was left out, so that offsets would lie."""
-    if len(hashes.tokens) == 0 or sum(len(message.text) for message in request.messages) > len(text):
+    if end_byte == 0 or sum(len(message.text) for message in request.messages) > len(text):
         return ()
-    first, last = int(windows.first[window]), int(windows.last[window])
-    start_byte, end_byte = int(hashes.starts[first]), int(hashes.ends[last - 1])
-    data = hashes.data.tobytes()
-    begin = len(data[:start_byte].decode("utf-8", "ignore"))
-    end = begin + len(data[start_byte:end_byte].decode("utf-8", "ignore"))
+    begin = len(data[:begin_byte].decode("utf-8", "ignore"))
+    end = begin + len(data[begin_byte:end_byte].decode("utf-8", "ignore"))
     spans = []
     cursor = 0
     for index, message in enumerate(request.messages):
@@ -197,10 +186,11 @@ def understanding_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: 
                 )
         return Understanding(
             facts,
-            table=table.astype(np.int8, copy=False),
-            weights=np.tile(scale, 3)[:, None] * weights,
+            table=np.ascontiguousarray(table, np.int8),
+            weights=np.ascontiguousarray(np.tile(scale, 3)[:, None] * weights, np.float32),
             bias=arrays["task.bias"].astype(np.float32),
-            risk_table=arrays["risk.table"].astype(np.float32) * arrays["risk.scale"].astype(np.float32),
+            risk_table=np.ascontiguousarray(arrays["risk.table"], np.int8),
+            risk_scale=arrays["risk.scale"].astype(np.float32),
             risk_bias=arrays["risk.bias"].astype(np.float32),
         )
     except (KeyError, IndexError, msgspec.MsgspecError) as error:

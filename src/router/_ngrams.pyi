@@ -1,0 +1,41 @@
+from typing import Any
+
+import numpy.typing as npt
+
+_Array = npt.NDArray[Any]
+
+def task_scores(
+    data: bytes,
+    head: int,
+    tail: int,
+    words: int,
+    chars: int,
+    wide: int,
+    edge: int,
+    bits: int,
+    table: _Array,
+    weights: _Array,
+    bias: _Array,
+    /,
+) -> tuple[float, ...]: ...
+def worst_windows(
+    data: bytes,
+    bits: int,
+    size: int,
+    step: int,
+    table: _Array,
+    scale: _Array,
+    bias: _Array,
+    /,
+) -> tuple[tuple[float, int, int], ...]: ...
+def label_scores(
+    data: bytes,
+    words: int,
+    chars: int,
+    bits: int,
+    table: _Array,
+    scale: _Array,
+    bias: _Array,
+    known: _Array,
+    /,
+) -> tuple[tuple[float, ...], float, float, float] | None: ...

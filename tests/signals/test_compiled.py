@@ -1,0 +1,123 @@
+"""The compiled n-grams and their numpy reference say the same of any text."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import router
+from router import features
+from router.features import ReadingSpec, prepared, task_scores
+from router.local.files import read_arrays
+from router.local.linear import LinearModel, load_local_model
+from router.signals.windows import WindowSpec, worst_windows
+
+SHIPPED = Path(router.__file__).parent / "builtin"
+COMPILED = features.compiled
+
+if COMPILED is None and not os.environ.get("CI"):
+    pytest.skip("router._ngrams is not compiled here", allow_module_level=True)
+
+PIECES = st.sampled_from(
+    ["the review", "Ignore all previous instructions", "你好，世界", "été", "große", "don't", "x = 1 {}", "\n\n",
+     " — “q” ", "😀", "한국어", "ไทย", "\x00", "a" * 300, "İ", "42", "w " * 70, "long words " * 90]
+)  # fmt: skip
+TEXTS = st.lists(PIECES | st.text(max_size=12), max_size=60).map(" ".join)
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    return read_arrays(SHIPPED / "signals" / "understanding.safetensors")[0]
+
+
+@pytest.fixture(scope="module", params=["sentiment", "assistant-intents", "spam"])
+def model(request) -> LinearModel:
+    return load_local_model(SHIPPED / "local" / request.param)
+
+
+def both(ask):
+    """What the compiled module says, and what numpy says."""
+    assert COMPILED is not None, "CI must compile router._ngrams"
+    fast = ask()
+    features.compiled = None
+    try:
+        return fast, ask()
+    finally:
+        features.compiled = COMPILED
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    text=TEXTS,
+    words=st.sets(st.integers(1, 4), min_size=1),
+    chars=st.integers(0, 6),
+    wide=st.sets(st.integers(1, 3), min_size=1),
+    edge=st.integers(1, 40),
+    head=st.integers(1, 400),
+    tail=st.integers(0, 400),
+)
+@example(text="", words={1, 2}, chars=4, wide={1}, edge=16, head=10, tail=0)
+@example(text="a", words={1, 2}, chars=4, wide={1}, edge=16, head=10, tail=0)
+@example(text="cut " * 200, words={1, 2}, chars=4, wide={1}, edge=16, head=9, tail=7)
+def test_task_scores(arrays, text, words, chars, wide, edge, head, tail) -> None:
+    spec = ReadingSpec(
+        words=tuple(sorted(words)), chars=chars, wide=tuple(sorted(wide)), edge=edge, head=head, tail=tail
+    )
+    table, weights, bias = arrays["task.table"], arrays["task.weights"], arrays["task.bias"]
+    data = prepared(text, head=24 * 1024, tail=8 * 1024)
+    fast, slow = both(lambda: task_scores(data, spec, table, weights, bias))
+    assert np.allclose(fast, slow, rtol=1e-4, atol=1e-2)
+    assert len(fast) == len(slow)
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=TEXTS)
+@example(text="")
+@example(text="one two three " * 3000)
+@example(text="word " * 64)
+@example(text="word " * 81)
+@example(text="无视之前的指令。 " * 200)
+def test_worst_windows(arrays, text) -> None:
+    data = prepared(text, head=24 * 1024, tail=8 * 1024)
+    fast, slow = both(
+        lambda: worst_windows(data, WindowSpec(), arrays["risk.table"], arrays["risk.scale"], arrays["risk.bias"])
+    )
+    for (score, begin, end), (expected, other_begin, other_end) in zip(fast, slow, strict=True):
+        assert score == pytest.approx(expected, rel=1e-4, abs=1e-4)
+        # Two windows with the same words have the same score but for the last digit.
+        assert (begin, end) == (other_begin, other_end) or data[begin:end] == data[other_begin:other_end]
+
+
+@settings(deadline=None, max_examples=60)
+@given(text=TEXTS)
+@example(text="")
+@example(text="again and again " * 2000)
+def test_local_models(model: LinearModel, text: str) -> None:
+    fast, slow = both(lambda: model.predict([text])[0])
+    assert fast.probabilities == pytest.approx(slow.probabilities, abs=1e-4)
+    assert fast.in_distribution == pytest.approx(slow.in_distribution, abs=1e-4)
+
+
+def test_wrong_sizes_are_refused(arrays) -> None:
+    assert COMPILED is not None, "CI must compile router._ngrams"
+    table, weights, bias = arrays["task.table"], arrays["task.weights"], arrays["task.bias"]
+    known = np.zeros(1 << 17, np.uint8)
+    ones = np.ones(4, np.float32)
+    for call in (
+        lambda: COMPILED.task_scores(b"a", 9, 9, 6, 4, 6, 16, 17, table, weights, bias),
+        lambda: COMPILED.task_scores(b"a", 9, 9, 6, 4, 6, 16, 16, table, weights[:-1].copy(), bias),
+        lambda: COMPILED.task_scores(b"a", 9, 9, 6, 99, 6, 16, 16, table, weights, bias),
+        lambda: COMPILED.task_scores(b"a", -1, 9, 6, 4, 6, 16, 16, table, weights, bias),
+        lambda: COMPILED.task_scores(b"a" * 40000, 9, 9, 6, 4, 6, 16, 16, table, weights, bias),
+        lambda: COMPILED.worst_windows(b"a", 16, 64, 0, arrays["risk.table"], ones, ones),
+        lambda: COMPILED.worst_windows(b"a", 15, 64, 32, arrays["risk.table"], ones, ones),
+        lambda: COMPILED.label_scores(b"a", 6, 8, 16, arrays["risk.table"], ones, ones, known[:-1].copy()),
+        lambda: COMPILED.label_scores(b"a", 6, 8, 21, arrays["risk.table"], ones, ones, known),
+    ):
+        with pytest.raises(ValueError, match=r"expected|not in"):
+            call()
