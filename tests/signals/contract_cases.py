@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from router.contract import read_contract
-from router.signals.split import read_split
+from router.signals.contract import read_asked
 from router.types import Contract, Hints, Message, Request, Signal, Split, Tool
 
 FOLDER = Path(__file__).parent.parent / "cases" / "contract"
@@ -17,6 +17,7 @@ Outcome = Literal["right", "abstained", "wrong"]
 Case = dict[str, Any]
 
 
+@functools.cache
 def cases() -> list[Case]:
     return [case for path in sorted(FOLDER.glob("*.yaml")) for case in yaml.safe_load(path.read_text("utf-8"))]
 
@@ -40,8 +41,7 @@ def request_of(case: Case) -> Request:
 
 def reading(case: Case) -> tuple[Request, Signal[Contract], Signal[Split]]:
     request = request_of(case)
-    contract = read_contract(request)
-    return request, contract, read_split(request, contract.value)
+    return request, *read_asked(request)
 
 
 def judge(case: Case) -> tuple[Outcome, str]:

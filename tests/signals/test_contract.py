@@ -11,9 +11,9 @@ from contract_cases import cases, judge, reading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.contract import check, read_contract, render, render_tool_arguments
+from router.contract import check, render, render_tool_arguments
 from router.errors import RequestError
-from router.signals.contract import ContractDetector, SplitDetector
+from router.signals.contract import ContractDetector, read_asked
 from router.signals.split import read_split
 from router.types import Contract, Hints, Message, Request, Signals, Tool
 
@@ -51,7 +51,7 @@ def test_written_requests_are_many_and_varied() -> None:
     names = Counter(case["name"] for case in cases())
     near_misses = sum(bool(case.get("abstain")) for case in cases())
     assert names.most_common(1)[0][1] == 1
-    assert len(names) >= 200
+    assert len(names) >= 400
     assert near_misses >= 0.35 * len(names)
 
 
@@ -70,7 +70,7 @@ def test_labels_are_rendered_as_asked(case: dict[str, Any]) -> None:
 
 def test_boolean_is_written_as_boolean() -> None:
     schema = {"type": "object", "properties": {"spam": {"type": "boolean"}}, "required": ["spam"]}
-    contract = read_contract(ask(("user", "hi"), json_schema=schema)).value
+    contract = read_asked(ask(("user", "hi"), json_schema=schema))[0].value
     assert contract is not None
     assert json.loads(render(contract, ["false"])) == {"spam": False}
     assert not check(contract, '{"spam": 0}')
@@ -85,7 +85,7 @@ def test_constants_are_filled_in() -> None:
         },
         "required": ["kind", "to"],
     }  # fmt: skip
-    contract = read_contract(ask(("user", "hi"), json_schema=schema)).value
+    contract = read_asked(ask(("user", "hi"), json_schema=schema))[0].value
     assert contract is not None
     assert json.loads(render(contract, ["b"])) == {"kind": "triage", "to": {"queue": "b"}}
     assert not check(contract, '{"kind": "other", "to": {"queue": "b"}}')
@@ -131,14 +131,15 @@ def test_malformed_answers_do_not_pass(text: str) -> None:
 
 def test_large_schema_is_read_in_bounds() -> None:
     fields = {f"f{index}": {"enum": ["a", "b"]} for index in range(5000)}
-    contract = read_contract(ask(("user", "hi"), json_schema={"type": "object", "properties": fields})).value
+    contract = read_asked(ask(("user", "hi"), json_schema={"type": "object", "properties": fields}))[0].value
     assert contract is not None
     assert contract.blocker is not None
 
 
 def test_detectors_provide_both_signals() -> None:
     request = ask(("system", "Answer spam or ham."), ("user", "win now"))
-    signals = Signals(request, {"contract": ContractDetector(), "split": SplitDetector()})
+    detector = ContractDetector()
+    signals = Signals(request, {"contract": detector, "split": detector})
     assert signals["split"].value is not None
     assert signals["contract"].value.labels == ("spam", "ham")
 
@@ -156,7 +157,7 @@ def test_any_schema_is_survived(schema: dict[str, Any], tool: Any) -> None:
         ask(("user", "text"), json_schema=schema),
         ask(("user", "t"), tools=(Tool(name="t", parameters=tool if isinstance(tool, dict) else {}),), tool_choice="t"),
     ):
-        contract = read_contract(request).value
+        contract = read_asked(request)[0].value
         assert contract is not None
         if contract.labels is not None and contract.blocker is None:
             assert check(contract, render(contract, [contract.labels[0]]))
@@ -173,6 +174,6 @@ def test_rendered_answer_always_passes_the_check(labels: list[str], path: list[s
 
 @given(labels=st.lists(st.sampled_from(["happy", "sad", "angry", "calm", "bored"]), min_size=2, unique=True))
 def test_hinted_labels_keep_spelling_and_order(labels: list[str]) -> None:
-    contract = read_contract(ask(("user", "so so"), hints=Hints(labels=tuple(labels)))).value
+    contract = read_asked(ask(("user", "so so"), hints=Hints(labels=tuple(labels))))[0].value
     assert contract is not None
     assert contract.labels == tuple(labels)

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.contract import read_contract
-from router.signals.split import read_split
+from router.signals.contract import read_asked
 from router.types import Hints, Message, Request
 
 PIECES = st.sampled_from(
@@ -29,7 +28,7 @@ def ask(*turns: tuple[str, str], **fields: Any) -> Request:
 
 
 def text_of(request: Request) -> str | None:
-    split = read_split(request, read_contract(request).value).value
+    split = read_asked(request)[1].value
     return None if split is None else request.messages[split.message].text[split.start : split.end]
 
 
@@ -41,8 +40,7 @@ def test_offsets_always_lie_within_the_message(
     turns: list[tuple[str, str]], labels: tuple[str, ...] | None, hint: str | None
 ) -> None:
     request = ask(*turns, hints=Hints(labels=labels, input=hint))
-    contract = read_contract(request)
-    split = read_split(request, contract.value)
+    contract, split = read_asked(request)
     assert 0.0 <= contract.confidence <= 1.0
     if split.value is None:
         return
@@ -61,9 +59,7 @@ def test_offsets_always_lie_within_the_message(
 @settings(max_examples=200, deadline=None)
 def test_reading_twice_gives_the_same(turns: list[tuple[str, str]]) -> None:
     request = ask(*turns)
-    first, second = read_contract(request), read_contract(request)
-    assert first == second
-    assert read_split(request, first.value) == read_split(request, second.value)
+    assert read_asked(request) == read_asked(request)
 
 
 @given(text=st.text(alphabet=st.characters(categories=["L", "N"]), min_size=3, max_size=60))
@@ -74,14 +70,14 @@ def test_words_under_a_system_list_are_the_text(text: str) -> None:
 
 def test_hint_is_found_in_the_last_message() -> None:
     request = ask(("user", "meh"), ("assistant", "bad"), ("user", "Label: meh"), hints=Hints(input="meh"))
-    split = read_split(request, read_contract(request).value)
+    split = read_asked(request)[1]
     assert split.value is not None
     assert (split.value.message, split.value.start, split.confidence) == (2, 7, 1.0)
 
 
 def test_hint_outside_the_messages_stands_alone() -> None:
     request = ask(("user", "Label the attached text."), hints=Hints(input="not here", labels=("a", "b")))
-    split = read_split(request, read_contract(request).value)
+    split = read_asked(request)[1]
     assert split.value is not None
     assert (split.value.message, split.value.start, split.value.end) == (-1, 0, 8)
 

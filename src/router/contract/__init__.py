@@ -8,6 +8,6 @@ carries a ``blocker``; it is never guessed.
 from __future__ import annotations
 
 from .answer import check, render, render_tool_arguments
-from .read import read_contract
+from .read import Draft, draft, finished
 
-__all__ = ["check", "read_contract", "render", "render_tool_arguments"]
+__all__ = ["Draft", "check", "draft", "finished", "render", "render_tool_arguments"]

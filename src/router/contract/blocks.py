@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .vocabulary import ANSWER_WORDS, INPUT_WORDS
+from .vocabulary import ANSWER_WORDS, CLASSIFY, INPUT_WORDS, NOT_DATA, NOUNS
 
 __all__ = [
     "Block",
     "fences",
+    "has_marker",
     "is_answer_cue",
     "is_input_marker",
     "markers",
@@ -38,6 +39,7 @@ class Block(NamedTuple):
 
 _TAG = re.compile(r"<([A-Za-z][\w.:-]{0,40})(?:\s[^<>]{0,200})?>")
 _HEADING = re.compile(r"^#{1,4} +([^\n]{1,40})(?:\n|\Z)", re.MULTILINE)
+_RULE = re.compile(r"^[ \t]*([-=#*_~\"])\1{2,}[ \t]*$|^(\")$", re.MULTILINE)
 _FENCE_INFO = re.compile(r"[A-Za-z]{0,12}[ \t]*\n")
 
 
@@ -47,7 +49,31 @@ _INPUT_PREFIXES = ("customer ", "user ", "the ", "input ", "product ", "movie ",
 _INPUT_SUFFIXES = (" to classify", " to analyze", " to analyse", " to label", " to judge", " to evaluate", " sample",
                    " text", " below", " body", " content", " to be classified", " message", " here",
                    " to moderate", " to categorize", " to review")  # fmt: skip
+_UNSPACED_INPUTS = (
+    "文本",
+    "评论",
+    "句子",
+    "内容",
+    "消息",
+    "标题",
+    "输入",
+    "テキスト",
+    "レビュー",
+    "コメント",
+    "メッセージ",
+    "텍스트",
+    "리뷰",
+    "문장",
+    "댓글",
+    "메시지",
+)
+_NO_INPUT = frozenset({"possible", "allowed", "example", "sample", "valid", "available", "output", "other", "previous"})
 _STRIP = " \t*_#>-•`"
+
+
+def has_marker(text: str) -> bool:
+    """Whether a text can hold a marker at all; cheap."""
+    return ":" in text or "：" in text or "#" in text
 
 
 def tags(text: str) -> list[Block]:
@@ -72,7 +98,7 @@ def tags(text: str) -> list[Block]:
 
 
 def fences(text: str) -> list[Block]:
-    """Stretches between triple backticks, triple quotes, or lines of ``###``, ``---`` or ``===``."""
+    """Stretches between triple backticks, triple quotes, or two lines of ``###``, ``---``, ``===`` or the like."""
     found: list[Block] = []
     for mark in ("```", '"""', "'''"):
         position = text.find(mark)
@@ -90,18 +116,11 @@ def fences(text: str) -> list[Block]:
             position = text.find(mark, closing + 3)
     if found:
         return found
-    for mark in ("\n###\n", "\n---\n", "\n====\n", "\n===\n", "\n-----\n", '\n"\n'):
-        first = text.find(mark)
-        if first < 0:
-            continue
-        closing = text.find(mark, first + len(mark) - 1)
-        last = closing if closing >= 0 else (len(text) - len(mark) + 1 if text.endswith(mark[:-1]) else -1)
-        if last <= first:
-            continue
-        start, end = trimmed(text, first + len(mark), last)
+    rules = list(_RULE.finditer(text))
+    if len(rules) == 2 and rules[0][0].strip()[0] == rules[1][0].strip()[0]:
+        start, end = trimmed(text, rules[0].end(), rules[1].start())
         if start < end:
-            found.append(Block("fence", mark.strip(), start, end, first, min(len(text), last + len(mark))))
-            break
+            found.append(Block("fence", rules[0][0].strip()[:3], start, end, rules[0].start(), rules[1].end()))
     return found
 
 
@@ -128,6 +147,8 @@ def markers(text: str) -> list[Block]:
         if not name or len(name) > 40 or name.count(" ") > 4:
             continue
         kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""
+        if not kind and _is_named_before(text, line, head, name):
+            kind = "input"
         if not kind:
             continue
         begin = position + 1
@@ -162,7 +183,28 @@ def is_input_marker(name: str) -> bool:
     if name.endswith(_INPUT_SUFFIXES):
         suffix = next(suffix for suffix in _INPUT_SUFFIXES if name.endswith(suffix))
         name = name[: -len(suffix)] or name
-    return name in INPUT_WORDS
+    if name in INPUT_WORDS:
+        return True
+    if not name.isascii() and name.endswith(_UNSPACED_INPUTS):
+        return True
+    first, _, rest = name.partition(" ")
+    return rest in INPUT_WORDS and first not in _NO_INPUT and first not in CLASSIFY
+
+
+def _is_named_before(text: str, line: int, head: str, name: str) -> bool:
+    """Whether a line's marker is a word by which the instruction before it calls the text: "the advert ... Advert:"."""
+    word = name.rsplit(" ", 1)[-1]
+    if len(word) < 3 or name.count(" ") > 1 or word in NOT_DATA or word in NOUNS or word in ANSWER_WORDS:
+        return False
+    if not head[:1].isupper() or text[max(0, line - 1) : line] != "\n" or line > 4000:
+        return False
+    return (
+        re.search(
+            rf"(?:the|this|each|following|a|an|den|die|das|le|la|el|il|het)\s(?:[\w-]+\s){{0,3}}{re.escape(word)}\b",
+            text[:line].lower(),
+        )
+        is not None
+    )
 
 
 def is_answer_cue(name: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from .understood import unexplained
 from .vocabulary import (
     COPULAS,
     DATA_TAGS,
@@ -17,10 +18,12 @@ from .vocabulary import (
     LANGUAGES,
     MULTI_WORDS,
     NEGATIONS,
+    RANK_WORDS,
     RULE_WORDS,
+    SCOPE_WORDS,
 )
 
-__all__ = ["goes_on", "json_key", "multi_label", "obstacle", "rule"]
+__all__ = ["described", "goes_on", "json_key", "multi_label", "obstacle", "rule"]
 
 _NEGATED = re.compile(
     r"\b(?:do not|don't|does not|must not|should not|not|no|without|never|nor|neither|rather than|keine?n?|ohne|"
@@ -63,6 +66,11 @@ _WHETHER = re.compile(
     re.IGNORECASE,
 )
 _RULE = re.compile(
+    r"\b(?:newest|latest|most recent|last|final|only the first) (?:\w+ )?(?:message|mail|e-?mail|turn|sentence|"
+    r"line|reply|comment|"
+    r"part|paragraph|speaker|word|utterance)s?\b|\bwhich of (?:the |these |those )?(?:\w+ )?(?:two|three|texts|"
+    r"sentences|"
+    r"slogans|answers|responses|statements|reviews|messages|comments)\b|"
     r"\bif\b|\bunless\b|\bwhenever\b|\bexcept (?:if|when|for|that|where|in)\b|\btreat(?:ed)?\b|\bcount(?:s|"
     r"ed)? as\b|\bconsider(?:ed)? (?:it|a|"
     r"an|as|the|any|to be|"
@@ -90,11 +98,26 @@ _RULE = re.compile(
     re.IGNORECASE,
 )
 _RULE_CJK = re.compile(r"如果|若(?!干)|除非|表示|指的是|视为|一律|的话|的话,|とみなす|を意味|場合|ならば?|なければ")
+_RANKED = re.compile(
+    r"\brank\w*|\btop[- ](?:\d|two|three|five)\b|\b(?:two|three|2|3) (?:most|best|likely|highest)\b|\bin order of\b|"
+    r"\border(?:ed)? (?:by|of)\b|\bmost to least\b|\bdistribution\b|\brangfolge|\bclassement|\bpor orden\b|"
+    r"\b(?:die|deux|dos|duas|due) (?:zwei|besten|plus|más|mais|più)\b",
+    re.IGNORECASE,
+)
+_RANKED_CJK = re.compile(r"排序|排名|前[两二三]|概率分布|順位|上位|순위|상위")
+_SCOPED = re.compile(
+    r"\b(?:sentiment|stance|opinion|attitude|feelings?|emotions?|polarity|tone)\b[^.\n:]{0,30}\b(?:toward|towards|"
+    r"about|"
+    r"regarding|concerning|with respect to|with regard to)\b|\btarget\b|\baspects?\b|\bstance\b|\bfocus(?:ing)? on\b|"
+    r"\bignor(?:e|ing)\b|\bdisregard\b|\bfrom the (?:perspective|viewpoint|standpoint)\b|\baspekt\w*|"
+    r"\bgegenüber\b|\bà propos d|\bsobre (?:el|la)\b|\benvers\b|\bhacia\b|\bignorier\w*|\bignora\w*",
+    re.IGNORECASE,
+)
+_SCOPED_CJK = re.compile(r"针对|方面|立场|忽略|に対する|観点|무시|대한 (?:태도|감정)")
 _EQUATION = re.compile(r"(?<![\w=])[\"'`]?(\w[\w -]{0,30}?)[\"'`]?\s*(?:=|:=|→|->|=>|≙)\s*[\"'`]?\w")
 _NUMBERED = re.compile(r"(?<![\w.])\(?(\d{1,2}|[A-Za-z])\)?\s*(?:=|:|->|→|=>|for|means)\s*[\"']?[^\W\d_]")
 _INDEX = re.compile(
-    r"\b(?:answer|respond|reply|return|output|give|write|say|print|choose|select|pick|provide|only|just|with|its|"
-    r"the)\b"
+    r"\b(?:answer|respond|reply|return|output|give|write|say|print|choose|select|pick|provide|state|only|just|with)\b"
     r"[^.\n]{0,40}\b(?:(?:option|category|label|choice|class|intent|answer|corresponding|correct|single)[ -])*"
     r"(?:number|index|indices|digit|numeral|letter|initial|ids?|code|integer|position)s?\b(?! (?:of words|"
     r"of labels|one\b))|"
@@ -200,13 +223,25 @@ def obstacle(
         return "the request asks for one label for each of several texts."
     if is_given:
         return None
-    return _other_name(text, words, labels) or _extra(text, words) or _form(text, words, labels, is_json=is_json)
+    return (
+        _other_name(text, words, labels)
+        or _ranked(text, words)
+        or _extra(text, words)
+        or _form(text, words, labels, is_json=is_json)
+    )
+
+
+def _ranked(text: str, words: frozenset[str]) -> str | None:
+    narrow = text.isascii()
+    if (words & RANK_WORDS and _RANKED.search(text)) or (not narrow and _RANKED_CJK.search(text)):
+        return "several labels are asked for, in an order or with shares."
+    return None
 
 
 def _other_name(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
     if all(label.isdigit() for label in labels):
         return None
-    if all(len(label) == 1 and label.isascii() for label in labels) and {label.lower() for label in labels} != {
+    if any(len(label) == 1 and label.isascii() for label in labels) and {label.lower() for label in labels} != {
         "y",
         "n",
     }:
@@ -277,6 +312,8 @@ def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | Non
         found = _RULE_CJK.search(text)
         if found is not None:
             return f"a rule in the request decides the label ({found[0]!r})."
+    if (words & SCOPE_WORDS and _SCOPED.search(text)) or (not narrow and _SCOPED_CJK.search(text)):
+        return "the label is asked for one side of the text only."
     if words & COPULAS and any(mark in text for mark in "\"'`"):
         folded = {label.casefold() for label in labels}
         if any(match[1].casefold() in folded for match in _QUOTED_IS.finditer(text)):
@@ -286,6 +323,16 @@ def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | Non
         if any(match[1].casefold() in folded for match in _EQUATION.finditer(text)):
             return "the request gives its labels meanings of their own."
     return None
+
+
+def described(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
+    """Why the description of a schema, field or tool decides the label; None when it only says what is there."""
+    found = rule(text, words, labels)
+    if found is None and (
+        words & {"example", "examples", "only", "beispiel", "exemple", "ejemplo"} or unexplained(text, labels)
+    ):
+        return "a description in the schema or tool may decide the label."
+    return found
 
 
 def goes_on(text: str, end: int) -> bool:

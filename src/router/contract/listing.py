@@ -76,7 +76,8 @@ _TAIL = re.compile(
     r"when|if|that|which|using|by|accordingly|followed|please|sentiment|priority|severity|urgency|tone|emotion|"
     r"mood|polarity|stance|intent|rating|overall|about|regarding|towards?|"
     r"selon|según|segundo|nach|basierend|ist|zu|ein|est|là|exactly|and then|then|here|label|category|else|nothing|"
-    r"é|è|aan|in de|oppure|bitte|s'il|por favor|per favore|alleen)\b|\s+[-–—]|,?\s+(?:do|don't|no)\s).*$",
+    r"é|è|aan|in de|oppure|bitte|s'il|por favor|per favore|alleen)\b|\s+[-–—]|,?\s+(?:do|don't)\s|"
+    r",?\s+no\s+(?:other|explanations?|extra|more|further|additional|need|text|words?|punctuation|comments?|reasons?)\b).*$",
     re.IGNORECASE | re.DOTALL,
 )
 _PROSE = re.compile(
@@ -91,6 +92,7 @@ _ONE_OF = re.compile(rf"[/|]|(?:^|[\s,])(?:{_OR})\s|或|还是|または|もし�
 _JOINED = re.compile(rf"\s*(?:[,/|]|{_OR}\s)", re.IGNORECASE)
 _TWO_IN_ONE = re.compile(rf"\s(?:{_AND}|{_OR})\s", re.IGNORECASE)
 _BULLET_LINE = re.compile(r"[^\S\n]*[:：.]?[^\S\n]*\n")
+_UNDERLINED = re.compile(r"[^\S\n]*[:：]?[^\S\n]*\n\w{1,40}\n-{3,}[^\S\n]*\n")
 _GOES_ON = re.compile(rf"\s*(?:[,;/|]|{_OR}\s|{_AND}\s|$)", re.IGNORECASE)
 _HALVES = re.compile(rf"\s+{_AND}\s+", re.IGNORECASE)
 _EDGE = " \t\r\n*_`\"'“”„‘’«»「」『』<>"
@@ -176,7 +178,7 @@ def _quoted(text: str, start: int) -> Listing | None:
 
 
 def _bullets(text: str, place: int) -> Listing | None:
-    first = _BULLET_LINE.match(text, place)
+    first = _BULLET_LINE.match(text, place) or _UNDERLINED.match(text, place)
     if first is None:
         return None
     position = first.end()
@@ -331,7 +333,7 @@ def _plausible(items: list[str], max_words: int) -> bool:
             or "<" in item
             or ">" in item
             or "…" in item
-            or item.startswith(("e.g", "etc"))
+            or item.startswith(("e.g", "etc", "#", "- ", "* ", "=", "|", "`"))
             or item.casefold() in _ELLIPSIS
         ):
             return False

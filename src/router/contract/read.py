@@ -5,28 +5,26 @@ Where two of them disagree, or the answer is more than a label, the contract car
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from ..types import Contract, Message, Request, Signal, Tool
+from ..types import Contract, Request, Signal, Split, Tool
 from . import demands
-from .blocks import Block, fences, is_input_marker, markers, quotations, tags
 from .examples import Shown, shown_answers
+from .instruction import Spoken, instructions, remainder
 from .listing import Listing
 from .schema import Field, alternation, read_schema
-from .speech import IMPERATIVE, orders
-from .vocabulary import DATA_TAGS
-from .wording import YES_WORDS, listings, may_list, words_of
+from .understood import unexplained
+from .wording import listings
+from .words import words_of
 
-__all__ = ["read_contract"]
+__all__ = ["Draft", "draft", "finished"]
 
 DETECTOR = "contract"
-_HEAD, _TAIL = 4000, 2000
-_OTHERWISE = re.compile(r"\b(?:otherwise|if not|sonst|sinon|si no|caso contrário|altrimenti|anders)\b", re.IGNORECASE)
 _NO_LIST = "the request names no closed list of answers."
+_STRANGE = "the request says something beside the labels that is not understood; it may be a rule."
 _YES_NO = (frozenset({"yes", "no"}), frozenset({"true", "false"}))
 _TOOL_WORDS = (
     "classif", "label", "categor", "sentiment", "tag", "route", "triage", "moderat", "detect", "intent", "rate",
@@ -35,42 +33,52 @@ _TOOL_WORDS = (
 )  # fmt: skip
 
 
-class _Spoken(msgspec.Struct, frozen=True, kw_only=True):
-    """One message's instruction, the text to judge masked out, and the lists of answers in it."""
+class Draft(msgspec.Struct, frozen=True, kw_only=True):
+    """The labels and the shape as first read, and the instructions that they were read from; see :func:`finished`."""
 
-    text: str
-    words: frozenset[str]
-    by_user: bool
+    contract: Contract
+    confidence: float
+    spoken: tuple[Spoken, ...] = ()
     found: tuple[Listing, ...] = ()
 
 
-def read_contract(request: Request) -> Signal[Contract]:
-    """The answer that a request asks for; ``confidence`` is how certain the reading is.
-
-    The shape is ``free_text`` with no labels where no closed list of answers was found. A contract with a ``blocker``
-    may still tell its labels: they were read with certainty, but a label alone would not be the whole answer.
-    """
+def draft(request: Request) -> Draft:
+    """Which labels are allowed, and in which shape: enough to tell the text to judge from the instruction."""
     is_given = request.json_schema is not None or (request.tools and request.tool_choice != "none")
-    spoken = _spoken(request, is_given=bool(is_given))
+    spoken = instructions(request, is_given=bool(is_given))
     choice = request.body.get("guided_choice")
     tool, tool_blocker = _tool(request)
+    found = _found(spoken)
     if request.json_schema is not None:
-        contract, confidence = _structured(request, spoken, read_schema(request.json_schema), "json", None)
+        contract, confidence = _structured(request, found, read_schema(request.json_schema), "json", None)
         if tool is not None or tool_blocker is not None:
             contract = _blocked(contract, "tools are offered beside the asked-for JSON.")
     elif tool is not None:
-        contract, confidence = _structured(request, spoken, read_schema(tool.parameters), "tool_call", tool.name)
+        contract, confidence = _structured(request, found, read_schema(tool.parameters), "tool_call", tool)
         contract = _blocked(contract, tool_blocker)
     elif isinstance(choice, Sequence) and not isinstance(choice, str) and len(choice) > 1:
         labels = tuple(str(item) for item in choice)
-        contract, confidence = _ruled(Contract(shape="bare_label", labels=labels), spoken), 0.95
+        contract, confidence = Contract(shape="bare_label", labels=labels), 0.95
     else:
-        contract, confidence = _worded(request, spoken)
+        contract, confidence = _worded(request, spoken, found)
         contract = _blocked(contract, tool_blocker)
     contract = _blocked(contract, _request_blocker(request, contract))
     if contract.labels is None:
         contract = _blocked(contract, _NO_LIST)
-    return Signal(value=contract, confidence=confidence, detector=DETECTOR)
+    return Draft(contract=contract, confidence=confidence, spoken=tuple(spoken), found=tuple(found))
+
+
+def finished(drafted: Draft, request: Request, split: Split | None) -> Signal[Contract]:
+    """The contract, held against what the instruction says beside the label list and outside the text to judge.
+
+    ``confidence`` is how certain the reading is. The shape is ``free_text`` with no labels where no closed list of
+    answers was found. A contract with a ``blocker`` may still tell its labels: they were read with certainty, but a
+    label alone would not be the whole answer.
+    """
+    contract = drafted.contract
+    if contract.blocker is None and contract.labels is not None:
+        contract = _ruled(drafted, request, split)
+    return Signal(value=contract, confidence=drafted.confidence, detector=DETECTOR)
 
 
 def _blocked(contract: Contract, reason: str | None) -> Contract:
@@ -121,37 +129,39 @@ def _tool(request: Request) -> tuple[Tool | None, str | None]:
 
 
 def _structured(
-    request: Request, spoken: Sequence[_Spoken], field: Field, shape: Any, tool: str | None
+    request: Request, found: Sequence[Listing], field: Field, shape: Any, tool: Tool | None
 ) -> tuple[Contract, float]:
     contract = Contract(
         shape=shape, labels=field.labels, values=field.values, multi_label=field.multi_label, path=field.path,
-        tool=tool, blocker=field.blocker, fixed=field.fixed,
+        tool=None if tool is None else tool.name, blocker=field.blocker, fixed=field.fixed,
     )  # fmt: skip
     confidence = 0.97 if field.certain else 0.85
     hinted = request.hints.labels
-    found = _found(spoken)
+    described = [
+        text for text in (field.description, field.about, tool.description if tool is not None else "") if text
+    ]
     if field.labels is None:
         if field.blocker is not None:
             return contract, 0.9
-        if not found and field.description:
-            found = listings(field.description, words_of(field.description))
-        labels = hinted or (found[0].labels if found else None)
+        listed = list(found)
+        if not listed and field.description:
+            listed = listings(field.description, words_of(field.description))
+        labels = hinted or (listed[0].labels if listed else None)
         if labels is None:
             return contract, 0.8
-        confidence = 0.93 if hinted else min(0.9, found[0].certainty)
+        confidence = 0.93 if hinted else min(0.9, listed[0].certainty)
         contract = msgspec.structs.replace(contract, labels=tuple(labels))
-        if not hinted and len(found) > 1 and _conflict(found):
+        if not hinted and len(listed) > 1 and _conflict(listed):
             contract = _blocked(contract, "the request names two different lists of labels.")
-        return _ruled(contract, spoken, found, shape), confidence
-    if hinted:
+    elif hinted:
         contract = _restricted(contract, hinted)
     elif found and contract.blocker is None and not _agrees(contract.labels or (), found):
         contract = _blocked(contract, "the instruction and the schema name different labels.")
     elif any(listing.defined for listing in found):
         contract = _blocked(contract, "the request gives its labels meanings of their own.")
-    if field.description and (reason := demands.rule(field.description, words_of(field.description), field.labels)):
-        contract = _blocked(contract, reason)
-    return _ruled(contract, spoken, found, shape), confidence
+    for text in described:
+        contract = _blocked(contract, demands.described(text, words_of(text), contract.labels or ()))
+    return contract, confidence
 
 
 def _restricted(contract: Contract, hinted: Sequence[str]) -> Contract:
@@ -184,9 +194,8 @@ def _folded(label: str) -> str:
     return label.casefold().replace("_", " ").replace("-", " ").strip()
 
 
-def _worded(request: Request, spoken: Sequence[_Spoken]) -> tuple[Contract, float]:
+def _worded(request: Request, spoken: Sequence[Spoken], found: Sequence[Listing]) -> tuple[Contract, float]:
     shown = shown_answers(request)
-    found = _found(spoken)
     hinted = request.hints.labels
     pattern = request.body.get("guided_regex")
     if hinted:
@@ -214,11 +223,11 @@ def _worded(request: Request, spoken: Sequence[_Spoken]) -> tuple[Contract, floa
     numbered = found[0].numbered if found and not hinted else ""
     if numbered == "letter" and not any(part.words & {"name", "label", "category", "word", "text"} for part in spoken):
         contract = _blocked(contract, "the options carry letters, and the answer may be a letter.")
-    return _ruled(contract, spoken, found), confidence
+    return contract, confidence
 
 
 def _in_json(
-    request: Request, spoken: Sequence[_Spoken], shown: Shown | None, contract: Contract, confidence: float
+    request: Request, spoken: Sequence[Spoken], shown: Shown | None, contract: Contract, confidence: float
 ) -> tuple[Contract, float]:
     if shown is not None and shown.path:
         return msgspec.structs.replace(contract, shape="json", path=shown.path), min(confidence, 0.9)
@@ -227,56 +236,40 @@ def _in_json(
         return contract, confidence
     whole = "\n".join(part.text for part in asking or spoken)
     key, is_list, against = demands.json_key(whole)
-    if "schema" in whole and "properties" in whole:
+    if "properties" in whole and "schema" in whole.lower():
         against = against or "the request spells out a schema of its own."
     contract = msgspec.structs.replace(contract, shape="json", path=(key,) if key else (), multi_label=is_list)
     return _blocked(contract, against), min(confidence, 0.88)
 
 
-def _asks_for_json(part: _Spoken) -> bool:
+def _asks_for_json(part: Spoken) -> bool:
     if "json" in part.words:
         lower = part.text.lower()
         return not ("no json" in lower or "not json" in lower or "kein json" in lower)
     return "{" in part.text and demands.json_key(part.text)[0] is not None
 
 
-def _ruled(
-    contract: Contract, spoken: Sequence[_Spoken], found: Sequence[Listing] = (), request_shape: str | None = None
-) -> Contract:
+def _ruled(drafted: Draft, request: Request, split: Split | None) -> Contract:
     """The contract with the blocker that the wording raises, if any."""
-    if contract.blocker is not None or contract.labels is None:
-        return contract
-    if any(listing.defined for listing in found if listing.labels == contract.labels):
+    contract = drafted.contract
+    labels = contract.labels or ()
+    if any(listing.defined for listing in drafted.found if listing.labels == labels):
         return _blocked(contract, "the request gives its labels meanings of their own.")
-    is_given = request_shape is not None
+    is_given = contract.shape == "tool_call" or request.json_schema is not None
     is_json = contract.shape != "bare_label"
-    for part in spoken:
-        text = part.text
-        if not is_given and any(demands.goes_on(text, listing.end) for listing in part.found):
+    for part in drafted.spoken:
+        if not is_given and any(demands.goes_on(part.text, listing.end) for listing in part.found):
             return _blocked(contract, "the request asks for more than a label.")
-        for listing in sorted(part.found, key=lambda listing: -listing.start):
-            if len(listing.labels) == 2 and {label.casefold() for label in listing.labels} & YES_WORDS:
-                # "YES if it is spam, otherwise NO" says what is asked, it is no rule beside the labels.
-                text = f"{text[: listing.start]} {text[listing.end :]}"
-                text = _OTHERWISE.sub(" ", text)
-            else:
-                text = f"{text[: listing.start]}{_unnamed(text, listing)}{text[listing.end :]}"
+        text = remainder(part, split)
         words = part.words if text is part.text else words_of(text)
-        reason = demands.obstacle(
-            text, words, contract.labels, by_user=part.by_user, is_json=is_json, is_given=is_given
+        reason = (
+            demands.obstacle(text, words, labels, by_user=part.by_user, is_json=is_json, is_given=is_given)
+            or demands.rule(text, words, labels)
+            or (_STRANGE if unexplained(text, (*labels, *contract.path, contract.tool or "")) else None)
         )
-        reason = reason or demands.rule(text, words, contract.labels)
         if reason is not None:
             return _blocked(contract, reason)
     return contract
-
-
-def _unnamed(text: str, listing: Listing) -> str:
-    """The stretch of a list without its labels: a label called "translate" demands nothing."""
-    stretch = text[listing.start : listing.end]
-    for label in sorted(listing.labels, key=len, reverse=True):
-        stretch = stretch.replace(label, "_")
-    return stretch
 
 
 def _conflict(found: Sequence[Listing]) -> bool:
@@ -288,100 +281,7 @@ def _conflict(found: Sequence[Listing]) -> bool:
     )
 
 
-def _found(spoken: Sequence[_Spoken]) -> list[Listing]:
+def _found(spoken: Sequence[Spoken]) -> list[Listing]:
     found = [listing for part in spoken for listing in part.found]
     found.sort(key=lambda listing: -listing.certainty)
     return found
-
-
-def _spoken(request: Request, *, is_given: bool) -> list[_Spoken]:
-    """The instructions of a request: system messages, and the user's own words around the text to judge."""
-    last = request.last_user()
-    messages = request.messages
-    has_turns = any(message.role == "assistant" for message in messages[: last or 0])
-    systems = (message for message in messages if message.role in ("system", "developer"))
-    parts = [part for message in systems if (part := _part(message, by_user=False)) is not None]
-    for index, message in enumerate(messages):
-        if message.role != "user" or (index != last and has_turns and any(part.found for part in parts)):
-            continue
-        # Under an instruction that lists the answers, a message that orders nothing is the text to judge.
-        text = message.text
-        is_told = is_given or request.hints.labels is not None or any(part.found for part in parts)
-        if is_told and not orders(text) and not (is_given and IMPERATIVE.match(text)):
-            continue
-        if (part := _part(message, by_user=True)) is not None and not (index != last and has_turns and not part.found):
-            parts.append(part)
-    return parts
-
-
-def _part(message: Message, *, by_user: bool) -> _Spoken | None:
-    text = _window(message)
-    if not text or text.isspace():
-        return None
-    words = words_of(text)
-    if not may_list(text, words):
-        return _Spoken(text=text, words=words, by_user=by_user)
-    masked = _masked(text)
-    if masked is not text:
-        text, words = masked, words_of(masked)
-    return _Spoken(text=text, words=words, by_user=by_user, found=tuple(listings(text, words)))
-
-
-def _window(message: Message) -> str:
-    """A message's text without the middle of a long one; users' instructions stand at its edges."""
-    text = message.text
-    head, tail = (_HEAD, _TAIL) if message.role != "user" else (_HEAD // 2, _TAIL // 2)
-    return text if len(text) <= head + tail else f"{text[:head]}\n{text[-tail:]}"
-
-
-def _masked(text: str) -> str:
-    """The text without the stretches that hold data."""
-    cuts: list[tuple[int, int]] = []
-    if "</" in text:
-        cuts += [(b.start, b.end) for b in tags(text) if b.name in DATA_TAGS or b.name in ("example", "examples")]
-    if "```" in text or '"""' in text or "'''" in text or "\n---\n" in text or "\n###\n" in text:
-        cuts += [(b.start, b.end) for b in fences(text) if not text.startswith(("{", "["), b.start)]
-    if ":" in text or "：" in text:
-        cuts += _marked(text)
-    cuts += [(block.start, block.end) for block in quotations(text) if _is_prose(text, block)]
-    if not cuts:
-        return text
-    cuts.sort()
-    kept: list[str] = []
-    position = 0
-    for start, end in cuts:
-        if start >= position:
-            kept.append(text[position:start])
-            kept.append("_")
-            position = end
-    kept.append(text[position:])
-    return "".join(kept)
-
-
-def _is_prose(text: str, quoted: Block) -> bool:
-    length = quoted.end - quoted.start
-    if length > 24 and text.count(" ", quoted.start, quoted.end) > 3:
-        return True
-    return length > 8 and not text[quoted.start : quoted.end].isascii()
-
-
-def _marked(text: str) -> list[tuple[int, int]]:
-    """What stands behind input markers, up to the next marker or a last paragraph of its own."""
-    found = markers(text)
-    cuts: list[tuple[int, int]] = []
-    for place, block in enumerate(found):
-        if block.kind != "input" or not is_input_marker(block.name):
-            continue
-        end = found[place + 1].outer if place + 1 < len(found) else len(text)
-        if end == len(text):
-            paragraph = text.rfind("\n\n", block.start, end)
-            if paragraph > block.start and len(text) - paragraph < 600:
-                end = paragraph
-        if block.start < end:
-            cuts.append((block.start, end))
-    return cuts
-
-
-def labels_of(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The labels that a schema allows, or None."""
-    return read_schema(schema).labels

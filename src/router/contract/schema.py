@@ -22,7 +22,10 @@ Path = tuple[str, ...]
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the label goes. ``labels`` is None when a field is there but the schema does not list its answers."""
+    """Where the label goes. ``labels`` is None when a field is there but the schema does not list its answers.
+
+    ``description`` is the field's own, ``about`` the whole schema's.
+    """
 
     path: Path = ()
     labels: tuple[str, ...] | None = None
@@ -30,6 +33,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     multi_label: bool = False
     fixed: tuple[tuple[Path, Any], ...] = ()
     description: str = ""
+    about: str = ""
     certain: bool = True
     blocker: str | None = None
 
@@ -56,7 +60,9 @@ def read_schema(schema: Mapping[str, Any]) -> Field:
             return Field(blocker="the schema has too many fields.")
     if not leaves:
         return Field(blocker="the schema names no field to fill.")
-    return _choose(leaves)
+    about = schema.get("description")
+    field = _choose(leaves)
+    return msgspec.structs.replace(field, about=about) if isinstance(about, str) else field
 
 
 def alternation(pattern: str) -> tuple[str, ...] | None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["IMPERATIVE", "ITEM_LINE", "is_instruction", "lists", "mentions", "orders"]
+from .lexicon import KNOWN
+
+__all__ = ["IMPERATIVE", "ITEM_LINE", "has_residue", "is_instruction", "lists", "mentions", "orders"]
 
 IMPERATIVE = re.compile(
     r"\W*(?:(?:please|now|then|kindly|bitte|por favor|s'il (?:te|vous) pla[iî]t|per favore|alsjeblieft|your task|"
@@ -25,7 +27,9 @@ IMPERATIVE = re.compile(
     r"department|team|"
     r"section|sentiment|emotion)|i have|possible|options|labels|categories|consider|review the|look at|give|"
     r"provide|say|write|"
-    r"report|put|call|name|find|state|extract|"
+    r"report|put|call|name|find|state|extract|just|print|no explanations?|nothing else|one word|reply|"
+    r"gib|nenne|nur|gebe|donne[zr]?|renvoie[zr]?|retourne[zr]?|ne |pas d|uniquement|seulement|devuelve|solo|sólo|no |"
+    r"retorne|devolva|apenas|somente|restituisci|indica|soltanto|geef|alleen|"
     r"klassifiziere\w*|ordne\w*|bestimme\w*|bewerte\w*|antworte\w*|kategorisiere\w*|entscheide\w*|beurteile\w*|"
     r"wähle\w*|"
     r"classe[zr]?|classifie[zr]?|réponds|répondez|détermine[zr]?|indique[zr]?|choisis\w*|analyse[zr]?|"
@@ -63,6 +67,23 @@ _CJK_ORDER = re.compile(r"^\s*(?:请)?(?:判断|分类|归类|将(?:以下|下�
 _CJK_ASKING = re.compile(
     r"判断|分类|归类|请|回答|输出|选择|以下|下面|下列|属于|分類|判定|答え|次の|以下|选出|标注|情感|类别|选项|ラベル|カテゴリ|是.{1,12}还是"
 )
+_FRAME = re.compile(r"#{1,4} |[-=*#]{3}|``|\[[^\[\]]*\]$|>|[A-Z][\w'’-]{1,20}(?: [\w'’-]{1,20})?[:：]\s*\n")
+_MEANT_FOR_MODEL = re.compile(
+    r"\bI(?:'ll| will| am going to|'m going to) (?:send|paste|give|provide|share|type|show|ask)\b|\bare you ready\b|"
+    r"^ready\b|\b(?:can|could|will|would) you (?:classify|label|categori[sz]e)\b",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?](?=\s)|\n|[。！？]")
+_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_OUTPUT = re.compile(
+    r"\W*(?:(?:please|now|bitte|por favor|per favore)\W+)?(?:answer|respond|reply|return|output|only|just|give|"
+    r"print|do not|"
+    r"don't|provide|choose|select|pick|classify|label|categori[sz]e|use|write|no|which|"
+    r"gib|antworte|nenne|nur|wähle|klassifiziere|ordne|réponds|répondez|donne[zr]?|choisis\w*|classe[zr]?|uniquement|"
+    r"responde|responda|devuelve|elige|clasifica|solo|sólo|apenas|escolha|classifique|rispondi|scegli|restituisci|"
+    r"antwoord|kies|geef)\b",
+    re.IGNORECASE,
+)
 ITEM_LINE = re.compile(r"\s*(?:\(?(?:\d{1,3}|[a-zA-Z])[.):]|[-*•])\s+\S")
 
 
@@ -90,6 +111,20 @@ def is_instruction(part: str, labels: Sequence[str]) -> bool:
     if not part.isascii() and len(part) < 200:
         return _CJK_ASKING.search(part) is not None
     return part.endswith(":") and len(part) < 80 and "\n" not in part
+
+
+def has_residue(text: str) -> bool:
+    """Whether the first or last sentence of a text to judge speaks to the model in usual words: the split is wrong."""
+    if _FRAME.match(text) or _MEANT_FOR_MODEL.search(text[:300]):
+        return True
+    head, tail = text[:160], text[-160:]
+    first, last = _SENTENCE_END.split(head, maxsplit=1)[0], _SENTENCE_END.split(tail.rstrip(" .!?\"'`"))[-1]
+    return any(_orders_usually(part) for part in ({first, last} if len(text) > len(last) + 4 else ()))
+
+
+def _orders_usually(sentence: str) -> bool:
+    words = _WORD.findall(sentence.lower())
+    return len(words) > 2 and all(word in KNOWN for word in words) and _OUTPUT.match(sentence) is not None
 
 
 def lists(part: str, labels: Sequence[str]) -> bool:

@@ -4,6 +4,8 @@ Dutch, Chinese, Japanese. Gates and names only; what is done with them stands wh
 
 from __future__ import annotations
 
+from .words import table
+
 __all__ = [
     "ANSWER_WORDS",
     "CLASSIFY",
@@ -21,16 +23,14 @@ __all__ = [
     "NOT_DATA",
     "NOUNS",
     "RANGE_WORDS",
+    "RANK_WORDS",
     "RULE_WORDS",
+    "SCOPE_WORDS",
     "WEAK_NOUNS",
 ]
 
 
-def _table(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-ANSWER_WORDS = _table(
+ANSWER_WORDS = table(
     """
     answer label sentiment category class output classification response intent topic emotion result tag verdict
     polarity prediction rating spam toxic toxicity decision department queue tone mood stance subject priority
@@ -42,9 +42,10 @@ ANSWER_WORDS = _table(
 )
 """Words before a colon behind which the answer stands."""
 
-CLASSIFY = _table(
+CLASSIFY = table(
     """
     sortierst sortiere sortieren sortiert handle klassifizierst
+    score scores
     classify classified classifies classifying classification categorize categorise categorized categorizing
     categorising label labels labeled labelled labelling rate rated mark sort tag grade flag judge identify
     assign determine decide detect file route read triage predict tell evaluate analyze analyse assess
@@ -56,7 +57,7 @@ CLASSIFY = _table(
 )
 """Verbs whose sentence may go on "as A, B or C"."""
 
-DATA_TAGS = _table(
+DATA_TAGS = table(
     """
     text texts input inputs review reviews message msg ticket comment tweet email mail document doc content
     sentence post query utterance user_input userinput customer_message user_message article passage feedback
@@ -67,7 +68,7 @@ DATA_TAGS = _table(
 )
 """XML tags and fields that usually hold the text to judge."""
 
-EXTRA_WORDS = _table(
+EXTRA_WORDS = table(
     """
     cite span spans plus generate create compose come & gera gere cria crie crea genera erstelle generiere génère
     explain explains explaining explanation explanations justify justification rationale reasoning reason
@@ -83,7 +84,7 @@ EXTRA_WORDS = _table(
 )
 """Without one of these nothing beside the label is asked for."""
 
-FORM_WORDS = _table(
+FORM_WORDS = table(
     """
     uppercase lowercase capital capitals caps capitalized tags tag prefix prefixed suffix format snippet block
     begin start end xml yaml csv markdown bold emoji hashtag table inside within enclosed wrap wrapped brackets
@@ -93,7 +94,7 @@ FORM_WORDS = _table(
 )
 """Without one of these the answer needs no form of its own."""
 
-INDEX_WORDS = _table(
+INDEX_WORDS = table(
     """
     number numbers index indices digit letter id ids code codes numeral integer option position initial numéro
     lettre nummer ziffer buchstabe buchstaben número letra código numero lettera cijfer 0 1
@@ -101,7 +102,7 @@ INDEX_WORDS = _table(
 )
 """Without one of these the answer is no number or letter."""
 
-INPUT_WORDS = _table(
+INPUT_WORDS = table(
     """
     text input review message sms ticket comment tweet email e-mail mail document content sentence post query
     utterance article passage feedback headline transcript complaint statement snippet body title subject
@@ -115,28 +116,28 @@ INPUT_WORDS = _table(
 )
 """Words before a colon behind which the text to judge stands."""
 
-ITEM_WORDS = _table(
+ITEM_WORDS = table(
     """
     each every these both all respectively jede jeden jedes chaque cada ogni elke per
     """
 )
 """Without one of these there are not several texts."""
 
-MULTI_WORDS = _table(
+MULTI_WORDS = table(
     """
     apply applies applicable multiple several more any all every zero plus mehrere plusieurs varias várias
     """
 )
 """Without one of these there is one label."""
 
-NEVER = _table(
+NEVER = table(
     """
     it not so else this that here there more less two three both him her them me you later
     """
 )
 """Words that are no labels in "... or ...?"."""
 
-NOT_DATA = _table(
+NOT_DATA = table(
     """
     instructions instruction labels label categories category classes class examples example output format rules
     rule system options option choices choice intents intent topics topic answer response thinking guidelines
@@ -146,7 +147,7 @@ NOT_DATA = _table(
 )
 """XML tags that never hold the text to judge."""
 
-NOUNS = _table(
+NOUNS = table(
     """
     outputs
     werte valores valeurs valori
@@ -157,12 +158,13 @@ NOUNS = _table(
     stimmung themen etiketten catégories catégorie étiquettes choix rubriques rubrique thèmes intentions
     intention categorías categoría etiquetas opciones clases intención intenciones temas sentimiento categorias
     categoria rótulos opções intenções intenção sentimento categorie etichette opzioni classi intenti argomenti
+    émotion émotions emoción emociones emozione emozioni emoção emoções emotionen gefühl gefühle emotie emoties
     intento categorieën opties keuzes
     """
 )
 """Nouns that announce a list of answers when a colon or bracket follows."""
 
-RANGE_WORDS = _table(
+RANGE_WORDS = table(
     """
     star stars rating rate scale sterne sternen étoiles estrellas estrelas stelle sterren skala échelle escala
     scala bewerte note califica avalie valuta beoordeel
@@ -170,8 +172,9 @@ RANGE_WORDS = _table(
 )
 """Words near which "1 to 5" is a scale."""
 
-RULE_WORDS = _table(
+RULE_WORDS = table(
     """
+    newest latest recent first last final second which
     opposite reverse reversed invert inverted swap swapped company context team exercise
     allowed permitted forbidden acceptable anything everything those messages comments texts that which
     if when unless whenever except treat treated counts count considered consider means mean mentions regardless
@@ -184,7 +187,7 @@ RULE_WORDS = _table(
 )
 """Without one of these no rule decides the label."""
 
-WEAK_NOUNS = _table(
+WEAK_NOUNS = table(
     """
     werte valores valeurs valori values types type themes theme tone tones severity polarity stance groups
     genre sections
@@ -193,7 +196,7 @@ WEAK_NOUNS = _table(
 )
 """Nouns that as often name a field as a list of answers."""
 
-NEGATIONS = _table(
+NEGATIONS = table(
     """
     not no don doesn without never nor neither rather kein keine keinen ohne nicht sans aucun aucune ni sin
     sem senza geen
@@ -202,12 +205,29 @@ NEGATIONS = _table(
 )
 """Without one of these nothing is said not to be done."""
 
-COPULAS = _table("is are stands denotes covers includes indicates ist est es heißt")
+COPULAS = table("is are stands denotes covers includes indicates ist est es heißt")
 """Without one of these no quoted label is given a meaning."""
 
-LANGUAGES = _table(
+LANGUAGES = table(
     """
     german french spanish italian portuguese dutch chinese japanese korean russian arabic polish turkish hindi
     """
 )
 """Names of languages that an answer may be asked for in."""
+
+RANK_WORDS = table(
+    """
+    rank ranks ranked ranking top two three 2 3 order ordered most distribution rangfolge zwei classement deux orden dos
+    duas due
+    """
+)
+"""Without one of these no order of labels is asked for."""
+
+SCOPE_WORDS = table(
+    """
+    toward towards about regarding concerning respect regard target aspect aspects stance focus focusing ignore
+    ignoring disregard perspective viewpoint standpoint aspekt aspekte gegenüber propos sobre envers hacia ignoriere
+    ignorieren ignora
+    """
+)
+"""Without one of these the whole text is judged."""

@@ -16,13 +16,13 @@ def standard_detectors(*learned: Detector) -> dict[SignalName, Detector]:
     ``learned`` are those that were made from files or from the registered models: the understanding of requests, the
     evidence of local models. A later one replaces an earlier one that provides the same signal, and the standard ones.
     """
-    from .contract import ContractDetector, SplitDetector
+    from .contract import ContractDetector
     from .language import Language
     from .rules import rule_detectors
     from .safety import Safety
 
     detectors = dict(rule_detectors())
-    standard: tuple[Detector, ...] = (ContractDetector(), SplitDetector(), Language(), Safety())
+    standard: tuple[Detector, ...] = (ContractDetector(), Language(), Safety())
     for detector in (*standard, *learned):
         detectors.update(dict.fromkeys(detector.provides, detector))
     return detectors

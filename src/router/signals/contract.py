@@ -1,33 +1,34 @@
-"""The detectors of ``contract`` and ``split``: the reading itself is done by pure functions of the request."""
+"""The detector of ``contract`` and ``split``: what is asked for, and about which text; each is read with the other.
+
+The labels tell the instruction from the text to judge; what the instruction says outside that text may forbid a label
+as the whole answer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ..contract import read_contract
-from ..types import Contract, Signal, SignalName, Signals
+from ..contract import draft, finished
+from ..types import Contract, Request, Signal, SignalName, Signals, Split
 from .split import read_split
 
-__all__ = ["ContractDetector", "SplitDetector"]
+__all__ = ["ContractDetector", "read_asked"]
+
+
+def read_asked(request: Request) -> tuple[Signal[Contract], Signal[Split]]:
+    """The asked-for answer and the text to judge."""
+    drafted = draft(request)
+    split = read_split(request, drafted.contract)
+    return finished(drafted, request, split.value), split
 
 
 class ContractDetector:
-    """``contract``: the asked-for answer."""
+    """``contract`` and ``split``."""
 
-    provides: tuple[SignalName, ...] = ("contract",)
+    provides: tuple[SignalName, ...] = ("contract", "split")
     slow = False
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
-        return {"contract": signals.view(read_contract)}
-
-
-class SplitDetector:
-    """``split``: the text to judge, read with the contract in hand."""
-
-    provides: tuple[SignalName, ...] = ("split",)
-    slow = False
-
-    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
-        contract: Contract | None = signals["contract"].value
-        return {"split": read_split(signals.request, contract)}
+        contract, split = read_asked(signals.request)
+        return {"contract": contract, "split": split}

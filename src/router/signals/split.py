@@ -1,7 +1,7 @@
-"""Which stretch of a request is the text to judge: the instruction, examples and answer cues around it left out.
+"""Which message holds the text to judge, and where in it: hints first, then who gives the instruction.
 
-Layout decides, never meaning: hints, tags, fences, markers, quotation marks, and which message holds the instruction.
-Where two readings are possible the split is unknown, because a classifier fed the instruction answers nonsense.
+Tool output, harness reminders and the assistant's words are never judged. Where two readings are possible the split is
+unknown.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ..contract.blocks import Block, fences, markers, quotations, tags, trimmed
+from ..contract.blocks import trimmed
 from ..contract.examples import shown_answers
-from ..contract.speech import ITEM_LINE, is_instruction, lists, mentions, orders
-from ..contract.vocabulary import DATA_TAGS, NOT_DATA
+from ..contract.layout import Found, inside, is_several, marked, tagged, unquoted, whole_or_wrapped
+from ..contract.speech import has_residue, is_instruction, lists, mentions
 from ..types import Contract, Message, Request, Signal, Split
 
 __all__ = ["THRESHOLD", "read_split"]
@@ -22,15 +22,7 @@ THRESHOLD = 0.6
 """Below this certainty the split is unknown."""
 
 _MAX_CHARS = 65_536
-_REMINDERS = ("<system-reminder", "<environment_details", "<system_reminder", "[system note", "[system:", "<ide_")
-_HEADING = re.compile(r"\**[A-Z][\w'’-]*(?: [\w'’-]+){0,3}\**[:：]\**(?:[ \t]*\n|[ \t])")
-_PARTS = re.compile(r"(?:(?:^|(?<=[\n.!?/\"”] )|(?<=\n))[ \t]*)([\w][\w /()-]{0,18})[:：]\s", re.MULTILINE)
-_PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
-_PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "『": "』", "'": "'", "‘": "’", "`": "`"}
-
-Found = tuple[int, int, float]
-_AMBIGUOUS: Found = (0, 0, 0.0)
-"""Several readings are possible: no other way of splitting is tried."""
+_HEADER = re.compile(r"[^\W\d_][\w -]{0,24}[:：]\s*")
 
 
 def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
@@ -48,8 +40,12 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
         return _UNKNOWN
     index, (start, end, certainty) = found
     text = request.messages[index].text
-    start, end = _unquoted(text, *trimmed(text, start, end))
-    if start >= end or end - start > _MAX_CHARS or _is_several(text[start:end]):
+    if text[start:end].rstrip().endswith(("->", "=>", "→", "⇒")):
+        end = start + len(text[start:end].rstrip(" \n\t->=→⇒"))
+    start, end = unquoted(text, *trimmed(text, start, end))
+    if start >= end or end - start > _MAX_CHARS or is_several(text[start:end]):
+        return _UNKNOWN
+    if has_residue(text[start:end]):
         return _UNKNOWN
     if not _labels_stand_outside(request, contract, index, start, end):
         return _UNKNOWN
@@ -95,21 +91,23 @@ def _located(request: Request, contract: Contract) -> tuple[int, Found] | None:
     has_turns = any(messages[i].role == "assistant" for i in range(last))
     if has_turns:
         if not _are_examples(request, contract):
-            found = _inside(text, labels) if here else None
+            found = inside(text, labels) if here else None
             return None if found is None else (last, (found[0], found[1], min(found[2], 0.8)))
-        found = _whole_or_wrapped(text) if not here else _inside(text, labels)
+        found = whole_or_wrapped(text) if not here else inside(text, labels)
+        if found is not None and found[0] == 0 and (header := _shared_header(request, last)):
+            found = (len(header), found[1], found[2])
         return None if found is None else (last, found)
     told = [i for i in (*systems, *earlier) if _tells(messages[i], labels, contract)]
     if earlier and not here:
         if len(earlier) != 1 or earlier[0] not in told:
             return None  # the text may be spread over several messages
-        found = _whole_or_wrapped(text)
+        found = whole_or_wrapped(text)
         return None if found is None else (last, (found[0], found[1], min(found[2], 0.85)))
-    found = _inside(text, labels) if here else None
+    found = inside(text, labels) if here else None
     if found is None and told:
-        found = _whole_or_wrapped(text)
+        found = whole_or_wrapped(text)
     if found is None and not here and not told:
-        found = _inside(text, labels)
+        found = inside(text, labels)
         is_guided = "guided_choice" in request.body or "guided_regex" in request.body
         is_told = contract.shape != "bare_label" or request.hints.labels is not None or is_guided
         if found is None and is_told and labels and not is_instruction(text, labels):
@@ -131,7 +129,7 @@ def _in_system(request: Request, contract: Contract, places: Sequence[int]) -> t
         message = request.messages[index]
         if message.role not in ("system", "developer") or len(message.text) > _MAX_CHARS:
             continue
-        one = _tagged(message.text, contract.labels or ()) or _marked(message.text, contract.labels or ())
+        one = tagged(message.text, contract.labels or ()) or marked(message.text, contract.labels or ())
         if one is not None:
             found.append((index, (one[0], one[1], 0.75)))
     return found[0] if len(found) == 1 else None
@@ -145,254 +143,20 @@ def _are_examples(request: Request, contract: Contract) -> bool:
     return bool(known) and all(answer.casefold().strip(".") in known for answer in shown.answers)
 
 
+def _shared_header(request: Request, last: int) -> str:
+    """The marker with which each of the examples and the text begin: "Line: "."""
+    match = _HEADER.match(request.messages[last].text)
+    if match is None:
+        return ""
+    turns = [message.text for message in request.messages[:last] if message.role == "user"]
+    return match[0] if turns and all(turn.startswith(match[0]) for turn in turns) else ""
+
+
 def _tells(message: Message, labels: Sequence[str], contract: Contract) -> bool:
     """Whether a message says what is to be done, so that another one holds the text."""
     if mentions(message.text, labels):
         return True
     return contract.shape in ("json", "tool_call") and is_instruction(message.text, labels)
-
-
-def _whole_or_wrapped(text: str) -> Found | None:
-    """The user's message under an instruction that stands elsewhere: all of it, or what its wrapping holds."""
-    if _has_reminder(text):
-        return _AMBIGUOUS
-    start, end = trimmed(text, 0, len(text))
-    one = _tagged(text, ())
-    if one is not None:
-        rest = text[start : one[0]] + text[one[1] : end]
-        if one is _AMBIGUOUS:
-            return one
-        bare = rest.strip("`\"'<>/ \n\t")
-        if (
-            not bare
-            or orders(bare)
-            or (len(bare) < 60 and bare.endswith(":"))
-            or (text[start] == "<" and len(rest) < 400)
-        ):
-            return one
-    found = markers(text) if ":" in text or "：" in text else []
-    inputs = [block for block in found if block.kind == "input"]
-    if inputs and inputs[0].outer <= start + 3:
-        return _marked(text, ())
-    if orders(text):
-        return _marked(text, ()) if inputs else _inside(text, ())
-    if _PARTS.match(text) and len({match[1] for match in _PARTS.finditer(text, 0, 4000)}) > 1:
-        return _AMBIGUOUS  # "Sheet: ... Claim: ...": two inputs
-    if found and found[0].kind == "answer" and found[0].outer <= start + 3:
-        return None
-    answer = found[-1] if found and found[-1].kind == "answer" and found[-1].start >= end else None
-    return (start, answer.outer if answer else end, 0.95)
-
-
-def _inside(text: str, labels: Sequence[str]) -> Found | None:
-    """The text to judge within a message that holds its instruction as well."""
-    if _has_reminder(text):
-        return _AMBIGUOUS
-    return (
-        _tagged(text, labels) or _marked(text, labels) or _quoted(text, labels) or _paragraphs(text, labels)
-        or _after_colon(text, labels)
-    )  # fmt: skip
-
-
-def _has_reminder(text: str) -> bool:
-    if "<" not in text and "[" not in text:
-        return False
-    lower = text.lower()
-    return any(mark in lower for mark in _REMINDERS)
-
-
-def _tagged(text: str, labels: Sequence[str]) -> Found | None:
-    if "</" in text:
-        blocks = [block for block in tags(text) if block.name not in NOT_DATA and block.end > block.start]
-        data = [block for block in blocks if block.name in DATA_TAGS] or blocks
-        data = [block for block in data if not lists(text[block.start : block.end], labels)]
-        if len(data) == 1:
-            start, end = data[0].start, data[0].end
-            inner = [block for block in tags(text[start:end]) if block.name in DATA_TAGS]
-            if len(inner) == 1 and inner[0].outer == 0 and start + inner[0].outer_end == end:
-                return (start + inner[0].start, start + inner[0].end, 0.93)
-            return (start, end, 0.96 if data[0].name in DATA_TAGS else 0.8)
-        if len(data) > 1:
-            return _AMBIGUOUS
-    if any(mark in text for mark in ("```", '"""', "'''", "\n---\n", "\n###\n", "===")):
-        data = [
-            block for block in fences(text)
-            if not lists(text[block.start : block.end], labels) and not text.startswith(("{", "["), block.start)
-        ]  # fmt: skip
-        if len(data) == 1:
-            return (data[0].start, data[0].end, 0.94)
-    return None
-
-
-def _marked(text: str, labels: Sequence[str]) -> Found | None:
-    found = markers(text) if ":" in text or "：" in text else []
-    found = [block for block in found if not (block.kind == "input" and _lists_at(text, block, labels))]
-    inputs = [block for block in found if block.kind == "input"]
-    if not inputs:
-        return None
-    answers = [block for block in found if block.kind == "answer"]
-    place = len(inputs) - 1
-    block = inputs[place]
-    # A marker whose own line is empty and that another follows at once holds them all: "Email:\nSubject: ...".
-    while place > 0 and inputs[place - 1].start == inputs[place].outer:
-        place -= 1
-        block = inputs[place]
-    if place > 0:
-        before = inputs[place - 1]
-        if not any(before.outer < answer.outer < block.outer for answer in answers):
-            if before.name == block.name or block.outer - before.start < 2000:
-                return _AMBIGUOUS  # two inputs, and nothing says which one is judged
-        elif not any(text[a.outer : a.start].find("\n") < 0 for a in answers if before.outer < a.outer < block.outer):
-            return _AMBIGUOUS
-    end = len(text)
-    for answer in answers:
-        if answer.outer > block.start:
-            if answer.start < len(text) and "\n" not in text[answer.outer : answer.start]:
-                line_end = text.find("\n", answer.start)
-                if line_end >= 0 and text[line_end:].strip():
-                    continue  # a line of the text that only looks like a cue
-                if labels and text[answer.start :].strip().casefold() not in {label.casefold() for label in labels}:
-                    continue
-            end = answer.outer
-            break
-    start, end = trimmed(text, block.start, end)
-    end = _without_instruction(text, start, end, labels)
-    if start >= end:
-        return None
-    return (start, end, 0.92)
-
-
-def _lists_at(text: str, block: Block, labels: Sequence[str]) -> bool:
-    stop = text.find("\n", block.start)
-    return lists(text[block.start : len(text) if stop < 0 else stop], labels)
-
-
-def _without_instruction(text: str, start: int, end: int, labels: Sequence[str]) -> int:
-    """The end of the text when its last paragraphs or lines are the instruction."""
-    for _ in range(4):
-        cut = max(text.rfind("\n", start, end), start)
-        if cut <= start:
-            return end
-        last = text[cut:end].strip()
-        if last and not is_instruction(last, labels):
-            return end
-        end = trimmed(text, start, cut)[1]
-    return end
-
-
-def _quoted(text: str, labels: Sequence[str]) -> Found | None:
-    folded = {label.casefold() for label in labels}
-    found = [
-        block for block in quotations(text)
-        if text[block.start : block.end].casefold().strip(".,") not in folded and block.end - block.start > 1
-    ]  # fmt: skip
-    if len(found) > 1:
-        doubles = [block for block in found if block.name not in "'‘`"]
-        found = doubles if len(doubles) == 1 else found
-    if len(found) != 1:
-        return None
-    block = found[0]
-    quoted = block.end - block.start
-    rest = len(text) - quoted
-    if quoted < 12 and " " not in text[block.start : block.end] and text[block.start : block.end].isascii():
-        return None
-    if rest > 400 and quoted < rest / 3:
-        return None
-    around = f"{text[: block.outer]} {text[block.outer_end :]}"
-    if labels and not mentions(around, labels) and not is_instruction(around, labels):
-        return None
-    # Words of the text may stand outside the quotation marks: a quotation within the text to judge.
-    before, after = text[: block.outer].rstrip(), text[block.outer_end :].lstrip()
-    if before and not before.endswith((":", "：", "?", ".", ")", "\n", ",")) and after and len(after.split()) > 30:
-        return None
-    return (block.start, block.end, 0.9)
-
-
-def _paragraphs(text: str, labels: Sequence[str]) -> Found | None:
-    """Instruction first or last, in paragraphs or lines of its own."""
-    for pattern in (_PARAGRAPH, re.compile("\n")):
-        parts = _parts(text, pattern)
-        if len(parts) < 2:
-            continue
-        told = [is_instruction(text[start:end], labels) for start, end in parts]
-        if all(told) or not any(told):
-            continue
-        first = told.index(False)
-        last = len(told) - 1 - told[::-1].index(False)
-        if any(told[first : last + 1]):
-            return None
-        start, end = _without_header(text, parts[first][0], parts[last][1])
-        if start < 0 or (text[start:end].endswith("?") and end - start < 25):
-            return _AMBIGUOUS
-        certainty = 0.86 if pattern is _PARAGRAPH else 0.8
-        return (start, end, certainty if (first > 0) != (last < len(parts) - 1) else certainty - 0.05)
-    return None
-
-
-def _without_header(text: str, start: int, end: int) -> tuple[int, int]:
-    """The text without a heading line such as ``Issue body:``; a start of -1 when words before a colon are unclear."""
-    heading = _HEADING.match(text, start, end)
-    if heading is None:
-        return start, end
-    if heading[0].endswith("\n"):
-        return trimmed(text, heading.end(), end)
-    return -1, end
-
-
-def _parts(text: str, pattern: re.Pattern[str]) -> list[tuple[int, int]]:
-    parts: list[tuple[int, int]] = []
-    position = 0
-    for match in pattern.finditer(text):
-        parts.append((position, match.start()))
-        position = match.end()
-        if len(parts) > 200:
-            break
-    parts.append((position, len(text)))
-    return [(start, end) for start, end in (trimmed(text, *part) for part in parts) if start < end]
-
-
-def _after_colon(text: str, labels: Sequence[str]) -> Found | None:
-    """``Classify as spam or ham: WIN A PRIZE``: instruction, colon, text, all in one line."""
-    place = -1
-    for _ in range(8):
-        narrow, wide = text.find(":", place + 1), text.find("：", place + 1)
-        place = narrow if wide < 0 else wide if narrow < 0 else min(narrow, wide)
-        if place < 0:
-            return None
-        head, rest = text[:place], text[place + 1 :]
-        if "\n" in rest.strip() and len(labels) > 0 and mentions(rest, labels):
-            return None
-        if not rest.strip() or (rest[:1] not in " \t\n" and text[place] == ":"):
-            continue
-        if labels and mentions(head, labels) and not lists(rest, labels):
-            if is_instruction(rest, labels):
-                return None
-            start, end = trimmed(text, place + 1, len(text))
-            return (start, end, 0.85)
-        if not mentions(text, labels) and orders(head) and len(head) < 200 and not is_instruction(rest, labels):
-            start, end = trimmed(text, place + 1, len(text))
-            return (start, end, 0.8)
-    return None
-
-
-def _is_several(piece: str) -> bool:
-    lines = [line for line in piece.split("\n", 40) if line.strip()]
-    return len(lines) > 1 and sum(ITEM_LINE.match(line) is not None for line in lines) * 2 > len(lines)
-
-
-def _unquoted(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without one pair of quotation marks around the whole stretch."""
-    closer = _PAIRS.get(text[start : start + 1])
-    if closer is None or end - start < 3:
-        return start, end
-    stop = end
-    if text[stop - 1] != closer:
-        return start, end
-    inner = text[start + 1 : stop - 1]
-    place = inner.find(closer)
-    if place > 0 and not inner[place - 1].isspace() and not (closer == "'" and inner[place + 1 : place + 2].isalnum()):
-        return start, end
-    return trimmed(text, start + 1, stop - 1)
 
 
 def _labels_stand_outside(request: Request, contract: Contract, index: int, start: int, end: int) -> bool:

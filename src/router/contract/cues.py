@@ -1,0 +1,190 @@
+"""Lists behind a cue in plain words: "one of", "answer", "options:", "classify it as", in several languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from .listing import Listing, list_at
+from .vocabulary import CLASSIFY, NOUNS, WEAK_NOUNS
+from .words import table
+
+__all__ = ["DIRECT", "OPEN_LIST", "as_lists", "direct_lists", "noun_lists"]
+
+# Phrases behind which a list of answers stands at once; what stands before them does not matter.
+DIRECT: Mapping[str, tuple[str, ...]] = {
+    "one": ("one of", "only one", "just one", "exactly one", "one word"),
+    "any": ("any of",),
+    "apply": ("apply",),
+    "either": ("either",),
+    "choose": ("choose",),
+    "select": ("select",),
+    "pick": ("pick",),
+    "answer": ("answer",),
+    "respond": ("respond",),
+    "reply": ("reply",),
+    "return": ("return",),
+    "output": ("output",),
+    "say": ("say",),
+    "write": ("write only", "write just"),
+    "possible": ("possible",),
+    "allowed": ("allowed",),
+    "valid": ("valid",),
+    "available": ("available",),
+    "mögliche": ("mögliche",),
+    "erlaubte": ("erlaubte",),
+    "possibles": ("possibles",),
+    "posibles": ("posibles",),
+    "possíveis": ("possíveis",),
+    "possibili": ("possibili",),
+    "mogelijke": ("mogelijke",),
+    "must": ("must be", "must exactly match"),
+    "between": ("between",),
+    # German
+    "eine": ("eine der", "in eine der"),
+    "einer": ("einer der",),
+    "eines": ("eines der", "eines von"),
+    "genau": ("mit genau", "genau"),
+    "entweder": ("entweder",),
+    "antworte": ("antworte",),
+    "antworten": ("antworten sie",),
+    "gib": ("gib",),
+    "wähle": ("wähle",),
+    # French
+    "réponds": ("réponds",),
+    "répondez": ("répondez",),
+    "parmi": ("parmi",),
+    "choisis": ("choisis",),
+    "choisissez": ("choisissez",),
+    # Spanish, Portuguese, Italian
+    "responde": ("responde",),
+    "responda": ("responda",),
+    "contesta": ("contesta",),
+    "devuelve": ("devuelve",),
+    "elige": ("elige",),
+    "una": ("una de", "una delle"),
+    "uno": ("uno de", "uno dei", "uno tra"),
+    "entre": ("entre",),
+    "uma": ("uma das", "uma de"),
+    "um": ("um dos",),
+    "escolha": ("escolha",),
+    "rispondi": ("rispondi",),
+    "scegli": ("scegli",),
+    "tra": ("tra",),
+    # Dutch
+    "antwoord": ("antwoord",),
+    "kies": ("kies",),
+    "een": ("een van",),
+    "één": ("één van",),
+}  # fmt: skip
+
+_NAMED = table("possible allowed valid available mögliche erlaubte possibles posibles possíveis possibili")
+
+# Phrases that announce a list only when a word of this kind stands before them.
+_UNSURE: Mapping[str, re.Pattern[str]] = {
+    "must": re.compile(r"answer|output|label|response|reply|value|categor|result|it\b|prediction"),
+    "between": re.compile(r"choose|decide|select|pick|choice"),
+    "entre": re.compile(r"elige|escolha|seleccion|choisis|decide|opci|opç|uma|una"),
+    "tra": re.compile(r"scegli|uno|una|decidi"),
+    "either": re.compile(r"answer|output|label|respon|reply|classif|return|say|choose|pick|as\b|is\b|with"),
+}
+
+_SENTENCE_END = re.compile(r"[\n?!]|\.(?=\s|$)")
+_PREPOSITION = re.compile(
+    r"\b(?:as|into|under|to|whether|if|is|in|als|ob|comme|en|como|se|come|entre|tra|between|among|by|with|"
+    r"of)(?=[ :])|[:：](?=\s)",
+    re.IGNORECASE,
+)
+_ARE = re.compile(r"\s+(?:are|is|sind|lauten|sont|son|são|sono|zijn)\b", re.IGNORECASE)
+_INTRO = re.compile(r"[^\n.?!;:：=(\[{（]{0,70}[:：=(\[{（]|[^\n.?!;:]{0,80}[.:]?(?=\s*\n)")
+_ALLOWED = re.compile(
+    r"possible|allowed|valid|these|following|available|permitted|candidate|mögliche|posibles|possíveis"
+)
+_EXCLUSIVE = re.compile(
+    r"ausschließlich|uniquement|únicamente|soltanto|one of|exactly one|only one|just one|one word|single|only|"
+    r"exactly|either|(?:choose|select|pick)\b|any of|all that|between|"
+    r"label|categor|intent|class|\beine[srn]? |entweder|genau|nur|l'une|parmi|une? seule?|un[ao]? (?:de|dei|delle|"
+    r"tra|solo|sola)|"
+    r"uma das|um dos|elige|escolha|scegli|choisis|kies|[eé]{2}n van|apenas|solo|seul"
+)
+OPEN_LIST = re.compile(r"\b(?:e\.g\.|such as|for example|for instance|z\. ?b\.|par exemple|por ejemplo|like)", re.I)
+
+
+def noun_lists(text: str, words: frozenset[str]) -> Iterator[Listing]:
+    lower = ""
+    for noun in sorted(words & NOUNS):
+        lower = lower or text.lower()
+        for place in _places(lower, noun):
+            after = place + len(noun)
+            copula = _ARE.match(text, after)
+            if copula is not None:
+                listing = list_at(text, copula.end())
+                if listing is not None and (listing.closed or _ALLOWED.search(lower, max(0, place - 24), place)):
+                    yield listing
+                    continue
+            intro = _INTRO.match(text, after)
+            if intro is None:
+                continue
+            if OPEN_LIST.search(intro[0]):
+                continue
+            if noun in WEAK_NOUNS and not _ALLOWED.search(lower, max(0, place - 24), place):
+                listing = list_at(text, intro.end(), introduced=True)
+                if listing is not None and listing.closed:
+                    yield listing
+                continue
+            listing = list_at(text, intro.end(), introduced=True)
+            if listing is not None:
+                yield listing
+
+
+def direct_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listing]:
+    lower = ""
+    for word in sorted(words & DIRECT.keys()):
+        lower = lower or text.lower()
+        for phrase in DIRECT[word]:
+            for place in _places(lower, phrase):
+                after = place + len(phrase)
+                listing = list_at(text, after, dutch=dutch)
+                if listing is None:
+                    intro = _INTRO.match(text, after)
+                    if intro is None or OPEN_LIST.search(intro[0]):
+                        continue
+                    listing = list_at(text, intro.end(), introduced=True, dutch=dutch)
+                if listing is None:
+                    continue
+                is_named = word in _NAMED and text[listing.start - 2 : listing.start].rstrip(" \n[{(") in (":", "")
+                if not listing.closed and not is_named and not _EXCLUSIVE.search(lower, place, listing.start):
+                    continue
+                if word in _UNSURE and not _UNSURE[word].search(lower, max(0, place - 48), place):
+                    continue
+                yield listing
+
+
+def as_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listing]:
+    lower = text.lower()
+    for verb in sorted(words & CLASSIFY):
+        for place in _places(lower, verb):
+            stop = _SENTENCE_END.search(text, place)
+            end = min(place + 260, stop.start() if stop else len(text))
+            # The verb may be followed by several such words: the last one that a list stands behind counts.
+            for word in reversed(list(_PREPOSITION.finditer(text, place, end))):
+                listing = list_at(text, word.end(), introduced=word[0] == ":", dutch=dutch)
+                if listing is None:
+                    continue
+                if word[0] == ":" and not listing.closed and not _EXCLUSIVE.search(lower, place, listing.end + 60):
+                    continue
+                if not OPEN_LIST.search(text, place, listing.start):
+                    yield listing
+                break
+
+
+def _places(lower: str, phrase: str) -> Iterator[int]:
+    place = lower.find(phrase)
+    for _ in range(8):
+        if place < 0:
+            return
+        before = lower[place - 1 : place]
+        after = lower[place + len(phrase) : place + len(phrase) + 1]
+        if not (before.isalnum() or after.isalnum() or after == "_"):
+            yield place
+        place = lower.find(phrase, place + 1)

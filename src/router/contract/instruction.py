@@ -1,0 +1,209 @@
+"""The instructions of a request: system messages, and the user's own words around the text to judge.
+
+Stretches that hold data by their looks (tags, fences, quotations, what stands behind "Review:") are left out before
+lists of labels are looked for: a list in the text to judge is no list of answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from ..types import Message, Request, Split
+from .blocks import Block, fences, has_marker, is_input_marker, markers, quotations, tags
+from .listing import Listing
+from .polar import YES_WORDS
+from .speech import IMPERATIVE, orders
+from .understood import FOREIGN
+from .vocabulary import DATA_TAGS
+from .wording import listings, may_list
+from .words import words_of
+
+__all__ = ["FOREIGN", "Spoken", "instructions", "remainder"]
+
+_HEAD, _TAIL = 4000, 2000
+
+
+class Spoken(msgspec.Struct, frozen=True, kw_only=True):
+    """One message's instruction. ``text`` is ``source`` with each of ``cuts`` (offsets in it) replaced by one sign;
+    ``found`` are the lists of answers in ``text``.
+    """
+
+    index: int
+    by_user: bool
+    source: str
+    text: str
+    words: frozenset[str]
+    cuts: tuple[tuple[int, int], ...] = ()
+    found: tuple[Listing, ...] = ()
+
+
+def instructions(request: Request, *, is_given: bool) -> list[Spoken]:
+    """What speaks to the model. ``is_given``: a schema or a tool says what is asked, so that a message may be bare."""
+    last = request.last_user()
+    messages = request.messages
+    has_turns = any(message.role == "assistant" for message in messages[: last or 0])
+    parts = [
+        part
+        for index, message in enumerate(messages)
+        if message.role in ("system", "developer") and (part := _spoken(index, message, by_user=False)) is not None
+    ]
+    for index, message in enumerate(messages):
+        if message.role != "user" or (index != last and has_turns and any(part.found for part in parts)):
+            continue
+        # Under an instruction that lists the answers, a message that orders nothing is the text to judge.
+        text = message.text
+        is_told = is_given or request.hints.labels is not None or any(part.found for part in parts)
+        if is_told and not orders(text) and not (is_given and IMPERATIVE.match(text)):
+            continue
+        part = _spoken(index, message, by_user=True)
+        if part is not None and not (index != last and has_turns and not part.found):
+            parts.append(part)
+    return parts
+
+
+def remainder(part: Spoken, split: Split | None) -> str:
+    """What an instruction says beside its lists of labels, and outside the text to judge."""
+    judged = (split.start, split.end) if split is not None and split.message == part.index else (-1, -1)
+    cuts = [(start, end, _sign(part, start, end, judged)) for start, end in part.cuts]
+    if judged[0] >= 0:
+        cuts.append((*judged, "_"))
+    for listing in part.found:
+        start, end = _in_source(part, listing.start), _in_source(part, listing.end)
+        cuts.append((start, end, _unnamed(part.text[listing.start : listing.end], listing)))
+    if not cuts:
+        return part.source
+    cuts.sort()
+    kept: list[str] = []
+    position = 0
+    for start, end, instead in cuts:
+        if start >= position:
+            kept.append(part.source[position:start])
+            kept.append(f"{instead}\n" if part.source[end - 1] == "\n" else instead)
+        position = max(position, end)
+    kept.append(part.source[position:])
+    return "".join(kept)
+
+
+def _sign(part: Spoken, start: int, end: int, judged: tuple[int, int]) -> str:
+    if start < judged[1] and judged[0] < end:
+        return "_"
+    if _gap(part.source, part.by_user) == (start, end):
+        return "\n"
+    return "_" if part.source[:start].rstrip().endswith(("<example>", "<examples>")) else FOREIGN
+
+
+def _unnamed(stretch: str, listing: Listing) -> str:
+    """The stretch of a list without its labels: a label called "translate" demands nothing."""
+    if len(listing.labels) == 2 and {label.casefold() for label in listing.labels} & YES_WORDS:
+        return "_"  # "YES if it is spam, otherwise NO" says what is asked, it is no rule beside the labels
+    for label in sorted(listing.labels, key=len, reverse=True):
+        stretch = stretch.replace(label, "_")
+    return stretch
+
+
+def _in_source(part: Spoken, place: int) -> int:
+    for start, end in part.cuts:
+        if place <= start:
+            break
+        place += end - start - 1
+    return place
+
+
+def _spoken(index: int, message: Message, *, by_user: bool) -> Spoken | None:
+    source = message.text
+    if not source or source.isspace():
+        return None
+    gap = _gap(source, by_user)
+    seen = source if gap is None else f"{source[: gap[0]]}\n{source[gap[1] :]}"
+    words = words_of(seen)
+    if not may_list(seen, words):
+        return Spoken(index=index, by_user=by_user, source=source, text=seen, words=words, cuts=(gap,) if gap else ())
+    cuts = [] if gap is None else [gap]
+    cuts += _moved(_data(seen), gap)
+    if len(cuts) > (gap is not None):
+        cuts = _merged(cuts)
+        seen = _masked(source, cuts, gap)
+        words = words_of(seen)
+    return Spoken(
+        index=index, by_user=by_user, source=source, text=seen, words=words, cuts=tuple(cuts),
+        found=tuple(listings(seen, words)),
+    )  # fmt: skip
+
+
+def _gap(text: str, by_user: bool) -> tuple[int, int] | None:
+    """The middle of a long message; users' instructions stand at its edges."""
+    head, tail = (_HEAD // 2, _TAIL // 2) if by_user else (_HEAD, _TAIL)
+    return None if len(text) <= head + tail else (head, len(text) - tail)
+
+
+def _moved(cuts: Iterator[tuple[int, int]], gap: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
+    """Offsets in the text without its middle, as offsets in the whole."""
+    for start, end in cuts:
+        if gap is None:
+            yield start, end
+            continue
+        shift = gap[1] - gap[0] - 1
+        yield (start if start <= gap[0] else start + shift), (end if end <= gap[0] else end + shift)
+
+
+def _merged(cuts: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    cuts.sort()
+    merged: list[tuple[int, int]] = []
+    for start, end in cuts:
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        elif start < end:
+            merged.append((start, end))
+    return merged
+
+
+def _masked(source: str, cuts: list[tuple[int, int]], gap: tuple[int, int] | None) -> str:
+    kept: list[str] = []
+    position = 0
+    for start, end in cuts:
+        kept.append(source[position:start])
+        kept.append("\n" if (start, end) == gap else "_")
+        position = end
+    kept.append(source[position:])
+    return "".join(kept)
+
+
+def _data(text: str) -> Iterator[tuple[int, int]]:
+    """The stretches that hold data by their looks."""
+    if "</" in text:
+        for block in tags(text):
+            if block.name in DATA_TAGS or block.name in ("example", "examples"):
+                yield block.start, block.end
+    if "```" in text or '"""' in text or "'''" in text or "\n---\n" in text or "\n###\n" in text or "===" in text:
+        for block in fences(text):
+            if not text.startswith(("{", "["), block.start):
+                yield block.start, block.end
+    if has_marker(text):
+        yield from _marked(text)
+    for block in quotations(text):
+        if _is_prose(text, block):
+            yield block.start, block.end
+
+
+def _is_prose(text: str, quoted: Block) -> bool:
+    length = quoted.end - quoted.start
+    if length > 24 and text.count(" ", quoted.start, quoted.end) > 3:
+        return True
+    return length > 8 and not text[quoted.start : quoted.end].isascii()
+
+
+def _marked(text: str) -> Iterator[tuple[int, int]]:
+    """What stands behind input markers, up to the next marker or a last paragraph of its own."""
+    found = markers(text)
+    for place, block in enumerate(found):
+        if block.kind != "input" or not is_input_marker(block.name):
+            continue
+        end = found[place + 1].outer if place + 1 < len(found) else len(text)
+        if end == len(text):
+            paragraph = text.rfind("\n\n", block.start, end)
+            if paragraph > block.start and len(text) - paragraph < 600:
+                end = paragraph
+        if block.start < end:
+            yield block.start, end

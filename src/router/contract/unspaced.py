@@ -1,0 +1,90 @@
+"""Lists of answers in Chinese, Japanese and Korean, which put no blanks between words or glue particles to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .listing import Listing, clean
+
+__all__ = ["unspaced_lists"]
+
+_PAIR_CJK = re.compile(
+    r"[\"'“‘「『]?(是|はい|对|真|有毒|正确)[\"'”’」』]?\s*(?:或者?|/|还是|、|，|か|または|もしくは)\s*[\"'“‘「『]?(不是|否|いいえ|错|假|无毒|错误)"
+)
+_CJK_AFTER = re.compile(
+    r"之一|中的一[个类项种]|其中一[个类项种]|中选择|中选一?个?|のいずれか|のどれか|のうち|から(?:一つ|1つ|ひとつ)?選|で答え|と答え|に分類|のどちらか|で回答"
+)
+_CJK_BEFORE = re.compile(
+    r"(?:(?:候选(?:意图|标签|类别)|可选(?:类别|标签|项|意图)?|类别|分类|选项|标签|意图|情感(?:倾向|标签)?|カテゴリー?|ラベル|選択肢|分類|類別|选择)"
+    r"(?=[^\n：:（(「“]{0,6}[:：（(「“])[^\n：:（(「“]{0,6}|"
+    r"(?:只|仅)?(?:需|能|要)?(?:回答|输出|返回|回复)|只答|判断[^\n。：:]{0,30}?(?:是|属于|为)|归类为|分类为|分为|归入|主要讲的是)"
+    r"(?:以下|下列|下面)?(?:之一|为|是|有|包括|的)?[:：（(「“]?\s*"
+)
+_CJK_ITEM = r"[「『“\"'‘]?[^\s、，,/|。：:；;「」『』“”\"'‘’（）()？?\n]{1,12}?[」』”\"'’]?"
+_CJK_LIST = re.compile(
+    rf"({_CJK_ITEM}(?:\s*(?:、|/|\||或者?|还是|または|もしくは|か、|か)\s*{_CJK_ITEM}){{1,40}})"
+    r"(?=$|[\s。；;」』”\"（）()？?\n]|か\b|かを|之一|中的|的|の|を|で|から|に|に分)"
+)
+_CJK_SPLIT = re.compile(r"\s*(?:か、|、|/|\||或者?|还是|または|もしくは|か(?=[^\s]))\s*")
+_CJK_QUESTION = re.compile(
+    r"(?:是|属于|讲的是|算)([^，。？?、\s是]{1,8}(?:、[^，。？?、\s]{1,8})*?)(?:，|,)?还是([^，。？?\s]{1,8}?)(?:的|呢)?[？?。：:\s]"
+)
+
+
+_QUOTED = re.compile(r"[「『]([^」』\n]{1,16})[」』]")
+_NO_LABEL = re.compile(r"出力|だけ|输出|回答|返回|ください|분류|출력|하세요|답하|^[のをはがにしでと]$")
+_KOREAN_ITEM = r"[\"'“‘]?[가-힣A-Za-z_]{1,14}?[\"'”’]?"
+_KOREAN = re.compile(
+    rf"(?<![가-힣\w])({_KOREAN_ITEM}(?:(?:\s*[,/|·]\s*|\s+(?:또는|혹은)\s+){_KOREAN_ITEM}){{1,40}})"
+    r"(?=\s*중|(?:으)?로(?:만)?\s|\s*(?:$|[.\n)]))"
+)
+_KOREAN_SPLIT = re.compile(r"\s*[,/|·]\s*|\s+(?:또는|혹은)\s+")
+_KOREAN_CUE = re.compile(
+    r"중\s*(?:하나|한|에서|가장)|(?:라벨|레이블|카테고리|선택지|분류|감정|의도)[^\n:]{0,8}:|(?:으)?로만?\s*(?:답|분류|대답|출력)"
+)
+
+
+def unspaced_lists(text: str) -> Iterator[Listing]:
+    """Lists of answers in such a text, in no order."""
+    if _KOREAN_CUE.search(text) is not None:
+        yield from _korean(text)
+    match = _PAIR_CJK.search(text)
+    if match is not None:
+        yield Listing((match[1], match[2]), match.start(), match.end(), 0.85)
+    for cue in _CJK_BEFORE.finditer(text):
+        listed = _CJK_LIST.match(text, cue.end())
+        if listed is not None:
+            listing = _cjk_listing(listed[1], listed.start(1), listed.end(1))
+            if listing is not None:
+                yield listing
+    for cue in _CJK_AFTER.finditer(text):
+        start = max(text.rfind(mark, 0, cue.start()) for mark in "。：:\n；;（(？?")
+        segment = re.split(r"(?:从|请从|请用|を|は|用|在)", text[start + 1 : cue.start()])[-1]
+        listing = _cjk_listing(segment, cue.start() - len(segment), cue.start())
+        if listing is not None:
+            yield listing
+    question = _CJK_QUESTION.search(text + "\n")
+    if question is not None:
+        listing = _cjk_listing(f"{question[1]}、{question[2]}", question.start(1), question.end(2))
+        if listing is not None:
+            yield listing._replace(certainty=0.75)
+
+
+def _korean(text: str) -> Iterator[Listing]:
+    for match in _KOREAN.finditer(text):
+        items = tuple(clean(item) for item in _KOREAN_SPLIT.split(match[1]))
+        if len(set(items)) == len(items) and all(items) and not any(map(_NO_LABEL.search, items)):
+            yield Listing(items, match.start(1), match.end(1), 0.82)
+
+
+def _cjk_listing(segment: str, start: int, end: int) -> Listing | None:
+    quoted = _QUOTED.findall(segment)
+    items = quoted if len(quoted) > 1 else [clean(item) for item in _CJK_SPLIT.split(segment) if item.strip()]
+    if any(map(_NO_LABEL.search, items)):
+        return None
+    if not 2 <= len(items) <= 60 or any(not item or len(item) > 16 for item in items):
+        return None
+    if len(set(items)) != len(items):
+        return None
+    return Listing(tuple(items), start, end, 0.85)
