@@ -35,7 +35,7 @@ from .signals import standard_detectors
 from .signals.ood import LocalDetector
 from .signals.pii import find_pii
 from .state.jsonl import JsonlLedger
-from .state.memory import MemoryBudgets, MemoryHealth, MemoryLedger
+from .state.memory import MemoryBudgets, MemoryLedger
 from .state.store import Ledger, SpendLimit
 from .types import LocalModel
 from .yamlfile import did_you_mean
@@ -76,7 +76,6 @@ def assemble(settings: Settings, environment: Environment) -> Engine:
         ),
         budgets=MemoryBudgets([SpendLimit(**limit.model_dump()) for limit in settings.spend_limits]),
         ledger=_ledger(settings),
-        health=MemoryHealth(),
         clock=time.time,
         new_id=lambda: uuid.uuid4().hex,
     )

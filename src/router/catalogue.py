@@ -103,7 +103,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     ``litellm``). ``params`` are fixed request fields (``reasoning_effort: low``), so that one model can stand in
     several tiers. ``quality`` is the prior by task, ``"*"`` for the rest, 0..1. ``ttft_ms`` and ``tokens_per_s``
     are the latency prior. ``key_env`` names the environment variable of the credential, never the credential;
-    ``configured`` says whether this machine can call it. ``in_house``: data sent there stays in house.
+    ``configured`` says whether this machine can call it. ``in_house``: data sent there stays in house. Deployments of
+    one ``group`` share their load by ``weight``; those of one model are a group without being named so.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     in_house: bool = False
     tags: frozenset[str] = frozenset()
     weight: float = 1.0
+    group: str | None = None
 
 
 class LocalCard(msgspec.Struct, frozen=True, kw_only=True):

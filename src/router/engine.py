@@ -43,26 +43,34 @@ class Engine:
         dispatcher: Dispatcher,
         budgets: Budgets,
         ledger: Ledger,
-        health: Health,
         clock: Callable[[], float],
         new_id: Callable[[], str],
     ) -> None:
         self.policies, self.default_policy = policies, default_policy
         self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
-        self.budgets, self.ledger, self.health = budgets, ledger, health
+        self.budgets, self.ledger = budgets, ledger
         self._clock, self._new_id = clock, new_id
         self._models = frozenset({*fleet.deployments, *fleet.local, *(d.model for d in fleet.deployments.values())})
+
+    @property
+    def health(self) -> Health:
+        """What is known of the deployments' health; the dispatcher tells it of every attempt."""
+        return self.dispatcher.health
 
     def snapshot(self, request: Request) -> Snapshot:
         """The state that this request's decision will depend on."""
         now_s = self._clock()
+        clock_s = self.clock_s()
+        health = self.health.view(clock_s)
         return Snapshot(
             id=self._new_id(),
             now_s=now_s,
             models=self.fleet.hash,
             left_usd=self.budgets.left_usd(request.hints.tenant, now_s),
-            unhealthy=self.health.unhealthy(now_s),
-            latency_ms=self.health.latency_ms(),
+            unhealthy=frozenset(self.health.blocked(clock_s)),
+            latency_ms=health.latency_ms,
+            tail_ms=health.tail_ms,
+            ttft_tail_ms=health.ttft_tail_ms,
         )
 
     def observe(self, request: Request) -> Signals:
@@ -217,8 +225,6 @@ class Engine:
 
     def _settle(self, request: Request, decision: Decision, outcome: Outcome) -> None:
         now_s = self._clock()
-        for attempt in outcome.attempts:
-            self.health.observe(attempt, now_s)
         usd = outcome.usd if outcome.usd is not None else (decision.estimate.worst_usd or 0.0)
         self.budgets.settle(decision.id, usd, now_s)
         self.ledger.append(Record(decision=decision, outcome=outcome, tenant=request.hints.tenant))

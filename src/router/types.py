@@ -15,11 +15,13 @@ __all__ = [
     "TASKS",
     "UNKNOWN",
     "Attempt",
+    "AttemptRole",
     "Budget",
     "Candidate",
     "Contract",
     "Decision",
     "Detector",
+    "Escalation",
     "Estimate",
     "Failure",
     "Fired",
@@ -31,6 +33,7 @@ __all__ = [
     "Message",
     "Need",
     "Objective",
+    "OnFlag",
     "Outcome",
     "PolicyRef",
     "Prediction",
@@ -63,7 +66,9 @@ Shape = Literal["bare_label", "json", "tool_call", "free_text"]
 TargetKind = Literal["local", "llm", "refuse"]
 Tier = Literal["small", "large"]
 Strength = Literal["strong", "weak", "tie"]
-Failure = Literal["policy", "model", "ability", "evidence", "unavailable", "money", "latency"]
+Failure = Literal["policy", "model", "ability", "evidence", "unavailable", "money", "latency", "cooling"]
+OnFlag = Literal["annotate", "redact", "escalate", "refuse"]
+AttemptRole = Literal["first", "retry", "fallback", "escalation", "hedge"]
 FlagKind = Literal["harmful", "jailbreak", "prompt_injection", "toxicity", "pii"]
 Severity = Literal["low", "medium", "high"]
 SignalName = str
@@ -433,6 +438,18 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
+class Escalation(msgspec.Struct, frozen=True, kw_only=True):
+    """A smaller hosted model answers first; a larger one takes over when the answer fails one of these checks.
+
+    ``on`` holds ``contract`` (not the asked JSON or label), ``refusal``, ``cut_off``; ``min_logprob`` is the least mean
+    log-probability of a token, in nats, where the provider gives it; ``checks`` are the names of the user's own.
+    """
+
+    on: frozenset[str] = frozenset()
+    min_logprob: float | None = None
+    checks: tuple[str, ...] = ()
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the policy says of a request. Obligations and prohibitions bind every later step: fallback, hedge, cache.
 
@@ -441,6 +458,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     ``check`` the flags to look for in the answer, ``budget`` the limits that the policy adds. ``rank`` names tags or
     what a model's family is good at: among otherwise equal candidates of a kind, those that have more of them come
     first. ``max_error``: a local model may answer only when its card promises at most this error.
+
+    ``on_flag`` says what happens to an answer with a flag of ``check`` (left out: it is refused). ``hold`` is how many
+    characters of a checked stream are held back; None holds the whole answer until it was checked. ``escalate``: when
+    a smaller model's answer goes to a larger one.
     """
 
     refuse: str | None = None
@@ -457,6 +478,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     objective: Objective = Objective()
     rank: tuple[str, ...] = ()
     max_error: float | None = None
+    on_flag: Mapping[str, OnFlag] = msgspec.field(default_factory=dict)
+    hold: int | None = None
+    escalate: Escalation | None = None
     rules: tuple[Fired, ...] = ()
 
 
@@ -470,12 +494,18 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """What a candidate would probably give: USD (None when a price is unknown), milliseconds, quality 0..1."""
+    """What a candidate would probably give: USD (None when a price is unknown), milliseconds, quality 0..1.
+
+    ``tail_ms`` is the 95th percentile lately, None when too little was seen. ``saved_usd`` is what the provider's warm
+    prompt cache saves this conversation here; ``usd`` has it taken off already.
+    """
 
     usd: float | None = None
     latency_ms: float | None = None
     quality: float | None = None
     worst_usd: float | None = None
+    tail_ms: float | None = None
+    saved_usd: float | None = None
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -512,7 +542,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """All state that a decision depended on; kept in the Record so that the decision can be made again.
 
     ``now_s`` is Unix time; ``left_usd`` what tenant and policy windows leave; ``unhealthy`` deployments are open
-    breakers; ``latency_ms`` what was measured lately per deployment; ``models`` the hash of the model set.
+    breakers; ``latency_ms`` what was measured lately per deployment, ``tail_ms`` its 95th percentile and
+    ``ttft_tail_ms`` that of the first token; ``warm`` how many tokens of this conversation are warm at a deployment;
+    ``models`` the hash of the model set.
     """
 
     id: str
@@ -521,6 +553,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     left_usd: float | None = None
     unhealthy: frozenset[str] = frozenset()
     latency_ms: Mapping[str, float] = msgspec.field(default_factory=dict)
+    tail_ms: Mapping[str, float] = msgspec.field(default_factory=dict)
+    ttft_tail_ms: Mapping[str, float] = msgspec.field(default_factory=dict)
+    warm: Mapping[str, int] = msgspec.field(default_factory=dict)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -565,10 +600,11 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One call to one candidate. ``error`` is None when it answered, else the kind of failure.
+    """One call to one candidate. ``error`` is None when it answered, else the kind of failure; also ``superseded`` (a
+    hedge that lost), ``rejected`` (it answered, and a larger model was asked instead) and ``cancelled``.
 
-    ``retryable`` says that the same call may be made again, ``retry_after_s`` when the provider asked to be called
-    next. ``ttft_ms`` is set once a stream gave its first token.
+    ``role`` is why it was made. ``retryable`` says that the same call may be made again, ``retry_after_s`` when the
+    provider asked to be called next. ``ttft_ms`` is set once a stream gave its first token.
     """
 
     model: str
@@ -582,12 +618,16 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     retryable: bool = False
     retry_after_s: float | None = None
+    role: AttemptRole = "first"
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What happened. ``body`` is the OpenAI-shaped answer, None unless ``answered`` or ``refused``.
 
-    ``error`` is the kind of failure, for the record; the typed error itself travels beside the Outcome.
+    ``error`` is the kind of failure, for the record; the typed error itself travels beside the Outcome. ``flags`` are
+    those that a check found in the answer that was given all the same (annotated or masked). ``escalated``: a smaller
+    model was to answer and a larger one was asked; ``saved_usd`` is what that saved (below zero: cost) against asking
+    the larger one at once, by its estimate.
     """
 
     status: Literal["answered", "refused", "failed", "cancelled"]
@@ -600,6 +640,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     escalated: bool = False
     error: str | None = None
+    flags: tuple[str, ...] = ()
+    saved_usd: float | None = None
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

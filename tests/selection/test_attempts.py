@@ -4,11 +4,13 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tenacity.stop import stop_after_attempt
 from tenacity.wait import wait_exponential
 
 from router.catalogue import Deployment, Price
-from router.selection.attempts import Call, Choice, Pacing, Plan, Stop, Wait, make_plan, next_step
+from router.selection.attempts import Call, Choice, Pacing, Plan, Running, Stop, Wait, make_plan, next_step
+from router.selection.plan import Hedging
 from router.types import (
     Attempt,
     Budget,
@@ -16,6 +18,7 @@ from router.types import (
     Estimate,
     PolicyRef,
     Signal,
+    Snapshot,
     Target,
     TaskReading,
     TokenCount,
@@ -156,7 +159,7 @@ def test_a_local_model_escalates_to_a_hosted_one():
     local = Choice(model="l", kind="local")
     tried = [Attempt(model="l", kind="local", started_ms=0.0, latency_ms=0.1, error="unsupported")]
     step = next_step(plan(local, A), tried, 1.0)
-    assert (step.model, step.escalates) == ("a", True)
+    assert (step.model, step.role) == ("a", "escalation")
 
 
 def test_a_refusal_calls_nobody():
@@ -200,6 +203,127 @@ def test_the_output_cap_makes_the_worst_case_smaller():
     assert made.choices[0].worst_usd == pytest.approx(100e-6)
 
 
+# ----- health -----------------------------------------------------------------------------------------------------
+
+
+def test_a_blocked_target_gives_way():
+    assert next_step(plan(), [], 0.0, blocked={"a": 5000.0}).model == "b"
+
+
+def test_a_lone_blocked_target_is_waited_for():
+    assert next_step(plan(A), [], 0.0, blocked={"a": 5000.0}) == Wait(until_ms=5000.0)
+    assert next_step(plan(A), [], 0.0, blocked={"a": 31_000.0}) == Stop(reason="unavailable")
+    assert next_step(plan(A, max_latency_ms=3000), [], 0.0, blocked={"a": 5000.0}) == Stop(reason="unavailable")
+
+
+def test_a_retry_waits_for_the_breaker():
+    assert next_step(plan(A), [failed()], 300.0, blocked={"a": 2000.0}) == Wait(until_ms=2000.0)
+    assert next_step(plan(), [failed()], 300.0, blocked={"a": 2000.0}).model == "b"
+
+
+def test_a_spent_retry_budget_retries_nobody():
+    assert next_step(plan(), [failed()], 300.0, spent_out=frozenset("a")).model == "b"
+    assert next_step(plan(A), [failed()], 300.0, spent_out=frozenset("a")) == Stop(reason="exhausted")
+
+
+def test_a_tail_that_does_not_fit_is_passed_over():
+    slow = msgspec.structs.replace(A, usual_ms=900.0, tail_ms=4000.0)
+    assert next_step(plan(slow, B, max_latency_ms=2000), [], 0.0).model == "b"
+    assert next_step(plan(slow, max_latency_ms=2000), [], 0.0).model == "a"
+    hopeless = msgspec.structs.replace(slow, usual_ms=3000.0)
+    assert next_step(plan(hopeless, max_latency_ms=2000), [], 0.0) == Stop(reason="deadline")
+
+
+def test_too_long_a_request_goes_to_a_larger_window():
+    choices = [msgspec.structs.replace(choice, context_tokens=size) for choice, size in ((A, 8), (B, 8), (C, 16))]
+    assert next_step(plan(*choices), [failed(error="context_length")], 10.0).model == "c"
+    assert next_step(plan(*choices[:2]), [failed(error="context_length")], 10.0) == Stop(reason="exhausted")
+
+
+# ----- hedges -----------------------------------------------------------------------------------------------------
+
+SLOW = msgspec.structs.replace(A, hedge_ms=800.0)
+OUT = (Running(model="a", started_ms=0.0),)
+
+
+def test_a_running_call_is_waited_for():
+    assert next_step(plan(), [], 5000.0, running=OUT) == Wait(until_ms=float("inf"))
+
+
+def test_a_slow_call_is_hedged_elsewhere():
+    hedged = plan(SLOW, B, hedge=True)
+    assert next_step(hedged, [], 100.0, running=OUT) == Wait(until_ms=800.0)
+    step = next_step(hedged, [], 800.0, running=OUT)
+    assert (step.model, step.role) == ("b", "hedge")
+
+
+def test_a_lone_deployment_is_hedged_at_itself():
+    assert next_step(plan(SLOW, hedge=True), [], 900.0, running=OUT).model == "a"
+
+
+def test_one_hedge_is_enough():
+    both = (*OUT, Running(model="b", started_ms=800.0))
+    assert next_step(plan(SLOW, B, C, hedge=True), [], 9000.0, running=both) == Wait(until_ms=float("inf"))
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"plan": {"max_usd": 0.015}},
+        {"spent_out": frozenset("ab")},
+        {"blocked": {"a": 9e3, "b": 9e3}},
+        {"plan": {"max_latency_ms": 801.0}},
+    ],
+)
+def test_a_hedge_needs_money_time_and_health(limits):
+    made = plan(SLOW, B, hedge=True, **limits.pop("plan", {}))
+    assert next_step(made, [], 800.0, running=OUT, **limits) == Wait(until_ms=float("inf"))
+
+
+def test_a_lost_hedge_is_no_failure():
+    lost = [failed("b", "superseded", role="hedge"), failed(error=None)]
+    assert next_step(plan(), lost, 900.0) == Stop(reason="answered")
+
+
+def test_the_plan_hedges_after_the_tail_that_was_seen():
+    seen = Snapshot(id="s", now_s=0.0, tail_ms={"a": 700.0}, ttft_tail_ms={"a": 90.0})
+    pacing = Pacing(hedging=Hedging(is_on=True))
+    made = decision(fallbacks=("b",), snapshot=seen)
+    both = {name: deployment(name) for name in "ab"}
+    assert [c.hedge_ms for c in make_plan(made, both, pacing=pacing).choices] == [700.0, None]
+    assert make_plan(made, both, pacing=pacing, is_stream=True).choices[0].hedge_ms == 90.0
+    assert not make_plan(made, both).hedge
+
+
+# ----- cascades ---------------------------------------------------------------------------------------------------
+
+SMALL, OTHER, LARGE = (
+    msgspec.structs.replace(choice, tier=tier) for choice, tier in ((A, "small"), (B, "small"), (C, "large"))
+)
+
+
+def test_a_rejected_answer_goes_to_a_larger_model():
+    step = next_step(plan(SMALL, OTHER, LARGE), [failed(error="rejected")], 10.0)
+    assert (step.model, step.role) == ("c", "escalation")
+
+
+def test_nothing_larger_keeps_the_answer():
+    assert next_step(plan(SMALL, OTHER), [failed(error="rejected")], 10.0) == Stop(reason="kept")
+
+
+def test_a_larger_model_that_fails_keeps_the_answer():
+    attempts = [failed(error="rejected"), failed("c", "auth")]
+    assert next_step(plan(SMALL, OTHER, LARGE), attempts, 20.0) == Stop(reason="kept")
+
+
+def test_an_escalation_must_be_affordable():
+    tight = plan(SMALL, LARGE, max_usd=0.015)
+    spent = [msgspec.structs.replace(failed(error="rejected"), usd=0.01)]
+    assert next_step(tight, spent, 10.0) == Stop(reason="kept")
+
+
+# ----- every interleaving ------------------------------------------------------------------------------------------
+
 PLANS = st.builds(
     Plan,
     choices=st.lists(
@@ -207,6 +331,7 @@ PLANS = st.builds(
             Choice,
             model=st.sampled_from("abcdef"),
             kind=st.just("llm"),
+            tier=st.sampled_from(["small", "large"]),
             worst_usd=st.none() | st.floats(0, 1),
             expected_ms=st.floats(0, 5000),
         ),
@@ -288,3 +413,131 @@ def test_every_run_ends_within_its_limits(plan, results):
         )
         now += took
     assert len(attempts) <= plan.pacing.max_calls
+
+
+class Runs(RuleBasedStateMachine):
+    """One run in every interleaving: calls end in any order and any way, breakers open and close, time goes by."""
+
+    @initialize(made=PLANS, hedge=st.booleans(), after=st.none() | st.floats(0, 3000))
+    def start(self, made, hedge, after):
+        choices = tuple(msgspec.structs.replace(c, hedge_ms=after, tail_ms=after) for c in made.choices)
+        self.plan = msgspec.structs.replace(made, hedge=hedge, choices=choices)
+        self.now, self.attempts, self.running, self.blocked, self.calls = 0.0, [], [], {}, 0
+        self.spent_out, self.end, self.waited = frozenset(), None, 0
+        self.step()
+
+    def step(self):
+        """Do what is said until something must happen first."""
+        while self.end is None:
+            self.blocked = {name: until for name, until in self.blocked.items() if until > self.now}
+            step = next_step(
+                self.plan, self.attempts, self.now,
+                running=[running for running, _ in self.running], blocked=self.blocked, spent_out=self.spent_out,
+            )  # fmt: skip
+            if isinstance(step, Stop):
+                assert not self.running
+                self.end = step
+                self.check_end(step)
+            elif isinstance(step, Call):
+                self.check_call(step)
+                self.running.append((Running(model=step.model, started_ms=self.now), step))
+                self.calls += 1
+            elif self.running:
+                assert step.until_ms > self.now
+                return
+            else:
+                assert self.now < step.until_ms < float("inf")
+                assert step.until_ms - max([0.0, *(a.started_ms + a.latency_ms for a in self.attempts)]) <= 30_001
+                self.now, self.waited = step.until_ms, self.waited + 1
+                assert self.waited <= 40
+
+    def check_call(self, step):
+        names = {choice.model: choice for choice in self.plan.choices}
+        choice, others = names[step.model], [running.model for running, _ in self.running]
+        assert step.model not in self.blocked
+        assert len(others) < 2
+        assert self.calls < self.plan.pacing.max_calls
+        assert 0 < step.ttft_ms <= step.timeout_ms
+        tried = [*[a.model for a in self.attempts], *others]
+        if step.model in tried:
+            assert step.model not in self.spent_out
+        if others:
+            assert step.role == "hedge"
+            assert self.plan.hedge
+        if self.plan.max_latency_ms is not None:
+            assert self.now + step.timeout_ms <= self.plan.max_latency_ms + 1e-6
+        if self.plan.max_usd is not None and tried:
+            assert choice.worst_usd is not None
+            known = sum(a.usd if a.usd is not None else names[a.model].worst_usd for a in self.attempts)
+            out = sum(names[name].worst_usd for name in others)
+            assert known + out + choice.worst_usd <= self.plan.max_usd * (1 + 1e-6)
+        rejected = [names[a.model].tier for a in self.attempts if a.error == "rejected"]
+        if rejected:
+            assert choice.tier == "large"
+            assert set(rejected) == {"small"}
+
+    def check_end(self, step):
+        errors = [attempt.error for attempt in self.attempts]
+        assert (step.reason == "answered") == (None in errors)
+        assert (step.reason == "cancelled") == ("cancelled" in errors)
+        if step.reason == "kept":
+            assert "rejected" in errors
+        if step.reason in ("exhausted", "money", "deadline", "unavailable", "final"):
+            assert "rejected" not in errors
+
+    @precondition(lambda self: self.running)
+    @rule(
+        which=st.integers(0, 1),
+        error=st.sampled_from([*KINDS, None, None, "rejected", "cancelled"]),
+        retryable=st.booleans(),
+        retry_after=st.none() | st.floats(0, 40),
+        share=st.floats(0, 1),
+        usd=st.none() | st.floats(0, 0.5),
+        began=st.booleans(),
+    )
+    def a_call_ends(self, which, error, retryable, retry_after, share, usd, began):
+        running, step = self.running.pop(which % len(self.running))
+        self.now = max(self.now, running.started_ms + share * min(step.timeout_ms, 60_000.0))
+        if error in (None, "cancelled") or (began and error == "network"):
+            # The race is over: the others are cancelled, and their books are closed before the winner's.
+            for other, _ in self.running:
+                self.close(other, "superseded" if error != "cancelled" else "cancelled", usd)
+            self.running = []
+        self.close(
+            running, error, usd,
+            retryable=retryable and error not in (None, "rejected", "cancelled"),
+            retry_after_s=retry_after,
+            ttft_ms=1.0 if began and error == "network" else None,
+        )  # fmt: skip
+        self.step()
+
+    def close(self, running, error, usd, **fields):
+        took = self.now - running.started_ms
+        self.attempts.append(
+            Attempt(
+                model=running.model, kind="llm", started_ms=running.started_ms, latency_ms=took, error=error, usd=usd,
+                **fields,
+            )
+        )  # fmt: skip
+
+    @precondition(lambda self: self.running)
+    @rule(passed=st.floats(0, 5000))
+    def time_passes(self, passed):
+        self.now = min(
+            self.now + passed, *(running.started_ms + step.timeout_ms for running, step in self.running), 1e9
+        )
+        self.step()
+
+    @rule(name=st.sampled_from("abcdef"), lasts=st.floats(1, 60_000))
+    def a_breaker_opens(self, name, lasts):
+        self.blocked[name] = self.now + lasts
+        self.step()
+
+    @rule(names=st.frozensets(st.sampled_from("abcdef")))
+    def extra_calls_run_out(self, names):
+        self.spent_out = names
+        self.step()
+
+
+TestRuns = Runs.TestCase
+TestRuns.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)

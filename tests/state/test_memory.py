@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from router.errors import BudgetExceeded, ConfigError
 from router.state.jsonl import JsonlLedger
-from router.state.memory import MemoryBudgets, MemoryHealth, MemoryLedger
+from router.state.memory import MemoryBudgets, MemoryLedger
 from router.state.store import SpendLimit
 from router.types import (
-    Attempt,
     Budget,
     Decision,
     Estimate,
@@ -125,49 +124,6 @@ def test_threads_cannot_overspend_together() -> None:
     for thread in threads:
         thread.join()
     assert len(granted) == 100
-
-
-def attempt(error: str | None, latency_ms: float = 100.0) -> Attempt:
-    return Attempt(model="m", kind="llm", started_ms=0.0, latency_ms=latency_ms, error=error)
-
-
-def test_breaker_opens_after_failures_and_cools_down() -> None:
-    health = MemoryHealth(failures=3, cooldown_s=30)
-    for _ in range(2):
-        health.observe(attempt("overload"), NOON)
-    assert health.unhealthy(NOON) == frozenset()
-    health.observe(attempt("overload"), NOON)
-    assert health.unhealthy(NOON) == {"m"}
-    assert health.unhealthy(NOON + 31) == frozenset()
-    health.observe(attempt("overload"), NOON + 31)
-    assert health.unhealthy(NOON + 32) == {"m"}
-
-
-def test_success_closes_the_breaker() -> None:
-    health = MemoryHealth(failures=1)
-    health.observe(attempt("network"), NOON)
-    health.observe(attempt(None), NOON)
-    assert health.unhealthy(NOON) == frozenset()
-
-
-def test_out_of_credit_opens_the_breaker_at_once() -> None:
-    health = MemoryHealth(failures=5)
-    health.observe(attempt("quota"), NOON)
-    assert health.unhealthy(NOON) == {"m"}
-
-
-def test_callers_own_faults_leave_the_breaker_alone() -> None:
-    health = MemoryHealth(failures=1)
-    health.observe(attempt("bad_request"), NOON)
-    health.observe(attempt("context_length"), NOON)
-    assert health.unhealthy(NOON) == frozenset()
-
-
-def test_latency_is_smoothed() -> None:
-    health = MemoryHealth(smoothing=0.5)
-    health.observe(attempt(None, 100), NOON)
-    health.observe(attempt(None, 200), NOON)
-    assert health.latency_ms() == {"m": 150.0}
 
 
 def test_memory_ledger_keeps_the_newest() -> None:

@@ -120,6 +120,11 @@ class Books:
         error = UpstreamError("the caller left.", kind="unknown")
         self._close(self._used() if self._is_sent else Usage(), error, kind="cancelled")
 
+    def superseded(self, usage: Usage | None = None) -> None:
+        """Another call answered first, and this one was stopped; ``usage`` is what it used where that is known."""
+        error = UpstreamError("another call answered first.", kind="unknown")
+        self._close(usage or (self._used() if self._is_sent else Usage()), error, kind="superseded")
+
     def _used(self) -> Usage:
         return (self._meter.usage if self._meter is not None else None) or self.counted()
 
@@ -140,6 +145,7 @@ class Books:
             message=str(error) if error is not None else "",
             retryable=error is not None and error.retryable,
             retry_after_s=error.retry_after_s if error is not None else None,
+            role=self._step.role,
         )
         self._tell(attempt, error, self._is_sent)
 

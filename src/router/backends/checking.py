@@ -1,4 +1,5 @@
-"""Whether a hosted answer may be shown: its texts are gathered, searched, and held against what the policy looks for.
+"""What a check finds in a hosted answer, and what follows: its texts are gathered, searched, and held against what the
+policy looks for.
 
 Nothing passes that could not be read to its end. The room knows OpenAI's answers and chunks; what is dangerous, the
 detectors say.
@@ -7,19 +8,24 @@ detectors say.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal
 
 import msgspec
 
 from ..signals.learned import SCAN_HEAD
 from ..telemetry import log
-from ..types import Detector, Flag, Message, Request, SignalName, Signals
+from ..types import Detector, Flag, Message, OnFlag, Request, SignalName, Signals, Span, Verdict
 
-__all__ = ["AnswerTexts", "Check", "HeldChunks", "TextCheck", "why_withheld"]
+__all__ = ["AnswerTexts", "Check", "Finding", "Mask", "Path", "TextCheck", "examine", "mask_texts", "masked"]
 
 Check = Callable[[str], tuple[Flag, ...] | None]
-"""The flags of a text: empty when it is clean, None when that could not be found out."""
+"""The flags of a text, their spans in its characters: empty when it is clean, None when that could not be found out."""
+
+Path = tuple[Any, ...]
+Mask = tuple[int, int, str]
+"""Characters ``start`` to ``end`` of a text, and what they are."""
 
 # Of at most four bytes each, so that every piece lies within what the detectors read.
 PIECE = SCAN_HEAD // 4
@@ -32,7 +38,8 @@ _NO_TEXT = frozenset(
     {"role", "id", "type", "index", "finish_reason", "logprobs", "signature", "thought_signature", "thought_signatures"}
 )
 _UNREADABLE = frozenset({"audio", "input_audio", "image", "images", "image_url", "video", "file"})
-_encode = msgspec.json.Encoder().encode
+_STRICTNESS: Mapping[str, int] = {"show": 0, "annotate": 1, "redact": 2, "escalate": 3, "refuse": 4}
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _decode = msgspec.json.Decoder().decode
 
 
@@ -56,7 +63,7 @@ class TextCheck:
             flags = self._flags(text[start : start + PIECE])
             if flags is None:
                 return None
-            found.extend(flags)
+            found.extend(_moved(flag, start) for flag in flags)
         return tuple(found)
 
     def _flags(self, piece: str) -> tuple[Flag, ...] | None:
@@ -80,29 +87,37 @@ class AnswerTexts:
     """Everything in an answer that somebody may read, of all its choices: from one whole answer, or chunk by chunk."""
 
     def __init__(self) -> None:
-        self._parts: dict[tuple[Any, ...], list[str]] = {}
+        self._parts: dict[Path, list[str]] = {}
         self.is_readable = True
 
-    def take(self, body: Mapping[str, Any]) -> None:
-        """Take note of an answer or of one chunk. Sound or an image makes the whole unreadable."""
+    def take(self, body: Mapping[str, Any]) -> dict[Path, str]:
+        """Take note of an answer or of one chunk, and give its texts. Sound or an image makes the whole unreadable."""
+        found: dict[Path, str] = {}
         for choice in body.get("choices") or ():
-            self._walk((choice.get("index"),), choice)
+            self._walk((choice.get("index"),), choice, found)
+        for path, text in found.items():
+            self._parts.setdefault(path, []).append(text)
+        return found
+
+    def forget(self) -> None:
+        """Keep no text; whether everything was readable is still known."""
+        self._parts.clear()
+
+    def by_path(self) -> dict[Path, str]:
+        """The texts by where they stand."""
+        return {path: "".join(parts) for path, parts in self._parts.items()}
 
     def texts(self) -> list[str]:
         """The texts, none blank. One that is JSON with escaped characters also stands there unescaped."""
         found: list[str] = []
-        for parts in self._parts.values():
-            text = "".join(parts)
-            if not text.strip():
-                continue
-            found.append(text)
-            if "\\" in text:
-                found.extend(_unescaped(text))
+        for text in self.by_path().values():
+            if text.strip():
+                found.extend((text, *_unescaped(text)))
         return found
 
-    def _walk(self, path: tuple[Any, ...], value: Any) -> None:
+    def _walk(self, path: Path, value: Any, found: dict[Path, str]) -> None:
         if isinstance(value, str):
-            self._parts.setdefault(path, []).append(value)
+            found[path] = found.get(path, "") + value
         elif isinstance(value, Mapping | list) and len(path) > _MAX_DEPTH:
             self.is_readable = False
         elif isinstance(value, Mapping):
@@ -110,80 +125,147 @@ class AnswerTexts:
                 if key in _UNREADABLE and inner:
                     self.is_readable = False
                 elif key not in _NO_TEXT:
-                    self._walk((*path, key), inner)
+                    self._walk((*path, key), inner, found)
         elif isinstance(value, list):
             for at, inner in enumerate(value):
-                index = inner.get("index", at) if isinstance(inner, Mapping) else at
-                self._walk((*path, index), inner)
+                self._walk((*path, _index(inner, at)), inner, found)
 
 
-class HeldChunks:
-    """The chunks of a stream that nobody has seen yet, and their texts. ``is_full``: more bytes than ``max_bytes``."""
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What follows from a check. ``why`` is a sentence where the answer is not shown as it is; ``flags`` are the kinds
+    that were found, ``masks`` what must not be seen of the texts that were checked."""
 
-    def __init__(self, max_bytes: int) -> None:
-        self.chunks: list[dict[str, Any]] = []
-        self.texts = AnswerTexts()
-        self._left = max_bytes
-
-    @property
-    def is_full(self) -> bool:
-        """Nothing more may be held."""
-        return self._left < 0
-
-    def take(self, chunk: dict[str, Any]) -> None:
-        """Hold one more chunk, unless it is too much."""
-        self._left -= len(_encode(chunk))
-        if not self.is_full:
-            self.chunks.append(chunk)
-            self.texts.take(chunk)
+    action: Literal["show", "annotate", "redact", "escalate", "refuse"] = "show"
+    why: str = ""
+    flags: tuple[str, ...] = ()
+    masks: Mapping[Path, tuple[Mask, ...]] = msgspec.field(default_factory=dict)
 
 
-async def why_withheld(
-    texts: AnswerTexts, kinds: Collection[str], check: Check | None, *, timeout_s: float
-) -> str | None:
-    """Why an answer may not be shown, as a sentence; None when it was read to its end and has none of ``kinds``.
+async def examine(
+    texts: Mapping[Path, str], verdict: Verdict, check: Check | None, *, is_readable: bool = True, timeout_s: float
+) -> Finding:
+    """Hold ``texts`` against the verdict's ``check`` and ``on_flag``; of several flags the strictest outcome stands.
 
     ``check`` runs in a worker thread for at most ``timeout_s``; one that fails or takes longer lets nothing pass.
     """
     if check is None:
         return _unchecked("there is no check")
-    if not texts.is_readable:
+    if not is_readable:
         return _unchecked("it holds more than text")
     try:
         async with asyncio.timeout(timeout_s):
-            flagged = await asyncio.to_thread(_flagged, texts, frozenset(kinds), check)
+            return await asyncio.to_thread(_find, texts, verdict, check)
     except TimeoutError:
         return _unchecked("the check did not end in time")
     except Exception as error:  # noqa: BLE001 whatever a detector raises, the answer was not found clean
         log.error("the check of an answer failed: %s", type(error).__name__)
         return _unchecked("the check failed")
-    if flagged is None:
-        return _unchecked("it could not be read to its end")
-    return f"The answer was checked and withheld: it was flagged as {', '.join(sorted(flagged))}." if flagged else None
 
 
-def _flagged(texts: AnswerTexts, kinds: frozenset[str], check: Check) -> frozenset[str] | None:
-    """Those of ``kinds`` that are in the texts; None when none were found and a text could not be read."""
-    found: set[str] = set()
+def _find(texts: Mapping[Path, str], verdict: Verdict, check: Check) -> Finding:
+    kinds, on_flag = verdict.check, verdict.on_flag
+    action: OnFlag | Literal["show"] = "show"
+    seen: set[str] = set()
+    masks: dict[Path, tuple[Mask, ...]] = {}
     is_whole = True
-    for text in texts.texts():
-        flags = check(text)
-        if flags is None:
-            is_whole = False
+    for path, text in texts.items():
+        if not text.strip():
+            continue
+        for number, reading in enumerate((text, *_unescaped(text))):
+            flags = check(reading)
+            if flags is None:
+                is_whole = False
+                continue
+            for flag in flags:
+                if flag.kind not in kinds:
+                    continue
+                seen.add(flag.kind)
+                asked = on_flag.get(flag.kind, "refuse")
+                if asked == "redact":
+                    if number or not flag.spans:
+                        # What cannot be pointed at cannot be masked.
+                        asked = "refuse"
+                    else:
+                        found = tuple((span.start, span.end, span.kind or flag.kind) for span in flag.spans)
+                        masks[path] = masks.get(path, ()) + found
+                if _STRICTNESS[asked] > _STRICTNESS[action]:
+                    action = asked
+    if not is_whole and action != "refuse":
+        return _unchecked("it could not be read to its end")
+    why = f"The answer was checked and withheld: it was flagged as {', '.join(sorted(seen))}."
+    return Finding(action=action, why=why if _STRICTNESS[action] > 2 else "", flags=tuple(sorted(seen)), masks=masks)
+
+
+def masked(text: str, masks: Iterable[Mask], offset: int = 0) -> str:
+    """``text``, which begins at ``offset`` of what ``masks`` speak of, with ``[KIND]`` in the place of each mask."""
+    parts: list[str] = []
+    at = 0
+    for start, end, kind in _merged(masks):
+        start, end = start - offset, end - offset
+        if end <= at or start >= len(text):
+            continue
+        parts.append(text[at : max(at, start)])
+        if start >= 0:
+            parts.append(f"[{kind.upper()}]")
+        at = min(end, len(text))
+    parts.append(text[at:])
+    return "".join(parts)
+
+
+def mask_texts(body: Mapping[str, Any], replace: Callable[[Path, str], str]) -> dict[str, Any]:
+    """An answer or chunk with ``replace(path, text)`` in the place of each text; the given one is not altered."""
+    choices = [_replaced((choice.get("index"),), choice, replace) for choice in body.get("choices") or ()]
+    return {**body, "choices": choices}
+
+
+def _replaced(path: Path, value: Any, replace: Callable[[Path, str], str]) -> Any:
+    if isinstance(value, str):
+        return replace(path, value)
+    if isinstance(value, Mapping):
+        return {
+            key: inner if key in _NO_TEXT else _replaced((*path, key), inner, replace) for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_replaced((*path, _index(inner, at)), inner, replace) for at, inner in enumerate(value)]
+    return value
+
+
+def _merged(masks: Iterable[Mask]) -> list[Mask]:
+    found: list[Mask] = []
+    for start, end, kind in sorted(masks, key=lambda mask: (mask[0], -mask[1])):
+        if found and start < found[-1][1]:
+            before = found[-1]
+            found[-1] = (before[0], max(before[1], end), before[2])
         else:
-            found.update(flag.kind for flag in flags if flag.kind in kinds)
-    return frozenset(found) if found or is_whole else None
+            found.append((start, end, kind))
+    return found
 
 
-def _unchecked(why: str) -> str:
-    return f"The answer was withheld, since it could not be checked: {why}."
+def _index(inner: Any, at: int) -> Any:
+    return inner.get("index", at) if isinstance(inner, Mapping) else at
+
+
+def _moved(flag: Flag, by: int) -> Flag:
+    if not by or not flag.spans:
+        return flag
+    spans = tuple(
+        Span(message=span.message, start=span.start + by, end=span.end + by, kind=span.kind) for span in flag.spans
+    )
+    return msgspec.structs.replace(flag, spans=spans)
+
+
+def _unchecked(why: str) -> Finding:
+    return Finding(action="refuse", why=f"The answer was withheld, since it could not be checked: {why}.")
 
 
 def _unescaped(text: str) -> list[str]:
+    """The text as somebody reads it who parses it as JSON; of a part of a JSON text, its escapes undone."""
+    if "\\" not in text:
+        return []
     try:
         value = _decode(text)
     except msgspec.DecodeError:
-        return []
+        return [_ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else match[2], text)]
     found: list[str] = []
     waiting = [value]
     while waiting:

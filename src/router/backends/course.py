@@ -1,73 +1,72 @@
-"""The state of one run: its plan, its attempts with what they used, its clock; and what goes out and what is shown.
+"""The state of one run: its plan, its attempts with what they used, its clock; and what is shown of an answer.
 
-It decides neither what comes next (``selection/attempts.py``) nor drives it (``run.py``).
+It decides neither what comes next (``selection/attempts.py``) nor drives it (``run.py``, ``streaming.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from ..catalogue import Deployment, provider_key_env
-from ..errors import BudgetExceeded, DeadlineExceeded, NoCandidate, NotConfigured, RouterError, UpstreamError
-from ..redact import Found, Redaction, redact
-from ..selection.attempts import Call, Pacing, Plan, Stop, Wait, make_plan, next_step
+from ..errors import RouterError, UpstreamError
+from ..selection.attempts import Call, Plan, Running, Step, Stop, Wait, can_escalate, make_plan, next_step
 from ..telemetry import log
 from ..types import Attempt, Decision, Outcome, Request, Usage
-from ..units import format_ms
-from .base import Backend, ChunkStream, UpstreamCall, outgoing_body
-from .books import AnswerMeter, Books, ChunkRestorer, estimated_input
-from .checking import AnswerTexts, Check, HeldChunks, why_withheld
+from .base import Backend, UpstreamCall
+from .books import Books, estimated_input, restore_answer
+from .checking import AnswerTexts, Finding, examine, mask_texts, masked
+from .failures import Failed, loading_note, run_failure
+from .grading import why_not_good_enough
 from .local import local_answer, refusal
+from .means import Means
+from .outgoing import Outgoing
 
-__all__ = ["Course", "Find", "Means"]
+__all__ = ["Course"]
 
-# Words in ``Verdict.redact`` that mean every kind of personal data.
-_ALL_KINDS = frozenset({"pii", "all", "*"})
-# Chunks before the first token that are held back, so that another deployment can still take over.
-_MAX_EARLY = 64
 _NOTHING = Usage()
-Find = Callable[[str], Iterable[Found]]
-
-
-class Means(msgspec.Struct, frozen=True, kw_only=True):
-    """What all runs of one dispatcher share; see :class:`router.backends.run.Dispatcher`."""
-
-    backends: dict[str, Backend]
-    deployments: dict[str, Deployment]
-    pacing: Pacing
-    find: Find | None
-    check: Check | None
-    check_timeout_s: float
-    max_held_bytes: int
-    clock: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
-    now: Callable[[], float]
-    jitter: Callable[[], float]
+_NOBODY: Mapping[str, float] = {}
 
 
 class Course:
     """The state of one run. ``started_s`` is when the request began, by ``means.clock``.
 
-    ``withheld`` says why the answer that came is not shown; None when it is, or none came.
+    ``withheld`` says why the answer that came is not shown; None when it is, or none came. ``kept`` is an answer that
+    failed a check of ``escalate`` and is given if nothing better comes.
     """
 
-    def __init__(self, means: Means, request: Request, decision: Decision, started_s: float) -> None:
+    def __init__(
+        self,
+        means: Means,
+        request: Request,
+        decision: Decision,
+        started_s: float,
+        *,
+        is_stream: bool,
+        max_usd: float | None = None,
+    ) -> None:
         self.means, self.request, self.decision = means, request, decision
-        self.plan: Plan = make_plan(decision, means.deployments, jitter=means.jitter(), pacing=means.pacing)
+        self.plan: Plan = make_plan(
+            decision,
+            means.deployments,
+            jitter=means.jitter(),
+            pacing=means.pacing,
+            is_stream=is_stream,
+            max_usd=max_usd,
+        )
         self.attempts: list[Attempt] = []
+        self.outgoing = Outgoing(means, request, decision)
         self.is_json = request.wants_json or request.json_schema is not None
-        self.hosted_error: UpstreamError | None = None
-        self.local_error: UpstreamError | None = None
         self.withheld: str | None = None
-        self.loading_ms = 0.0
+        self.kept: Any = None
+        self.flags: tuple[str, ...] = ()
+        self._unshowable: str | None = None
+        self._hosted_error: UpstreamError | None = None
+        self._local_error: UpstreamError | None = None
+        self._loading_ms = 0.0
         self._loads: set[str] = set()
-        self._blocked: RouterError | None = None
-        self._redaction: Redaction | None = None
         self._start = started_s
 
     @property
@@ -75,14 +74,55 @@ class Course:
         """Since the request began."""
         return (self.means.clock() - self._start) * 1000.0
 
+    # ----- what comes next ------------------------------------------------------------------------------------------
+
     async def advance(self) -> Call | Stop:
         """The next step that is no wait. A backend that must be loaded first is, which is no fault of a deployment."""
         while True:
-            step = next_step(self.plan, self.attempts, self.elapsed_ms)
+            step = self._next()
             if isinstance(step, Wait):
                 await self.means.sleep(max(0.0, step.until_ms - self.elapsed_ms) / 1000.0)
-            elif not (isinstance(step, Call) and step.kind == "llm" and await self._has_loaded(step)):
+            elif (
+                isinstance(step, Stop)
+                or step.kind == "local"
+                or (not await self._has_loaded(step) and self._admits(step))
+            ):
                 return step
+
+    def beside(self, running: Sequence[Running]) -> Call | float:
+        """A hedge to make now beside the running calls, or until when (ms of the run) to wait for them."""
+        step = self._next(running)
+        if isinstance(step, Call):
+            return step if self._admits(step) else float("inf")
+        return step.until_ms if isinstance(step, Wait) else float("inf")
+
+    @property
+    def may_hedge(self) -> bool:
+        """Whether any call of this run may get a second one beside it."""
+        return self.plan.hedge
+
+    def _next(self, running: Sequence[Running] = ()) -> Step:
+        health, elapsed = self.means.health, self.elapsed_ms
+        blocked = health.blocked(self.means.clock())
+        if blocked:
+            blocked = {name: elapsed + seconds * 1000.0 for name, seconds in blocked.items()}
+        return next_step(
+            self.plan,
+            self.attempts,
+            elapsed,
+            running=running,
+            blocked=blocked or _NOBODY,
+            spent_out=self.means.retries.empty,
+        )
+
+    def _admits(self, step: Call) -> bool:
+        if not self.means.health.admit(step.model, self.means.clock()):
+            return False
+        if step.role in ("retry", "hedge"):
+            self.means.retries.repeat(step.model)
+        else:
+            self.means.retries.first(step.model)
+        return True
 
     async def _has_loaded(self, step: Call) -> bool:
         """Load the backend that the step needs; True when that took time, so that the step must be thought over."""
@@ -101,8 +141,10 @@ class Course:
         except Exception as error:  # noqa: BLE001 the call will meet the same failure, and that one is recorded
             log.error("the backend %s cannot be loaded: %s", name, type(error).__name__)
         finally:
-            self.loading_ms += (self.means.clock() - began) * 1000.0
+            self._loading_ms += (self.means.clock() - began) * 1000.0
         return True
+
+    # ----- one attempt ----------------------------------------------------------------------------------------------
 
     def begin(self, step: Call) -> Books:
         """Open the books of one attempt."""
@@ -130,132 +172,17 @@ class Course:
             )
         return backend
 
-    def prepare(self, step: Call, *, stream: bool) -> tuple[UpstreamCall, Redaction]:
-        """What goes out: masked if the verdict says so and it leaves the house.
-
-        Raises:
-            UpstreamError: it had to be masked and could not be, or nobody could check the answer.
-        """
-        deployment = self.means.deployments[step.model]
-        if self.must_check and self.means.check is None:
-            self._blocked = NoCandidate(
-                "the policy asks for a checked answer, and nothing here can check it; nothing was sent.",
-                hint="Give the dispatcher a check.",
-            )
-            raise UpstreamError(str(self._blocked), kind="unsupported", deployment=deployment.name)
-        masked = Redaction(request=self.request, mapping={})
-        if self.decision.verdict.redact and not deployment.in_house:
-            masked = self._masked(deployment)
-        body = outgoing_body(
-            masked.request, deployment, stream=stream, max_output_tokens=self.decision.max_output_tokens
-        )
-        call = UpstreamCall(
-            deployment=deployment,
-            request=masked.request,
-            body=body,
-            timeout_s=step.timeout_ms / 1000.0,
-            ttft_timeout_s=step.ttft_ms / 1000.0,
-            idle_timeout_s=self.means.pacing.idle_timeout_s,
-        )
-        return call, masked
-
-    @property
-    def must_check(self) -> bool:
-        """Whether hosted answers are shown only when a check found them clean."""
-        return bool(self.decision.verdict.check)
-
-    async def is_shown(self, texts: AnswerTexts) -> bool:
-        """Check an answer whose books are closed; False when it is ``withheld``."""
-        limit = self.decision.budget.max_latency_ms
-        left_s = self.means.check_timeout_s
-        if limit is not None:
-            left_s = min(left_s, (limit - self.elapsed_ms) / 1000.0)
-        kinds = self.decision.verdict.check
-        why = await why_withheld(texts, kinds, self.means.check, timeout_s=max(0.0, left_s))
-        if why is not None:
-            self.withhold(why)
-        return why is None
-
-    def withhold(self, why: str) -> None:
-        """The answer of the last attempt is not shown. What it used stays on the books."""
-        self.withheld = why
-        self.attempts[-1] = msgspec.structs.replace(self.attempts[-1], message=why)
-
-    async def chunks(self, step: Call, books: Books) -> AsyncGenerator[dict[str, Any], None]:
-        """The chunks of one hosted stream as the caller gets them, none before its first token.
-
-        An answer that must be checked is held back whole; until then another deployment may still take over.
-        """
-        call, masked = self.prepare(step, stream=True)
-        restorer = ChunkRestorer(masked.mapping, is_json=self.is_json) if masked.mapping else None
-        held = HeldChunks(self.means.max_held_bytes) if self.must_check else None
-        meter = books.sent(AnswerMeter())
-        first: dict[str, Any] = {}
-        async with aclosing(self._sent_chunks(call, meter)) as sent:
-            async for chunk in sent:
-                first = first or chunk
-                if held is None:
-                    books.first_token()
-                    shown = self._shown(chunk, restorer)
-                    if shown is not None:
-                        yield shown
-                    continue
-                held.take(chunk)
-                if held.is_full:
-                    break
-        books.first_token()
-        usage = books.answered(meter.usage or books.counted())
-        if held is not None:
-            if held.is_full:
-                most = f"{self.means.max_held_bytes:,} bytes"
-                self.withhold(f"The answer was withheld, since it is too long to be checked: more than {most}.")
-                return
-            if not await self.is_shown(held.texts):
-                return
-            for chunk in held.chunks:
-                shown = self._shown(chunk, restorer)
-                if shown is not None:
-                    yield shown
-        if self.request.include_usage and meter.usage is None:
-            yield _usage_chunk(first, usage)
-
-    async def _sent_chunks(self, call: UpstreamCall, meter: AnswerMeter) -> AsyncGenerator[dict[str, Any], None]:
-        """The chunks of one hosted stream as the provider sends them, none before its first token."""
-        clock, started = self.means.clock, self.means.clock()
-        stream: ChunkStream | None = None
-        early: list[dict[str, Any]] = []
-        try:
-            async with asyncio.timeout(min(call.ttft_timeout_s, call.timeout_s)):
-                stream = await self.backend(call).open_stream(call)
-                while not meter.has_token and len(early) < _MAX_EARLY:
-                    chunk = await anext(stream, None)
-                    if chunk is None:
-                        break
-                    meter.take(chunk)
-                    early.append(chunk)
-            for chunk in early:
-                yield chunk
-            while True:
-                left = call.timeout_s - (clock() - started)
-                async with asyncio.timeout(max(0.0, min(left, call.idle_timeout_s))):
-                    chunk = await anext(stream, None)
-                if chunk is None:
-                    break
-                meter.take(chunk)
-                yield chunk
-        finally:
-            if stream is not None:
-                await stream.aclose()
-
     def _close(self, attempt: Attempt, error: UpstreamError | None, is_sent: bool) -> None:
-        if error is not None and attempt.error != "cancelled":
+        if error is not None and attempt.error not in ("cancelled", "superseded"):
             if attempt.kind == "local":
-                self.local_error = error
+                self._local_error = error
             elif is_sent:
-                self.hosted_error = error
-        if attempt.error == "timeout" and self.loading_ms:
-            attempt = msgspec.structs.replace(attempt, message=f"{attempt.message} ({self._loading_note})")
+                self._hosted_error = error
+        if attempt.error == "timeout" and self._loading_ms:
+            note = loading_note(self._loading_ms)
+            attempt = msgspec.structs.replace(attempt, message=f"{attempt.message} ({note})")
         self.attempts.append(attempt)
+        self.means.health.observe(attempt, self.means.clock())
 
     def answer_locally(self, step: Call) -> dict[str, Any] | None:
         """The local model's answer, None (and a failed attempt) when it has none after all."""
@@ -268,9 +195,124 @@ class Course:
         books.answered(Usage())
         return body
 
+    # ----- is the answer shown ----------------------------------------------------------------------------------------
+
+    @property
+    def must_check(self) -> bool:
+        """Whether hosted answers are shown only once a check has read them."""
+        return bool(self.decision.verdict.check)
+
+    def may_escalate(self, step: Call) -> bool:
+        """Whether the answer is graded: the policy says so, and a larger model is left that could be asked instead."""
+        return self.decision.verdict.escalate is not None and can_escalate(self.plan, self.attempts, step.model)
+
+    def asks_for_logprobs(self, step: Call) -> bool:
+        """Whether the grading needs log-probabilities that the caller did not ask for."""
+        escalate = self.decision.verdict.escalate
+        if escalate is None or escalate.min_logprob is None or self.request.wants_logprobs:
+            return False
+        return "logprobs" in self.means.deployments[step.model].capabilities and self.may_escalate(step)
+
+    async def judged(self, step: Call, body: dict[str, Any], mapping: Mapping[str, str]) -> dict[str, Any] | None:
+        """An answer whose books are closed, as it is shown; None when it is withheld or a larger model is asked."""
+        if self.may_escalate(step):
+            why = await self.why_not_good_enough(body)
+            if why is not None:
+                self.reject(why, kept=(step, body, mapping))
+                return None
+        if self.asks_for_logprobs(step):
+            body = without_logprobs(body)
+        return await self._shown(step, body, mapping)
+
+    async def keep(self) -> dict[str, Any] | None:
+        """The answer that failed a check of ``escalate``, as it is shown now that nothing better came."""
+        if self.kept is None:
+            return None
+        (step, body, mapping), self.kept = self.kept, None
+        return await self._shown(step, body, mapping)
+
+    async def _shown(self, step: Call, body: dict[str, Any], mapping: Mapping[str, str]) -> dict[str, Any] | None:
+        if self.must_check:
+            texts = AnswerTexts()
+            texts.take(body)
+            finding = await examine(
+                texts.by_path(),
+                self.decision.verdict,
+                self.means.check,
+                is_readable=texts.is_readable,
+                timeout_s=self.check_timeout_s,
+            )
+            if not self.follow(step, finding):
+                return None
+            if finding.masks:
+                masks = finding.masks
+                body = mask_texts(body, lambda path, text: masked(text, masks.get(path, ())))
+            if finding.flags:
+                body = {**body, "router": {"flags": list(finding.flags)}}
+        return restore_answer(body, mapping, is_json=self.is_json) if mapping else body
+
+    async def why_not_good_enough(self, body: Mapping[str, Any]) -> str | None:
+        """Why a larger model should be asked, None when the answer passes the policy's ``escalate``."""
+        escalate = self.decision.verdict.escalate
+        if escalate is None:
+            return None
+        return await why_not_good_enough(
+            body,
+            self.request,
+            self.decision,
+            escalate,
+            self.means.answer_checks,
+            timeout_s=self.check_timeout_s,
+        )
+
+    def follow(self, step: Call, finding: Finding) -> bool:
+        """Do what a check's finding asks for; whether the answer (masked, where it says so) is shown."""
+        if finding.action == "escalate" and can_escalate(self.plan, self.attempts[:-1], step.model):
+            self.reject(finding.why, kept=None)
+            return False
+        if finding.action in ("refuse", "escalate"):
+            self.withhold(finding.why)
+            return False
+        self.flags = tuple(sorted({*self.flags, *finding.flags}))
+        return True
+
+    @property
+    def check_timeout_s(self) -> float:
+        """How long a check may take now."""
+        limit = self.decision.budget.max_latency_ms
+        most = self.means.check_timeout_s
+        return most if limit is None else max(0.0, min(most, (limit - self.elapsed_ms) / 1000.0))
+
+    def withhold(self, why: str) -> None:
+        """The answer that came is not shown. What it used stays on the books."""
+        self.withheld = why
+        self._note(message=why)
+
+    def reject(self, why: str, *, kept: Any) -> None:
+        """The answer that came goes to a larger model; ``kept`` is what is shown if that has none, None for nothing."""
+        self.kept = kept
+        self._unshowable = why if kept is None else None
+        self._note(message=why, error="rejected")
+
+    def is_refused(self, step: Stop) -> bool:
+        """Whether there is nothing to show but a refusal."""
+        if step.reason == "kept" and self._unshowable is not None:
+            self.withheld = self._unshowable
+        return step.reason == "refused" or self.withheld is not None
+
+    def _note(self, **fields: Any) -> None:
+        """Write into the newest attempt that answered."""
+        for at in range(len(self.attempts) - 1, -1, -1):
+            if self.attempts[at].error in (None, "rejected"):
+                self.attempts[at] = msgspec.structs.replace(self.attempts[at], **fields)
+                return
+
+    # ----- the end ---------------------------------------------------------------------------------------------------
+
     def refusal(self) -> dict[str, Any]:
         """The policy's refusal, or what stands for a withheld answer, with the usage that was billed for it."""
-        usage = self.attempts[-1].usage if self.withheld is not None else _NOTHING
+        answered = (attempt.usage for attempt in reversed(self.attempts) if attempt.error in (None, "rejected"))
+        usage = next(answered, _NOTHING) if self.withheld is not None else _NOTHING
         return refusal(self.request, self.decision, created=int(self.means.now()), why=self.withheld, usage=usage)
 
     def outcome(
@@ -284,110 +326,56 @@ class Course:
         error = None if failure is None else getattr(failure, "kind", failure.code)
         if status == "refused" and self.withheld is not None:
             error = "content_filter"
-        last = self.attempts[-1] if self.attempts else None
+        attempts = self.attempts
+        last = attempts[-1] if attempts else None
         answered = last if last is not None and last.error is None else None
-        costs = [attempt.usd for attempt in self.attempts]
+        if status in ("answered", "refused") and answered is None:
+            answered = next((attempt for attempt in reversed(attempts) if attempt.error == "rejected"), None)
+            last = answered or last
+        costs = [attempt.usd for attempt in attempts]
+        usd = None if None in costs else sum(cost for cost in costs if cost is not None)
         return Outcome(
             status=status,
             model=answered.model if answered is not None else None,
             body=body,
             usage=answered.usage if answered is not None else Usage(),
-            usd=None if None in costs else sum(cost for cost in costs if cost is not None),
+            usd=usd,
             latency_ms=self.elapsed_ms,
             ttft_ms=last.started_ms + last.ttft_ms if last is not None and last.ttft_ms is not None else None,
-            attempts=tuple(self.attempts),
-            escalated=any(attempt.kind == "local" and attempt.error for attempt in self.attempts),
+            attempts=tuple(attempts),
+            escalated=any(a.error == "rejected" or (a.kind == "local" and a.error) for a in attempts),
             error=error,
+            flags=self.flags,
+            saved_usd=self._saved_usd(usd),
         )
 
     def failure(self, stop: Stop) -> RouterError:
         """The typed error of a run that stopped without an answer."""
-        last = self.hosted_error
-        limit = self.plan.max_latency_ms
-        if stop.reason == "deadline" and limit is not None and (last is None or last.kind == "timeout"):
-            return self._late(limit)
-        if stop.reason == "cut" and limit is not None and limit - self.elapsed_ms < self.plan.pacing.min_call_ms:
-            return self._late(limit)
-        if self._blocked is not None and last is None:
-            return self._blocked
-        last = last or self.local_error
-        if last is not None:
-            return last
-        if stop.reason == "money":
-            return BudgetExceeded(
-                "no allowed model fits the money left.",
-                left_usd=self.plan.max_usd,
-                hint="Raise max_usd, or shorten the request.",
-            )
-        return self._nothing_to_call()
-
-    def _late(self, limit: float) -> DeadlineExceeded:
-        loaded = f"; {self._loading_note}" if self.loading_ms else ""
-        return DeadlineExceeded(
-            f"no complete answer within {format_ms(limit)} ({len(self.attempts)} calls{loaded}).",
+        cooling = self.means.health.blocked(self.means.clock()) if stop.reason == "unavailable" else _NOBODY
+        waits = [cooling[choice.model] for choice in self.plan.choices if choice.model in cooling]
+        found = Failed(
+            stop=stop,
+            calls=len(self.attempts),
             elapsed_ms=self.elapsed_ms,
-            limit_ms=limit,
-            hint="Load it beforehand with warm()." if loaded else "Raise max_latency_ms, or ask for a shorter answer.",
+            loading_ms=self._loading_ms,
+            hosted=self._hosted_error,
+            local=self._local_error,
+            blocked=self.outgoing.blocked,
+            cooling_s=min(waits, default=None),
         )
+        return run_failure(found, self.plan, self.decision, self.means.deployments)
 
-    @property
-    def _loading_note(self) -> str:
-        return f"{format_ms(self.loading_ms)} went into loading the client"
-
-    def _nothing_to_call(self) -> RouterError:
-        named = [name for name in (self.decision.target.model, *self.decision.fallbacks) if name is not None]
-        known = [self.means.deployments[name] for name in named if name in self.means.deployments]
-        if known and not any(deployment.configured for deployment in known):
-            variables = (known[0].key_env,) if known[0].key_env else provider_key_env(known[0].model)
-            how = f"Set {' or '.join(variables)}" if variables else "Configure a provider"
-            return NotConfigured(
-                f"the decision is {known[0].name}, but no allowed deployment is configured here.", hint=f"{how}."
-            )
-        return NoCandidate(
-            f"the policy allows none of {', '.join(named) or 'no model'}.", hint="Change the policy or the request."
-        )
-
-    def _masked(self, deployment: Deployment) -> Redaction:
-        if self._redaction is None:
-            kinds = self.decision.verdict.redact
-            signal = self.decision.signals.get("safety")
-            flags = None if signal is None else signal.value
-            if flags is None:
-                raise self._unmaskable(deployment, "it could not be searched for personal data")
-            found = [flag for flag in flags if flag.kind == "pii"]
-            if any(not flag.spans for flag in found):
-                raise self._unmaskable(deployment, "it holds personal data that could not be located")
-            spans = [span for flag in found for span in flag.spans]
-            wanted = None if kinds & _ALL_KINDS else kinds
-            try:
-                self._redaction = redact(self.request, spans, wanted, self.means.find)
-            except Exception as error:
-                raise self._unmaskable(deployment, "masking it failed") from error
-        return self._redaction
-
-    def _unmaskable(self, deployment: Deployment, why: str) -> UpstreamError:
-        self._blocked = NoCandidate(
-            f"the request must be masked before it leaves the house, and {why}; nothing was sent.",
-            hint="Remove the personal data, or register a deployment that is in_house.",
-        )
-        return UpstreamError(
-            f"{deployment.name}: nothing was sent: {why}.", kind="unsupported", deployment=deployment.name
-        )
-
-    def _shown(self, chunk: dict[str, Any], restorer: ChunkRestorer | None) -> dict[str, Any] | None:
-        """The chunk as the caller gets it, None for usage that was not asked for."""
-        if not self.request.include_usage and "usage" in chunk:
-            if not chunk.get("choices"):
-                return None
-            chunk = {key: value for key, value in chunk.items() if key != "usage"}
-        return chunk if restorer is None else restorer.restore(chunk)
+    def _saved_usd(self, usd: float | None) -> float | None:
+        """What a cascade saved (or cost, below zero) against asking the larger model at once, by its estimate."""
+        if self.decision.verdict.escalate is None or usd is None:
+            return None
+        larger = {choice.model for choice in self.plan.choices if choice.tier == "large"}
+        estimates = (c.estimate.usd for c in self.decision.candidates if c.model in larger)
+        alone = next((estimate for estimate in estimates if estimate is not None), None)
+        return None if alone is None else alone - usd
 
 
-def _usage_chunk(like: Mapping[str, Any], usage: Usage) -> dict[str, Any]:
-    head = {key: like[key] for key in ("id", "created", "model", "object") if key in like}
-    tokens = {
-        "prompt_tokens": usage.input,
-        "completion_tokens": usage.output,
-        "total_tokens": usage.input + usage.output,
-    }
-    return {**head, "choices": [], "usage": tokens}
+def without_logprobs(body: dict[str, Any]) -> dict[str, Any]:
+    """An answer or chunk without log-probabilities that nobody but the grading asked for."""
+    choices = [{**choice, "logprobs": None} if choice.get("logprobs") else choice for choice in body["choices"]]
+    return {**body, "choices": choices}

@@ -16,13 +16,18 @@ from typing import Any
 from ..catalogue import Deployment
 from ..errors import RouterError
 from ..selection.attempts import Call, Pacing
+from ..state.health import MemoryHealth, RetryBudget
+from ..state.store import Health
 from ..telemetry import log
 from ..types import Decision, Outcome, Request
-from .base import Backend
-from .books import estimated_usage, restore_answer, typed_error
-from .checking import AnswerTexts, Check
-from .course import Course, Find, Means
+from .base import Backend, Reply
+from .books import Books, estimated_usage, typed_error
+from .checking import Check
+from .course import Course
 from .local import completion_chunks
+from .means import AnswerCheck, Find, Means
+from .race import race
+from .streaming import Kept, Opened, discard, open_stream, relay, show_held
 
 __all__ = ["Dispatcher", "Run", "StreamRun"]
 
@@ -37,8 +42,11 @@ class Dispatcher:
     ``find`` searches texts outside the messages for personal data when a request must be masked.
 
     ``check`` searches a hosted answer where the verdict asks for it (``Verdict.check``), for at most
-    ``check_timeout_s``; without one, such a request is not sent. A stream is held back whole until it was checked, in
-    at most ``max_held_bytes``. What could not be checked is refused like what was flagged.
+    ``check_timeout_s``; without one, such a request is not sent. A stream is held back until it was checked, whole or
+    in a window (``Verdict.hold``), in at most ``max_held_bytes``. What could not be checked is refused like what was
+    flagged. ``answer_checks`` are the user's own, by the name that a policy's ``escalate`` gives them.
+
+    ``health`` hears of every attempt as it ends and says who may be called; ``retries`` bounds the extra calls.
     """
 
     def __init__(
@@ -49,6 +57,9 @@ class Dispatcher:
         pacing: Pacing = _DEFAULT_PACING,
         find: Find | None = None,
         check: Check | None = None,
+        answer_checks: Mapping[str, AnswerCheck] | None = None,
+        health: Health | None = None,
+        retries: RetryBudget | None = None,
         check_timeout_s: float = 10.0,
         max_held_bytes: int = _MAX_HELD_BYTES,
         clock: Callable[[], float] = time.monotonic,
@@ -60,8 +71,11 @@ class Dispatcher:
             backends=dict(backends),
             deployments={deployment.name: deployment for deployment in deployments},
             pacing=pacing,
+            health=health or MemoryHealth(),
+            retries=retries or RetryBudget(),
             find=find,
             check=check,
+            answer_checks=dict(answer_checks or {}),
             check_timeout_s=check_timeout_s,
             max_held_bytes=max_held_bytes,
             clock=clock,
@@ -74,12 +88,25 @@ class Dispatcher:
         """Seconds of the clock that requests are timed by."""
         return self._means.clock()
 
-    def start(self, request: Request, decision: Decision, *, started_s: float | None = None) -> Run:
+    @property
+    def health(self) -> Health:
+        """What is known of the deployments' health."""
+        return self._means.health
+
+    def start(
+        self,
+        request: Request,
+        decision: Decision,
+        *,
+        started_s: float | None = None,
+        max_usd: float | None = None,
+    ) -> Run:
         """A run that has not begun; its ``outcome`` stands also when it is cancelled.
 
         ``started_s`` is when the request came in, by :meth:`clock_s`; its deadline counts from there. Else from now.
+        ``max_usd`` limits what all its calls together may cost, further than the decision's own limit.
         """
-        return Run(self._course(request, decision, started_s))
+        return Run(self._course(request, decision, started_s, max_usd, is_stream=False))
 
     async def run(self, request: Request, decision: Decision) -> Outcome:
         """Carry the decision out.
@@ -94,9 +121,16 @@ class Dispatcher:
             raise run.failure
         return outcome
 
-    def stream(self, request: Request, decision: Decision, *, started_s: float | None = None) -> StreamRun:
+    def stream(
+        self,
+        request: Request,
+        decision: Decision,
+        *,
+        started_s: float | None = None,
+        max_usd: float | None = None,
+    ) -> StreamRun:
         """Carry the decision out as a stream; nothing is called before the first chunk is asked for."""
-        return StreamRun(self._course(request, decision, started_s))
+        return StreamRun(self._course(request, decision, started_s, max_usd, is_stream=True))
 
     async def warm(self) -> None:
         """Load the backends of all configured deployments, so that no request waits for it.
@@ -118,8 +152,11 @@ class Dispatcher:
         for backend in self._means.backends.values():
             await backend.aclose()
 
-    def _course(self, request: Request, decision: Decision, started_s: float | None) -> Course:
-        return Course(self._means, request, decision, self._means.clock() if started_s is None else started_s)
+    def _course(
+        self, request: Request, decision: Decision, started_s: float | None, max_usd: float | None, *, is_stream: bool
+    ) -> Course:
+        started_s = self._means.clock() if started_s is None else started_s
+        return Course(self._means, request, decision, started_s, is_stream=is_stream, max_usd=max_usd)
 
 
 class Run:
@@ -137,12 +174,14 @@ class Run:
         try:
             while isinstance(step := await course.advance(), Call):
                 body = course.answer_locally(step) if step.kind == "local" else await self._call(step)
+            if step.reason == "kept":
+                body = await course.keep()
         except asyncio.CancelledError:
             self.outcome = course.outcome("cancelled")
             raise
-        if step.reason == "refused" or course.withheld is not None:
+        if course.is_refused(step):
             self.outcome = course.outcome("refused", body=course.refusal())
-        elif step.reason == "answered":
+        elif step.reason in ("answered", "kept"):
             self.outcome = course.outcome("answered", body=body)
         else:
             self.failure = course.failure(step)
@@ -151,25 +190,30 @@ class Run:
 
     async def _call(self, step: Call) -> dict[str, Any] | None:
         course = self._course
-        books = course.begin(step)
-        try:
-            call, masked = course.prepare(step, stream=False)
-            books.sent()
-            async with asyncio.timeout(call.timeout_s):
-                reply = await course.backend(call).send(call)
-        except asyncio.CancelledError:
-            books.cancelled()
-            raise
-        except Exception as error:  # noqa: BLE001 a backend may be anybody's: its failure must not lose the books
-            books.failed(typed_error(error, step))
-            return None
-        books.answered(reply.usage or estimated_usage(course.request, course.decision, reply.body))
-        if course.must_check:
-            texts = AnswerTexts()
-            texts.take(reply.body)
-            if not await course.is_shown(texts):
+        if course.may_hedge:
+            won = await race(course, step, self._send, _drop)
+            if won is None:
                 return None
-        return restore_answer(reply.body, masked.mapping, is_json=course.is_json) if masked.mapping else reply.body
+            step, books, (reply, mapping) = won
+        else:
+            books = course.begin(step)
+            try:
+                reply, mapping = await self._send(step, books)
+            except asyncio.CancelledError:
+                books.cancelled()
+                raise
+            except Exception as error:  # noqa: BLE001 a backend may be anybody's: its failure must not lose the books
+                books.failed(typed_error(error, step))
+                return None
+        books.answered(reply.usage or estimated_usage(course.request, course.decision, reply.body))
+        return await course.judged(step, reply.body, mapping)
+
+    async def _send(self, step: Call, books: Books) -> tuple[Reply, Mapping[str, str]]:
+        course = self._course
+        call, masked = course.outgoing.prepare(step, stream=False, logprobs=course.asks_for_logprobs(step))
+        books.sent()
+        async with asyncio.timeout(call.timeout_s):
+            return await course.backend(call).send(call), masked.mapping
 
 
 class StreamRun:
@@ -201,6 +245,7 @@ class StreamRun:
     async def _iterate(self) -> AsyncGenerator[dict[str, Any], None]:
         course = self._course
         include_usage = course.request.include_usage
+        is_shown = False
         try:
             while isinstance(step := await course.advance(), Call):
                 if step.kind == "local":
@@ -208,21 +253,22 @@ class StreamRun:
                     for chunk in completion_chunks(body, include_usage=include_usage) if body else ():
                         yield chunk
                     continue
-                books = course.begin(step)
-                try:
-                    async with aclosing(course.chunks(step, books)) as chunks:
-                        async for chunk in chunks:
-                            yield chunk
-                except (asyncio.CancelledError, GeneratorExit):
-                    books.cancelled()
-                    raise
-                except Exception as error:  # noqa: BLE001 as above: whatever a backend raises, the books are kept
-                    books.failed(typed_error(error, step))
-            if step.reason == "refused" or course.withheld is not None:
-                for chunk in completion_chunks(course.refusal(), include_usage=include_usage):
-                    yield chunk
+                async with aclosing(self._call(step)) as chunks:
+                    async for chunk in chunks:
+                        is_shown = True
+                        yield chunk
+            if step.reason == "kept" and isinstance(course.kept, Kept):
+                kept, course.kept = course.kept, None
+                async with aclosing(show_held(course, kept)) as chunks:
+                    async for chunk in chunks:
+                        is_shown = True
+                        yield chunk
+            if course.is_refused(step):
+                if not is_shown:
+                    for chunk in completion_chunks(course.refusal(), include_usage=include_usage):
+                        yield chunk
                 self.outcome = course.outcome("refused")
-            elif step.reason == "answered":
+            elif step.reason in ("answered", "kept"):
                 self.outcome = course.outcome("answered")
             else:
                 self.failure = course.failure(step)
@@ -231,3 +277,29 @@ class StreamRun:
         finally:
             if self.outcome is None:
                 self.outcome = course.outcome("cancelled")
+
+    async def _call(self, step: Call) -> AsyncGenerator[dict[str, Any], None]:
+        course = self._course
+        if course.may_hedge:
+            won = await race(course, step, self._open, discard)
+            if won is None:
+                return
+            step, books, opened = won
+        else:
+            books, opened = course.begin(step), None
+        try:
+            async with aclosing(relay(course, opened or await self._open(step, books))) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        except (asyncio.CancelledError, GeneratorExit):
+            books.cancelled()
+            raise
+        except Exception as error:  # noqa: BLE001 as above: whatever a backend raises, the books are kept
+            books.failed(typed_error(error, step))
+
+    async def _open(self, step: Call, books: Books) -> Opened:
+        return await open_stream(self._course, step, books)
+
+
+async def _drop(_: object) -> None:
+    return

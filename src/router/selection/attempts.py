@@ -1,207 +1,315 @@
-"""What comes next: call, wait or stop, from the decision, the attempts so far, and the time and money left.
+"""What comes next: call, hedge, escalate, wait or stop, from the decision, the attempts so far, and the time, money
+and health that are left.
 
-One pure function, so that every interleaving of retry, fallback, escalation and deadline can be tested without clock
-or network; ``backends/run.py`` does what it says. It knows no provider and reads no clock.
+One pure function, so that every interleaving of retry, fallback, hedge, escalation and deadline can be tested without
+clock or network; ``backends/run.py`` does what it says. It knows no provider and reads no clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 import msgspec
-from tenacity.stop import stop_after_attempt
-from tenacity.wait import wait_exponential
 
-from ..catalogue import Deployment, worst_case_usd
-from ..types import Attempt, Decision, TokenCount, Verdict
+from ..types import Attempt, AttemptRole
+from .plan import Choice, Pacing, Plan, RetryState, make_plan
 
-__all__ = ["Call", "Choice", "Pacing", "Plan", "Step", "Stop", "StopReason", "Wait", "make_plan", "next_step"]
+__all__ = [
+    "Call",
+    "Choice",
+    "Pacing",
+    "Plan",
+    "Running",
+    "Step",
+    "Stop",
+    "StopReason",
+    "Wait",
+    "can_escalate",
+    "make_plan",
+    "next_step",
+]
 
-StopReason = Literal["answered", "refused", "cut", "cancelled", "final", "deadline", "money", "exhausted"]
+StopReason = Literal[
+    "answered", "refused", "kept", "cut", "cancelled", "final", "deadline", "money", "unavailable", "exhausted"
+]
 
 # Errors that another deployment would answer with as well, or that must not be shopped around for.
 _FINAL = frozenset({"bad_request", "content_filter"})
 _CLOCK_MS = 0.5
+_NEVER = float("inf")
+_NOBODY: Mapping[str, float] = {}
+_NONE: frozenset[str] = frozenset()
+_RUNG = {None: 0, "small": 1, "large": 2}
 
 
-class RetryState(msgspec.Struct, frozen=True, kw_only=True):
-    """What tenacity's wait and stop objects read of a ``RetryCallState``, without its clock."""
-
-    attempt_number: int
-    seconds_since_start: float = 0.0
-    upcoming_sleep: float = 0.0
-    idle_for: float = 0.0
-
-
-class Pacing(msgspec.Struct, frozen=True, kw_only=True):
-    """How patient a run is.
-
-    ``tries`` calls at most go to one deployment and ``max_calls`` to all. ``wait`` and ``stop`` are tenacity's (they
-    are asked as pure functions of the number of the try; ``wait`` in seconds, before jitter). ``max_wait_s`` is the
-    longest Retry-After that is waited for, ``patience_s`` the longest while another deployment could answer.
-    ``timeout_s`` bounds one call, ``ttft_timeout_s`` its first token, ``idle_timeout_s`` the silence within a stream.
-    ``min_call_ms`` is the least time in which a call makes sense.
-    """
-
-    max_calls: int = 6
-    wait: Callable[[Any], float] = wait_exponential(multiplier=0.25, max=8.0)
-    stop: Callable[[Any], bool] = stop_after_attempt(2)
-    max_wait_s: float = 30.0
-    patience_s: float = 1.0
-    timeout_s: float = 600.0
-    ttft_timeout_s: float = 120.0
-    idle_timeout_s: float = 60.0
-    min_call_ms: float = 2.0
-
-
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """One target that the decision allows. ``worst_usd`` is None when unknown; both figures stand only where a limit
-    asks for them."""
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that has not ended yet."""
 
     model: str
-    kind: Literal["local", "llm"]
-    worst_usd: float | None = 0.0
-    expected_ms: float = 0.0
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a run may do: the choices in order, the limits, and ``jitter`` (0..1, drawn once a run)."""
-
-    choices: tuple[Choice, ...]
-    refused: bool = False
-    max_usd: float | None = None
-    max_latency_ms: float | None = None
-    jitter: float = 0.5
-    pacing: Pacing = Pacing()
+    started_ms: float
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """Call ``model`` now. ``escalates`` says that a local model was to answer and could not."""
+    """Call ``model`` now; ``role`` says why. A ``hedge`` runs beside the call that is out already."""
 
     model: str
     kind: Literal["local", "llm"]
     timeout_ms: float
     ttft_ms: float
-    escalates: bool = False
+    role: AttemptRole = "first"
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
-    """Wait until ``until_ms`` after the start of the run, then ask again."""
+    """Wait until ``until_ms`` after the start of the run, or until a running call ends; then ask again."""
 
     until_ms: float
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing more may be done; ``reason`` says why."""
+    """Nothing more may be done; ``reason`` says why. ``kept``: an answer that failed a check is the best there is."""
 
     reason: StopReason
 
 
 Step = Call | Wait | Stop
-_DEFAULT_PACING = Pacing()
+_STOPS: Mapping[StopReason, Stop] = {
+    reason: Stop(reason=reason) for reason in ("answered", "refused", "kept", "cut", "cancelled", "final")
+}
 
 
-def make_plan(
-    decision: Decision,
-    deployments: Mapping[str, Deployment],
+def next_step(
+    plan: Plan,
+    attempts: Sequence[Attempt],
+    elapsed_ms: float,
     *,
-    jitter: float = 0.5,
-    pacing: Pacing = _DEFAULT_PACING,
-) -> Plan:
-    """The target and its fallbacks in the decision's order, less those that the verdict forbids or that cannot be
-    called from here."""
-    verdict = decision.verdict
-    if decision.target.kind == "refuse" or verdict.refuse is not None:
-        return Plan(choices=(), refused=True, jitter=jitter, pacing=pacing)
-    tokens = _billable(decision)
-    costs, times = decision.budget.max_usd is not None, decision.budget.max_latency_ms is not None
-    choices: list[Choice] = []
-    for name in dict.fromkeys((decision.target.model, *decision.fallbacks)):
-        if name is None:
-            continue
-        if len(choices) == pacing.max_calls:
-            break
-        if decision.target.kind == "local" and name == decision.target.model:
-            if _allows(verdict, {"local", name}):
-                choices.append(Choice(model=name, kind="local"))
-            continue
-        deployment = deployments.get(name)
-        if deployment is None or not deployment.configured or not _allows(verdict, _traits(deployment)):
-            continue
-        # Only a limit asks what a choice would cost or take.
-        worst = worst_case_usd(deployment.price, tokens) if costs and tokens is not None else None
-        expected = 0.0
-        if times:
-            expected = deployment.ttft_ms + (tokens.output if tokens else 0) * 1000.0 / deployment.tokens_per_s
-        choices.append(Choice(model=name, kind="llm", worst_usd=worst, expected_ms=expected))
-    return Plan(
-        choices=tuple(choices),
-        max_usd=decision.budget.max_usd,
-        max_latency_ms=decision.budget.max_latency_ms,
-        jitter=jitter,
-        pacing=pacing,
-    )
+    running: Sequence[Running] = (),
+    blocked: Mapping[str, float] = _NOBODY,
+    spent_out: frozenset[str] = _NONE,
+) -> Step:
+    """What to do now, ``elapsed_ms`` after the start of the run.
 
-
-def next_step(plan: Plan, attempts: Sequence[Attempt], elapsed_ms: float) -> Step:
-    """What to do now, ``elapsed_ms`` after the start of the run."""
+    ``running`` are the calls that are out. ``blocked`` are deployments that must not be called now (an open breaker),
+    with the time of the run in ms at which they may be; ``spent_out`` those where no extra call may be made (retry
+    budget). With something running the answer is a hedge or a wait, never a stop.
+    """
     if plan.refused:
-        return Stop(reason="refused")
-    last = attempts[-1] if attempts else None
-    if last is not None:
-        if last.error is None:
-            return Stop(reason="answered")
-        if last.error == "cancelled":
-            return Stop(reason="cancelled")
-        if last.ttft_ms is not None:
-            return Stop(reason="cut")
-        if last.error in _FINAL:
-            return Stop(reason="final")
-    if plan.max_latency_ms is not None and plan.max_latency_ms - elapsed_ms < plan.pacing.min_call_ms:
-        return Stop(reason="deadline")
-    if len(attempts) >= plan.pacing.max_calls:
-        return Stop(reason="exhausted")
-    at = -1 if last is None else _index(plan, last.model)
-    later = _next_affordable(plan, attempts, at + 1)
-    if last is not None and at >= 0:
-        retry = _retry(plan, attempts, last, later is not None, at)
-        if retry is not None:
-            return _call(plan, at, later, elapsed_ms) if retry - elapsed_ms <= _CLOCK_MS else Wait(until_ms=retry)
-    if later is not None:
-        return _call(plan, later, _next_affordable(plan, attempts, later + 1), elapsed_ms)
-    if at + 1 < len(plan.choices):
-        return Stop(reason="money")
-    waits = last is not None and last.retryable and _backoff(plan, attempts, last) is not None
-    return Stop(reason="deadline" if waits and plan.max_latency_ms is not None else "exhausted")
+        return _STOPS["refused"]
+    if not attempts and not running and not blocked and plan.choices and plan.max_latency_ms is None:
+        # The way that nearly every request takes.
+        return _call(plan, 0, None, elapsed_ms, "first")
+    state = _State(plan, attempts, elapsed_ms, running, blocked, spent_out)
+    if running:
+        return state.beside()
+    step = state.after()
+    is_end = isinstance(step, Stop) and step.reason not in ("answered", "cancelled", "cut")
+    if is_end and any(attempt.error == "rejected" for attempt in attempts):
+        # A better answer was looked for and not found: the one that failed its check is given.
+        return _STOPS["kept"]
+    return step
 
 
-def _retry(plan: Plan, attempts: Sequence[Attempt], last: Attempt, has_later: bool, at: int) -> float | None:
-    """When the last choice may be called again, in ms after the start; None when it may not."""
-    delay_s = _backoff(plan, attempts, last)
-    if delay_s is None or not _affordable(plan, attempts, at):
-        return None
-    if delay_s > (plan.pacing.patience_s if has_later else plan.pacing.max_wait_s):
-        return None
-    at_ms = last.started_ms + last.latency_ms + delay_s * 1000.0
-    if plan.max_latency_ms is not None and plan.max_latency_ms - at_ms < plan.pacing.min_call_ms:
-        return None
-    return at_ms
+def can_escalate(plan: Plan, attempts: Sequence[Attempt], model: str) -> bool:
+    """Whether a larger model is left that could answer instead of ``model``; money and time are not asked."""
+    tried = {attempt.model for attempt in attempts}
+    rung = next((_RUNG[choice.tier] for choice in plan.choices if choice.model == model), 0)
+    return any(_RUNG[choice.tier] > rung and choice.model not in tried for choice in plan.choices)
 
 
-def _backoff(plan: Plan, attempts: Sequence[Attempt], last: Attempt) -> float | None:
-    """Seconds to wait before the same choice is tried again; None when it had its tries or must not be retried."""
-    if not last.retryable:
-        return None
-    state = RetryState(attempt_number=sum(attempt.model == last.model for attempt in attempts))
-    if plan.pacing.stop(state):
-        return None
-    # Equal jitter: half of the wait is certain, so that a run neither hammers nor dawdles.
-    delay = plan.pacing.wait(state) * (0.5 + 0.5 * plan.jitter)
-    return max(delay, last.retry_after_s or 0.0)
+class _State:
+    """What one step is worked out from."""
+
+    __slots__ = ("at", "attempts", "blocked", "elapsed_ms", "plan", "rung", "running", "spent_out", "tried", "window")
+
+    def __init__(
+        self,
+        plan: Plan,
+        attempts: Sequence[Attempt],
+        elapsed_ms: float,
+        running: Sequence[Running],
+        blocked: Mapping[str, float],
+        spent_out: frozenset[str],
+    ) -> None:
+        self.plan, self.attempts, self.elapsed_ms = plan, attempts, elapsed_ms
+        self.running, self.blocked, self.spent_out = running, blocked, spent_out
+        self.at = {choice.model: index for index, choice in enumerate(plan.choices)}
+        self.tried = {attempt.model for attempt in attempts} | {call.model for call in running}
+        self.rung, self.window = 0, 0
+        for attempt in attempts:
+            choice = plan.choices[self.at[attempt.model]] if attempt.model in self.at else None
+            if choice is None:
+                continue
+            if attempt.error == "rejected":
+                # Whoever answers now must be more than the one whose answer was not good enough.
+                self.rung = max(self.rung, _RUNG[choice.tier] + 1)
+            elif attempt.error == "context_length" and choice.context_tokens is not None:
+                self.window = max(self.window, choice.context_tokens)
+
+    # ----- nothing is running -------------------------------------------------------------------------------------
+
+    def after(self) -> Step:
+        plan, elapsed = self.plan, self.elapsed_ms
+        last = next((attempt for attempt in reversed(self.attempts) if attempt.error != "superseded"), None)
+        if last is not None:
+            if last.error is None:
+                return _STOPS["answered"]
+            if last.error == "cancelled":
+                return _STOPS["cancelled"]
+            if last.ttft_ms is not None:
+                return _STOPS["cut"]
+            if last.error in _FINAL:
+                return _STOPS["final"]
+        if plan.max_latency_ms is not None and plan.max_latency_ms - elapsed < plan.pacing.min_call_ms:
+            return Stop(reason="deadline")
+        if len(self.attempts) >= plan.pacing.max_calls:
+            return Stop(reason="exhausted")
+        later = self.best()
+        retry = None if last is None else self.retry_at(last, later is not None)
+        if retry is not None and last is not None:
+            if retry - elapsed > _CLOCK_MS:
+                return Wait(until_ms=retry)
+            return _call(plan, self.at[last.model], later, elapsed, "retry")
+        if later is not None:
+            return _call(plan, later, self.best(beside=later), elapsed, self.role(later))
+        return self.no_call(last)
+
+    def role(self, index: int) -> AttemptRole:
+        if not self.attempts:
+            return "first"
+        gave_way = any(attempt.error == "rejected" or attempt.kind == "local" for attempt in self.attempts)
+        first = self.plan.choices[index].kind == "llm" and not any(
+            attempt.role == "escalation" for attempt in self.attempts
+        )
+        return "escalation" if gave_way and first else "fallback"
+
+    def no_call(self, last: Attempt | None) -> Step:
+        """Nobody may be called now: wait for the first breaker that closes, else say what stands in the way."""
+        plan = self.plan
+        reopening = min(
+            (self.blocked[plan.choices[i].model] for i in self.eligible() if plan.choices[i].model in self.blocked),
+            default=None,
+        )
+        if reopening is not None and reopening > self.elapsed_ms:
+            idle_since = max((a.started_ms + a.latency_ms for a in self.attempts), default=0.0)
+            is_soon = reopening - idle_since <= plan.pacing.max_wait_s * 1000.0
+            if is_soon and (plan.max_latency_ms is None or self.left_at(reopening) >= plan.pacing.min_call_ms):
+                return Wait(until_ms=reopening)
+        if reopening is not None:
+            return Stop(reason="unavailable")
+        untried = [i for i, choice in enumerate(plan.choices) if choice.model not in self.tried and self.serves(i)]
+        if any(not self.affordable(i) for i in untried):
+            return Stop(reason="money")
+        waits = last is not None and self.backoff_s(last) is not None
+        is_late = plan.max_latency_ms is not None and (waits or bool(untried))
+        return Stop(reason="deadline" if is_late else "exhausted")
+
+    # ----- a call is out ------------------------------------------------------------------------------------------
+
+    def beside(self) -> Call | Wait:
+        """A hedge when the running call takes longer than it nearly always does, and one can be afforded."""
+        plan, first = self.plan, self.running[0]
+        due = self.hedge_due(first)
+        if due is None:
+            return Wait(until_ms=_NEVER)
+        if due - self.elapsed_ms > _CLOCK_MS:
+            return Wait(until_ms=due)
+        if plan.max_latency_ms is not None and self.left_at(self.elapsed_ms) < plan.pacing.min_call_ms:
+            return Wait(until_ms=_NEVER)
+        other = self.best()
+        index = self.at[first.model] if other is None or plan.choices[other].kind == "local" else other
+        choice = plan.choices[index]
+        if choice.model in self.spent_out or choice.model in self.blocked or not self.affordable(index):
+            return Wait(until_ms=_NEVER)
+        return _call(plan, index, None, self.elapsed_ms, "hedge")
+
+    def hedge_due(self, first: Running) -> float | None:
+        plan = self.plan
+        if not plan.hedge or len(self.running) > 1 or len(self.attempts) + 2 > plan.pacing.max_calls:
+            return None
+        if any(attempt.error == "superseded" or attempt.role == "hedge" for attempt in self.attempts):
+            return None
+        choice = plan.choices[self.at[first.model]]
+        return None if choice.hedge_ms is None else first.started_ms + choice.hedge_ms
+
+    # ----- who may be called --------------------------------------------------------------------------------------
+
+    def serves(self, index: int) -> bool:
+        """Whether an answer of this choice could still be the one."""
+        choice = self.plan.choices[index]
+        if _RUNG[choice.tier] < self.rung:
+            return False
+        return not self.window or choice.context_tokens is None or choice.context_tokens > self.window
+
+    def eligible(self) -> Iterator[int]:
+        """Choices that were not tried, in order, as far as money and time go; also those that are blocked."""
+        for index, choice in enumerate(self.plan.choices):
+            if choice.model in self.tried or not self.serves(index) or not self.affordable(index):
+                continue
+            yield index
+
+    def best(self, *, beside: int | None = None) -> int | None:
+        """The first choice whose observed tail fits the time left, else the first whose usual time does."""
+        limit = self.plan.max_latency_ms
+        second: int | None = None
+        for index in self.eligible():
+            choice = self.plan.choices[index]
+            if index == beside or choice.model in self.blocked:
+                continue
+            if limit is None or choice.tail_ms is None or choice.tail_ms <= limit - self.elapsed_ms:
+                return index
+            usual = choice.usual_ms
+            if second is None and (usual is None or usual <= limit - self.elapsed_ms):
+                second = index
+        return second
+
+    def retry_at(self, last: Attempt, has_later: bool) -> float | None:
+        """When the last choice may be called again, in ms after the start; None when it may not."""
+        plan, index = self.plan, self.at.get(last.model)
+        delay_s = self.backoff_s(last)
+        if delay_s is None or index is None or last.model in self.spent_out:
+            return None
+        if not self.serves(index) or not self.affordable(index):
+            return None
+        at_ms = last.started_ms + last.latency_ms + delay_s * 1000.0
+        at_ms = max(at_ms, self.blocked.get(last.model, 0.0))
+        waits_ms = at_ms - last.started_ms - last.latency_ms
+        if waits_ms > 1000.0 * (plan.pacing.patience_s if has_later else plan.pacing.max_wait_s):
+            return None
+        if plan.max_latency_ms is not None and self.left_at(at_ms) < plan.pacing.min_call_ms:
+            return None
+        return at_ms
+
+    def backoff_s(self, last: Attempt) -> float | None:
+        """Seconds to wait before the same choice is tried again; None when it had its tries or must not be retried."""
+        if not last.retryable:
+            return None
+        state = RetryState(attempt_number=sum(attempt.model == last.model for attempt in self.attempts))
+        if self.plan.pacing.stop(state):
+            return None
+        # Equal jitter: half of the wait is certain, so that a run neither hammers nor dawdles
+        # (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+        delay = self.plan.pacing.wait(state) * (0.5 + 0.5 * self.plan.jitter)
+        return max(delay, last.retry_after_s or 0.0)
+
+    def left_at(self, at_ms: float) -> float:
+        return (self.plan.max_latency_ms or _NEVER) - at_ms
+
+    def affordable(self, index: int) -> bool:
+        plan = self.plan
+        # The decision itself held its target against the limit; only what follows must be checked here.
+        if plan.max_usd is None or (index == 0 and not self.attempts and not self.running):
+            return True
+        total = plan.choices[index].worst_usd
+        for model, known in [*((a.model, a.usd) for a in self.attempts), *((c.model, None) for c in self.running)]:
+            if known is None and model in self.at:
+                known = plan.choices[self.at[model]].worst_usd
+            if known is None or total is None:
+                return False
+            total += known
+        return total is not None and total <= plan.max_usd * (1 + 1e-9)
 
 
-def _call(plan: Plan, index: int, later: int | None, elapsed_ms: float) -> Call:
+def _call(plan: Plan, index: int, later: int | None, elapsed_ms: float, role: AttemptRole) -> Call:
     choice = plan.choices[index]
     timeout = plan.pacing.timeout_s * 1000.0
     if plan.max_latency_ms is not None:
@@ -214,56 +322,5 @@ def _call(plan: Plan, index: int, later: int | None, elapsed_ms: float) -> Call:
         kind=choice.kind,
         timeout_ms=timeout,
         ttft_ms=min(timeout, plan.pacing.ttft_timeout_s * 1000.0),
-        escalates=choice.kind == "llm" and plan.choices[0].kind == "local",
+        role=role,
     )
-
-
-def _next_affordable(plan: Plan, attempts: Sequence[Attempt], start: int) -> int | None:
-    return next((i for i in range(start, len(plan.choices)) if _affordable(plan, attempts, i)), None)
-
-
-def _affordable(plan: Plan, attempts: Sequence[Attempt], index: int) -> bool:
-    # The decision itself held its target against the limit; only what follows must be checked here.
-    if plan.max_usd is None or (index == 0 and not attempts):
-        return True
-    worst = plan.choices[index].worst_usd
-    if worst is None:
-        return False
-    spent = 0.0
-    for attempt in attempts:
-        known = attempt.usd
-        if known is None:
-            known = next((c.worst_usd for c in plan.choices if c.model == attempt.model), None)
-        if known is None:
-            return False
-        spent += known
-    return spent + worst <= plan.max_usd * (1 + 1e-9)
-
-
-def _index(plan: Plan, model: str) -> int:
-    return next((i for i, choice in enumerate(plan.choices) if choice.model == model), -1)
-
-
-def _billable(decision: Decision) -> TokenCount | None:
-    signal = decision.signals.get("tokens")
-    tokens: TokenCount | None = signal.value if signal is not None else None
-    if tokens is not None and decision.max_output_tokens is not None:
-        return msgspec.structs.replace(tokens, output_max=min(tokens.output_max, decision.max_output_tokens))
-    return tokens
-
-
-def _traits(deployment: Deployment) -> set[str]:
-    traits = {deployment.tier, deployment.name, *deployment.tags}
-    # "llm" forbids what leaves the house; an in-house server does not.
-    traits.add("in_house" if deployment.in_house else "llm")
-    return traits
-
-
-def _allows(verdict: Verdict, traits: set[str]) -> bool:
-    if not verdict.forbid and not verdict.require:
-        return True
-    if verdict.forbid & traits:
-        return False
-    if "local" in traits:
-        return not verdict.require & {"llm", "small", "large"}
-    return verdict.require - {"llm"} <= traits

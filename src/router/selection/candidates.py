@@ -1,11 +1,12 @@
 """Who could answer: every registered local model and hosted deployment, and for each loser its first failing reason.
 
-Order of the checks: what the policy forbids, ability, health, hard budgets. The room chooses nobody.
+Order of the checks: what the policy forbids, ability, hard budgets, health. The room chooses nobody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -14,9 +15,10 @@ from ..types import Budget, Candidate, Estimate, Failure, LocalEvidence, Request
 from ..units import format_ms, format_usd
 from .estimate import affordable_output, estimate_hosted, estimate_local
 
-__all__ = ["MODEL_AUTO", "Fleet", "candidates", "effective_budget", "is_auto", "make_fleet", "output_limit"]
+__all__ = ["MODEL_AUTO", "Balance", "Fleet", "candidates", "effective_budget", "is_auto", "make_fleet", "output_limit"]
 
 MODEL_AUTO = "auto"
+Balance = Literal["weighted", "fastest"]
 _Loss = tuple[Failure, str] | None
 _CAPABILITY = {"image": "vision", "audio": "audio", "file": "files", "video": "video"}
 
@@ -25,7 +27,8 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     """All that is registered: hosted deployments by name, cards of local models by name. ``hash`` names this set.
 
     ``traits`` are each deployment's tags and what its family is good at. ``is_plan``: no hosted deployment can be
-    called from here, so all take part and the decision says what it would do.
+    called from here, so all take part and the decision says what it would do. ``groups`` names the group of those that
+    share their load with others, ``balance`` how: by their weights, or the faster of two drawn by weight.
     """
 
     deployments: Mapping[str, Deployment]
@@ -33,10 +36,17 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     traits: Mapping[str, frozenset[str]]
     is_plan: bool
     hash: str
+    groups: Mapping[str, str] = msgspec.field(default_factory=dict)
+    balance: Balance = "weighted"
 
 
 def make_fleet(
-    deployments: Iterable[Deployment], local: Iterable[LocalCard], families: Iterable[Family] = (), *, hash: str = ""
+    deployments: Iterable[Deployment],
+    local: Iterable[LocalCard],
+    families: Iterable[Family] = (),
+    *,
+    hash: str = "",
+    balance: Balance = "weighted",
 ) -> Fleet:
     """A fleet of uniquely named members."""
     by_family = {family.name: family for family in families}
@@ -53,7 +63,19 @@ def make_fleet(
         traits=traits,
         is_plan=not any(member.configured for member in members),
         hash=hash,
+        groups=_groups(members),
+        balance=balance,
     )
+
+
+def _groups(members: Sequence[Deployment]) -> dict[str, str]:
+    """Deployments of one group: named alike, or of one model with the same tier and parameters."""
+    by_group: dict[str, list[str]] = {}
+    for member in members:
+        parameters = ",".join(f"{key}={member.params[key]!r}" for key in sorted(member.params))
+        key = member.group or f"{member.model}|{member.tier}|{parameters}"
+        by_group.setdefault(key, []).append(member.name)
+    return {name: key for key, names in by_group.items() if len(names) > 1 for name in names}
 
 
 def is_auto(model: str) -> bool:
@@ -95,9 +117,9 @@ def candidates(
     asked = _asked(request, signals, verdict, snapshot)
     evidence: LocalEvidence | None = signals["local"].value
     found = [_local(card, evidence, asked) for card in fleet.local.values()]
-    measured, plan = snapshot.latency_ms, fleet.is_plan
+    plan = fleet.is_plan
     for deployment in fleet.deployments.values():
-        estimate = estimate_hosted(deployment, asked.task, asked.tokens, measured)
+        estimate = estimate_hosted(deployment, asked.task, asked.tokens, snapshot)
         window = deployment.context_tokens
         if asked.is_plain and (window is None or asked.context_tokens <= window) and (plan or deployment.configured):
             loss = None
@@ -105,8 +127,9 @@ def candidates(
             loss = (
                 (_policy_loss(deployment, verdict) if asked.is_bound else None)
                 or _ability_loss(deployment, asked)
-                or _availability_loss(deployment, asked, snapshot, plan=plan)
+                or _availability_loss(deployment, asked, plan=plan)
                 or _budget_loss(deployment, asked, estimate)
+                or _health_loss(deployment, snapshot)
             )
         failed, reason = loss if loss is not None else (None, None)
         found.append(
@@ -119,7 +142,28 @@ def candidates(
                 reason=reason,
             )
         )
-    return tuple(found)
+    return tuple(found if asked.budget.max_latency_ms is None else _without_tails(found, asked.budget.max_latency_ms))
+
+
+def _without_tails(found: Sequence[Candidate], limit_ms: float) -> list[Candidate]:
+    """Those whose 95th percentile lately is over the limit lose, as long as one is left whose is not."""
+
+    def is_late(candidate: Candidate) -> bool:
+        return (candidate.estimate.tail_ms or 0.0) > limit_ms
+
+    able = [candidate for candidate in found if candidate.failed is None]
+    if all(map(is_late, able)) or not any(map(is_late, able)):
+        return list(found)
+    return [
+        msgspec.structs.replace(
+            candidate,
+            failed="latency",
+            reason=f"takes up to {format_ms(candidate.estimate.tail_ms)} (95 %), the limit is {format_ms(limit_ms)}",
+        )
+        if candidate.failed is None and is_late(candidate)
+        else candidate
+        for candidate in found
+    ]
 
 
 def _asked(request: Request, signals: Signals, verdict: Verdict, snapshot: Snapshot) -> _Asked:
@@ -215,15 +259,17 @@ def _ability_loss(deployment: Deployment, asked: _Asked) -> _Loss:
     return None
 
 
-def _availability_loss(deployment: Deployment, asked: _Asked, snapshot: Snapshot, *, plan: bool) -> _Loss:
+def _availability_loss(deployment: Deployment, asked: _Asked, *, plan: bool) -> _Loss:
     if not asked.is_auto and asked.request.model not in (deployment.name, deployment.model):
         return "model", f"the request asks for {asked.request.model}"
     if not deployment.configured and not plan:
         where = f": set {deployment.key_env}" if deployment.key_env else ""
         return "unavailable", f"not configured{where}"
-    if deployment.name in snapshot.unhealthy:
-        return "unavailable", "cooling down after failures"
     return None
+
+
+def _health_loss(deployment: Deployment, snapshot: Snapshot) -> _Loss:
+    return ("cooling", "cooling down after failures") if deployment.name in snapshot.unhealthy else None
 
 
 def _budget_loss(deployment: Deployment, asked: _Asked, estimate: Estimate) -> _Loss:

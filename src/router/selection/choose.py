@@ -26,7 +26,9 @@ from ..types import (
     Verdict,
 )
 from ..units import format_ms, format_usd
+from .balance import balanced
 from .candidates import Fleet, effective_budget, is_auto, output_limit
+from .stickiness import stay_note, staying, warm_tier
 
 __all__ = ["choose", "utility"]
 
@@ -53,11 +55,11 @@ def choose(
         target = Target(kind="refuse")
         reason = f"refused by {verdict.refused_by}: {verdict.refuse}" if verdict.refused_by else verdict.refuse
     else:
-        order = _order(found, verdict, fleet)
+        order = _order(found, verdict, fleet, snapshot, request.hints.session or snapshot.id)
         if not order:
             raise _nobody(found, budget)
         target = _target(order[0], fleet)
-        reason = _reason(order[0], verdict, found, signals["task"].value or "this task")
+        reason = _reason(order[0], verdict, found, signals["task"].value or "this task") + stay_note(order, snapshot)
     hosted = tuple(candidate.model for candidate in order[1:] if candidate.kind == "llm")
     return Decision(
         id=snapshot.id,
@@ -89,19 +91,26 @@ def utility(estimate: Estimate, objective: Objective) -> float:
     )
 
 
-def _order(found: Sequence[Candidate], verdict: Verdict, fleet: Fleet) -> list[Candidate]:
-    tier, prefer, objective = verdict.tier or "small", verdict.prefer, verdict.objective
-    wanted = frozenset(verdict.rank)
+def _order(
+    found: Sequence[Candidate], verdict: Verdict, fleet: Fleet, snapshot: Snapshot, draw: str
+) -> list[Candidate]:
+    # Without anybody in good health, one that is cooling down is the last resort: it is waited for, or says when.
+    able = [c for c in found if c.failed is None] or [c for c in found if c.failed == "cooling"]
+    tier = verdict.tier or warm_tier(able, snapshot) or "small"
+    prefer, objective, wanted = verdict.prefer, verdict.objective, frozenset(verdict.rank)
+    stays = staying(able, snapshot) if snapshot.warm else frozenset()
 
-    def rank(candidate: Candidate) -> tuple[bool, bool, int, float, str]:
+    def rank(candidate: Candidate) -> tuple[bool, bool, int, bool, float, str]:
         # In a tie the local model comes first: equal in quality, so the cheaper and faster one.
         is_local = candidate.kind == "local"
         unwanted = is_local if prefer == "llm" else not is_local
         liked = len(wanted & fleet.traits[candidate.model]) if wanted and not is_local else 0
         other_tier = not is_local and candidate.tier != tier
-        return (unwanted, other_tier, -liked, -utility(candidate.estimate, objective), candidate.model)
+        leaves = candidate.model not in stays
+        return (unwanted, other_tier, -liked, leaves, -utility(candidate.estimate, objective), candidate.model)
 
-    return sorted((candidate for candidate in found if candidate.failed is None), key=rank)
+    order = sorted(able, key=rank)
+    return balanced(order, fleet, stays, draw) if fleet.groups else order
 
 
 def _target(candidate: Candidate, fleet: Fleet) -> Target:

@@ -5,32 +5,43 @@ Arithmetic only. A price that is unknown stays unknown: it is never taken for ze
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ..catalogue import Deployment, LocalCard, Price, expected_usd, worst_case_usd
-from ..types import Estimate, LocalEvidence, TokenCount
+from ..types import Estimate, LocalEvidence, Snapshot, TokenCount
 
 __all__ = ["affordable_output", "estimate_hosted", "estimate_local"]
 
 _TIER_QUALITY = {"small": 0.80, "large": 0.88}
 
 
-def estimate_hosted(
-    deployment: Deployment, task: str, tokens: TokenCount, measured_ms: Mapping[str, float]
-) -> Estimate:
-    """Estimate for one hosted deployment: ``usd`` for the expected output, ``worst_usd`` for the longest allowed."""
-    latency = measured_ms.get(deployment.name)
+def estimate_hosted(deployment: Deployment, task: str, tokens: TokenCount, snapshot: Snapshot) -> Estimate:
+    """Estimate for one hosted deployment: ``usd`` for the expected output, ``worst_usd`` for the longest allowed.
+
+    What of the conversation is warm in its prompt cache is billed at the cached price; the worst case counts on none.
+    """
+    name = deployment.name
+    latency = snapshot.latency_ms.get(name)
     if latency is None:
         latency = deployment.ttft_ms + tokens.output * 1000.0 / deployment.tokens_per_s
     quality = deployment.quality.get(task)
     if quality is None:
         quality = deployment.quality.get("*", _TIER_QUALITY[deployment.tier])
+    usd = expected_usd(deployment.price, tokens)
+    saved = _saved_usd(deployment.price, tokens, snapshot.warm.get(name, 0)) if snapshot.warm else None
     return Estimate(
-        usd=expected_usd(deployment.price, tokens),
+        usd=usd if usd is None or saved is None else usd - saved,
         worst_usd=worst_case_usd(deployment.price, tokens),
         latency_ms=latency,
         quality=quality,
+        tail_ms=snapshot.tail_ms.get(name),
+        saved_usd=saved,
     )
+
+
+def _saved_usd(price: Price, tokens: TokenCount, warm: int) -> float | None:
+    at = price.at(tokens.input)
+    if not warm or at.input is None or at.cached_input is None:
+        return None
+    return min(warm, tokens.input) * max(0.0, at.input - at.cached_input)
 
 
 def estimate_local(card: LocalCard, evidence: LocalEvidence | None) -> Estimate:

@@ -1,4 +1,4 @@
-"""State in this process: spending limits, the newest records, health of the deployments. Lost when it ends.
+"""State in this process: spending limits and the newest records. Lost when it ends.
 
 Safe for threads: each object guards itself with one lock, held only for arithmetic.
 """
@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from ..errors import BudgetExceeded
-from ..types import Attempt, Record
+from ..types import Record
 from ..units import format_usd
 from .store import SpendLimit, Window, from_nano, to_nano
 
-__all__ = ["MemoryBudgets", "MemoryHealth", "MemoryLedger"]
+__all__ = ["MemoryBudgets", "MemoryLedger"]
 
 _Key = tuple[int, str | None, str]
 
@@ -107,48 +107,6 @@ class MemoryLedger:
 
     def close(self) -> None:
         """Nothing is held back."""
-
-
-class MemoryHealth:
-    """A breaker a deployment: ``failures`` in a row open it for ``cooldown_s``, then one probe may pass.
-
-    An error that says for how long (Retry-After is part of the attempt's driver) or that no retry can help
-    (``auth``, ``quota``) opens it at once.
-    """
-
-    def __init__(self, *, failures: int = 3, cooldown_s: float = 30.0, smoothing: float = 0.2) -> None:
-        self._limit, self._cooldown_s, self._smoothing = failures, cooldown_s, smoothing
-        self._failures: dict[str, int] = {}
-        self._open_until: dict[str, float] = {}
-        self._latency: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def observe(self, attempt: Attempt, now_s: float) -> None:
-        """See :class:`~.store.Health`. Errors that are the request's own fault do not count."""
-        if attempt.kind != "llm" or attempt.error in ("bad_request", "context_length", "content_filter", "cancelled"):
-            return
-        with self._lock:
-            if attempt.error is None:
-                self._failures.pop(attempt.model, None)
-                self._open_until.pop(attempt.model, None)
-                before = self._latency.get(attempt.model, attempt.latency_ms)
-                self._latency[attempt.model] = before + self._smoothing * (attempt.latency_ms - before)
-                return
-            count = self._failures[attempt.model] = self._failures.get(attempt.model, 0) + 1
-            if count >= self._limit or attempt.error in ("auth", "quota"):
-                self._open_until[attempt.model] = now_s + self._cooldown_s
-
-    def unhealthy(self, now_s: float) -> frozenset[str]:
-        """See :class:`~.store.Health`."""
-        if not self._open_until:
-            return frozenset()
-        with self._lock:
-            return frozenset(name for name, until in self._open_until.items() if until > now_s)
-
-    def latency_ms(self) -> Mapping[str, float]:
-        """See :class:`~.store.Health`."""
-        with self._lock:
-            return dict(self._latency)
 
 
 def _window_start(window: Window, now_s: float) -> str:

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from ..types import Attempt, Record
+from .health import HealthView
 
 __all__ = ["Budgets", "Health", "Ledger", "SpendLimit", "Window", "from_nano", "to_nano"]
 
@@ -56,16 +57,19 @@ class Ledger(Protocol):
 
 
 class Health(Protocol):
-    """What was seen of each deployment lately."""
+    """What was seen of each deployment lately. Its seconds are those of one steady clock, whichever."""
 
     def observe(self, attempt: Attempt, now_s: float) -> None:
         """Take note of one finished attempt at a hosted deployment."""
 
-    def unhealthy(self, now_s: float) -> frozenset[str]:
-        """Deployments that must not be called now: their breaker is open."""
+    def admit(self, model: str, now_s: float) -> bool:
+        """Whether a call may go out now. Where a breaker is half-open, the first caller's is the only probe."""
 
-    def latency_ms(self) -> Mapping[str, float]:
-        """Smoothed latency of whole answers, by deployment."""
+    def blocked(self, now_s: float) -> Mapping[str, float]:
+        """Deployments that must not be called now, and in how many seconds they may be."""
+
+    def view(self, now_s: float) -> HealthView:
+        """Latencies of the last minutes."""
 
 
 def to_nano(usd: float) -> int:

@@ -1,0 +1,308 @@
+"""What was seen of each deployment lately: a breaker, latencies, the share of errors, and what is left for extra calls.
+
+The breaker is a value with two pure transitions; :class:`MemoryHealth` keeps one for each deployment of this process.
+Time comes in as a value. Who may be called, it says; whom to call, ``selection/`` does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from ..types import Attempt
+
+__all__ = ["Breaker", "BreakerRules", "BreakerState", "HealthView", "MemoryHealth", "RetryBudget"]
+
+BreakerState = Literal["closed", "open", "half_open"]
+
+# Errors that say nothing of the deployment: the request's own fault, or nobody's.
+_NO_FAULT = frozenset(
+    {"bad_request", "context_length", "content_filter", "unsupported", "cancelled", "superseded", "rejected"}
+)
+# Errors that no retry can help: the deployment is out at once, and for longer.
+_LASTING = frozenset({"auth", "quota", "not_found"})
+_SAMPLES = 64
+_FEW = 20
+
+
+class BreakerRules(msgspec.Struct, frozen=True, kw_only=True):
+    """When a breaker opens, and for how long.
+
+    ``failures`` in a row open it, and so does a smoothed share of errors of ``error_share`` once ``min_calls`` were
+    seen. It stays open ``cooldown_s``, doubled at each opening in a row up to ``max_cooldown_s``; ``lasting_s`` after
+    an error that no retry can help (auth, quota). A Retry-After opens it for as long as it says, at most
+    ``max_retry_after_s``. A probe that never comes back is given up after ``probe_s``.
+    """
+
+    failures: int = 3
+    error_share: float = 0.5
+    min_calls: int = 10
+    cooldown_s: float = 2.0
+    max_cooldown_s: float = 60.0
+    lasting_s: float = 60.0
+    max_retry_after_s: float = 3600.0
+    probe_s: float = 60.0
+    smoothing: float = 0.2
+
+
+class Breaker(msgspec.Struct, frozen=True, kw_only=True):
+    """One deployment's breaker (Nygard, *Release It!*, 2007): closed, open, and half-open with one probe.
+
+    ``is_told``: the provider itself said that it will not answer (Retry-After, no credit), so that the late answer to
+    an earlier call does not close it.
+    """
+
+    failures: int = 0
+    openings: int = 0
+    calls: int = 0
+    error_share: float = 0.0
+    open_until_s: float = 0.0
+    probe_until_s: float = 0.0
+    is_told: bool = False
+
+    def state(self, now_s: float) -> BreakerState:
+        """Closed, open until its cooldown is over, then half-open until a call answers."""
+        if not self.openings:
+            return "closed"
+        return "open" if now_s < self.open_until_s else "half_open"
+
+    def blocked_until_s(self, now_s: float) -> float | None:
+        """When it may be called again, None when it may be called now."""
+        if not self.openings:
+            return None
+        if now_s < self.open_until_s:
+            return self.open_until_s
+        return self.probe_until_s if now_s < self.probe_until_s else None
+
+    def admit(self, now_s: float, rules: BreakerRules) -> Breaker | None:
+        """The breaker once a call goes out; None when none may. Half-open, the first call is the only probe."""
+        if not self.openings:
+            return self
+        if self.blocked_until_s(now_s) is not None:
+            return None
+        return msgspec.structs.replace(self, probe_until_s=now_s + rules.probe_s)
+
+    def after(self, attempt: Attempt, now_s: float, rules: BreakerRules) -> Breaker:
+        """The breaker once a call has ended."""
+        error = attempt.error
+        if error in _NO_FAULT:
+            # It answered, or was not let answer: only a probe is given back.
+            return msgspec.structs.replace(self, probe_until_s=0.0) if self.probe_until_s else self
+        calls = min(self.calls + 1, 1 << 30)
+        if error is None:
+            if self.is_told and now_s < self.open_until_s:
+                return self
+            share = self.error_share * (1.0 - rules.smoothing)
+            return Breaker(calls=calls, error_share=share)
+        share = self.error_share + rules.smoothing * (1.0 - self.error_share)
+        failures = self.failures + 1
+        opens_until = self._opens_until(attempt, failures, share, calls, now_s, rules)
+        if opens_until is None:
+            return Breaker(failures=failures, calls=calls, error_share=share)
+        return Breaker(
+            failures=failures,
+            openings=min(self.openings + 1, 64) if now_s >= self.open_until_s else max(self.openings, 1),
+            calls=calls,
+            error_share=share,
+            # A call that began before it opened never shortens the cooldown.
+            open_until_s=max(self.open_until_s, opens_until),
+            is_told=attempt.error in _LASTING or attempt.retry_after_s is not None,
+        )
+
+    def _opens_until(
+        self, attempt: Attempt, failures: int, share: float, calls: int, now_s: float, rules: BreakerRules
+    ) -> float | None:
+        if attempt.error in _LASTING:
+            return now_s + max(rules.lasting_s, rules.cooldown_s)
+        if attempt.error in ("rate_limit", "overload") and attempt.retry_after_s is not None:
+            return now_s + min(attempt.retry_after_s, rules.max_retry_after_s)
+        is_many = failures >= rules.failures or (calls >= rules.min_calls and share >= rules.error_share)
+        if not is_many and not self.openings:
+            return None
+        return now_s + min(rules.cooldown_s * 2.0 ** min(self.openings, 32), rules.max_cooldown_s)
+
+
+class HealthView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision may know, in milliseconds, by deployment; from the last minutes only.
+
+    ``latency_ms`` is the smoothed time of whole answers; ``tail_ms`` their 95th percentile and ``ttft_tail_ms`` that of
+    the first token, once enough answers were seen.
+    """
+
+    latency_ms: Mapping[str, float] = msgspec.field(default_factory=dict)
+    tail_ms: Mapping[str, float] = msgspec.field(default_factory=dict)
+    ttft_tail_ms: Mapping[str, float] = msgspec.field(default_factory=dict)
+
+
+class RetryBudget:
+    """How many extra calls (retries at the same deployment, hedges) this process may make at each deployment.
+
+    Each first call adds ``share`` of a call, each extra call takes one; ``burst`` are in hand at the start and at most.
+    So a deployment that is down gets at most ``1 + share`` times its usual load (Dean & Barroso, *The Tail at Scale*,
+    2013; gRPC's retry throttling, https://github.com/grpc/proposal/blob/master/A6-client-retries.md).
+    """
+
+    def __init__(self, *, share: float = 0.2, burst: float = 10.0) -> None:
+        self._share, self._burst = share, burst
+        self._left: dict[str, float] = {}
+        self._empty: frozenset[str] = frozenset()
+
+    @property
+    def empty(self) -> frozenset[str]:
+        """The deployments where no extra call may be made now."""
+        return self._empty
+
+    def first(self, model: str) -> None:
+        """A first call goes out."""
+        left = self._left.get(model)
+        if left is not None:
+            self._set(model, min(self._burst, left + self._share))
+
+    def repeat(self, model: str) -> None:
+        """An extra call goes out; whoever asked :attr:`empty` before has one."""
+        self._set(model, self._left.get(model, self._burst) - 1.0)
+
+    def _set(self, model: str, left: float) -> None:
+        self._left[model] = left
+        if (left < 1.0) is not (model in self._empty):
+            self._empty = self._empty ^ {model}
+
+
+class _Seen:
+    """The newest latencies of one deployment."""
+
+    __slots__ = ("latency_ms", "newest_s", "times", "ttfts")
+
+    def __init__(self) -> None:
+        self.latency_ms: float | None = None
+        self.times: deque[float] = deque(maxlen=_SAMPLES)
+        self.ttfts: deque[float] = deque(maxlen=_SAMPLES)
+        self.newest_s = 0.0
+
+
+class MemoryHealth:
+    """Health of the deployments as this process saw it. Safe for threads.
+
+    ``smoothing`` is the weight of the newest latency; what is older than ``window_s`` is forgotten, so that a
+    deployment that was slow is tried again.
+    """
+
+    def __init__(
+        self,
+        *,
+        failures: int = 3,
+        cooldown_s: float = 2.0,
+        smoothing: float = 0.2,
+        window_s: float = 300.0,
+        rules: BreakerRules | None = None,
+    ) -> None:
+        self.rules = rules or BreakerRules(failures=failures, cooldown_s=cooldown_s, smoothing=smoothing)
+        self._window_s = window_s
+        self._breakers: dict[str, Breaker] = {}
+        self._open: dict[str, Breaker] = {}
+        self._seen: dict[str, _Seen] = {}
+        self._view = HealthView()
+        self._stale: set[str] = set()
+        self._checked_s = 0.0
+        self._lock = threading.Lock()
+
+    def observe(self, attempt: Attempt, now_s: float) -> None:
+        """See :class:`~.store.Health`. Errors that are the request's own fault do not count."""
+        if attempt.kind != "llm":
+            return
+        name = attempt.model
+        with self._lock:
+            before = self._breakers.get(name, _CLOSED)
+            after = before.after(attempt, now_s, self.rules)
+            if after is not before:
+                self._breakers[name] = after
+                if after.openings:
+                    self._open[name] = after
+                else:
+                    self._open.pop(name, None)
+            if attempt.error is None or attempt.error == "rejected":
+                self._measure(name, attempt, now_s)
+
+    def admit(self, model: str, now_s: float) -> bool:
+        """See :class:`~.store.Health`."""
+        if model not in self._open:
+            return True
+        with self._lock:
+            breaker = self._open.get(model)
+            admitted = _CLOSED if breaker is None else breaker.admit(now_s, self.rules)
+            if admitted is not None and breaker is not None:
+                self._breakers[model] = self._open[model] = admitted
+            return admitted is not None
+
+    def blocked(self, now_s: float) -> Mapping[str, float]:
+        """See :class:`~.store.Health`."""
+        if not self._open:
+            return _NOBODY
+        with self._lock:
+            found = ((name, breaker.blocked_until_s(now_s)) for name, breaker in self._open.items())
+            return {name: until - now_s for name, until in found if until is not None}
+
+    def unhealthy(self, now_s: float) -> frozenset[str]:
+        """See :class:`~.store.Health`."""
+        return frozenset(self.blocked(now_s)) if self._open else frozenset()
+
+    def state(self, model: str, now_s: float) -> BreakerState:
+        """The state of one deployment's breaker."""
+        return self._breakers.get(model, _CLOSED).state(now_s)
+
+    def error_share(self, model: str) -> float:
+        """The smoothed share of calls that failed, 0..1."""
+        return self._breakers.get(model, _CLOSED).error_share
+
+    def view(self, now_s: float) -> HealthView:
+        """See :class:`~.store.Health`."""
+        if self._stale or now_s - self._checked_s > self._window_s / 10:
+            with self._lock:
+                old = [name for name, seen in self._seen.items() if now_s - seen.newest_s >= self._window_s]
+                for name in old:
+                    del self._seen[name]
+                self._view = self._changed_view({*self._stale, *old})
+                self._stale, self._checked_s = set(), now_s
+        return self._view
+
+    def _changed_view(self, names: set[str]) -> HealthView:
+        view = self._view
+        latency, tail, ttft = dict(view.latency_ms), dict(view.tail_ms), dict(view.ttft_tail_ms)
+        for name in names:
+            seen = self._seen.get(name)
+            for into, value in (
+                (latency, seen.latency_ms if seen else None),
+                (tail, _tail(seen.times) if seen else None),
+                (ttft, _tail(seen.ttfts) if seen else None),
+            ):
+                if value is None:
+                    into.pop(name, None)
+                else:
+                    into[name] = value
+        return HealthView(latency_ms=latency, tail_ms=tail, ttft_tail_ms=ttft)
+
+    def _measure(self, name: str, attempt: Attempt, now_s: float) -> None:
+        seen = self._seen.get(name)
+        if seen is None:
+            seen = self._seen[name] = _Seen()
+        took = attempt.latency_ms
+        before = seen.latency_ms
+        seen.latency_ms = took if before is None else before + self.rules.smoothing * (took - before)
+        seen.times.append(took)
+        if attempt.ttft_ms is not None:
+            seen.ttfts.append(attempt.ttft_ms)
+        seen.newest_s = now_s
+        self._stale.add(name)
+
+
+_CLOSED = Breaker()
+_NOBODY: Mapping[str, float] = {}
+
+
+def _tail(values: deque[float]) -> float | None:
+    """The 95th percentile (nearest rank), None where fewer than 20 answers were seen."""
+    return sorted(values)[-(-len(values) * 19 // 20) - 1] if len(values) >= _FEW else None
