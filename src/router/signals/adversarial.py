@@ -10,7 +10,8 @@ import re
 
 from ..types import Signals
 from .excerpt import excerpt
-from .rule import Rule, triggers
+from .rule import Rule
+from .triggers import triggers
 
 __all__ = ["ADVERSARIAL"]
 
@@ -44,7 +45,7 @@ _PREMISE = 260
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
     view = signals.view(excerpt)
-    if not _TRIGGERS.isdisjoint(view.words) and _NAMED.search(view.lower):
+    if view.has(_TRIGGERS) and _NAMED.search(view.lower):
         return True, 0.85
     if "hyp" in view.ask or "claim" in view.ask or "statement" in view.ask or view.is_unspaced:
         hypothesis = _HYPOTHESIS.search(view.ask)

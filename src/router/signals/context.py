@@ -10,7 +10,8 @@ import re
 
 from ..types import Request, Signals
 from .excerpt import Excerpt, excerpt
-from .rule import Rule, triggers
+from .rule import Rule
+from .triggers import triggers
 
 __all__ = ["CONTEXT", "passage"]
 
@@ -101,7 +102,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         and f"</{tag[0][1:5].lower()}" in _closing(view)
     ):
         return True, 0.93
-    telling = not _TELLING.isdisjoint(view.words)
+    telling = view.has(_TELLING)
     if ":" in view.text or "：" in view.text or "]" in view.text:
         if telling and _HEADING.search(view.text) and size > (70 if "?" in view.text else 140):
             return True, 0.9 if "?" in view.text or "？" in view.text else 0.75
@@ -109,7 +110,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
             return True, 0.92
     if view.is_unspaced and len(view.user) > 45 and _UNSPACED.search(view.text):
         return True, 0.85
-    if telling and size > 110 and not _POINTING.isdisjoint(view.words):
+    if telling and size > 110 and view.has(_POINTING):
         flow = view.flow
         if _REFERRED.search(flow) or _WORK_ON.search(flow):
             return True, 0.88

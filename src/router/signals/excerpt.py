@@ -10,12 +10,14 @@ import re
 from typing import NamedTuple
 
 from ..types import Request
+from .triggers import Trigger, groups
 
 __all__ = ["HEAD", "TAIL", "Excerpt", "excerpt", "near"]
 
 HEAD, TAIL, SYSTEM = 700, 400, 600
 
 _MAX_PLACES = 32
+_NONE: frozenset[bytes] = frozenset()
 
 _BLANKS = bytes(c if 48 <= c <= 57 or 97 <= c <= 122 or c == 39 or c >= 128 else 32 for c in range(256))
 _NO_BLANKS_BETWEEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
@@ -24,7 +26,8 @@ _NO_BLANKS_BETWEEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00
 class Excerpt(NamedTuple):
     """``system`` and ``user`` are whole texts; ``text`` is what is read of them, ``lower`` its lower case.
 
-    ``ask`` is the user's part of ``lower``; ``words`` the distinct words of ``lower`` as UTF-8; ``is_unspaced`` tells
+    ``ask`` is the user's part of ``lower``; ``words`` the distinct words of ``lower`` as UTF-8, ``groups`` the bits of
+    the triggers among them; ``is_unspaced`` tells
     that it has signs of a script that writes no blanks (or glues words), so that words say little.
     """
 
@@ -34,8 +37,17 @@ class Excerpt(NamedTuple):
     lower: str
     ask: str
     words: frozenset[bytes]
+    groups: int
     is_unspaced: bool
     has_digit: bool
+
+    def has(self, trigger: Trigger) -> bool:
+        """Whether one of the trigger's words stands in ``lower``."""
+        return self.groups & trigger.bit != 0
+
+    def among(self, trigger: Trigger) -> frozenset[bytes]:
+        """Those of the trigger's words that stand in ``lower``."""
+        return trigger.words & self.words if self.groups & trigger.bit else _NONE
 
     @property
     def flow(self) -> str:
@@ -63,7 +75,7 @@ def excerpt(request: Request) -> Excerpt:
     words = frozenset(raw.translate(_BLANKS).split())
     unspaced = not lower.isascii() and _NO_BLANKS_BETWEEN.search(lower) is not None
     has_digit = len(raw) != len(raw.translate(None, b"0123456789"))
-    return Excerpt(system, user, read, lower, ask, words, unspaced, has_digit)
+    return Excerpt(system, user, read, lower, ask, words, groups(words), unspaced, has_digit)
 
 
 def near(text: str, words: frozenset[bytes], reach: int) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 from ..types import Signals
 from .excerpt import excerpt, near
-from .rule import Rule, triggers
+from .rule import Rule
+from .triggers import triggers
 
 __all__ = ["EXPLANATION"]
 
@@ -24,6 +25,7 @@ _TRIGGERS = triggers(
     "onderbouw uitleg "
     "dlaczego uzasadnij wyjaśnij почему объясни объясните обоснуй обоснование rationales"
 )
+_EXPLAIN = triggers("explain explique explica spiega")
 _NOT = re.compile(
     r"(?:\bno|\bnot|without|n't|skip|omit|avoid|nothing|don’t|ohne|sans|sin|sem|senza|keine|geen|bez|"
     r"без)(?: \w+){0,5}? ?"
@@ -81,7 +83,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
             return False, 0.92
         if _UNSPACED.search(view.lower):
             return True, 0.85
-    found = _TRIGGERS & view.words
+    found = view.among(_TRIGGERS)
     if not found:
         return False, 0.95
     around = near(view.lower, found, 90)
@@ -89,8 +91,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         return False, 0.93
     if _WANTED.search(around) is not None:
         return True, 0.88
-    asks = not {b"explain", b"explique", b"explica", b"spiega"}.isdisjoint(view.words)
-    return (None, 0.0) if asks else (False, 0.85)
+    return (None, 0.0) if view.has(_EXPLAIN) else (False, 0.85)
 
 
 def _has_field(schema: Mapping[str, object]) -> bool:

@@ -10,7 +10,8 @@ import re
 
 from ..types import Signals
 from .excerpt import Excerpt, excerpt
-from .rule import Rule, triggers
+from .rule import Rule
+from .triggers import trigger, triggers
 
 __all__ = ["INTENTS"]
 
@@ -95,7 +96,7 @@ _ADDING = triggers(
 _OTHER = triggers("another second more other by while on autre otra outra altra noch un'altra")
 _THING = triggers("question thing way you're we're top chose cosa pregunta coisa frage")
 _GROUP = re.compile(r"\(\?:[^()]*(?:\([^()]*\)[^()]*)*\)")
-_VERBS = frozenset(
+_VERBS = trigger(
     word.encode()
     for kind, form in _KINDS
     if kind != "answer"
@@ -128,8 +129,8 @@ def _count(view: Excerpt) -> tuple[int, float]:
             asked = [line for line in _NUMBERED.findall(ask) if "?" in line]
             if len(asked) >= 2 and len(view.user) < 900:
                 return len(asked), 0.7
-    adds = not _ADDING.isdisjoint(view.words) or not (_OTHER.isdisjoint(view.words) or _THING.isdisjoint(view.words))
-    several = len(_VERBS & view.words) >= 2
+    adds = view.has(_ADDING) or not (not view.has(_OTHER) or not view.has(_THING))
+    several = len(view.among(_VERBS)) >= 2
     if not adds and not several:
         return 1, 0.93
     limit = ask[:500] if len(view.user) > 1100 else ask[:900]

@@ -10,8 +10,9 @@ import re
 
 from ..types import Signals
 from .excerpt import excerpt, near
-from .rule import Rule, triggers
+from .rule import Rule
 from .symbols import redefines
+from .triggers import triggers
 
 __all__ = ["INVERSE"]
 
@@ -53,17 +54,17 @@ _CHOICES = re.compile(r"^\s*\(?(?:a|1)[.):]\s|\boptions?:|\bchoices?:|\n\s*[-*] 
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
     view = signals.view(excerpt)
-    words, lower, ask = view.words, view.lower, view.ask
+    lower, ask = view.lower, view.ask
     if (
-        (not _ENDING.isdisjoint(words) and not _SAYING.isdisjoint(words) and _MEMO.search(lower))
-        or (not _AGAIN.isdisjoint(words) and not _SPEAKING.isdisjoint(words) and _REPEAT.search(lower))
+        (view.has(_ENDING) and view.has(_SAYING) and _MEMO.search(lower))
+        or (view.has(_AGAIN) and view.has(_SPEAKING) and _REPEAT.search(lower))
         or redefines(view)
     ):
         return True, 0.85
-    if _NO.isdisjoint(words) or not ("?" in ask or "except" in ask):
+    if not view.has(_NO) or not ("?" in ask or "except" in ask):
         return False, 0.95
     shouted = " NOT " in view.user
-    if shouted or _NEGATED.search(near(ask, _NO & words, 140)):
+    if shouted or _NEGATED.search(near(ask, view.among(_NO), 140)):
         if shouted or "following" in ask or "except" in ask or _CHOICES.search(ask):
             return True, 0.8
         return None, 0.0

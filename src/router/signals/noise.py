@@ -6,7 +6,8 @@ import re
 
 from ..types import Signals
 from .excerpt import excerpt
-from .rule import Rule, triggers
+from .rule import Rule
+from .triggers import triggers
 
 __all__ = ["NOISE"]
 
@@ -76,8 +77,8 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         points += 1.0
     elif "&" in sample and len(_MANGLED.findall(sample)) >= 3:
         points += 0.6
-    misspelt = len(_MISSPELT & view.words)
-    chat = len(_CHAT & view.words)
+    misspelt = len(view.among(_MISSPELT))
+    chat = len(view.among(_CHAT))
     points += 0.5 * min(misspelt, 4)
     if chat >= 2:
         points += 0.34 * min(chat, 5)

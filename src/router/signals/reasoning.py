@@ -10,7 +10,8 @@ import re
 
 from ..types import Signals
 from .excerpt import Excerpt, excerpt, near
-from .rule import Rule, triggers
+from .rule import Rule
+from .triggers import triggers
 
 __all__ = ["REASONING"]
 
@@ -151,20 +152,20 @@ def _points(view: Excerpt) -> float:
     ask, words = view.ask, view.words
     if view.is_unspaced and _UNSPACED.search(view.lower):
         points += 1.0
-    strong = _STRONG_WORDS & words
+    strong = view.among(_STRONG_WORDS)
     if strong and _STRONG.search(" " + near(view.lower, strong, 60).replace("\n", " ")):
         points += 1.0
     has_digit = view.has_digit
     if has_digit and ("+" in ask or "*" in ask or "=" in ask or "×" in ask or "^" in ask) and _ARITHMETIC.search(ask):
         points += 1.0
     asks = (
-        ("?" in ask and b"how" in words and not _AMOUNT.isdisjoint(words))
-        or ("?" in ask and b"what" in words and not _MEASURE.isdisjoint(words))
-        or not _CALCULATING.isdisjoint(words)
+        ("?" in ask and b"how" in words and view.has(_AMOUNT))
+        or ("?" in ask and b"what" in words and view.has(_MEASURE))
+        or view.has(_CALCULATING)
     )
-    races = not _RATE_WORDS.isdisjoint(words)
-    if (asks or races) and (has_digit or not _FIGURE_WORDS.isdisjoint(words)):
-        figures = len(_FIGURE.findall(ask)) if has_digit else len(_FIGURE_WORDS & words)
+    races = view.has(_RATE_WORDS)
+    if (asks or races) and (has_digit or view.has(_FIGURE_WORDS)):
+        figures = len(_FIGURE.findall(ask)) if has_digit else len(view.among(_FIGURE_WORDS))
         if figures >= 2 and races and _RATE.search(ask):
             points += 1.0
         if figures >= 2 and asks and _QUANTITY.search(ask):
@@ -175,7 +176,7 @@ def _points(view: Excerpt) -> float:
         and len(_ORDER.findall(ask)) >= 2
     ):
         points += 1.0
-    plans = _PLAN_WORDS & words
+    plans = view.among(_PLAN_WORDS)
     if plans and _PLAN.search(near(ask, plans, 200)):
         points += 1.0
     return points

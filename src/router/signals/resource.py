@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 from ..types import Signals
 from .excerpt import excerpt
-from .rule import Rule, triggers
+from .rule import Rule
+from .triggers import triggers
 
 __all__ = ["HIGH_RESOURCE", "RESOURCE", "language_code"]
 
@@ -247,7 +248,7 @@ def _read(signals: Signals) -> tuple[str | None, float]:
     view = signals.view(excerpt)
     if task.value is not None and task.value != "translation" and task.confidence >= 0.6:
         return None, 0.0
-    if task.value != "translation" and not view.is_unspaced and _TRIGGERS.isdisjoint(view.words):
+    if task.value != "translation" and not view.is_unspaced and not view.has(_TRIGGERS):
         return None, 0.0
     for form in (_FROM, _OF, _PAIR, _LABEL):
         for match in form.finditer(view.lower):

@@ -9,7 +9,7 @@ import msgspec
 
 from ..types import Signal, SignalName, Signals
 
-__all__ = ["Rule", "triggers"]
+__all__ = ["Rule"]
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +26,3 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         value, confidence = self.read(signals)
         return {self.name: Signal(value=value, confidence=confidence if value is not None else 0.0, detector="rules")}
-
-
-def triggers(words: str) -> frozenset[bytes]:
-    """The blank-separated ``words`` as :attr:`Excerpt.words` holds them."""
-    return frozenset(word.encode() for word in words.split())

@@ -11,7 +11,7 @@ from typing import Any, cast
 from ..types import Flag, FlagKind, Severity, Signal, SignalName, Signals
 from .excerpt import excerpt
 from .learned import Risk, Risks
-from .rule import triggers
+from .triggers import triggers
 
 __all__ = ["Safety"]
 
@@ -63,7 +63,7 @@ def _can_be_injected(signals: Signals) -> bool:
     if len(request.messages) > 1 or len(request.messages[0].text) > _LONG:
         return True
     view = signals.view(excerpt)
-    return not _OVERRIDING.isdisjoint(view.words) or any(word in view.lower for word in _OVERRIDING_UNSPACED)
+    return view.has(_OVERRIDING) or any(word in view.lower for word in _OVERRIDING_UNSPACED)
 
 
 def _flag(risk: Risk) -> Flag:

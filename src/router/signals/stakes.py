@@ -11,7 +11,8 @@ from typing import Literal
 
 from ..types import Signals
 from .excerpt import Excerpt, excerpt
-from .rule import Rule, triggers
+from .rule import Rule
+from .triggers import Trigger, triggers
 
 __all__ = ["STAKES", "Stakes"]
 
@@ -176,7 +177,7 @@ def _read(signals: Signals) -> tuple[Stakes | None, float]:
         return field, min(0.95, 0.75 + 0.05 * points)
     if points >= 1.5:
         # Two words of the field and a question: advice, if somebody asks for himself.
-        return (field, 0.7) if not _OWN.isdisjoint(view.words) else (None, 0.0)
+        return (field, 0.7) if view.has(_OWN) else (None, 0.0)
     return "none", 0.85
 
 
@@ -188,17 +189,17 @@ def _field(view: Excerpt) -> tuple[Stakes, float]:
             points = 1.0 + len(form.findall(view.lower))
             if points >= 2 and points > most:
                 best, most = field, points
-    fields: tuple[tuple[Stakes, frozenset[bytes], re.Pattern[str]], ...] = (
+    fields: tuple[tuple[Stakes, Trigger, re.Pattern[str]], ...] = (
         ("medical", _MEDICAL, _MEDICAL_SURE),
         ("legal", _LEGAL, _LEGAL_SURE),
         ("financial", _FINANCIAL, _FINANCIAL_SURE),
     )
     for field, words, sure in fields:
-        if words.isdisjoint(view.words):
+        if not view.has(words):
             if most == 0.0 and field == "financial" and "401(k)" in view.lower and sure.search(view.flow):
                 best, most = field, 2.0
             continue
-        found = len(words & view.words)
+        found = len(view.among(words))
         points = 0.5 * min(found, 4)
         if sure.search(view.flow):
             points += 1.5

@@ -10,7 +10,8 @@ import re
 
 from ..types import Signals
 from .excerpt import Excerpt, excerpt
-from .rule import Rule, triggers
+from .rule import Rule
+from .triggers import triggers
 
 __all__ = ["SYMBOLS", "redefines"]
 
@@ -63,10 +64,9 @@ _FORMS = re.compile(r"[#*@█▓■●]{2}|[|_/\\]{2}|[#*@█X0][ .]+[#*@█X0]"
 
 def _may_redefine(view: Excerpt) -> bool:
     """A cheap test whether the patterns can match at all."""
-    words = view.words
     return (
-        not _REDEFINING.isdisjoint(words)
-        or (not _MEANING.isdisjoint(words) and not _SUPPOSING.isdisjoint(words))
+        view.has(_REDEFINING)
+        or (view.has(_MEANING) and view.has(_SUPPOSING))
         or (view.is_unspaced and _UNSPACED.search(view.lower) is not None)
     )
 
