@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..types import Request, Signals
-from .excerpt import Excerpt, excerpt
+from .excerpt import Excerpt, excerpt, flow
 from .rule import Rule
 from .triggers import triggers
 
@@ -84,6 +84,8 @@ _POINTING = triggers(
     "articolo dokument artikel abschnitt kontext selon d'après según basándote segundo secondo zusammen"
 )
 _LONG, _PASSAGE = 280, 140
+_CLOSING = re.compile(r"[:：\]]")
+_HEADING_SIZE, _MOST_MARKS = 90, 12
 
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
@@ -104,15 +106,15 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         return True, 0.93
     telling = view.has(_TELLING)
     if ":" in view.text or "：" in view.text or "]" in view.text:
-        if telling and _HEADING.search(view.text) and size > (70 if "?" in view.text else 140):
+        if telling and _has_heading(view.text) and size > (70 if "?" in view.text else 140):
             return True, 0.9 if "?" in view.text or "？" in view.text else 0.75
         if "[1]" in view.user and len(_NUMBERED.findall(view.user[:6000])) >= 2:
             return True, 0.92
     if view.is_unspaced and len(view.user) > 45 and _UNSPACED.search(view.text):
         return True, 0.85
     if telling and size > 110 and view.has(_POINTING):
-        flow = view.flow
-        if _REFERRED.search(flow) or _WORK_ON.search(flow):
+        around = flow(view.lower, view.among(_POINTING), 70)
+        if _REFERRED.search(around) or _WORK_ON.search(around):
             return True, 0.88
     if '"""' in view.user or "\n> " in view.user:
         return (True, 0.8) if len(view.user) > 200 and ("?" in view.text or size > 500) else (False, 0.6)
@@ -128,6 +130,16 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if len(view.user) > _LONG and _asks_at_edge(view.user):
         return None, 0.0
     return _before(request)
+
+
+def _has_heading(text: str) -> bool:
+    """Whether one of the first marks that can close a heading does."""
+    for number, mark in enumerate(_CLOSING.finditer(text)):
+        if number == _MOST_MARKS:
+            return _HEADING.search(text, mark.start() - _HEADING_SIZE) is not None
+        if _HEADING.search(text, max(0, mark.start() - _HEADING_SIZE), mark.end()):
+            return True
+    return False
 
 
 def _before(request: Request) -> tuple[bool | None, float]:

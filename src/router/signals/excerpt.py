@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..types import Request
 from .triggers import Trigger, groups
 
-__all__ = ["HEAD", "TAIL", "Excerpt", "excerpt", "near"]
+__all__ = ["HEAD", "TAIL", "Excerpt", "excerpt", "flow", "near"]
 
 HEAD, TAIL, SYSTEM = 700, 400, 600
 
@@ -49,11 +49,6 @@ class Excerpt(NamedTuple):
         """Those of the trigger's words that stand in ``lower``."""
         return trigger.words & self.words if self.groups & trigger.bit else _NONE
 
-    @property
-    def flow(self) -> str:
-        """``lower`` as one line with a blank in front: a pattern that starts with a blank is found far faster."""
-        return " " + self.lower.replace("\n", " ")
-
 
 def excerpt(request: Request) -> Excerpt:
     """Read ``request`` once; see :meth:`router.types.Signals.view`."""
@@ -76,6 +71,11 @@ def excerpt(request: Request) -> Excerpt:
     unspaced = not lower.isascii() and _NO_BLANKS_BETWEEN.search(lower) is not None
     has_digit = len(raw) != len(raw.translate(None, b"0123456789"))
     return Excerpt(system, user, read, lower, ask, words, groups(words), unspaced, has_digit)
+
+
+def flow(text: str, words: frozenset[bytes], reach: int) -> str:
+    """As :func:`near`, in one line with a blank in front: a pattern that starts with a blank is found far faster."""
+    return " " + near(text, words, reach).replace("\n", " ")
 
 
 def near(text: str, words: frozenset[bytes], reach: int) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..types import Signals
-from .excerpt import Excerpt, excerpt
+from .excerpt import Excerpt, excerpt, near
 from .rule import Rule
 from .triggers import trigger, triggers
 
@@ -129,13 +129,14 @@ def _count(view: Excerpt) -> tuple[int, float]:
             asked = [line for line in _NUMBERED.findall(ask) if "?" in line]
             if len(asked) >= 2 and len(view.user) < 900:
                 return len(asked), 0.7
-    adds = view.has(_ADDING) or not (not view.has(_OTHER) or not view.has(_THING))
+    adds = view.has(_ADDING) or (view.has(_OTHER) and view.has(_THING))
     several = len(view.among(_VERBS)) >= 2
     if not adds and not several:
         return 1, 0.93
     limit = ask[:500] if len(view.user) > 1100 else ask[:900]
     # The first ask of a request stands where requests begin.
-    if several and _CLAUSE.search(ask[:200]):
+    start = ask[:200]
+    if several and any(verb.decode() in start for verb in view.among(_VERBS)) and _CLAUSE.search(start):
         colon = limit.find(": ")
         if colon > 0 and any(match.lastgroup != "answer" for match in _CLAUSE.finditer(limit[:colon])):
             # What stands behind "Translate this:" is the text to work on.
@@ -146,7 +147,9 @@ def _count(view: Excerpt) -> tuple[int, float]:
         found.pop("answer", None)
         if len(found) >= 2 and _are_asks(found):
             return len(found), 0.8
-    added = len(_ADDED.findall(limit)) if adds and len(view.user) < 1500 else 0
+    added = 0
+    if adds and len(view.user) < 1500:
+        added = len(_ADDED.findall(near(limit, view.among(_ADDING) | view.among(_OTHER), 30)))
     if added:
         return 1 + min(max(added, len(_QUESTION.findall(limit)) - 1), 4), 0.75
     return 1, 0.85

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..types import Signals
-from .excerpt import excerpt, near
+from .excerpt import excerpt, flow
 from .rule import Rule
 from .symbols import redefines
 from .triggers import triggers
@@ -39,16 +39,17 @@ _REPEAT = re.compile(
     r"word[- ]for[- ]word)|"
     r"repeat after me"
 )
+# Read in a line with a blank in front of each word; it starts with that blank, so that it is tried once a word.
 _NEGATED = re.compile(
-    r"\b(?:which|what|who|where)(?: one)?(?: of (?:the|these|"
+    r" [\"'(]?(?:(?:which|what|who|where)(?: one)?(?: of (?:the|these|"
     r"those)(?: following)?(?: \w+){0,2})?(?: \w+){0,3}? (?:is|are|was|were|does|do|did|can|could|would|has|have|will)"
     r"(?:n't|n’t|not| not| never)\b|"
-    r"\b(?:all|each) of (?:the )?(?:following|these)(?: \w+){0,4} except\b|\bwhich (?:of|one|answer|option|"
+    r"(?:all|each) of (?:the )?(?:following|these)(?: \w+){0,4} except\b|which (?:of|one|answer|option|"
     r"statement)[^.?!\n]{0,60}\b(?:not|except|false|incorrect|untrue)\b|"
-    r"\b(?:is|are) not (?:an? |the )?(?:example|type|kind|part|member|cause|symptom|property|characteristic|"
-    r"function)s? of\b[^.!\n]{0,80}\?|"
-    r"_{2,}[^.?!\n]{0,40}\bnot\b"
+    r"(?:is|are) not (?:an? |the )?(?:example|type|kind|part|member|cause|symptom|property|characteristic|"
+    r"function)s? of\b[^.!\n]{0,80}\?)"
 )
+_GAP = re.compile(r"_{2,}[^.?!\n]{0,40}\bnot\b")
 _CHOICES = re.compile(r"^\s*\(?(?:a|1)[.):]\s|\boptions?:|\bchoices?:|\n\s*[-*] |\ba\) .{1,60}\bb\) ", re.MULTILINE)
 
 
@@ -64,7 +65,8 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if not view.has(_NO) or not ("?" in ask or "except" in ask):
         return False, 0.95
     shouted = " NOT " in view.user
-    if shouted or _NEGATED.search(near(ask, view.among(_NO), 140)):
+    negated = flow(ask, view.among(_NO), 110)
+    if shouted or _NEGATED.search(negated) or ("__" in negated and _GAP.search(negated)):
         if shouted or "following" in ask or "except" in ask or _CHOICES.search(ask):
             return True, 0.8
         return None, 0.0

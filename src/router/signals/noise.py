@@ -52,6 +52,7 @@ _LOG = re.compile(
     r"^\s*(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\[?(?:INFO|ERROR|WARN|DEBUG)\b|at [\w.$]+\(|\w{3} \d{1,2} \d\d:\d\d)", re.M
 )
 _GARBLED = re.compile(r"\b(?:[a-z]+\d+[a-z]+|[a-z]*[01][a-z]+)\b", re.IGNORECASE)
+_DIGIT = re.compile(r"[0-9]")
 _FORWARDED = re.compile(
     r"^(?:>+ ?){2,}|^-{3,} ?(?:original|forwarded) message|^fwd?:|^sent from my ", re.IGNORECASE | re.M
 )
@@ -96,10 +97,16 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         marks = sample.count(".") + sample.count(",") + sample.count("?") + sample.count("!")
         points += 1.0 if marks == 0 and letters > 0.7 * len(raw) else 0.0
     if letters > 40 and points < 1 and len(raw) - len(raw.translate(None, _DIGITS)) >= 8:
-        points += 0.2 * max(0, len(_GARBLED.findall(sample[:500])) - 3)
+        points += 0.2 * max(0, _garbled(sample[:500]) - 3)
     if points >= 1.0:
         return True, min(0.95, 0.7 + 0.1 * points)
     return (False, 0.92) if points < 0.5 else (None, 0.0)
+
+
+def _garbled(text: str) -> int:
+    """Words with figures among their letters, as character recognition leaves them."""
+    words = [word for word in text.split() if not word.isalpha()]
+    return sum(len(_GARBLED.findall(word)) for word in words if _DIGIT.search(word))
 
 
 NOISE = Rule(name="noise", read=_read)

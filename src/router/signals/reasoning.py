@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..types import Signals
-from .excerpt import Excerpt, excerpt, near
+from .excerpt import Excerpt, excerpt, flow, near
 from .rule import Rule
 from .triggers import triggers
 
@@ -37,6 +37,13 @@ _CALCULATING = triggers(
 )
 _RATE_WORDS = triggers("catch meet arrive finish reach overtake")
 _PLAN_WORDS = triggers("plan schedule itinerary timetable strategy route seating tradeoffs trade tradeoff offs optimal")
+_ASKING = triggers(
+    "many much long far old fast often tall total average speed distance area volume perimeter cost price sum "
+    "difference product profit ratio percentage new final remaining calculate compute combien wieviel wieviele viel "
+    "viele cuánto cuánta cuántos cuántas cuanto cuanta cuantos cuantas quanto quanta quantos quantas quanti quante "
+    "сколько hoeveel ile berechne berechnen calcule calculer calcula calcular calcola вычисли oblicz"
+)
+_ORDERING = triggers("older younger taller shorter faster slower heavier left right all no if some either")
 _FIGURE_WORDS = triggers(
     "two three four five six seven eight nine ten twelve twenty half twice thrice double dozen third"
 )
@@ -79,9 +86,7 @@ _QUANTITY = re.compile(
     r"\bcalculate\b|\bcompute\b|"
     r"\bberechne|\bcalcul[ea]r?\b|\bcalcola\b|\bcalcula\b|\bвычисли|\boblicz"
 )
-_FIGURE = re.compile(
-    r"\d+|\b(?:two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|half|twice|thrice|double|dozen|third)\b"
-)
+_NUMBERS = bytes(code if 48 <= code <= 57 else 32 for code in range(256))
 _EXPLICIT = re.compile(
     r"step[- ]by[- ]step|chain[- ]of[- ]thought|show (?:all )?(?:your|the) (?:work|steps)|"
     r"think (?:it )?(?:through|carefully)"
@@ -91,9 +96,8 @@ _RATE = re.compile(
     r"overtake)"
 )
 _ORDER = re.compile(
-    r"\b(?:older|younger|taller|shorter|faster|slower|heavier|left|right) (?:than|of)\b|\ball \w+ are \w+|"
-    r"\bno \w+ are \w+|"
-    r"\bif [^.?!]{3,80}(?:, then| then )|\bsome \w+ are (?:not )?\w+|\beither [^.?!]{2,60} or "
+    r" [\"'(]?(?:(?:older|younger|taller|shorter|faster|slower|heavier|left|right) (?:than|of)\b|all \w+ are \w+|"
+    r"no \w+ are \w+|if [^.?!]{3,80}(?:, then| then )|some \w+ are (?:not )?\w+|either [^.?!]{2,60} or )"
 )
 _PLAN = re.compile(
     r"\b(?:plan|schedule|itinerary|timetable|strategy|route|seating)\b[^.?!]{0,160}\b(?:constraints?|must|cannot|"
@@ -153,7 +157,7 @@ def _points(view: Excerpt) -> float:
     if view.is_unspaced and _UNSPACED.search(view.lower):
         points += 1.0
     strong = view.among(_STRONG_WORDS)
-    if strong and _STRONG.search(" " + near(view.lower, strong, 60).replace("\n", " ")):
+    if strong and _STRONG.search(flow(view.lower, strong, 40)):
         points += 1.0
     has_digit = view.has_digit
     if has_digit and ("+" in ask or "*" in ask or "=" in ask or "×" in ask or "^" in ask) and _ARITHMETIC.search(ask):
@@ -165,15 +169,18 @@ def _points(view: Excerpt) -> float:
     )
     races = view.has(_RATE_WORDS)
     if (asks or races) and (has_digit or view.has(_FIGURE_WORDS)):
-        figures = len(_FIGURE.findall(ask)) if has_digit else len(view.among(_FIGURE_WORDS))
+        figures = sum(ask.count(word.decode()) for word in view.among(_FIGURE_WORDS))
+        if has_digit:
+            figures += len(ask.encode("utf-8", "replace").translate(_NUMBERS).split())
         if figures >= 2 and races and _RATE.search(ask):
             points += 1.0
-        if figures >= 2 and asks and _QUANTITY.search(ask):
+        if figures >= 2 and asks and _QUANTITY.search(near(ask, view.among(_ASKING), 40)):
             points += 1.0 if figures <= 12 else 0.6
     if (
-        ask.count(" than ") + ask.count(" are ") + ask.count(" of ") + ask.count("if ") >= 2
+        view.has(_ORDERING)
         and ("?" in ask or "？" in ask)
-        and len(_ORDER.findall(ask)) >= 2
+        and ask.count(" than ") + ask.count(" are ") + ask.count(" of ") + ask.count("if ") >= 2
+        and len(_ORDER.findall(" " + ask.replace("\n", " "))) >= 2
     ):
         points += 1.0
     plans = view.among(_PLAN_WORDS)

@@ -10,7 +10,7 @@ import re
 from typing import Literal
 
 from ..types import Signals
-from .excerpt import Excerpt, excerpt
+from .excerpt import Excerpt, excerpt, flow
 from .rule import Rule
 from .triggers import Trigger, triggers
 
@@ -196,12 +196,17 @@ def _field(view: Excerpt) -> tuple[Stakes, float]:
     )
     for field, words, sure in fields:
         if not view.has(words):
-            if most == 0.0 and field == "financial" and "401(k)" in view.lower and sure.search(view.flow):
+            if (
+                most == 0.0
+                and field == "financial"
+                and "401(k)" in view.lower
+                and sure.search(" " + view.lower.replace("\n", " "))
+            ):
                 best, most = field, 2.0
             continue
-        found = len(view.among(words))
-        points = 0.5 * min(found, 4)
-        if sure.search(view.flow):
+        found = view.among(words)
+        points = 0.5 * min(len(found), 4)
+        if sure.search(flow(view.lower, found, 100)):
             points += 1.5
         if points >= 1.0 and _ADVICE.search(view.ask):
             points += 0.5

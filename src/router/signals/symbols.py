@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..types import Signals
-from .excerpt import Excerpt, excerpt
+from .excerpt import Excerpt, excerpt, flow
 from .rule import Rule
 from .triggers import triggers
 
@@ -77,9 +77,15 @@ def redefines(view: Excerpt) -> bool:
 
 
 def _is_redefined(view: Excerpt) -> bool:
-    return _REDEFINED.search(view.flow) is not None or (
+    return _REDEFINED.search(_around(view)) is not None or (
         view.is_unspaced and _REDEFINED_UNSPACED.search(view.lower) is not None
     )
+
+
+def _around(view: Excerpt) -> str:
+    """The stretches in which something may be given a meaning, in one line."""
+    words = view.among(_REDEFINING) | view.among(_SUPPOSING) | view.among(_MEANING)
+    return flow(view.lower, words, 80)
 
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
@@ -90,7 +96,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         return False, 0.97
     if _is_redefined(view):
         return True, 0.88
-    return (True, 0.75) if _PLAIN_WORDS.search(view.flow) else (False, 0.93)
+    return (True, 0.75) if _PLAIN_WORDS.search(_around(view)) else (False, 0.93)
 
 
 def _is_art(text: str) -> bool:
