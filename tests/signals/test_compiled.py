@@ -15,6 +15,7 @@ from router import features
 from router.features import ReadingSpec, prepared, task_scores
 from router.local.files import read_arrays
 from router.local.linear import LinearModel, load_local_model
+from router.signals.census import census
 from router.signals.windows import WindowSpec, worst_windows
 
 SHIPPED = Path(router.__file__).parent / "builtin"
@@ -121,3 +122,12 @@ def test_wrong_sizes_are_refused(arrays) -> None:
     ):
         with pytest.raises(ValueError, match=r"expected|not in"):
             call()
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=TEXTS | st.text(alphabet=" \nabAB09.,é", max_size=40))
+def test_census(text: str) -> None:
+    raw = text.encode("utf-8", "replace")
+    fast, slow = both(lambda: census(raw))
+    assert fast == slow
+    assert fast.blanks - fast.pairs == text.count(" ") - text.count("  ")

@@ -126,6 +126,9 @@ _WORDS = {
 }
 _SETS = {code: frozenset(word.encode() for word in words.split()) for code, words in _WORDS.items()}
 _PLAIN_ENGLISH = 8  # so many of its common words, a quarter of all, and no other language need be asked
+_SPOKEN: dict[bytes, tuple[str, ...]] = {
+    word: tuple(code for code, words in _SETS.items() if word in words) for word in frozenset().union(*_SETS.values())
+}
 _LATIN = tuple(code for code in _SETS if code not in ("ru", "uk", "bg", "ar", "fa", "ur"))
 _CYRILLIC, _ARABIC = ("ru", "uk", "bg"), ("ar", "fa", "ur")
 _LETTERS = {
@@ -203,9 +206,14 @@ def _by_words(view: Excerpt, codes: tuple[str, ...], text: str) -> tuple[str | N
         english = len(words & _SETS["en"])
         if english >= _PLAIN_ENGLISH and 4 * english >= len(words):
             return "en", 0.99
+    counts = dict.fromkeys(codes, 0)
+    for word in _SPOKEN.keys() & words:
+        for code in _SPOKEN[word]:
+            if code in counts:
+                counts[code] += 1
     scores = []
-    for code in codes:
-        score = float(len(words & _SETS[code]))
+    for code, count in counts.items():
+        score = float(count)
         if is_ascii:
             score += 0.9 * (code == "en")  # most text without accents is
         elif code in _LETTERS:

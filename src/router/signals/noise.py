@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..types import Signals
+from .census import census
 from .excerpt import excerpt
 from .rule import Rule
 from .triggers import triggers
@@ -56,9 +57,6 @@ _DIGIT = re.compile(r"[0-9]")
 _FORWARDED = re.compile(
     r"^(?:>+ ?){2,}|^-{3,} ?(?:original|forwarded) message|^fwd?:|^sent from my ", re.IGNORECASE | re.M
 )
-_DIGITS = b"0123456789"
-_CAPITALS = bytes(range(65, 91))
-_LETTERS = bytes((*range(65, 91), *range(97, 123)))
 
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
@@ -69,8 +67,9 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         return (None, 0.0) if not text.strip() else (False, 0.6)
     sample = text[:1500]
     raw = sample.encode("utf-8", "replace")
-    letters = len(raw) - len(raw.translate(None, _LETTERS))
-    capitals = len(raw) - len(raw.translate(None, _CAPITALS))
+    counted = census(raw)
+    capitals, breaks = counted.capitals, counted.breaks
+    letters = counted.small + capitals
     points = 0.0
     if letters >= 20 and capitals > 0.6 * letters and " " in sample:
         points += 1.0
@@ -85,7 +84,6 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         points += 0.34 * min(chat, 5)
     if ("!!" in sample or "??" in sample or "..." in sample) and "```" not in sample:
         points += 0.35 * min(len(_STRETCHED.findall(sample)), 3)
-    breaks = sample.count("\n")
     if breaks >= 3:
         if ">" in sample or "-----" in sample or "fw" in view.ask[:40] or "sent from my" in view.ask:
             points += 0.5 * min(len(_FORWARDED.findall(sample)), 2)
@@ -96,7 +94,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if size > 160 and sample.isascii() and capitals == 0 and not breaks:
         marks = sample.count(".") + sample.count(",") + sample.count("?") + sample.count("!")
         points += 1.0 if marks == 0 and letters > 0.7 * len(raw) else 0.0
-    if letters > 40 and points < 1 and len(raw) - len(raw.translate(None, _DIGITS)) >= 8:
+    if letters > 40 and points < 1 and counted.digits >= 8:
         points += 0.2 * max(0, _garbled(sample[:500]) - 3)
     if points >= 1.0:
         return True, min(0.95, 0.7 + 0.1 * points)

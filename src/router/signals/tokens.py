@@ -12,13 +12,11 @@ from typing import Any
 import msgspec
 
 from ..types import Request, Signals, TokenCount
+from .census import census
 from .rule import Rule
 
 __all__ = ["TOKENS", "estimate_tokens"]
 
-_DIGITS = b"0123456789"
-_CAPITALS = bytes(range(65, 91))
-_MARKS = bytes(code for code in range(33, 127) if not chr(code).isalnum())
 _SAMPLE = 4096
 
 _LETTER, _CAPITAL, _BLANK, _BREAK, _DIGIT, _MARK = 0.103, 0.214, 0.636, 0.351, 0.765, 0.75
@@ -70,11 +68,8 @@ def estimate_tokens(text: str) -> int:
 def _weigh(text: str) -> float:
     raw = text.encode("utf-8", "replace")
     size = len(raw)
-    blanks = text.count(" ") - text.count("  ")
-    breaks = text.count("\n")
-    digits = size - len(raw.translate(None, _DIGITS))
-    marks = size - len(raw.translate(None, _MARKS))
-    capitals = size - len(raw.translate(None, _CAPITALS))
+    counted = census(raw)
+    blanks = counted.blanks - counted.pairs
     ascii_letters, beyond = size, 0.0
     extra = size - len(text)
     if extra:
@@ -84,14 +79,14 @@ def _weigh(text: str) -> float:
         two = others - three
         # A few two-byte letters among many plain ones are accents of a Latin text; a text of them is Cyrillic or Greek.
         beyond = two * (_ACCENTED if two < 0.3 * ascii_letters else _TWO_BYTES) + three * _THREE_BYTES
-    letters = max(0, ascii_letters - blanks - breaks - digits - marks - capitals)
+    letters = max(0, ascii_letters - blanks - counted.breaks - counted.digits - counted.marks - counted.capitals)
     return (
         letters * _LETTER
-        + capitals * _CAPITAL
+        + counted.capitals * _CAPITAL
         + blanks * _BLANK
-        + breaks * _BREAK
-        + digits * _DIGIT
-        + marks * _MARK
+        + counted.breaks * _BREAK
+        + counted.digits * _DIGIT
+        + counted.marks * _MARK
         + beyond
     )
 
