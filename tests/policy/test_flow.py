@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from router.policy import compile_policy, flow_mermaid, flow_svg, flow_text, walk
+from router.policy.example_schema import Example
 from router.policy.examples import given_signals
-from router.policy.schema import Example
 
 NAMES = [f"F{number}" for number in range(1, 11)]
 

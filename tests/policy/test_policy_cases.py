@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from router.policy.checked import check_examples_text
+from router.policy.example_schema import Example
 from router.policy.examples import check_examples, run_example
-from router.policy.schema import Example, check_examples_text
 from router.yamlfile import load_yaml
 
 CASES = Path(__file__).resolve().parents[1] / "cases" / "policy"

@@ -53,3 +53,14 @@ def check(names: tuple[str, ...]) -> int:
         if not is_wrong:
             print(f"{name}: well; {len(compiled.rules)} rules, {len(results)} examples, hash {compiled.hash}")
     return 1 if wrong else 0
+
+
+@policy.command()
+@click.option("--tests", is_flag=True, help="The schema of test files instead (*_test.yaml).")
+def schema(tests: bool) -> None:
+    """Print the JSON Schema of policy files, for completion and hover in an editor."""
+    import json
+
+    from ..policy.editor_schema import examples_schema, policy_schema
+
+    print(json.dumps(examples_schema() if tests else policy_schema(), indent=1, ensure_ascii=False))

@@ -29,8 +29,8 @@ from ..types import (
     Verdict,
 )
 from .compile import CompiledPolicy
+from .example_schema import Example, FlagSeen, Observed
 from .judge import judge
-from .schema import Example, FlagSeen, Observed
 
 __all__ = ["ExampleResult", "check_examples", "given_signals", "run_example"]
 

@@ -15,7 +15,9 @@ import msgspec
 from ..errors import ConfigError
 from ..types import Budget, Objective
 from ..yamlfile import Document, Path, Place, did_you_mean, load_yaml, place_error
-from .schema import Example, FlowStep, Otherwise, PolicyText, Promise, Rule, check_policy_text
+from .checked import check_policy_text
+from .example_schema import Example
+from .schema import FlowStep, Otherwise, PolicyText, Promise, Rule
 
 __all__ = ["Load", "PolicyFile", "matching_ids", "resolve"]
 

@@ -1,0 +1,166 @@
+"""The words of a policy file as types: task names, comparisons, money, lists that may be a single word.
+
+Each type says how it is written, for people (errors with a suggestion) and for editors (JSON Schema).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from .conditions import FLAG_KINDS, TASKS, Unit, parse_comparison, parse_number
+
+__all__ = [
+    "RULE_ID",
+    "RULE_PATTERN",
+    "WORD",
+    "Budgets",
+    "Count",
+    "FlagKinds",
+    "Language",
+    "Languages",
+    "Milliseconds",
+    "Money",
+    "Open",
+    "RuleIds",
+    "Share",
+    "ShareNumber",
+    "Stakes",
+    "Strict",
+    "Tags",
+    "Task",
+    "Tasks",
+    "Text",
+    "Time",
+    "Usd",
+    "Words",
+    "one_or_many",
+    "word_context",
+]
+
+RULE_ID = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"
+RULE_PATTERN = r"^[A-Za-z*][A-Za-z0-9_.*-]{0,63}$"
+WORD = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"
+
+
+class Open(BaseModel):
+    """Strict keys and types; a key without a value means something (unknown, or: take it away)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Strict(Open):
+    """As above, and a key without a value is a slip: a condition that was forgotten must not hold for everything."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_values(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key, value in data.items():
+                if value is None:
+                    raise PydanticCustomError("no_value", "the key {quoted} has no value", {"quoted": f'"{key}"'})
+        return data
+
+
+class _Written:
+    """How a value is written, for the JSON Schema: a schema of its own, or one made from the checked one."""
+
+    def __init__(self, schema: dict[str, Any] | Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        self._schema = schema
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return self._schema(handler(core)) if callable(self._schema) else dict(self._schema)
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+one_or_many = (BeforeValidator(_listed), _Written(lambda listed: {"anyOf": [listed["items"], listed]}))
+
+
+def word_context(word: str, options: list[str]) -> dict[str, Any]:
+    """What an error about a wrong word carries, so that the reader is told what was probably meant."""
+    return {"quoted": f'"{word}"', "word": word, "options": options}
+
+
+def _one_of(what: str, options: Iterable[str]) -> tuple[Any, ...]:
+    allowed = list(options)
+
+    def check(word: str) -> str:
+        if word not in allowed:
+            raise PydanticCustomError("unknown_word", f"unknown {what} {{quoted}}", word_context(word, allowed))
+        return word
+
+    return AfterValidator(check), _Written({"type": "string", "enum": allowed})
+
+
+def _comparison(unit: Unit) -> Callable[[Any], int | float | str]:
+    def check(value: Any) -> int | float | str:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError('write a comparison: ">=1000", "<40%", ">0, <100"')
+        parse_comparison(value, unit)
+        return value
+
+    return check
+
+
+def _number(unit: Unit) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError(f"{value!r} is not a number with its unit")
+        number = parse_number(value, unit)
+        if not number >= 0 or number == float("inf"):
+            raise ValueError(f"{value!r} must be finite and not negative")
+        return number
+
+    return check
+
+
+def _as_written(*examples: str) -> _Written:
+    return _Written({"type": ["string", "number"], "examples": list(examples)})
+
+
+Words = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1), *one_or_many]
+Tags = Annotated[list[Annotated[str, Field(pattern=WORD)]], Field(min_length=1), *one_or_many]
+Task = Annotated[str, *_one_of("task", TASKS)]
+Tasks = Annotated[list[Task], Field(min_length=1), *one_or_many]
+Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
+Languages = Annotated[list[Language], Field(min_length=1), *one_or_many]
+FlagKinds = Annotated[list[Annotated[str, *_one_of("flag", FLAG_KINDS)]], Field(min_length=1), *one_or_many]
+RuleIds = Annotated[list[Annotated[str, Field(pattern=RULE_PATTERN)]], *one_or_many]
+Stakes = Literal["none", "medical", "legal", "financial"]
+Count = Annotated[int | float | str, BeforeValidator(_comparison("number")), _as_written(">=1000", ">0, <100")]
+Share = Annotated[int | float | str, BeforeValidator(_comparison("share")), _as_written(">=80%", "<0.4")]
+Money = Annotated[int | float | str, BeforeValidator(_comparison("usd")), _as_written("<=$0.001")]
+Time = Annotated[int | float | str, BeforeValidator(_comparison("ms")), _as_written("<=300ms", ">2s")]
+Usd = Annotated[float, BeforeValidator(_number("usd")), _as_written("$0.002")]
+Milliseconds = Annotated[float, BeforeValidator(_number("ms")), _as_written("900ms", "3s")]
+ShareNumber = Annotated[float, BeforeValidator(_number("share")), _as_written("2%", "0.02")]
+Text = Annotated[str, Field(min_length=1, max_length=4000)]
+
+
+class Budgets(Strict):
+    """Limits of one request, added to the caller's own: the tighter one binds."""
+
+    max_usd: Usd | None = Field(default=None, description="The most that one request may cost: `$0.002`.")
+    max_latency_ms: Milliseconds | None = Field(
+        default=None, description="The longest that one request may take, retries included: `900ms`, `3s`."
+    )
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Budgets:
+        if "max_usd" not in self.model_fields_set and "max_latency_ms" not in self.model_fields_set:
+            raise ValueError("write max_usd or max_latency_ms, or leave budgets out")
+        return self
