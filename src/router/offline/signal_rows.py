@@ -77,7 +77,7 @@ def _permissive(data: Path, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str
             yield row
 
 
-def task_rows(data: Path, *, chat_share: float = 0.4, written_share: float = 0.15) -> list[TaskRow]:
+def task_rows(data: Path, *, chat_share: float = 0.33, written_share: float = 0.37) -> list[TaskRow]:
     """All task rows. Data sets weigh with the root of their size, so that many small ones beat few large ones.
 
     ``chat_share``/``written_share``: weight of the chat rows and of this project's own rows, as shares of the whole.
