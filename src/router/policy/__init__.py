@@ -10,9 +10,10 @@ from __future__ import annotations
 from .compile import CompiledPolicy, compile_policy
 from .draw import flow_mermaid, flow_svg, flow_text
 from .examples import ExampleResult, check_examples
+from .finding import Finding
 from .flow import Step, walk
 from .judge import judge
-from .lint import Finding, lint
+from .lint import lint
 from .read import Load, PolicyFile, resolve
 
 __all__ = [
