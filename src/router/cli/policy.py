@@ -1,58 +1,109 @@
-"""``router policy``: policies checked before they are used."""
+"""``router policy``: policies checked, proved, tested and compared before they are used."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import ConfigError
+from ..errors import ConfigError, RouterError
+from .options import CONFIG
+
+if TYPE_CHECKING:
+    from ..policy.compile import CompiledPolicy
+    from ..policy.finding import Finding
+    from ..policy.suite import Case, CaseResult
+    from ..selection.candidates import Fleet
+
+MARKS = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 @click.group()
 def policy() -> None:
-    """Check policies."""
+    """Check, test and compare policies."""
 
 
 @policy.command()
 @click.argument("names", nargs=-1, required=True, metavar="FILE|NAME...")
-def check(names: tuple[str, ...]) -> int:
-    """Read, resolve, lint and compile policies, and judge the examples that stand in them.
+@click.option("--strict", is_flag=True, help="Warnings are errors.")
+@click.option("--quiet", "-q", is_flag=True, help="No notes.")
+@click.option("--json", "as_json", is_flag=True, help="Findings as JSON lines.")
+@CONFIG
+def check(names: tuple[str, ...], strict: bool, quiet: bool, as_json: bool, config: Path | None) -> int:
+    """Read, resolve and compile policies, prove what can be proved, and judge the examples that stand in them.
 
-    What is wrong is told as file:line:column, and the exit code is then 1; warnings do not change it.
+    Every finding is told as file:line:column with a request that shows it. Models and prices are those of --config,
+    else the built-in ones. Exit code 1: a policy has errors (with --strict, warnings too).
     """
-    import sys
-
-    from ..assemble import PolicyShelf, signal_names
-    from ..policy.examples import check_examples
     from ..policy.lint import lint
+    from ..selection.feasible import find_infeasible
 
+    fleet, known = _registered(config)
     wrong = 0
-    known = signal_names()
     for name in names:
         try:
-            shelf = PolicyShelf(name, Path())
-            compiled = shelf[shelf.default]
+            compiled = _compiled(name)
         except ConfigError as error:
-            print(f"error: {error}", file=sys.stderr)
+            _tell_error(error, as_json)
             wrong += 1
             continue
-        findings = lint(compiled, known)
-        for finding in findings:
-            print(finding, file=sys.stderr)
-        is_wrong = any(finding.severity == "error" for finding in findings)
-        results = check_examples(compiled)
-        failed = [result for result in results if result.differences]
-        for result in failed:
-            print(
-                f"error: {compiled.file.file}: example {result.name!r}: {'; '.join(result.differences)}",
-                file=sys.stderr,
-            )
-        is_wrong = is_wrong or bool(failed)
-        wrong += is_wrong
-        if not is_wrong:
-            print(f"{name}: well; {len(compiled.rules)} rules, {len(results)} examples, hash {compiled.hash}")
+        found = [*lint(compiled, known), *find_infeasible(compiled, fleet), *_failed_examples(compiled)]
+        counts = {severity: sum(each.severity == severity for each in found) for severity in MARKS}
+        for each in found:
+            if not (quiet and each.severity == "note"):
+                _tell(each, as_json)
+        if counts["error"] or (strict and counts["warning"]):
+            wrong += 1
+        elif not as_json:
+            told = ", ".join(f"{count} {severity}s" for severity, count in counts.items() if count) or "nothing to say"
+            examples = len(compiled.file.examples)
+            print(f"{name}: well ({told}); {len(compiled.rules)} rules, {examples} examples, hash {compiled.hash}")
     return 1 if wrong else 0
+
+
+@policy.command()
+@click.argument("paths", nargs=-1, required=True, metavar="FILE|FOLDER|NAME...")
+@click.option("--junit", type=click.Path(path_type=Path), help="Write the results as JUnit XML.")
+@click.option(
+    "--min-coverage", type=click.FloatRange(0, 100), default=0.0, help="Least share of own rules, in per cent."
+)
+@click.option("--verbose", "-v", is_flag=True, help="Name every example.")
+@CONFIG
+def test(paths: tuple[str, ...], junit: Path | None, min_coverage: float, verbose: bool, config: Path | None) -> int:
+    """Run the examples in policies and in test files (*_test.yaml), and say which rules they exercise.
+
+    Given a policy file, the test file beside it is run too; given a folder, all test files in it. Examples that give a
+    request are read by the real detectors and decided among the models of --config; nothing is called.
+    """
+    from ..policy.suite import coverage, junit_xml
+
+    decider = _Decider(config)
+    suites: list[tuple[str, tuple[CaseResult, ...]]] = []
+    failed = thin = 0
+    for name, (compiled, cases) in _suites(paths).items():
+        results = decider.run(compiled, cases)
+        suites.append((name, results))
+        for result in results:
+            if result.failed:
+                print(f"FAIL {result.text}")
+                failed += 1
+            elif verbose:
+                print(f"{'skip' if result.skipped else 'ok  '} {result.case.place}: {result.case.example.name}")
+        found = coverage(compiled, results)
+        missing = f"; never fired: {', '.join(found.missing)}" if found.missing else ""
+        bad = sum(result.failed for result in results)
+        print(
+            f"{name}: {len(results)} examples, {bad} failed; {len(found.rules) - len(found.missing)} of "
+            f"{len(found.rules)} own rules fired ({found.share:.0%}){missing}"
+        )
+        thin += found.share * 100 < min_coverage
+    if junit is not None:
+        _write(junit, junit_xml(suites))
+    if thin:
+        print(f"{thin} below the coverage of {min_coverage:g} %", file=sys.stderr)
+    return 1 if failed or thin else 0
 
 
 @policy.command()
@@ -64,3 +115,129 @@ def schema(tests: bool) -> None:
     from ..policy.editor_schema import examples_schema, policy_schema
 
     print(json.dumps(examples_schema() if tests else policy_schema(), indent=1, ensure_ascii=False))
+
+
+# ----- reading ---------------------------------------------------------------------------------------------------
+
+
+def _compiled(name: str) -> CompiledPolicy:
+    from ..assemble import PolicyShelf
+
+    shelf = PolicyShelf(name, Path())
+    return shelf[shelf.default]
+
+
+def _registered(config: Path | None) -> tuple[Fleet, frozenset[str]]:
+    from .options import open_router
+
+    with open_router(config, None) as router:
+        return router.engine.fleet, frozenset(router.engine.detectors)
+
+
+def _suites(paths: tuple[str, ...]) -> dict[str, tuple[CompiledPolicy, list[Case]]]:
+    """The cases of each policy that ``paths`` lead to, a policy's own before those of test files."""
+    from ..policy.suite import own_cases, written_cases
+    from ..yamlfile import load_yaml
+
+    found: dict[str, tuple[CompiledPolicy, list[Case]]] = {}
+
+    def add(name: str, cases: tuple[Case, ...] | None, near: Path = Path()) -> None:
+        if name not in found:
+            beside = near / name
+            compiled = _compiled(str(beside) if beside.is_file() else name)
+            found[name] = (compiled, list(own_cases(compiled)))
+        found[name][1].extend(cases or ())
+
+    def add_tests(path: Path) -> None:
+        try:
+            document = load_yaml(path.read_text(encoding="utf-8"), name=str(path))
+        except OSError as error:
+            raise RouterError(f"{path} cannot be read ({error.strerror}).", hint="Check the path.") from error
+        name, cases = written_cases(document)
+        near = path.parent / name
+        add(str(near) if near.is_file() else name, cases, path.parent)
+
+    for written in paths:
+        path = Path(written)
+        if path.is_dir():
+            tests = sorted(path.rglob("*_test.yaml"))
+            if not tests:
+                raise RouterError(f"{path} holds no test files.", hint="They are called *_test.yaml.")
+            for each in tests:
+                add_tests(each)
+        elif path.stem.endswith("_test"):
+            add_tests(path)
+        else:
+            add(written, None)
+            beside = path.with_name(f"{path.stem}_test.yaml")
+            if path.is_file() and beside.is_file():
+                add_tests(beside)
+    return found
+
+
+class _Decider:
+    """Runs cases; a router is opened when the first case needs one."""
+
+    def __init__(self, config: Path | None) -> None:
+        self._config = config
+        self._bases: Any = None
+
+    def run(self, compiled: CompiledPolicy, cases: list[Case]) -> tuple[CaseResult, ...]:
+        from ..policy.suite import run_cases
+
+        if all(case.example.request is None for case in cases):
+            return run_cases(compiled, cases)
+        from ..api import as_request
+        from .options import open_router
+
+        with open_router(
+            self._config, compiled.file.file if Path(compiled.file.file).is_file() else compiled.name
+        ) as router:
+            return run_cases(compiled, cases, lambda example: router.engine.decide(as_request(example.request, {})))
+
+
+def _failed_examples(compiled: CompiledPolicy) -> list[Finding]:
+    from ..policy.finding import finding
+    from ..policy.suite import own_cases, run_cases
+
+    return [
+        finding(
+            compiled.file,
+            "error",
+            "example",
+            f"example {result.case.example.name!r}: {'; '.join(result.result.differences)}.",
+            *("examples", index),
+        )
+        for index, result in enumerate(run_cases(compiled, own_cases(compiled)))
+        if result.failed and result.result is not None
+    ]
+
+
+# ----- telling ---------------------------------------------------------------------------------------------------
+
+
+def _tell(each: Finding, as_json: bool) -> None:
+    if as_json:
+        import msgspec
+
+        print(msgspec.json.encode(each).decode())
+        return
+    line, _, rest = str(each).partition("\n")
+    print(click.style(line, fg=MARKS[each.severity]) + (f"\n{rest}" if rest else ""), file=sys.stderr)
+
+
+def _tell_error(error: ConfigError, as_json: bool) -> None:
+    if as_json:
+        import json
+
+        place = {"file": error.file, "line": error.line, "column": error.column}
+        print(json.dumps({"place": place, "message": error.message, "severity": "error", "kind": "invalid"}))
+    else:
+        print(f"error: {error}", file=sys.stderr)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise RouterError(f"{path} cannot be written ({error.strerror}).", hint="Check the folder.") from error

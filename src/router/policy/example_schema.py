@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -63,6 +63,10 @@ Maybe = Annotated[list[str], *one_or_many]
 class Expectation(Strict):
     """What the verdict must be; only what is written is compared, and `[]` is nothing."""
 
+    target: Literal["local", "llm", "refuse"] | None = Field(
+        default=None, description="Who answers in the end; for examples with a `request`."
+    )
+    model: str | None = Field(default=None, description="The model that answers; for examples with a `request`.")
     prefer: Literal["local", "llm", "tie"] | None = Field(default=None, description="The recommendation.")
     tier: Literal["small", "large", "none"] | None = Field(
         default=None, description="Tier of hosted models; `none` for none."
@@ -93,6 +97,9 @@ class Example(Strict):
     """A request, given as what is observed of it, and the verdict that it must get."""
 
     name: str = Field(min_length=1, max_length=200, description="One line that says what is claimed.")
+    request: str | dict[str, Any] | None = Field(
+        default=None, description="Instead of `signals`: a prompt or a chat body, read by the real detectors."
+    )
     signals: Observed = Field(default=Observed(), description="What is observed; the rest is unknown.")
     budget: Budgets | None = Field(default=None, description="The caller's own limits.")
     tenant: str | None = Field(default=None, description="Who asks.")
@@ -101,6 +108,15 @@ class Example(Strict):
         Field(default=None, description="The conversation, where a rule looks at it: `[{user: Hello}]`.")
     )
     expect: Expectation = Field(description="The verdict; only what is written is compared.")
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> Example:
+        given = {"signals", "tenant", "modality", "messages", "budget"} & self.model_fields_set
+        if self.request is not None and given:
+            raise ValueError(f"an example has a request or {', '.join(sorted(given))}, not both")
+        if self.request is None and (self.expect.target or self.expect.model):
+            raise ValueError("target and model need a request: signals alone do not choose among models")
+        return self
 
 
 class ExamplesText(Strict):

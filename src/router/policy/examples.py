@@ -14,6 +14,7 @@ from ..types import (
     UNKNOWN,
     Budget,
     Contract,
+    Decision,
     Flag,
     Hints,
     LocalEvidence,
@@ -32,7 +33,7 @@ from .compile import CompiledPolicy
 from .example_schema import Example, FlagSeen, Observed
 from .judge import judge
 
-__all__ = ["ExampleResult", "check_examples", "given_signals", "run_example"]
+__all__ = ["ExampleResult", "check_examples", "compare_decision", "given_signals", "run_example"]
 
 # Signals whose value an example writes as it is.
 _PLAIN = (
@@ -79,8 +80,9 @@ class _Given:
 
 
 def check_examples(policy: CompiledPolicy, examples: Iterable[Example] | None = None) -> tuple[ExampleResult, ...]:
-    """Run the policy's own examples, or those given."""
-    return tuple(run_example(policy, example) for example in (policy.file.examples if examples is None else examples))
+    """Run the policy's own examples, or those given; without those that give a request (``suite.py`` runs them)."""
+    chosen = policy.file.examples if examples is None else examples
+    return tuple(run_example(policy, example) for example in chosen if example.request is None)
 
 
 def run_example(policy: CompiledPolicy, example: Example) -> ExampleResult:
@@ -94,6 +96,23 @@ def run_example(policy: CompiledPolicy, example: Example) -> ExampleResult:
         differences=tuple(_differences(example, verdict)),
         fired=tuple(fired.id for fired in verdict.rules),
         verdict=verdict,
+    )
+
+
+def compare_decision(example: Example, decision: Decision) -> ExampleResult:
+    """Compare what a real decision came to with what the example expects."""
+    differences: list[str] = []
+    for what, wanted, got in (
+        ("target", example.expect.target, decision.target.kind),
+        ("model", example.expect.model, decision.target.model),
+    ):
+        if wanted is not None and wanted != got:
+            differences.append(f"{what}: expected {wanted}, got {got}")
+    return ExampleResult(
+        name=example.name,
+        differences=(*differences, *_differences(example, decision.verdict)),
+        fired=tuple(fired.id for fired in decision.verdict.rules),
+        verdict=decision.verdict,
     )
 
 

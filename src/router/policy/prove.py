@@ -20,7 +20,7 @@ from .search import Found, Goal, Witness, find, witness
 from .space import Domains, Formula, Space, make_space, possible
 from .when import FALSE, TRUE
 
-__all__ = ["prove"]
+__all__ = ["holds", "prove"]
 
 _Part = Literal["prefer", "tier"]
 _SAFETY = ("refuse", "redact", "check", "forbid", "require")
@@ -68,7 +68,7 @@ class _Prover:
                 self.live.append(rule)
         for step in self.file.flow:
             formula = self.space.steps[step.id]
-            if self._find(_holds(formula)).is_impossible:
+            if self._find(holds(formula)).is_impossible:
                 message = f"the answer of {step.id} is never yes: this condition can never hold{self._reason(formula)}."
                 yield finding(self.file, "error", "unreachable", message, "flow", step.id, "when")
 
@@ -295,7 +295,7 @@ class _Prover:
         return possible(self.formulas[rule.id], domains)
 
     def _fires(self, rule: CompiledRule) -> Goal:
-        return _holds(self.formulas[rule.id])
+        return holds(self.formulas[rule.id])
 
     def _is_not(self, rule: CompiledRule) -> Goal:
         formula = self.formulas[rule.id]
@@ -314,7 +314,9 @@ class _Prover:
         return None if found is None else witness(self.space, found)
 
 
-def _holds(formula: Formula) -> Goal:
+def holds(formula: Formula) -> Goal:
+    """The goal that ``formula`` is true."""
+
     def goal(domains: Sequence[int]) -> bool | Formula:
         answers = possible(formula, domains)
         return True if answers == TRUE else formula if answers & TRUE else False

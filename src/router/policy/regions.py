@@ -98,7 +98,11 @@ def make_variable(name: str, leaves: list[Leaf]) -> tuple[Variable, bool]:
         parts = _PARTS.get(name, {name: None})
         keys = list(parts)
         points = [_points(key, leaves, parts[key]) for key in keys]
-        regions = [_signal_region(name, dict(zip(keys, values, strict=True))) for values in product(*points)]
+        found = [dict(zip(keys, values, strict=True)) for values in product(*points)]
+        if name == "tokens" and not any(leaf.key == "tokens.output_max" for leaf in leaves):
+            for facts in found:
+                facts["tokens.output_max"] = facts["tokens.output"]
+        regions = [_signal_region(name, facts) for facts in found]
         regions = [region for region in regions if _is_sound(region.facts)]
         regions.append(Region(facts={name: None, **dict.fromkeys(keys)}, written={}))
     kept: dict[tuple[bool | None, ...], Region] = {}

@@ -19,7 +19,7 @@ from .regions import Leaf, Variable, make_variable, values_of
 from .schema import SafetyCondition, When
 from .when import FALSE, NEITHER, TRUE, compile_when, numeric_limits
 
-__all__ = ["Domains", "Formula", "Space", "make_space", "possible"]
+__all__ = ["Domains", "Formula", "Space", "make_space", "narrowed", "possible"]
 
 Domains = tuple[int, ...]
 
@@ -84,6 +84,18 @@ def possible(formula: Formula, domains: Sequence[int]) -> int:
         may_be_unknown = may_be_unknown or bool(inner & NEITHER)
         undecided = undecided and bool(inner & ~decides)
     return some | every_neutral | (NEITHER if may_be_unknown and undecided else 0)
+
+
+def narrowed(formula: Formula, domains: Domains) -> Domains:
+    """``domains`` without the regions in which a part that must hold does not; what is left holds all requests that
+    ``formula`` is true of, and maybe others."""
+    left = list(domains)
+    for part in formula.parts if formula.kind == "all" else (formula,):
+        if part.kind == "atom":
+            left[part.variable] &= part.true
+        elif part.kind == "all":
+            left = list(narrowed(part, tuple(left)))
+    return tuple(left)
 
 
 def make_space(file: PolicyFile) -> Space:
