@@ -187,7 +187,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _sources(groups: Sequence[str]) -> list[str]:
     return sorted(
-        {group for group in groups if not group.startswith(("chat:", "written:", "pair:", "injected:", "worded:"))}
+        {
+            group
+            for group in groups
+            if not group.startswith(("chat:", "written:", "pair:", "injected:", "act:", "document:"))
+        }
     )
 
 

@@ -16,9 +16,11 @@ from typing import Any
 
 import msgspec
 
-from .attacks import injected, worded_requests
+from .acts import asked_acts
+from .attacks import injected
+from .hosts import Document, documents
 
-__all__ = ["RISKS", "RiskRow", "TaskRow", "is_held_out", "read_rows", "risk_rows", "task_rows"]
+__all__ = ["RISKS", "RiskRow", "TaskRow", "is_held_out", "read_rows", "risk_rows", "task_rows", "written_documents"]
 
 RISKS = ("harmful", "jailbreak", "prompt_injection", "toxicity")
 WRITTEN = Path(__file__).parent / "written"
@@ -147,6 +149,10 @@ def risk_rows(data: Path) -> list[RiskRow]:
             RiskRow(text=row["text"], flags=(0, 0, 0, 0), group=name, weight=0.5)
             for row in read_rows(data / "experts_permissive" / name / "train.jsonl.gz")[::6]
         )
+    for index, document in enumerate(written_documents(data, 3000)):
+        if document.kind != "request":  # another request is told by its surroundings, which n-grams do not see
+            flags = _flags("prompt_injection" if document.is_attack else "benign")
+            rows.append(RiskRow(text=document.text, flags=flags, group=f"document:{index // 20}", is_data=True))
     rows.extend(_composed([row.text for row in rows if len(row.text) > 200 and not any(row.flags)][::9]))
     return rows
 
@@ -156,9 +162,22 @@ def _composed(documents: list[str]) -> Iterator[RiskRow]:
     for index, (text, is_attack) in enumerate(injected(documents)):
         flags = _flags("prompt_injection" if is_attack else "benign")
         yield RiskRow(text=text, flags=flags, group=f"injected:{index // 20}", weight=1.0, is_data=True)
-    for index, (text, is_harmful) in enumerate(worded_requests()):
-        flags = _flags("harmful" if is_harmful else "benign")
-        yield RiskRow(text=text, flags=flags, group=f"worded:{index // 24}", weight=1.0)
+    for text, is_harmful, act in asked_acts():
+        yield RiskRow(text=text, flags=_flags("harmful" if is_harmful else "benign"), group=f"act:{act}", weight=1.0)
+
+
+def written_documents(data: Path, count: int = 5000, seed: int = 0) -> list[Document]:
+    """Made-up documents with and without a sentence that does not belong, see :mod:`router.offline.hosts`."""
+    rows = task_rows(data)
+    own = [row.text.strip() for row in rows if row.group.startswith(("chat:", "written:"))]
+    requests = [text for text in own if 12 < len(text) < 160 and "\n" not in text]
+    tasks = ("summarization", "reading_comprehension", "nli", "topic_classification")
+    passages = [
+        row.text
+        for row in rows
+        if row.task in tasks and 300 < len(row.text) < 2500 and not row.group.startswith(("chat:", "written:"))
+    ]
+    return documents(count, passages, requests, seed)
 
 
 def _flags(flag: str) -> tuple[int | None, ...]:
