@@ -26,7 +26,7 @@ from ..signals.windows import WindowSpec
 from .pooled import Pooled, fit_heads, fit_pooled, quantised, reading_rows, window_rows
 from .signal_rows import RISKS, RiskRow, TaskRow, is_held_out, risk_rows, task_rows
 
-__all__ = ["main"]
+__all__ = ["fit_windows", "main", "worst"]
 
 VERSION = "1"
 SEED = 7
@@ -84,9 +84,9 @@ def fit_risks(
     fold = np.array([int(hashlib.sha256(row.group.encode()).hexdigest()[:4], 16) % FOLDS for row in rows])
     scores = np.zeros((len(rows), len(RISKS)), np.float32)
     for part in range(FOLDS):
-        table, bias = _fit_windows(rows, matrix, owner, fold != part, seed)
-        worst = _worst(matrix @ table + bias, owner, len(rows))
-        scores[fold == part] = worst[fold == part]
+        table, bias = fit_windows(rows, matrix, owner, fold != part, seed)
+        found = worst(matrix @ table + bias, owner, len(rows))
+        scores[fold == part] = found[fold == part]
     platt, thresholds = {}, {}
     weight = np.array([row.weight for row in rows])
     clean = np.array([all(flag == 0 for flag in row.flags) for row in rows])
@@ -102,11 +102,11 @@ def fit_risks(
         thresholds[kind] = float(1.0 / (1.0 + np.exp(-(slope * cut + offset))))
         recall = float((scores[gold, column] >= cut).mean())
         _say(f"{kind}: recall {recall:.3f} on {int(gold.sum())} rows out of fold, threshold {thresholds[kind]:.3f}")
-    table, bias = _fit_windows(rows, matrix, owner, np.ones(len(rows), bool), seed)
+    table, bias = fit_windows(rows, matrix, owner, np.ones(len(rows), bool), seed)
     return table, bias, platt, thresholds
 
 
-def _fit_windows(
+def fit_windows(
     rows: Sequence[RiskRow], matrix: Any, owner: npt.NDArray[np.int64], use: npt.NDArray[np.bool_], seed: int
 ) -> tuple[Floats, Floats]:
     """Fit on windows: of a text with a risk in it, the window that looks most like it is the one that has it."""
@@ -121,17 +121,18 @@ def _fit_windows(
     table, bias = fit_heads(matrix[keep], y, spread, epochs=3, seed=seed)
     for _ in range(2):
         scores = matrix[keep] @ table + bias
-        best = _worst(scores, of, len(rows))
+        best = worst(scores, of, len(rows))
         chosen = scores >= best[of] - 1e-6
         settled = np.where(y > 0, np.where(chosen, weight[of], 0.0), spread).astype(np.float32)
         table, bias = fit_heads(matrix[keep], y, settled, seed=seed)
     return table, bias
 
 
-def _worst(scores: Floats, owner: npt.NDArray[np.int64], count: int) -> Floats:
-    worst = np.full((count, scores.shape[1]), -np.inf, np.float32)
-    np.maximum.at(worst, owner, scores)
-    return worst
+def worst(scores: Floats, owner: npt.NDArray[np.int64], count: int) -> Floats:
+    """Of each of ``count`` texts its parts' highest scores, shape ``(count, heads)``."""
+    highest = np.full((count, scores.shape[1]), -np.inf, np.float32)
+    np.maximum.at(highest, owner, scores)
+    return highest
 
 
 def main(argv: Sequence[str] | None = None) -> int:

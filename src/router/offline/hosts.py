@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -143,7 +143,7 @@ class _Author:
 
     def table(self) -> tuple[str, list[str]]:
         rng = self.rng
-        columns = {
+        columns: dict[str, Callable[[], str]] = {
             "Rank": lambda: str(rng.randint(1, 30)),
             "Name": lambda: f"{rng.choice(_NAMES)} {rng.choice(_NAMES)}",
             "City": lambda: rng.choice(_CITIES),

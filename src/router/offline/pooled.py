@@ -17,7 +17,7 @@ from ..features import ReadingSpec, TextHashes, pairs, read, wide_grams
 from ..signals.learned import SCAN_HEAD, SCAN_TAIL
 from ..signals.windows import WindowSpec, bounds
 
-__all__ = ["Pooled", "fit_heads", "fit_pooled", "quantised", "reading_rows", "window_rows"]
+__all__ = ["Adam", "Pooled", "fit_heads", "fit_pooled", "quantised", "reading_rows", "window_rows"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -95,7 +95,9 @@ def window_rows(texts: Sequence[str], spec: WindowSpec) -> tuple[Any, npt.NDArra
     return matrix, np.array(owner, np.int64)
 
 
-class _Adam:
+class Adam:
+    """Adam over several arrays, its rate falling to zero over ``steps``; ``decay`` shrinks a value a step (AdamW)."""
+
     def __init__(self, values: list[Floats], rates: list[float], decay: list[float], steps: int) -> None:
         self.values, self.rates, self.decay, self.steps = values, rates, decay, steps
         self.first = [np.zeros_like(value) for value in values]
@@ -136,7 +138,7 @@ def fit_pooled(
     count = places[0].shape[0]
     model = Pooled(places[0].shape[1], width, targets.shape[1], seed)
     values = [model.table, model.weights, model.bias]
-    adam = _Adam(values, [rate] * 3, [decay, decay, 0.0], epochs * (count // batch + 1))
+    adam = Adam(values, [rate] * 3, [decay, decay, 0.0], epochs * (count // batch + 1))
     for _ in range(epochs):
         order = rng.permutation(count)
         for at in range(0, count, batch):
@@ -173,7 +175,7 @@ def fit_heads(
     count = matrix.shape[0]
     table = np.zeros((matrix.shape[1], targets.shape[1]), np.float32)
     bias = np.zeros(targets.shape[1], np.float32)
-    adam = _Adam([table, bias], [rate, rate], [decay, 0.0], epochs * (count // batch + 1))
+    adam = Adam([table, bias], [rate, rate], [decay, 0.0], epochs * (count // batch + 1))
     for _ in range(epochs):
         order = rng.permutation(count)
         for at in range(0, count, batch):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 from . import checksums as check
+from . import checksums_world as world
 from .hits import Hit
 from .surroundings import Meaning
 
@@ -35,6 +36,9 @@ _FORMS: tuple[tuple[re.Pattern[str], Check, float], ...] = tuple(
         (r"\d{6}-[1-8]\d{6}", check.rrn, 0.95),
         (r"[1-9]\d{10}", check.pesel, 0.7),
         (r"[1-9]\d{16}\d", check.cn_resident, 0.98),
+        (r"\d{6}/\d{4}", world.rodne_cislo, 0.93),
+        (r"(?:20|23|24|27|3[034])-\d{8}-\d", world.cuit, 0.96),
+        (r"[1-8]-\d{4}-\d{5}-\d\d-\d", world.thai, 0.97),
     )
 )
 _BARE: tuple[Check, ...] = (
@@ -58,6 +62,21 @@ _BARE: tuple[Check, ...] = (
     check.cnpj,
     check.nir,
     check.cn_resident,
+    world.nif_pt,
+    world.nip,
+    world.rodne_cislo,
+    world.egn,
+    world.amka,
+    world.israeli,
+    world.isikukood,
+    world.oib,
+    world.emso,
+    world.kennitala,
+    world.cuit,
+    world.my_number,
+    world.thai,
+    world.nik,
+    world.mykad,
 )
 _DIGITS = re.compile(r"\d(?:[ .\-/]?\d)*")
 _CPR = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d\d-?\d{4}")
@@ -75,6 +94,10 @@ _LETTERED: tuple[tuple[re.Pattern[str], Check, float], ...] = tuple(
         (r"\d{1,2}\.?\d{3}\.?\d{3}-[\dkK]", check.rut, 0.94),
         (r"\d{17}[Xx]", check.cn_resident, 0.99),
         (r"[12] ?\d\d ?\d\d ?2[AB] ?\d{3} ?\d{3} ?\d\d", check.nir, 0.99),
+        (r"[A-Z]{1,2}\d{6} ?\([\dA]\)", world.hkid, 0.95),
+        (r"[A-Z]{1,2}\d{6}[\dA]", world.hkid, 0.7),
+        (r"[A-Z][12]\d{8}", world.taiwanese, 0.7),
+        (r"\d{7}[A-Z]{1,2}", world.pps, 0.7),
     )
 )
 # Only where the words around it say so: Indian PAN, Mexican CURP, passports, driving licences.
@@ -111,7 +134,7 @@ def lettered_identifiers(text: str, start: int, end: int, means: Meaning | None,
         hits.extend(
             Hit("national_id", match.start(), match.end(), 0.99 if means == "id" else score)
             for match in form.finditer(text, start, end)
-            if test(_bare_mixed(match[0]))
+            if test(_bare_mixed(match[0])) and (score > 0.75 or means == "id")
         )
     if means == "id":
         hits.extend(Hit("national_id", match.start(), match.end(), 0.9) for match in _WORDED.finditer(text, start, end))

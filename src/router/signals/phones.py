@@ -26,8 +26,13 @@ _NANP = re.compile(r"(?<!\d)(?:1[-. ])?\(?([2-9]\d\d)\)?[-. ]{1,2}[2-9]\d\d[-. ]
 _PAREN = re.compile(r"\(0?\d{1,4}\) ?\d{2,5}[- ]\d{3,5}(?:[- ]\d{2,4})?(?!\d)")
 _FRENCH = re.compile(r"(?<!\d)0[1-79](?:([ .-])\d\d)(?:\1\d\d){3}(?!\d)")
 _BRITISH = re.compile(r"(?<!\d)(?:07\d{3} ?\d{3} ?\d{3}|020 \d{4} \d{4}|01\d{3} \d{6}|01\d1 \d{3} \d{4})(?!\d)")
+# Swiss, Japanese mobile, Russian: groups that nothing else is written in.
+_SWISS = re.compile(r"(?<!\d)0[1-9]\d ?\d{3}([ .-])\d\d\1\d\d(?!\d)")
+_JAPANESE = re.compile(r"(?<!\d)0[789]0-\d{4}-\d{4}(?!\d)")
+_RUSSIAN = re.compile(r"(?<!\d)8[ -]?\(?9\d\d\)?[ -]?\d{3}-\d\d-\d\d(?!\d)")
 # Three groups apart by blanks alone are more often a row of figures.
 _BLANKS = re.compile(r"\d{3} \d{3} \d{4}")
+_FORMS = (_NANP, _PAREN, _FRENCH, _BRITISH, _SWISS, _JAPANESE, _RUSSIAN)
 _DATE = re.compile(
     r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:[0-2]?\d|3[01])(?!\d)|(?<!\d)[0-3]?\d[-./][0-3]?\d[-./](?:19|"
     r"20)\d\d(?!\d)"
@@ -39,7 +44,7 @@ _COUNTED = re.compile(
     r"usd)\b",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"\+?\(?\d(?:[ .\-/()\u00a0\u2009\u202f\u2011\u2013]{0,2}\d){6,16}")
+_NUMBER = re.compile(r"\+?\(?\d(?:[ .\-/()\u00a0\u2009\u202f\u2011\u2013]{0,3}\d){6,16}")
 
 
 def phones(text: str, start: int, end: int, around: Surroundings, hits: list[Hit]) -> None:
@@ -55,7 +60,7 @@ def phones(text: str, start: int, end: int, around: Surroundings, hits: list[Hit
     region = text[start:end]
     if _DATE.search(region) or _YEARS.fullmatch(region):
         return
-    forms = [match for form in (_NANP, _PAREN, _FRENCH, _BRITISH) for match in form.finditer(text, start, end)]
+    forms = [match for form in _FORMS for match in form.finditer(text, start, end)]
     hits.extend(
         Hit("phone", match.start(), match.end(), 0.97 if means == "phone" else 0.9)
         for match in forms
@@ -123,7 +128,7 @@ def _is_sequence(number: str) -> bool:
 
 
 def _has_plan(number: str) -> bool:
-    return any(_valid(number, region) for region in ("US", "GB", "FR", "BR", "MX", "IN", "DE", "AU"))
+    return any(_valid(number, region) for region in ("US", "GB", "FR", "BR", "MX", "IN", "DE", "AU", "CH", "JP", "RU"))
 
 
 def _is_national(number: str) -> bool:

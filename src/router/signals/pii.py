@@ -65,7 +65,8 @@ _IPV4 = re.compile(
     r"(?![A-Za-z0-9_]|\.\d|-[a-z]|/\d)"
 )
 _NO_ADDRESS = re.compile(
-    r"(?<![a-z])(?:versions?|ver|v|release|firmware|build|section|chapter|clause|§|oid|upgrade\w*|update\w*|driver|"
+    r"(?<![a-z])(?:versions?|ver|v|release|firmware|build|section|chapter|clause|§|oid|"
+    r"(?:up|down)grad\w*(?: from)?|update\w*|driver|"
     r"patch|article|art\.|paragraph|>=|<=|==|~=|\^|"
     r"(?:chrome|safari|edg|opr|firefox)/?)[ :]*v?\Z",
     re.IGNORECASE,

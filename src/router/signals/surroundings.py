@@ -30,7 +30,8 @@ _WORDS: Mapping[Meaning, str] = {
         "komórkowy ringa "
         "puhelin puhelinnumero тел телефон телефона телефону звони звоните позвони позвоните мобильный هاتف جوال "
         "फोन मोबाइल "
-        "☎ 📞 📱 phoned signal telegram"
+        "☎ 📞 📱 phoned signal telegram landline tlf tfno cel kontakt gsm natel fon фон"
+        ""
     ),
     "id": (
         "ssn social sin nino tin tfn itin nhs steuer steuerid steuernummer idnr identifikationsnummer "
@@ -41,7 +42,9 @@ _WORDS: Mapping[Meaning, str] = {
         "personnummeret fødselsnummer cpr "
         "henkilötunnus hetu rijksregisternummer ahv avs nric tckn kimlik cnp passport reisepass reisepassnummer "
         "passeport pasaporte "
-        "passaporto paszport führerschein führerscheinnummer medicare rrn паспорт паспорта снилс инн национальный"
+        "passaporto paszport nip rodné rč egn егн amka αμκα pps ppsn isikukood asmens oib emšo emso "
+        "jmbg kennitala cuit cuil hkid nik ktp mykad zehut itin cédula cedula curp führerschein "
+        "führerscheinnummer medicare rrn паспорт паспорта снилс инн национальный"
     ),
     "card": (
         "card cards visa mastercard amex discover maestro diners kreditkarte kreditkartennummer karte "
@@ -83,7 +86,9 @@ _PHRASES: Mapping[Meaning, str] = {
         "sociale,codice fiscale,"
         "pan card,pan number,pan no,registre national,tc kimlik,driver licence,driver license,drivers "
         "license,drivers licence,"
-        "driving licence,driving license,south african,african id,sa id,license number,licence number,nhs number"
+        "driving licence,driving license,rodné číslo,thai id,israeli "
+        "id,taiwan id,kong id,kad pengenalan,asmens kodas,south african,african id,sa id,"
+        "license number,licence number,nhs number"
     ),
     "card": "credit card,debit card,american express,card number,carte bancaire,carte bleue,card no",
     "account": "account number,sort code,routing number,account no,bank account",
@@ -98,8 +103,8 @@ _PHRASES: Mapping[Meaning, str] = {
 _WORD_MEANS: Mapping[str, Meaning] = {word: means for means, words in _WORDS.items() for word in words.split()}
 _PHRASE_MEANS: Mapping[str, Meaning] = {words: means for means, all_ in _PHRASES.items() for words in all_.split(",")}
 _UNSPACED = re.compile(
-    r"(?P<phone>电话|手机|手機|電話|携帯|联系方式|联系我|拨打|致电|微信|전화|연락처|휴대폰)"
-    r"|(?P<id>身份证|身分證|护照|マイナンバー|주민등록번호|주민번호|आधार)"
+    r"(?P<phone>电话|座机|固话|連絡先|手机|手機|電話|携帯|联系方式|联系我|拨打|致电|微信|전화|연락처|휴대폰)"
+    r"|(?P<id>身份证|身分證|护照|マイナンバー|주민등록번호|주민번호|आधार|個人番号|บัตรประชาชน|תעודת זהות)"
     r"|(?P<card>信用卡|银行卡|卡号|クレジットカード|카드)"
     r"|(?P<other>订单|單號|单号|快递|编号|型号|注文|주문)"
 )
@@ -202,7 +207,7 @@ def surroundings(text: str, start: int, end: int) -> Surroundings:
             return Surroundings(means, near)
         near = near and word in _FILLERS
     # Behind a number stands what it is ("(mobile)", "office"), hardly ever what it is not.
-    for word in _TOKEN.findall(text[end : end + _AFTER].lower())[:2]:
+    for word in _TOKEN.findall(text[end : end + _AFTER].lower())[:3]:
         if _WORD_MEANS.get(word) == "phone" or word == "office":
             return Surroundings("phone", False)
     return Surroundings(None, False)
