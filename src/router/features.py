@@ -30,6 +30,7 @@ __all__ = [
     "bits_of",
     "buckets",
     "compiled",
+    "linear_scores",
     "pairs",
     "prepared",
     "read",
@@ -81,6 +82,7 @@ _POWER = _powers(int(_BASE), MAX_BYTES + 1)
 _INVERSE = _powers(pow(int(_BASE), -1, 1 << 64), MAX_BYTES + 1)
 _CLASS = _byte_classes()
 _VALUE = np.arange(1, 257, dtype=np.uint64)
+_NOTHING_KNOWN = np.zeros(1 << 17, np.uint8)
 
 
 class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,6 +256,24 @@ class LinearScorer:
         gathered = self.table.take(np.concatenate(rows), axis=0).astype(np.float32)
         total: npt.NDArray[np.float32] = (weights @ gathered) * self.scale + self.bias
         return total
+
+
+def linear_scores(
+    data: bytes,
+    spec: FeatureSpec,
+    table: npt.NDArray[np.int8],
+    scale: npt.NDArray[np.float32],
+    bias: npt.NDArray[np.float32],
+) -> Sequence[float]:
+    """What :class:`LinearScorer` gives for the bytes that :func:`prepared` made; empty when they hold no token."""
+    if compiled is not None and not spec.edges:
+        found = compiled.label_scores(
+            data, bits_of(spec.words), bits_of(spec.chars), spec.bits, table, scale, bias, _NOTHING_KNOWN
+        )
+        return () if found is None else found[0]
+    hashes = TextHashes.of(data)
+    scores: list[float] = LinearScorer(spec, table, scale, bias).scores(hashes).tolist() if len(hashes.tokens) else []
+    return scores
 
 
 def sparse_rows(

@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "explain": ("explain", "explain", "Show why a request goes where it goes."),
     "models": ("models", "models", "List local and hosted models."),
     "policy": ("policy", "policy", "Check policies."),
+    "bench": ("bench", "bench", "Measure routing on recorded outcomes."),
+    "train-quality": ("train_quality", "train_quality", "Learn answer quality from outcomes."),
     "init": ("init", "init", "Write a commented router.yaml."),
     "serve": ("serve", "serve", "Run the OpenAI-compatible sidecar."),
 }

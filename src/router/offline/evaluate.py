@@ -1,0 +1,224 @@
+"""Routing over recorded outcomes, beside honest baselines: what ``router bench`` reports.
+
+Predictions are made for prompts that the predictor never saw: by cross-validation over prompts (one that stands twice
+is in one fold), or leaving one data set out. Intervals are bootstrapped over prompts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import roc_auc_score
+
+from ..errors import RequestError
+from .fit_quality import LEAST_ROWS, QualityFit, prompt_folds
+from .outcomes import Outcomes
+from .rivals import RIVALS, Predictor, make_predictor
+from .routing_curves import aiq, apgr, bootstrap, cost_curve, cpt, hull, quality_at_cost, saving_at_quality
+
+__all__ = ["Predicted", "held_out", "many_report", "pair_of", "pair_report", "report", "singles"]
+
+Floats = npt.NDArray[np.float64]
+
+
+class Predicted(msgspec.Struct, frozen=True):
+    """Held-out predictions. ``quality``: shape ``(N, M)``; ``price``: mean USD of each model over the training rows, in
+    the same shape; ``majority``: of each prompt, the best model of its data set in the training rows.
+    ``us``: microseconds to predict one prompt, the median over single calls."""
+
+    quality: Floats
+    price: Floats
+    majority: npt.NDArray[np.intp]
+    us: float
+
+
+def report(
+    outcomes: Outcomes,
+    rivals: Sequence[str],
+    *,
+    pair: tuple[str, str] | None = None,
+    folds: int = 5,
+    seed: int = 20230427,
+    draws: int = 1000,
+    by_dataset: bool = False,
+    note: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Everything about ``rivals`` on ``outcomes``, as JSON values; ``note`` is told each rival before it is measured.
+
+    Raises:
+        RequestError: too few prompts, or a model of ``pair`` without outcomes.
+    """
+    if pair is None:
+        weak, strong = pair_of(outcomes)
+    else:
+        outcomes.of(pair)  # says which of them is missing
+        weak, strong = (outcomes.models.index(name) for name in pair)
+    routers = {}
+    for name in rivals:
+        note(name)
+        predicted = held_out(outcomes, name, folds=folds, seed=seed, by_dataset=by_dataset)
+        routers[name] = {
+            "description": RIVALS[name][1],
+            "pair": pair_report(outcomes, predicted, weak, strong, draws=draws),
+            "many": many_report(outcomes, predicted, draws=draws),
+            "us": predicted.us,
+        }
+    low, high = outcomes.scores[:, weak], outcomes.scores[:, strong]
+    return {
+        "prompts": len(outcomes),
+        "datasets": sorted(set(outcomes.datasets)),
+        "protocol": "each data set from the others" if by_dataset else f"{folds}-fold over prompts, seed {seed}",
+        "pair": [outcomes.models[weak], outcomes.models[strong]],
+        "oracle_apgr": _short(apgr(high - low, low, high)),
+        "singles": singles(outcomes),
+        "routers": routers,
+    }
+
+
+def held_out(
+    outcomes: Outcomes, rival: str, *, folds: int = 5, seed: int = 20230427, by_dataset: bool = False
+) -> Predicted:
+    """Predictions of ``rival`` for every prompt, made without it.
+
+    Raises:
+        RequestError: too few prompts, or one data set alone with ``by_dataset``.
+    """
+    splits = _dataset_splits(outcomes) if by_dataset else prompt_folds(outcomes.prompts, folds, seed)
+    quality, price = np.zeros(outcomes.scores.shape), np.zeros(outcomes.scores.shape)
+    majority = np.zeros(len(outcomes), np.intp)
+    times = []
+    for train, test in splits:
+        learnt = outcomes.take(train)
+        if len(learnt) < LEAST_ROWS:
+            raise RequestError(
+                f"{len(learnt)} training prompts are too few.", hint="Give more outcomes, or fewer folds."
+            )
+        predictor = make_predictor(rival, seed)
+        predictor.fit(learnt)
+        quality[test] = predictor.predict([outcomes.prompts[row] for row in test])
+        ask = predictor.serving().predict if isinstance(predictor, QualityFit) else _one_by_one(predictor)
+        for row in test[:20]:
+            started = time.perf_counter_ns()
+            ask(outcomes.prompts[row])
+            times.append(time.perf_counter_ns() - started)
+        price[test] = np.nan_to_num(learnt.usd).mean(axis=0)
+        best = _best_by_dataset(learnt)
+        overall = int(learnt.scores.mean(axis=0).argmax())
+        majority[test] = [best.get(outcomes.datasets[row], overall) for row in test]
+    return Predicted(quality, price, majority, round(float(np.median(times)) / 1000, 1))
+
+
+def _one_by_one(predictor: Predictor) -> Callable[[str], Any]:
+    return lambda prompt: predictor.predict([prompt])
+
+
+def pair_of(outcomes: Outcomes) -> tuple[int, int]:
+    """``(weak, strong)``: the best model, and the best of those that cost at most a quarter of it; by quality alone
+    where costs are unknown (the worst against the best)."""
+    means = outcomes.scores.mean(axis=0)
+    strong = int(means.argmax())
+    if not outcomes.has_cost:
+        return int(means.argmin()), strong
+    usd = outcomes.usd.mean(axis=0)
+    cheap = [model for model in range(len(means)) if usd[model] <= usd[strong] / 4]
+    if not cheap:
+        return int(usd.argmin()), strong
+    return max(cheap, key=lambda model: means[model]), strong
+
+
+def pair_report(
+    outcomes: Outcomes, predicted: Predicted, weak: int, strong: int, *, draws: int = 1000
+) -> dict[str, Any]:
+    """APGR, CPT(50), CPT(80) and the AUROC of telling where the weak model fails, with intervals."""
+    gain = predicted.quality[:, strong] - predicted.quality[:, weak]
+    low, high = outcomes.scores[:, weak], outcomes.scores[:, strong]
+    failed = low < 0.5
+    figures: Mapping[str, Callable[[npt.NDArray[np.intp]], float]] = {
+        "apgr": lambda rows: apgr(gain[rows], low[rows], high[rows]),
+        "cpt_50": lambda rows: cpt(gain[rows], low[rows], high[rows], 0.5),
+        "cpt_80": lambda rows: cpt(gain[rows], low[rows], high[rows], 0.8),
+        "auroc_weak_fails": lambda rows: _auroc(failed[rows], -predicted.quality[rows, weak]),
+    }
+    report: dict[str, Any] = {
+        name: _with_interval(figure, len(outcomes), draws if name != "auroc_weak_fails" else min(draws, 200))
+        for name, figure in figures.items()
+    }
+    return report
+
+
+def many_report(outcomes: Outcomes, predicted: Predicted, *, draws: int = 1000) -> dict[str, Any]:
+    """All models at once: quality and cost of the routing beside the baselines, and the difference to the best single
+    model at its own cost, with its interval. Without recorded costs, every call costs the same."""
+    scores = outcomes.scores
+    usd = outcomes.usd if outcomes.has_cost else np.ones_like(scores)
+    price = predicted.price if outcomes.has_cost else np.ones_like(scores)
+    means, costs = scores.mean(axis=0), usd.mean(axis=0)
+    best = int(means.argmax())
+    curve = cost_curve(predicted.quality, price, scores, usd)
+    rows = np.arange(len(outcomes))
+
+    def over_best(sample: npt.NDArray[np.intp]) -> float:
+        drawn = cost_curve(predicted.quality[sample], price[sample], scores[sample], usd[sample], points=24)
+        return quality_at_cost(drawn, float(usd[sample, best].mean())) - float(scores[sample, best].mean())
+
+    shape = hull(curve)
+    return {
+        "curve": [[_short(x, 7), _short(y)] for x, y in zip(shape.usd, shape.quality, strict=True)],
+        "aiq": _short(aiq(curve, float(costs.min()), float(costs.max()))) if outcomes.has_cost else None,
+        "quality_at_cost_of_best": _short(quality_at_cost(curve, float(costs[best]))),
+        "over_best_single": _with_interval(over_best, len(outcomes), min(draws, 300)),
+        "saving_at_95_percent": _short(saving_at_quality(curve, 0.95 * means[best], float(costs[best])))
+        if outcomes.has_cost
+        else None,
+        "saving_at_99_percent": _short(saving_at_quality(curve, 0.99 * means[best], float(costs[best])))
+        if outcomes.has_cost
+        else None,
+        "regret_to_oracle": _short(float(scores.max(axis=1).mean()) - float(shape.quality[-1])),
+        "majority_per_dataset": _short(float(scores[rows, predicted.majority].mean())),
+    }
+
+
+def singles(outcomes: Outcomes) -> dict[str, Any]:
+    """The baselines that need no router: each model alone, and the oracle."""
+    means = outcomes.scores.mean(axis=0)
+    usd = outcomes.usd.mean(axis=0)
+    return {
+        "models": {
+            name: {"quality": _short(mean), "usd": _short(cost, 7) if np.isfinite(cost) else None}
+            for name, mean, cost in zip(outcomes.models, means, usd, strict=True)
+        },
+        "oracle": _short(float(outcomes.scores.max(axis=1).mean())),
+    }
+
+
+def _dataset_splits(outcomes: Outcomes) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    names = np.array(outcomes.datasets)
+    if len(set(outcomes.datasets)) < 2:
+        raise RequestError("there is one data set only.", hint="Leaving one out needs two or more.")
+    return [(np.flatnonzero(names != name), np.flatnonzero(names == name)) for name in sorted(set(outcomes.datasets))]
+
+
+def _best_by_dataset(outcomes: Outcomes) -> dict[str, int]:
+    names = np.array(outcomes.datasets)
+    return {name: int(outcomes.scores[names == name].mean(axis=0).argmax()) for name in set(outcomes.datasets)}
+
+
+def _auroc(truth: npt.NDArray[np.bool_], score: Floats) -> float:
+    return float(roc_auc_score(truth, score)) if 0 < truth.sum() < len(truth) else float("nan")
+
+
+def _with_interval(
+    figure: Callable[[npt.NDArray[np.intp]], float], count: int, draws: int
+) -> dict[str, float | Sequence[float | None] | None]:
+    value = figure(np.arange(count))
+    low, high = bootstrap(figure, count, draws=draws)
+    return {"value": _short(value), "interval": [_short(low), _short(high)]}
+
+
+def _short(value: float, digits: int = 4) -> float | None:
+    return round(float(value), digits) if np.isfinite(value) else None

@@ -1,0 +1,127 @@
+"""Recorded outcomes: what several models scored on the same prompts, and what each call cost."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import RequestError
+
+__all__ = ["Outcomes", "read_outcomes"]
+
+MAX_ROW_BYTES = 4 * 1024 * 1024
+
+
+class OutcomeRow(msgspec.Struct, frozen=True):
+    """One line of an outcomes file; further keys are ignored."""
+
+    prompt: str
+    model: str
+    score: float
+    cost_usd: float | None = None
+    dataset: str = "outcomes"
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    """N prompts, M models. ``scores`` and ``usd``: float64, shape ``(N, M)``, NaN where nothing was recorded.
+
+    ``scores`` are 0..1. A prompt that a model was asked more than once counts with the mean.
+    """
+
+    prompts: tuple[str, ...]
+    datasets: tuple[str, ...]
+    models: tuple[str, ...]
+    scores: npt.NDArray[np.float64]
+    usd: npt.NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    @property
+    def has_cost(self) -> bool:
+        """Whether the cost of every call is known."""
+        return bool(np.isfinite(self.usd).all())
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Outcomes:
+        """Only the prompts ``rows``, in that order."""
+        return Outcomes(
+            tuple(self.prompts[row] for row in rows),
+            tuple(self.datasets[row] for row in rows),
+            self.models,
+            self.scores[rows],
+            self.usd[rows],
+        )
+
+    def of(self, models: Sequence[str]) -> Outcomes:
+        """Only ``models``, in that order.
+
+        Raises:
+            RequestError: one of them has no outcomes here.
+        """
+        for model in models:
+            if model not in self.models:
+                raise RequestError(
+                    f"no outcomes of {model!r} were recorded.", param="model", hint=f"Models: {', '.join(self.models)}."
+                )
+        columns = [self.models.index(model) for model in models]
+        return Outcomes(self.prompts, self.datasets, tuple(models), self.scores[:, columns], self.usd[:, columns])
+
+
+def read_outcomes(paths: Iterable[Path]) -> Outcomes:
+    """Outcomes from JSON lines (``{"prompt", "model", "score", "cost_usd", "dataset"}``), plain or gzipped.
+
+    Prompts that not every model was asked are left out, so that all models are judged on the same ones.
+
+    Raises:
+        RequestError: a line that cannot be read, a score outside 0..1, or nothing left to compare.
+    """
+    sums: dict[tuple[str, str], dict[str, list[float]]] = {}
+    models: dict[str, None] = {}
+    for row in _rows(paths):
+        models.setdefault(row.model)
+        entry = sums.setdefault((row.dataset, row.prompt), {}).setdefault(row.model, [0.0, 0.0, 0.0, 0.0])
+        entry[0] += row.score
+        entry[1] += 1.0
+        if row.cost_usd is not None:
+            entry[2] += row.cost_usd
+            entry[3] += 1.0
+    whole = {key: found for key, found in sums.items() if len(found) == len(models)}
+    if not whole or len(models) < 2:
+        raise RequestError(
+            f"no prompt has outcomes of two models or more ({len(sums)} prompts, {len(models)} models).",
+            hint="One line a prompt and model is expected, the prompt spelt alike for all models.",
+        )
+    names = tuple(models)
+    scores = np.array([[found[name][0] / found[name][1] for name in names] for found in whole.values()])
+    usd = np.array(
+        [[found[name][2] / found[name][3] if found[name][3] else np.nan for name in names] for found in whole.values()]
+    )
+    return Outcomes(tuple(key[1] for key in whole), tuple(key[0] for key in whole), names, scores, usd)
+
+
+def _rows(paths: Iterable[Path]) -> Iterator[OutcomeRow]:
+    decoder = msgspec.json.Decoder(OutcomeRow)
+    for path in paths:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+            number = 0
+            while line := lines.readline(MAX_ROW_BYTES + 1):
+                number += 1
+                if not line.strip():
+                    continue
+                try:
+                    row = decoder.decode(line)
+                except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                    raise RequestError(
+                        f"{path}:{number}: {error}.", hint="See the format in docs/quality.md."
+                    ) from None
+                if not 0.0 <= row.score <= 1.0 or (row.cost_usd is not None and not 0.0 <= row.cost_usd < 1e6):
+                    raise RequestError(
+                        f"{path}:{number}: score {row.score} and cost_usd {row.cost_usd} are not both in range.",
+                        hint="score is 0..1, cost_usd dollars or null.",
+                    )
+                yield row
