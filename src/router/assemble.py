@@ -23,7 +23,7 @@ from .backends.run import Dispatcher
 from .catalogue import Deployment, LocalCard, Price, is_configured, provider_key_env, with_facts
 from .config import DeploymentSettings, Environment, LocalSettings, Settings, UpstreamSettings, credential
 from .engine import Engine, note_failure
-from .errors import ConfigError, UnknownModel
+from .errors import ConfigError, ModelFileError, UnknownModel
 from .local.base import model_directories, read_card, shipped_directory
 from .local.files import read_arrays
 from .local.linear import load_local_model
@@ -37,7 +37,7 @@ from .signals.pii import find_pii
 from .state.jsonl import JsonlLedger
 from .state.memory import MemoryBudgets, MemoryLedger
 from .state.store import Ledger, SpendLimit
-from .types import LocalModel
+from .types import Detector, LocalModel
 from .yamlfile import did_you_mean
 
 __all__ = ["PolicyShelf", "assemble", "builtin_policies", "signal_names"]
@@ -60,7 +60,9 @@ def assemble(settings: Settings, environment: Environment) -> Engine:
     cards = [card for _, card in models]
     policies = PolicyShelf(settings.policy, Path(settings.directory))
     detectors = standard_detectors(
-        _understanding(), LocalDetector([model for model, _ in models], {card.name: card for card in cards})
+        _understanding(),
+        LocalDetector([model for model, _ in models], {card.name: card for card in cards}),
+        *_quality(settings),
     )
     fleet = make_fleet(deployments, cards, builtin_families(), hash=_fleet_hash(deployments, cards))
     return Engine(
@@ -279,6 +281,18 @@ def _understanding() -> Any:
         folder / "understanding.safetensors", sha256=card["files"]["understanding.safetensors"]
     )
     return understanding_from_arrays(arrays, metadata)
+
+
+def _quality(settings: Settings) -> tuple[Detector, ...]:
+    if settings.quality is None:
+        return ()
+    from .signals.quality import quality_from_arrays
+
+    path = Path(settings.directory) / settings.quality
+    try:
+        return (quality_from_arrays(*read_arrays(path)),)
+    except ModelFileError as error:
+        raise error if error.file else ModelFileError(error.message, file=str(path), hint=error.hint) from error
 
 
 def _ledger(settings: Settings) -> Ledger:

@@ -100,7 +100,8 @@ class ServerSettings(_Strict):
 class Settings(_Strict):
     """Everything that can be set, resolved. ``directory`` is where relative paths start.
 
-    ``network: loopback`` refuses every hosted call to another machine: for tests and dry runs.
+    ``quality`` is a file that ``router train-quality`` wrote. ``network: loopback`` refuses every hosted call to
+    another machine: for tests and dry runs.
     """
 
     policy: str = "guide"
@@ -109,6 +110,7 @@ class Settings(_Strict):
     spend_limits: list[SpendSettings] = Field(default_factory=list)
     ledger: LedgerSettings = LedgerSettings()
     server: ServerSettings = ServerSettings()
+    quality: str | None = None
     network: Literal["any", "loopback"] = "any"
     directory: str = "."
 

@@ -29,7 +29,7 @@ __all__ = ["LEAST_ROWS", "QualityFit", "prompt_folds", "save_quality"]
 SPEC = FeatureSpec(bits=16, words=(1, 2), chars=(4,), head=6144, tail=2048)
 LEAST_ROWS = 50
 ALPHAS = (100.0, 300.0, 1000.0, 3000.0)
-TRUSTS = (0.02, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+LEAST_TRUST = 0.02
 
 Floats = npt.NDArray[np.float64]
 
@@ -89,7 +89,7 @@ class QualityFit:
         bias = self.means_ + self.trust_ * (self._ridge.intercept_ - self.means_)
         scale = np.maximum(np.abs(weights).max(axis=0), 1e-12) / 127.0
         return (
-            np.round(weights / scale).astype(np.int8),
+            np.ascontiguousarray(np.round(weights / scale), np.int8),
             scale.astype(np.float32),
             bias.astype(np.float32),
         )
@@ -109,32 +109,28 @@ class QualityFit:
     def _tuned(self, rows: sparse.csr_matrix, outcomes: Outcomes) -> tuple[float, float]:
         """``(alpha, trust)`` that did best on prompts held out of the training rows.
 
-        The strength is the one that predicts differences between models best. How far these differences are then
-        trusted is the least share with which choosing by them scored within one standard error of the best.
+        The strength is the one that predicts differences between models best. How far these are then trusted is the
+        slope of what happened on what was predicted, less its standard error: noise must not outvote the best model.
         """
         folds = prompt_folds(outcomes.prompts, 3, self.seed)
-        truth = outcomes.scores - outcomes.scores.mean(axis=1, keepdims=True)
-        best: tuple[float, float, Floats] | None = None
+        best: tuple[float, float, Floats, Floats] | None = None
         for alpha in self.alphas:
-            found = np.zeros(outcomes.scores.shape)
-            means = np.zeros(outcomes.scores.shape)
+            found, truth = np.zeros(outcomes.scores.shape), np.zeros(outcomes.scores.shape)
             for train, test in folds:
-                found[test] = _ridge(alpha).fit(rows[train], outcomes.scores[train]).predict(rows[test])
-                means[test] = outcomes.scores[train].mean(axis=0)
-            error = float(((found - found.mean(axis=1, keepdims=True) - truth) ** 2).sum())
+                means = outcomes.scores[train].mean(axis=0)
+                found[test] = _ridge(alpha).fit(rows[train], outcomes.scores[train]).predict(rows[test]) - means
+                truth[test] = outcomes.scores[test] - means
+            found -= found.mean(axis=1, keepdims=True)
+            truth -= truth.mean(axis=1, keepdims=True)
+            error = float(((found - truth) ** 2).sum())
             if best is None or error < best[0]:
-                best = (error, alpha, found - means)
+                best = (error, alpha, found, truth)
         assert best is not None
-        _, alpha, differences = best
-        chosen = [
-            outcomes.scores[np.arange(len(outcomes)), (means + trust * differences).argmax(axis=1)] for trust in TRUSTS
-        ]
-        top = max(chosen, key=lambda scores: float(scores.mean()))
-        for trust, scores in zip(TRUSTS, chosen, strict=True):
-            short = top - scores
-            if short.mean() <= short.std() / len(short) ** 0.5:
-                return alpha, trust
-        return alpha, TRUSTS[-1]
+        _, alpha, found, truth = best
+        energy = float((found**2).sum()) or 1.0
+        slope = float((found * truth).sum()) / energy
+        deviation = float((((truth - slope * found) * found).sum(axis=1) ** 2).sum()) ** 0.5 / energy
+        return alpha, min(1.0, max(LEAST_TRUST, slope - deviation))
 
 
 def prompt_folds(

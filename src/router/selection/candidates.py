@@ -116,10 +116,11 @@ def candidates(
     """Every registered target with its estimate; ``failed`` is None for those that are able and allowed."""
     asked = _asked(request, signals, verdict, snapshot)
     evidence: LocalEvidence | None = signals["local"].value
+    learned: Mapping[str, float] | None = signals["quality"].value
     found = [_local(card, evidence, asked) for card in fleet.local.values()]
     plan = fleet.is_plan
     for deployment in fleet.deployments.values():
-        estimate = estimate_hosted(deployment, asked.task, asked.tokens, snapshot)
+        estimate = estimate_hosted(deployment, asked.task, asked.tokens, snapshot, learned)
         window = deployment.context_tokens
         if asked.is_plain and (window is None or asked.context_tokens <= window) and (plan or deployment.configured):
             loss = None

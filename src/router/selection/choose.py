@@ -55,7 +55,8 @@ def choose(
         target = Target(kind="refuse")
         reason = f"refused by {verdict.refused_by}: {verdict.refuse}" if verdict.refused_by else verdict.refuse
     else:
-        order = _order(found, verdict, fleet, snapshot, request.hints.session or snapshot.id)
+        is_learned = signals["quality"].value is not None
+        order = _order(found, verdict, fleet, snapshot, request.hints.session or snapshot.id, is_learned=is_learned)
         if not order:
             raise _nobody(found, budget)
         target = _target(order[0], fleet)
@@ -92,11 +93,13 @@ def utility(estimate: Estimate, objective: Objective) -> float:
 
 
 def _order(
-    found: Sequence[Candidate], verdict: Verdict, fleet: Fleet, snapshot: Snapshot, draw: str
+    found: Sequence[Candidate], verdict: Verdict, fleet: Fleet, snapshot: Snapshot, draw: str, *, is_learned: bool
 ) -> list[Candidate]:
     # Without anybody in good health, one that is cooling down is the last resort: it is waited for, or says when.
     able = [c for c in found if c.failed is None] or [c for c in found if c.failed == "cooling"]
-    tier = verdict.tier or warm_tier(able, snapshot) or "small"
+    # Who learnt what each model is worth on such a request lets the objective weigh the tiers; else the larger one
+    # is for rules to ask for.
+    tier = verdict.tier or warm_tier(able, snapshot) or (None if is_learned else "small")
     prefer, objective, wanted = verdict.prefer, verdict.objective, frozenset(verdict.rank)
     stays = staying(able, snapshot) if snapshot.warm else frozenset()
 
@@ -105,7 +108,7 @@ def _order(
         is_local = candidate.kind == "local"
         unwanted = is_local if prefer == "llm" else not is_local
         liked = len(wanted & fleet.traits[candidate.model]) if wanted and not is_local else 0
-        other_tier = not is_local and candidate.tier != tier
+        other_tier = not is_local and tier is not None and candidate.tier != tier
         leaves = candidate.model not in stays
         return (unwanted, other_tier, -liked, leaves, -utility(candidate.estimate, objective), candidate.model)
 

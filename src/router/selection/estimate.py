@@ -5,6 +5,8 @@ Arithmetic only. A price that is unknown stays unknown: it is never taken for ze
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..catalogue import Deployment, LocalCard, Price, expected_usd, worst_case_usd
 from ..types import Estimate, LocalEvidence, Snapshot, TokenCount
 
@@ -13,8 +15,16 @@ __all__ = ["affordable_output", "estimate_hosted", "estimate_local"]
 _TIER_QUALITY = {"small": 0.80, "large": 0.88}
 
 
-def estimate_hosted(deployment: Deployment, task: str, tokens: TokenCount, snapshot: Snapshot) -> Estimate:
+def estimate_hosted(
+    deployment: Deployment,
+    task: str,
+    tokens: TokenCount,
+    snapshot: Snapshot,
+    learned: Mapping[str, float] | None = None,
+) -> Estimate:
     """Estimate for one hosted deployment: ``usd`` for the expected output, ``worst_usd`` for the longest allowed.
+
+    ``learned``: expected scores by deployment or model; who has none keeps the catalogue's prior.
 
     What of the conversation is warm in its prompt cache is billed at the cached price; the worst case counts on none.
     """
@@ -22,7 +32,11 @@ def estimate_hosted(deployment: Deployment, task: str, tokens: TokenCount, snaps
     latency = snapshot.latency_ms.get(name)
     if latency is None:
         latency = deployment.ttft_ms + tokens.output * 1000.0 / deployment.tokens_per_s
-    quality = deployment.quality.get(task)
+    quality = None
+    if learned is not None:
+        quality = learned.get(name, learned.get(deployment.model))
+    if quality is None:
+        quality = deployment.quality.get(task)
     if quality is None:
         quality = deployment.quality.get("*", _TIER_QUALITY[deployment.tier])
     usd = expected_usd(deployment.price, tokens)

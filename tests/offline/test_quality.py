@@ -1,0 +1,150 @@
+"""Quality is learnt from outcomes, saved, served, and weighs in the choice below the rules."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from router import Router
+from router.errors import ConfigError, RequestError
+from router.local.files import read_arrays, write_arrays
+from router.offline.evaluate import report
+from router.offline.fit_quality import QualityFit, save_quality
+from router.offline.outcomes import Outcomes, read_outcomes
+from router.signals.quality import quality_from_arrays
+
+EASY = "say name list tell show give find the colour capital animal river town a simple short word of".split()  # noqa: SIM905
+HARD = "prove derive integral theorem asymptotic eigenvalue lemma homotopy recursion invariant".split()  # noqa: SIM905
+
+
+def outcomes(count: int = 400, seed: int = 7) -> list[dict[str, object]]:
+    """Words tell which model is right: the small one fails at hard prompts."""
+    chance = random.Random(seed)
+    rows: list[dict[str, object]] = []
+    for number in range(count):
+        is_hard = chance.random() < 0.5
+        words = chance.choices(EASY, k=8) + (chance.choices(HARD, k=3) if is_hard else [])
+        chance.shuffle(words)
+        prompt = " ".join([*words, str(number)])
+        small, large = (0.1, 0.95) if is_hard else (0.95, 0.93)
+        for model, chance_right, usd in (("small", small, 0.001), ("large", large, 0.02)):
+            score = float(chance.random() < chance_right)
+            rows.append({"prompt": prompt, "model": model, "score": score, "cost_usd": usd, "dataset": "toy"})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("outcomes") / "toy.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in outcomes()), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def learnt(file: Path) -> QualityFit:
+    return QualityFit(alphas=(10.0, 100.0)).fit(read_outcomes([file]))
+
+
+def test_what_is_learnt_tells_hard_from_easy(learnt: QualityFit) -> None:
+    hard, easy = learnt.predict(["prove the lemma of a theorem", "tell the colour of a river"])
+    small, large = learnt.models_.index("small"), learnt.models_.index("large")
+    assert hard[large] - hard[small] > 0.3
+    assert abs(easy[large] - easy[small]) < 0.2
+
+
+def test_what_is_served_is_what_was_learnt(learnt: QualityFit, tmp_path: Path) -> None:
+    save_quality(learnt, tmp_path / "q.safetensors")
+    served = quality_from_arrays(*read_arrays(tmp_path / "q.safetensors"))
+    for prompt in ("prove the lemma", "tell the colour", "wholly other words"):
+        found = served.predict(prompt)
+        assert found is not None
+        expected = np.clip(learnt.predict([prompt])[0], 0, 1)
+        assert [found[name] for name in learnt.models_] == pytest.approx(expected.tolist(), abs=0.02)
+    assert served.predict(" \n") is None
+
+
+def test_routing_by_it_beats_the_best_model_at_its_cost(file: Path) -> None:
+    found = report(read_outcomes([file]), ("router", "length"), draws=60)
+    ours = found["routers"]["router"]
+    assert found["pair"] == ["small", "large"]
+    assert ours["pair"]["apgr"]["interval"][0] > 0.6
+    assert ours["many"]["saving_at_95_percent"] > 0.3
+    assert ours["pair"]["apgr"]["value"] <= found["oracle_apgr"]
+
+
+def test_without_signal_the_best_model_is_kept() -> None:
+    chance = np.random.default_rng(1)
+    prompts = tuple(f"{word} {number}" for number, word in enumerate(["alpha", "beta", "gamma"] * 100))
+    scores = (chance.random((300, 3)) < [0.4, 0.5, 0.8]).astype(float)
+    fit = QualityFit(alphas=(100.0,)).fit(
+        Outcomes(prompts, ("d",) * 300, ("a", "b", "c"), scores, np.full((300, 3), 0.1))
+    )
+    assert (fit.predict([f"beta {number}" for number in range(50)]).argmax(1) == 2).all()
+
+
+def test_too_few_prompts_are_refused(file: Path) -> None:
+    with pytest.raises(RequestError, match="too few"):
+        QualityFit().fit(read_outcomes([file]).take(np.arange(20)))
+
+
+CONFIG = """
+quality: {path}
+deployments:
+  - {{name: small, model: openai/small, tier: small, backend: openai, api_base: "http://127.0.0.1:9/v1"}}
+  - {{name: large, model: openai/large, tier: large, backend: openai, api_base: "http://127.0.0.1:9/v1",
+      price_per_million: {{input: 10, output: 30}}}}
+local_models: {{shipped: false}}
+"""
+
+
+def test_a_router_weighs_what_was_learnt(learnt: QualityFit, tmp_path: Path) -> None:
+    save_quality(learnt, tmp_path / "q.safetensors")
+    (tmp_path / "router.yaml").write_text(CONFIG.format(path="q.safetensors"), encoding="utf-8")
+    with Router.from_config(tmp_path / "router.yaml") as router:
+        decision = router.decide("write a short story: derive the homotopy lemma, an eigenvalue theorem")
+        plain = router.decide("write a short story: tell the colour of a river")
+    quality = {candidate.model: candidate.estimate.quality for candidate in decision.candidates}
+    assert quality["large"] > quality["small"] + 0.2
+    assert decision.target.model == "large"
+    assert plain.target.model == "small"
+    assert decision.signals["quality"].detector.startswith("quality-")
+
+
+@pytest.mark.parametrize("harm", ["cut", "format", "shape", "missing"])
+def test_a_wrong_file_is_refused(learnt: QualityFit, tmp_path: Path, harm: str) -> None:
+    path = tmp_path / "q.safetensors"
+    save_quality(learnt, path)
+    arrays, metadata = read_arrays(path)
+    if harm == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif harm == "format":
+        write_arrays(path, arrays, {**metadata, "format": "other"})
+    elif harm == "shape":
+        write_arrays(path, {**arrays, "bias": arrays["bias"][:1].copy()}, metadata)
+    else:
+        path.unlink()
+    (tmp_path / "router.yaml").write_text(CONFIG.format(path="q.safetensors"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"q\.safetensors"):
+        Router.from_config(tmp_path / "router.yaml")
+
+
+def test_commands(file: Path, tmp_path: Path) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-m", "router", *arguments], capture_output=True, text=True, check=False)
+
+    made = run("train-quality", "--outcomes", str(file), "--out", str(tmp_path / "q.safetensors"))
+    assert made.returncode == 0, made.stderr
+    assert "APGR" in made.stderr
+    assert quality_from_arrays(*read_arrays(tmp_path / "q.safetensors")).facts.models == ("small", "large")
+    measured = run("bench", str(file), "--json", "--draws", "20", "--folds", "3")
+    assert measured.returncode == 0, measured.stderr
+    assert json.loads(measured.stdout)["routers"]["router"]["pair"]["apgr"]["value"] > 0.6
+    wrong = run("bench", str(file), "--rival", "oracle-of-delphi")
+    assert wrong.returncode == 1
+    assert "There are:" in wrong.stderr
