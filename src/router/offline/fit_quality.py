@@ -61,8 +61,9 @@ class QualityFit:
             )
         rows = self.rows(outcomes.prompts)
         counts = np.asarray((rows > 0).sum(axis=0)).ravel()
-        self.weights_ = np.log((1.0 + len(outcomes)) / (1.0 + counts)) + 1.0
-        weighted = (rows @ sparse.diags(self.weights_)).tocsr()
+        self._seen = np.flatnonzero(counts)
+        self.weights_ = np.log((1.0 + len(outcomes)) / (1.0 + counts[self._seen])) + 1.0
+        weighted = self._weighted(rows)
         self.alpha_, self.trust_ = self._tuned(weighted, outcomes)
         self._ridge = _ridge(self.alpha_).fit(weighted, outcomes.scores)
         self.models_, self.n_rows_ = outcomes.models, len(outcomes)
@@ -78,14 +79,16 @@ class QualityFit:
 
     def predict(self, prompts: Sequence[str]) -> Floats:
         """Expected scores, shape ``(N, M)``, not clipped: so differences between models keep their order."""
-        weighted = self.rows(prompts) @ sparse.diags(self.weights_)
-        found: Floats = np.asarray(self._ridge.predict(weighted), np.float64).reshape(len(prompts), -1)
+        found: Floats = np.asarray(self._ridge.predict(self._weighted(self.rows(prompts))), np.float64).reshape(
+            len(prompts), -1
+        )
         trusted: Floats = self.means_ + self.trust_ * (found - self.means_)
         return trusted
 
     def table(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """``(table, scale, bias)`` for :class:`~router.signals.quality.LearnedQuality`."""
-        weights = self.trust_ * (np.atleast_2d(self._ridge.coef_) * self.weights_).T
+        weights = np.zeros((1 << self.spec.bits, len(self.models_)))
+        weights[self._seen] = self.trust_ * (np.atleast_2d(self._ridge.coef_) * self.weights_).T
         bias = self.means_ + self.trust_ * (self._ridge.intercept_ - self.means_)
         scale = np.maximum(np.abs(weights).max(axis=0), 1e-12) / 127.0
         return (
@@ -105,6 +108,9 @@ class QualityFit:
             means=tuple(round(float(mean), 4) for mean in self.means_),
         )
         return LearnedQuality(facts, table, scale, bias)
+
+    def _weighted(self, rows: sparse.csr_matrix) -> sparse.csr_matrix:
+        return (rows[:, self._seen] @ sparse.diags(self.weights_)).tocsr()
 
     def _tuned(self, rows: sparse.csr_matrix, outcomes: Outcomes) -> tuple[float, float]:
         """``(alpha, trust)`` that did best on prompts held out of the training rows.
