@@ -1,4 +1,4 @@
-"""Learned routers from the literature and heuristics from packages, in one shape, to be measured side by side.
+"""Learned routers from the literature, in one shape, to be measured side by side.
 
 Each has ``fit(outcomes)`` and ``predict(prompts) -> (N, M)`` expected scores. They read dense vectors of the prompts:
 latent semantic analysis of the training prompts (Deerwester et al., 1990), so that nothing has to be downloaded.
@@ -6,9 +6,8 @@ latent semantic analysis of the training prompts (Deerwester et al., 1990), so t
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -126,25 +125,6 @@ class Factors:
         return _sigmoid(self._dense(prompts) @ self._weights[0] @ self._weights[1] + self._weights[2])
 
 
-class Complexity:
-    """The keyword and length heuristic of ``litellm``: the harder a prompt looks, the more the better model gains."""
-
-    def __init__(self, seed: int) -> None:
-        os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        from litellm.router_strategy.complexity_router.complexity_router import ComplexityRouter
-
-        self._score = ComplexityRouter("auto", None).classify
-
-    def fit(self, outcomes: Outcomes) -> Complexity:
-        self._means = outcomes.scores.mean(axis=0)
-        return self
-
-    def predict(self, prompts: Sequence[str]) -> Floats:
-        hard = np.array([float(self._score(prompt)[1]) for prompt in prompts])
-        found: Floats = self._means[None, :] - hard[:, None] * (1.0 - self._means[None, :])
-        return found
-
-
 class Length:
     """Longer prompts are harder: the least one can do."""
 
@@ -165,12 +145,11 @@ def _ours(seed: int) -> QualityFit:
     return QualityFit(seed=seed)
 
 
-RIVALS: Mapping[str, tuple[Any, str]] = {
+RIVALS: dict[str, tuple[Any, str]] = {
     "router": (_ours, "hashed n-grams, ridge"),
     "knn": (Neighbours, "kNN on LSA vectors (RouterBench)"),
     "mlp": (Perceptron, "MLP on LSA vectors (RouterBench)"),
     "mf": (Factors, "matrix factorisation on LSA vectors (RouteLLM)"),
-    "litellm-complexity": (Complexity, "keyword heuristic of litellm"),
     "length": (Length, "number of words"),
 }
 """Name -> (maker, description). ``router`` is this package's own."""
