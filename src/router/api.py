@@ -180,7 +180,7 @@ class Router:
         """The decision as a receipt for people: rules, the guide's flow with this request's way, who lost and why."""
         read = as_request(request, fields)
         decision = self.engine.decide(read, all_signals=True)
-        return explain(decision, self.engine.policy_for(read), self.engine.observe(read))
+        return explain(decision, self.engine.policy_for(read), self.engine.observe(read), self.engine.fleet)
 
     async def acomplete(
         self,

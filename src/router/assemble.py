@@ -80,6 +80,7 @@ def assemble(settings: Settings, environment: Environment) -> Engine:
         ledger=_ledger(settings),
         clock=time.time,
         new_id=lambda: uuid.uuid4().hex,
+        config_hash=_config_hash(settings),
     )
 
 
@@ -299,6 +300,11 @@ def _ledger(settings: Settings) -> Ledger:
     if settings.ledger.path is None:
         return MemoryLedger(settings.ledger.keep)
     return JsonlLedger(Path(settings.directory) / settings.ledger.path, keep=settings.ledger.keep)
+
+
+def _config_hash(settings: Settings) -> str:
+    """Names the settings: a receipt says under which ones it was made. They hold no secrets."""
+    return hashlib.sha256(settings.model_dump_json(exclude={"directory"}).encode()).hexdigest()[:16]
 
 
 def _fleet_hash(deployments: Sequence[Deployment], cards: Sequence[LocalCard]) -> str:

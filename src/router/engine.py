@@ -45,11 +45,13 @@ class Engine:
         ledger: Ledger,
         clock: Callable[[], float],
         new_id: Callable[[], str],
+        config_hash: str = "",
     ) -> None:
         self.policies, self.default_policy = policies, default_policy
         self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
         self.budgets, self.ledger = budgets, ledger
         self._clock, self._new_id = clock, new_id
+        self._config_hash = config_hash
         self._models = frozenset({*fleet.deployments, *fleet.local, *(d.model for d in fleet.deployments.values())})
 
     @property
@@ -66,6 +68,7 @@ class Engine:
             id=self._new_id(),
             now_s=now_s,
             models=self.fleet.hash,
+            config=self._config_hash,
             left_usd=self.budgets.left_usd(request.hints.tenant, now_s),
             unhealthy=frozenset(self.health.blocked(clock_s)),
             latency_ms=health.latency_ms,

@@ -363,6 +363,13 @@ class Signals:
         self._views: dict[Callable[[Request], Any], Any] = {}
         self._on_error = on_error
 
+    @classmethod
+    def given(cls, request: Request, known: Mapping[SignalName, Signal[Any]]) -> Signals:
+        """Signals that were computed before; all others are unknown."""
+        signals = cls(request, {})
+        signals._known.update(known)
+        return signals
+
     def __getitem__(self, name: SignalName) -> Signal[Any]:
         known = self._known.get(name)
         if known is not None:
@@ -550,6 +557,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     now_s: float
     models: str = ""
+    config: str = ""
     left_usd: float | None = None
     unhealthy: frozenset[str] = frozenset()
     latency_ms: Mapping[str, float] = msgspec.field(default_factory=dict)

@@ -15,21 +15,26 @@ FLOW_TITLE = "The guide's flow"
 @click.command()
 @click.argument("text", required=False)
 @click.option("--file", "-f", type=click.Path(path_type=Path), help="Prompt, or chat body as JSON; - is stdin.")
-@click.option("--picture", type=click.Path(path_type=Path), help="Write the flow with the request's way as SVG.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path),
+    help="Write the flow with the request's way: SVG, or Mermaid for .mmd.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The decision and the way through the flow as JSON.")
 @CONFIG
 @POLICY
 def explain(
     text: str | None, file: Path | None, picture: Path | None, as_json: bool, config: Path | None, policy: str | None
 ) -> None:
-    """Show the rules that fired, the guide's flow with the way of TEXT through it, and why every other model lost."""
+    """Show the rules that fired, what would have changed the decision, the guide's flow with the way of TEXT through
+    it, and why every other model lost."""
     import sys
 
     import msgspec
     from rich.console import Console
     from rich.text import Text
 
-    from ..policy.draw import flow_svg, flow_text
+    from ..policy.draw import flow_mermaid, flow_svg, flow_text
     from ..wire.openai import read_prompt, read_row
     from .options import open_router, read_input
 
@@ -42,7 +47,8 @@ def explain(
         found = router.explain(request)
         flow = router.engine.policy_for(request).flow
         if picture is not None:
-            _write(picture, flow_svg(flow, found.steps) if flow else "")
+            draw = flow_mermaid if picture.suffix in (".mmd", ".mermaid") else flow_svg
+            _write(picture, draw(flow, found.steps) if flow else "")
         if as_json:
             encoded = msgspec.json.encode(found, order="deterministic")
             sys.stdout.buffer.write(msgspec.json.format(encoded, indent=1) + b"\n")

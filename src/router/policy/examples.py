@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -66,19 +66,6 @@ class ExampleResult(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
-class _Given:
-    """A detector that repeats what an example says."""
-
-    slow = False
-
-    def __init__(self, found: Mapping[SignalName, Signal[Any]]) -> None:
-        self.provides = tuple(found)
-        self._found = found
-
-    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
-        return self._found
-
-
 def check_examples(policy: CompiledPolicy, examples: Iterable[Example] | None = None) -> tuple[ExampleResult, ...]:
     """Run the policy's own examples, or those given; without those that give a request (``suite.py`` runs them)."""
     chosen = policy.file.examples if examples is None else examples
@@ -129,9 +116,7 @@ def given_signals(example: Example) -> Signals:
     if example.modality:
         messages = (*messages[:-1], msgspec.structs.replace(messages[-1], modalities=frozenset(example.modality)))
     request = Request(messages=messages, hints=hints)
-    found = _observed(example.signals, messages)
-    detector = _Given(found)
-    return Signals(request, dict.fromkeys(found, detector))
+    return Signals.given(request, _observed(example.signals, messages))
 
 
 def _messages(example: Example) -> tuple[Message, ...]:

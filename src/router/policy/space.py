@@ -38,12 +38,14 @@ class Formula(msgspec.Struct, frozen=True, kw_only=True):
 class Space(msgspec.Struct, frozen=True, kw_only=True):
     """The variables of a policy and its conditions over them, by rule or step id.
 
-    ``is_complete`` is False when some variable has more regions than were made: then nothing can be proved absent.
+    ``leaves`` are the single conditions. ``is_complete`` is False when some variable has more regions than were made:
+    then nothing can be proved absent.
     """
 
     variables: tuple[Variable, ...]
     rules: Mapping[str, Formula]
     steps: Mapping[str, Formula]
+    leaves: tuple[Leaf, ...]
     is_complete: bool
 
     @property
@@ -123,6 +125,7 @@ def make_space(file: PolicyFile) -> Space:
         variables=tuple(variables.values()),
         rules={name: _formula(tree, order, truths) for name, tree in rules.items()},
         steps={name: _formula(tree, order, truths) for name, tree in steps.items()},
+        leaves=tuple(leaf for leaves in reader.leaves.values() for leaf in leaves),
         is_complete=complete,
     )
 

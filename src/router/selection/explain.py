@@ -1,6 +1,7 @@
-"""The receipt of a decision for people: rules, the guide's flow with this request's way, who lost and why.
+"""The receipt of a decision for people: rules, the guide's flow with this request's way, who lost and why, what would
+have changed it.
 
-Nothing is decided here and no prompt text is shown. It is off the hot path.
+No prompt text is shown. It is off the hot path: the flip line decides again some dozens of times.
 """
 
 from __future__ import annotations
@@ -12,18 +13,27 @@ import msgspec
 
 from ..policy.compile import CompiledPolicy
 from ..policy.flow import Step, walk
+from ..policy.near import NearMiss, near_misses
 from ..types import Candidate, Decision, Flag, Signal, Signals
 from ..units import format_ms, format_usd
+from .candidates import Fleet
+from .flip import Flip, find_flips
 
 __all__ = ["Explanation", "explain"]
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision with the steps that the request took through the policy's flow, and the target at their end."""
+    """A decision with the steps that the request took through the policy's flow, and the target at their end.
+
+    ``flips``: for each signal and limit the smallest change that would have sent the request elsewhere, the smallest
+    first. ``nearly``: rules that would have fired but for one of their conditions.
+    """
 
     decision: Decision
     steps: tuple[Step, ...]
     flow_end: str | None
+    flips: tuple[Flip, ...] = ()
+    nearly: tuple[NearMiss, ...] = ()
 
     @property
     def text(self) -> str:
@@ -32,6 +42,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         parts = [
             _headline(decision),
             _section("Rules that fired", _rules(decision)),
+            _section("What would change it", [f"  {flip.text}" for flip in self.flips]),
+            _section("Rules that nearly fired", [f"  {miss.text}" for miss in self.nearly]),
             _section("The guide's flow", _flow(self.steps, self.flow_end)),
             _section("Candidates", _candidates(decision)),
             _section("Signals", _signals(decision.signals)),
@@ -41,12 +53,18 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
         return "\n\n".join(part for part in parts if part)
 
 
-def explain(decision: Decision, policy: CompiledPolicy, signals: Signals) -> Explanation:
-    """The receipt of ``decision``, made under ``policy`` from ``signals``."""
-    if policy.flow is None:
-        return Explanation(decision=decision, steps=(), flow_end=None)
-    steps, end = walk(policy.flow, signals)
-    return Explanation(decision=decision, steps=steps, flow_end=end)
+def explain(decision: Decision, policy: CompiledPolicy, signals: Signals, fleet: Fleet | None = None) -> Explanation:
+    """The receipt of ``decision``, made under ``policy`` from ``signals``; with ``fleet``, what would change it too."""
+    known, request = {**signals.known(), **decision.signals}, signals.request
+    steps, end = walk(policy.flow, Signals.given(request, known)) if policy.flow is not None else ((), None)
+    flips = find_flips(request, decision, known, policy, fleet) if fleet is not None else ()
+    return Explanation(
+        decision=decision,
+        steps=steps,
+        flow_end=end,
+        flips=flips,
+        nearly=near_misses(policy, Signals.given(request, known), frozenset(decision.rules)),
+    )
 
 
 def _headline(decision: Decision) -> str:
@@ -60,7 +78,7 @@ def _headline(decision: Decision) -> str:
         ("Because", decision.reason),
         ("Task", f"{task.label} {task.probability:.2f}" + (f"  (then {runners})" if runners else "")),
         ("Estimate", f"{format_usd(estimate.usd)}, {format_ms(estimate.latency_ms)}{quality}"),
-        ("Policy", f"{decision.policy.name} {decision.policy.hash}"),
+        ("Policy", f"{decision.policy.name} {decision.policy.hash}{_hashes(decision)}"),
     ]
     if decision.budget.max_usd is not None or decision.budget.max_latency_ms is not None:
         limits = (
@@ -75,6 +93,12 @@ def _headline(decision: Decision) -> str:
     if decision.verdict.check:
         lines.append(("Checked", f"the answer is to be checked for {', '.join(sorted(decision.verdict.check))}"))
     return "\n".join(f"{name:<9} {text}" for name, text in lines)
+
+
+def _hashes(decision: Decision) -> str:
+    state = decision.snapshot
+    named = (("models", state.models), ("config", state.config)) if state is not None else ()
+    return "".join(f", {name} {value}" for name, value in named if value)
 
 
 def _rules(decision: Decision) -> list[str]:

@@ -6,7 +6,7 @@ answer); where no candidate passes even then, none ever does. What is not certai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -156,8 +156,9 @@ class _Study:
         found: dict[str, Candidate] = {}
         request = self._request(domains)
         for evidence in (None, *self._evidence(domains)):
-            given = _Given({"local": evidence, "tokens": self._tokens(domains)})
-            signals = Signals(request, {"local": given, "tokens": given})
+            best: dict[str, Any] = {"local": evidence, "tokens": self._tokens(domains)}
+            known = {name: Signal(value=value, confidence=1.0, detector="best case") for name, value in best.items()}
+            signals = Signals.given(request, known)
             for each in candidates(request, signals, verdict, self.fleet, _NOW):
                 if each.model not in found or each.failed is None:
                     found[each.model] = each
@@ -233,19 +234,6 @@ class _Study:
     def _shown(self, rule: CompiledRule) -> Witness | None:
         found = find(self.space, holds(self.space.rules[rule.id])).domains
         return None if found is None else witness(self.space, found)
-
-
-class _Given:
-    slow = False
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self.provides = tuple(values)
-        self._found = {
-            name: Signal(value=value, confidence=1.0, detector="best case") for name, value in values.items()
-        }
-
-    def __call__(self, signals: Signals, /) -> Mapping[str, Signal[Any]]:
-        return self._found
 
 
 def _nobody(what: str, case: _Case) -> str:

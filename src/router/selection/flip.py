@@ -1,0 +1,360 @@
+"""The flip line: the smallest change of one signal or limit that would have sent the request elsewhere.
+
+Decisions are constant between the thresholds of conditions, the prices of candidates and the bounds of the local model,
+so trying each of these points, and a hair beside it, finds the exact place where the target changes. Each try decides
+again; that is some milliseconds a request, off the hot path.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from ..errors import NoCandidate
+from ..policy.compile import CompiledPolicy
+from ..policy.space import Space, make_space
+from ..types import (
+    TASKS,
+    Budget,
+    Decision,
+    Flag,
+    LocalEvidence,
+    Request,
+    Signal,
+    SignalName,
+    Target,
+    TokenCount,
+)
+from ..units import format_ms, format_usd
+from .candidates import Fleet
+from .estimate import affordable_output
+from .redecide import redecide
+
+__all__ = ["Flip", "find_flips"]
+
+Known = Mapping[SignalName, Signal[Any]]
+
+
+class Flip(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of one thing that changes the target.
+
+    ``what`` is a signal, a part of one, or a limit; ``now`` its value (None: unknown, or no limit), which would have to
+    be ``op`` ``limit``. ``target`` is who would answer then (None: nobody, with ``fails`` as the error), ``rule`` who
+    decides it. ``change`` orders changes of different things: shares by their difference, counts and limits by the
+    logarithm of their ratio, words and truths as 1, a value for an unknown one as 2.
+    """
+
+    what: str
+    now: Any
+    op: str
+    limit: Any
+    target: Target | None
+    change: float
+    rule: str | None = None
+    fails: str | None = None
+
+    @property
+    def text(self) -> str:
+        """In words: ``goes local (mood) if the in-distribution score >= 0.71, now 0.64``."""
+        name = _NAMES.get(self.what, self.what)
+        now = "unknown" if self.now is None else _shown(self.what, self.now)
+        if self.now is None and self.what.startswith("max_"):
+            now = "no limit"
+        by = f" ({self.rule})" if self.rule else ""
+        op = "is" if self.op == "=" else self.op
+        return f"{self._goes()} if {name} {op} {_shown(self.what, self.limit)}, now {now}{by}"
+
+    def _goes(self) -> str:
+        target = self.target
+        if target is None:
+            return f"fails ({self.fails})"
+        if target.kind == "refuse":
+            return "is refused"
+        if target.kind == "local":
+            return f"goes local ({target.model})"
+        return f"goes to the {target.tier} tier ({target.model})"
+
+
+_NAMES: Final = {
+    "in_distribution": "the in-distribution score",
+    "local.probability": "the local model's probability",
+    "task_probability": "the task's probability",
+    "safety": "the safety flags",
+}
+
+
+def find_flips(
+    request: Request, decision: Decision, known: Known, policy: CompiledPolicy, fleet: Fleet
+) -> tuple[Flip, ...]:
+    """For each signal and limit the smallest change that changes the target, the smallest of all first; those that
+    would leave nobody to answer stand last.
+
+    ``known`` are the signals that ``decision`` was made from, all of them.
+    """
+    search = _Search(request, decision, known, policy, fleet)
+    found = [flip for flip in search.each() if flip is not None]
+    return tuple(sorted(found, key=lambda flip: (flip.target is None, flip.change, flip.what)))
+
+
+class _Try(msgspec.Struct, frozen=True, kw_only=True):
+    """A changed request: ``op limit`` says for which values of ``what`` it stands."""
+
+    op: str
+    limit: Any
+    change: float
+    request: Request
+    known: Known
+
+
+class _Search:
+    def __init__(
+        self, request: Request, decision: Decision, known: Known, policy: CompiledPolicy, fleet: Fleet
+    ) -> None:
+        self.request, self.decision, self.known = request, decision, known
+        self.policy, self.fleet = policy, fleet
+        self.space = make_space(policy.file)
+        self.limits = _limits(self.space)
+
+    def each(self) -> Iterator[Flip | None]:
+        """The nearest flip of each thing that can change."""
+        yield self._nearest("max_usd", self.request.hints.budget.max_usd, self._money())
+        yield self._nearest("max_latency_ms", self.request.hints.budget.max_latency_ms, self._time())
+        yield from self._evidence()
+        task = self._signal("task")
+        yield self._nearest("task_probability", task.confidence, self._task_probability(task))
+        for name, value, tries in self._numbers():
+            yield self._nearest(name, value, tries)
+        for at, flag in enumerate(self._signal("safety").value or ()):
+            yield self._nearest(f"safety.{flag.kind}", flag.score, self._score(at, flag))
+        for variable in self.space.variables:
+            if not variable.is_request and variable.name not in _NUMERIC:
+                yield self._nearest(variable.name, self._value(variable.name), self._words(variable.name))
+
+    def _nearest(self, what: str, now: Any, tries: Iterable[_Try]) -> Flip | None:
+        for attempt in sorted(tries, key=lambda each: each.change):
+            outcome = self._decide(attempt)
+            if isinstance(outcome, Decision):
+                if _place(outcome.target) == _place(self.decision.target):
+                    continue
+                decisive = next((fired.id for fired in outcome.verdict.rules if fired.decisive), "otherwise")
+                return Flip(
+                    what=what, now=now, op=attempt.op, limit=attempt.limit, target=outcome.target, rule=decisive,
+                    change=attempt.change,
+                )  # fmt: skip
+            return Flip(
+                what=what, now=now, op=attempt.op, limit=attempt.limit, target=None, change=attempt.change,
+                fails=type(outcome).__name__,
+            )  # fmt: skip
+        return None
+
+    def _decide(self, attempt: _Try) -> Decision | NoCandidate:
+        snapshot = self.decision.snapshot
+        if snapshot is None:
+            raise TypeError("a decision without its snapshot cannot be made again")
+        try:
+            return redecide(attempt.request, attempt.known, self.policy, self.fleet, snapshot)
+        except NoCandidate as error:
+            return error
+
+    # ----- limits ------------------------------------------------------------------------------------------------
+
+    def _money(self) -> Iterator[_Try]:
+        tokens = self._signal("tokens").value or TokenCount(input=1, output=256, output_max=4096)
+        needed = {_least_usd(each.price, tokens) for each in self.fleet.deployments.values()}
+        points = {usd for usd in needed if usd is not None} | self.limits.get("budget.max_usd", set())
+        yield from self._budget("max_usd", self.request.hints.budget.max_usd, points)
+
+    def _time(self) -> Iterator[_Try]:
+        points = {each.estimate.latency_ms for each in self.decision.candidates if each.estimate.latency_ms is not None}
+        limits = self.limits.get("budget.max_latency_ms", set())
+        yield from self._budget("max_latency_ms", self.request.hints.budget.max_latency_ms, points | limits)
+
+    def _budget(self, name: str, now: float | None, points: set[float]) -> Iterator[_Try]:
+        for op, limit, value in _beside(points, now if now is not None else math.inf):
+            hints = self.request.hints
+            budget: Budget = msgspec.structs.replace(hints.budget, **{name: value})
+            request = msgspec.structs.replace(self.request, hints=msgspec.structs.replace(hints, budget=budget))
+            # Setting a limit where there is none is a word more than changing one, and the wider the less it changes.
+            base, more = (now, 0.0) if now is not None else (max(points), 1.0)
+            yield _Try(op=op, limit=limit, change=more + _ratio(value, base), request=request, known=self.known)
+
+    # ----- signals -----------------------------------------------------------------------------------------------
+
+    def _evidence(self) -> Iterator[Flip | None]:
+        """What the local model said, against its own bounds; only where nothing else keeps it from answering."""
+        signal = self._signal("local")
+        evidence: LocalEvidence | None = signal.value
+        if evidence is None or evidence.in_distribution is None or evidence.probability is None:
+            return
+        inside, sure = evidence.ood_threshold or 0.0, evidence.threshold or 0.0
+        if evidence.reason is not None and evidence.in_distribution >= inside and evidence.probability >= sure:
+            return  # something that is no number
+        for what, now, bound in (
+            ("in_distribution", evidence.in_distribution, inside),
+            ("local.probability", evidence.probability, sure),
+        ):
+            points = {bound} | (self.limits.get(what, set()) if what == "local.probability" else set())
+            yield self._nearest(what, now, self._changed_evidence(signal, what, now, points))
+
+    def _changed_evidence(self, signal: Any, what: str, now: float, points: set[float]) -> Iterator[_Try]:
+        field = "probability" if what == "local.probability" else what
+        for op, limit, value in _beside(points, now):
+            was: LocalEvidence = signal.value
+            evidence = msgspec.structs.replace(was, **{field: value})
+            inside = (evidence.in_distribution or 0.0) >= (evidence.ood_threshold or 0.0)
+            able = inside and (evidence.probability or 0.0) >= (evidence.threshold or 0.0)
+            evidence = msgspec.structs.replace(evidence, reason=None if able else "as assumed")
+            ood = msgspec.structs.replace(self._signal("ood"), value="in" if inside else "out")
+            yield self._try(op, limit, abs(value - now), {"local": _with(signal, evidence), "ood": ood})
+
+    def _task_probability(self, task: Signal[Any]) -> Iterator[_Try]:
+        if task.value is None:
+            return
+        for op, limit, value in _beside(self.limits.get("task_probability", set()), task.confidence, most=1.0):
+            changed = msgspec.structs.replace(task, confidence=value)
+            yield self._try(op, limit, abs(value - task.confidence), {"task": changed})
+
+    def _numbers(self) -> Iterator[tuple[str, float, Iterator[_Try]]]:
+        for name in ("annotated", "few_shot", "intents"):
+            signal = self._signal(name)
+            if signal.value is not None and name in self.limits:
+                yield name, signal.value, self._counts(name, signal)
+        signal = self._signal("tokens")
+        for part in ("input", "output", "output_max"):
+            if signal.value is not None and f"tokens.{part}" in self.limits:
+                yield f"tokens.{part}", getattr(signal.value, part), self._tokens(part, signal)
+
+    def _counts(self, name: str, signal: Any) -> Iterator[_Try]:
+        for op, limit, value in _beside(self.limits[name], signal.value, whole=True):
+            yield self._try(op, limit, _ratio(value, signal.value), {name: _with(signal, int(value))})
+
+    def _tokens(self, part: str, signal: Any) -> Iterator[_Try]:
+        now = getattr(signal.value, part)
+        for op, limit, value in _beside(self.limits[f"tokens.{part}"], now, whole=True):
+            changed = msgspec.structs.replace(signal.value, **{part: int(value)})
+            yield self._try(op, limit, _ratio(value, now), {"tokens": _with(signal, changed)})
+
+    def _score(self, at: int, flag: Flag) -> Iterator[_Try]:
+        signal: Any = self._signal("safety")
+        for op, limit, value in _beside(self.limits.get("safety", set()), flag.score, most=1.0):
+            changed = msgspec.structs.replace(flag, score=value)
+            flags = (*signal.value[:at], changed, *signal.value[at + 1 :])
+            yield self._try(op, limit, abs(value - flag.score), {"safety": _with(signal, flags)})
+
+    def _words(self, name: str) -> Iterator[_Try]:
+        """Every other value that the policy tells apart: another task, a yes for a no, clean for flagged."""
+        signal = self._signal(name)
+        values: list[Any] = []
+        if name == "task":
+            values = [task for task in TASKS if task != signal.value]
+        elif name in ("local", "contract", "split"):
+            return  # what these are made of cannot be assumed
+        else:
+            variable = self.space.variables[self.space.index(name) or 0]
+            values = [region.facts[name] for region in variable.regions if region.facts[name] is not None]
+        change = 2.0 if signal.value is None else 1.0
+        for value in values:
+            if value != signal.value:
+                shown = _flags(value) if name == "safety" else value
+                confidence = signal.confidence if signal.value is not None else 1.0
+                changed = Signal(value=value, confidence=confidence, detector="assumed")
+                yield self._try("=", shown, change + _extra(name, value), {name: changed})
+
+    def _try(self, op: str, limit: Any, change: float, changed: Known) -> _Try:
+        return _Try(op=op, limit=limit, change=change, request=self.request, known={**self.known, **changed})
+
+    def _signal(self, name: str) -> Signal[Any]:
+        return self.known.get(name) or Signal(value=None, confidence=0.0, detector="none")
+
+    def _value(self, name: str) -> Any:
+        value = self._signal(name).value
+        return _flags(value) if name == "safety" and value is not None else value
+
+
+# Facts that are changed as numbers, not as words.
+_NUMERIC: Final = frozenset({"annotated", "few_shot", "intents", "tokens", "local"})
+
+
+def _limits(space: Space) -> dict[str, set[float]]:
+    """The numbers that conditions of the policy compare each fact with."""
+    found: dict[str, set[float]] = {}
+    for leaf in space.leaves:
+        if leaf.limits:
+            name = leaf.variable if leaf.key in ("safety", "custom") else leaf.key
+            found.setdefault(name, set()).update(leaf.limits)
+    return found
+
+
+def _beside(
+    points: Iterable[float], now: float, *, whole: bool = False, most: float | None = None
+) -> Iterator[tuple[str, float, float]]:
+    """For each point the values on it and a hair beside it, as ``(op, limit, value)``, away from ``now``."""
+    for point in points:
+        above = float(math.floor(point) + 1) if whole else math.nextafter(point, math.inf)
+        below = float(math.ceil(point) - 1) if whole else math.nextafter(point, -math.inf)
+        if whole and not float(point).is_integer():
+            on_up, on_down = float(math.ceil(point)), float(math.floor(point))
+        else:
+            on_up = on_down = point
+        if now < point:
+            yield ">=", on_up, on_up
+        if now <= point and (most is None or above <= most):
+            yield ">", point, above
+        if now > point:
+            yield "<=", on_down, on_down
+        if now >= point and below >= 0:
+            yield "<", point, below
+
+
+def _ratio(value: float, now: float | None) -> float:
+    if now is None or value == math.inf:
+        return 3.0
+    return abs(math.log((value + 1e-9) / (now + 1e-9)))
+
+
+def _least_usd(price: Any, tokens: TokenCount) -> float | None:
+    """The smallest money limit that pays for the expected answer, to the last bit; None at an unknown price."""
+    at = price.at(tokens.input)
+    if at.input is None or at.output is None:
+        return None
+    usd: float = at.per_call + at.input * tokens.input + at.output * tokens.output
+    for _ in range(64):
+        lower = math.nextafter(usd, 0.0)
+        if (affordable_output(price, tokens.input, lower) or 0) < tokens.output:
+            break
+        usd = lower
+    for _ in range(64):
+        if (affordable_output(price, tokens.input, usd) or 0) >= tokens.output:
+            break
+        usd = math.nextafter(usd, math.inf)
+    return usd
+
+
+def _extra(name: str, value: Any) -> float:
+    """Among the values of one signal the plainer ones come first: one flag before two."""
+    return 0.01 * len(value) if name == "safety" else 0.0
+
+
+def _flags(flags: Iterable[Flag]) -> str:
+    return ", ".join(f"{flag.kind} {flag.score:.2g}" for flag in flags) or "clean"
+
+
+def _with(signal: Signal[Any], value: Any) -> Signal[Any]:
+    return msgspec.structs.replace(signal, value=value)
+
+
+def _place(target: Target) -> tuple[str, str | None]:
+    return target.kind, target.model
+
+
+def _shown(what: str, value: Any) -> str:
+    if what == "max_usd":
+        return format_usd(value)
+    if what == "max_latency_ms":
+        return format_ms(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
