@@ -71,6 +71,21 @@ def understanding(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", where(results)])
 
 
+def tasks(results: Mapping[str, Any]) -> str:
+    data, chat, typed = results["tasks_dev"], results["tasks_chat_dev"], results["typos_dev"]
+    rows = ["| task | F1, data sets | F1, people and applications |", "|---|---|---|"]
+    rows += [f"| {label} | {data['f1'][label]:.2f} | {chat['f1'].get(label, 0):.2f} |" for label in sorted(data["f1"])]
+    slips = f"With three typos in each of {typed['rows']:,} requests: {typed['with_three_typos']:.3f} right, "
+    slips += f"without: {typed['strict']:.3f}."
+    confused = ["Most confused on data sets: " + "; ".join(data["most_confused"][:6]) + "."]
+    confused.append("Among people and applications: " + "; ".join(chat["most_confused"][:6]) + ".")
+    time = results["time"]
+    spent = "Task and risks together: " + ", ".join(
+        f"{time[f'{words}_words_us']:.0f} us for {words:,} words" for words in (20, 200, 2000)
+    )
+    return "\n".join([*rows, "", slips, "", *confused, "", f"{spent}.", "", where(results)])
+
+
 def local_models(results: Mapping[str, Any]) -> str:
     rows = [
         "| model | labels | measured on | accuracy (95 %) | macro-F1 | answers | wrong among answered | OOD AUROC |",
@@ -101,8 +116,11 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "decision": decision,
     "startup": startup,
     "understanding": understanding,
+    "tasks": tasks,
     "local_models": local_models,
 }
+
+SOURCE = {"tasks": "understanding"}  # blocks whose results stand under another name
 
 
 def rendered(text: str) -> str:
@@ -110,7 +128,7 @@ def rendered(text: str) -> str:
 
     def fill(match: re.Match[str]) -> str:
         name = match[2]
-        path = RESULTS / f"{name}.json"
+        path = RESULTS / f"{SOURCE.get(name, name)}.json"
         body = BLOCKS[name](json.loads(path.read_text(encoding="utf-8"))) if path.exists() else "Not measured yet."
         return f"{match[1]}{body}\n{match[3]}"
 
