@@ -88,7 +88,9 @@ def task_rows(data: Path, *, chat_share: float = 0.33, written_share: float = 0.
     per_set = Counter((row["dataset"], row["task"]) for row in public)
     per_task = Counter(row["task"] for row in public)
     chat = read_rows(data / "tasks" / "chat_train.jsonl.gz")
-    written = [{**row, "file": path.stem} for path in sorted(WRITTEN.glob("requests*.jsonl")) for row in read_rows(path)]
+    written = [
+        {**row, "file": path.stem} for path in sorted(WRITTEN.glob("requests*.jsonl")) for row in read_rows(path)
+    ]
     raw = [per_set[row["dataset"], row["task"]] ** -0.5 * per_task[row["task"]] ** -0.3 for row in public]
     total = sum(raw)
     rest = 1.0 - chat_share - (written_share if written else 0.0)
