@@ -24,13 +24,16 @@ from ..local.files import write_arrays
 from ..signals.learned import Facts
 from ..signals.windows import WindowSpec
 from .pooled import Pooled, fit_heads, fit_pooled, quantised, reading_rows, window_rows
-from .signal_rows import RISKS, RiskRow, TaskRow, is_held_out, risk_rows, task_rows
+from .recombined import recombined
+from .signal_rows import RISKS, RiskRow, TaskRow, inputs, is_held_out, is_own, risk_rows, task_rows
 
 __all__ = ["fit_windows", "main", "worst"]
 
 VERSION = "1"
 SEED = 7
 FOLDS = 4
+RECOMBINED = 20_000  # requests made of an instruction and another request's input
+MIXED_SHARE = 0.5  # their share of the weight of written requests
 LIMITS = (
     "Figures on data that was not trained on: benchmarks/results/understanding.json, made by python -m "
     "benchmarks.understanding.",
@@ -44,23 +47,40 @@ BENIGN_FLAGGED = {"harmful": 0.012, "jailbreak": 0.006, "prompt_injection": 0.00
 Floats = npt.NDArray[np.float32]
 
 
-def fit_tasks(rows: Sequence[TaskRow], spec: ReadingSpec, seed: int = SEED) -> tuple[Pooled, tuple[str, ...], float]:
-    """The fitted scorer, its labels, and the temperature that calibrates it on data sets it has not seen."""
+def fit_tasks(
+    rows: Sequence[TaskRow], texts: Sequence[str], spec: ReadingSpec, seed: int = SEED
+) -> tuple[Pooled, tuple[str, ...], float]:
+    """The fitted scorer, its labels, and the temperature that calibrates it on data sets and files it has not seen.
+
+    ``texts`` are further inputs for the recombined requests.
+    """
     labels = tuple(sorted({row.task for row in rows}))
-    index = {label: at for at, label in enumerate(labels)}
-    gold = np.array([index[row.task] for row in rows])
+    left = [row for row in rows if is_held_out(row.group)]
+    trial = _fit_tasks([row for row in rows if not is_held_out(row.group)], texts, labels, spec, seed)
+    scores = trial.scores(reading_rows([row.text for row in left], spec))
+    gold = np.array([labels.index(row.task) for row in left])
+    weights = np.array([row.weight for row in left], np.float32)
+    temperature = _temperature(scores, gold, weights)
+    hit = scores.argmax(axis=1) == gold
+    for name, kind in (("data sets", False), ("written", True)):
+        of = np.array([is_own(row) == kind for row in left])
+        _say(f"tasks, {name}: {hit[of].mean():.3f} right on {int(of.sum())} held-out rows")
+    _say(f"temperature {temperature:.2f}")
+    return _fit_tasks(rows, texts, labels, spec, seed), labels, temperature
+
+
+def _fit_tasks(
+    rows: Sequence[TaskRow], texts: Sequence[str], labels: Sequence[str], spec: ReadingSpec, seed: int
+) -> Pooled:
+    own = [row for row in rows if is_own(row)]
+    mixed = list(recombined([(row.text, row.task) for row in own], texts, RECOMBINED, seed))
+    weight = sum(row.weight for row in own)  # recombined rows take their share from the rows they are made of
+    scale = {True: 1.0 - MIXED_SHARE, False: 1.0}
+    weights = [row.weight * scale[is_own(row)] for row in rows] + [weight * MIXED_SHARE / len(mixed)] * len(mixed)
+    gold = [labels.index(row.task) for row in rows] + [labels.index(task) for _, task in mixed]
+    places = reading_rows([row.text for row in rows] + [text for text, _ in mixed], spec)
     targets = np.eye(len(labels), dtype=np.float32)[gold]
-    weights = np.array([row.weight for row in rows], np.float32)
-    places = reading_rows([row.text for row in rows], spec)
-    held = np.array([is_held_out(row.group) for row in rows])
-    seen = (~held).nonzero()[0]
-    trial = fit_pooled([place[seen] for place in places], targets[seen], weights[seen], seed=seed)
-    left = held.nonzero()[0]
-    scores = trial.scores([place[left] for place in places])
-    temperature = _temperature(scores, gold[left], weights[left])
-    hit = scores.argmax(axis=1) == gold[left]
-    _say(f"tasks: {hit.mean():.3f} right on {len(left)} held-out rows, temperature {temperature:.2f}")
-    return fit_pooled(places, targets, weights, seed=seed), labels, temperature
+    return fit_pooled(places, targets, np.array(weights, np.float32), seed=seed)
 
 
 def _temperature(scores: Floats, gold: npt.NDArray[np.int64], weights: Floats) -> float:
@@ -143,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     reading, windows = ReadingSpec(), WindowSpec()
     tasks, risks = task_rows(options.data), risk_rows(options.data)
-    pooled, labels, temperature = fit_tasks(tasks, reading)
+    pooled, labels, temperature = fit_tasks(tasks, inputs(options.data), reading)
     risk_table, risk_bias, platt, thresholds = fit_risks(risks, windows)
     facts = Facts(
         version=VERSION,

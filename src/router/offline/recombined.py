@@ -1,7 +1,7 @@
 """Written requests recombined: the instruction of one around the input of another, so that input tells no task.
 
-In a few thousand rows words of the inputs go together with tasks by chance, and n-grams learn that by heart. The task of
-a request nearly always follows from its instruction, so the instruction keeps its label whatever text stands in it.
+In a few thousand rows words of the inputs go together with tasks by chance, and n-grams learn that by heart. The task
+of a request nearly always follows from its instruction, so the instruction keeps its label whatever text stands in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ __all__ = ["recombined"]
 
 _QUOTED = re.compile(r"([\"“«「„<]|```\n?)([^\"”»」<>“„]{12,})([\"”»」“<]|\n?```)")
 _TURN = "\n\nUser: "
-_MARKS = (('"', '"'), ("'", "'"), ("“", "”"), ("\n\n", ""), ("\n", "\n"), ("<text>", "</text>"), ("```\n", "\n```"), ("", ""))
+_MARKS = (
+    ('"', '"'),
+    ("'", "'"),
+    ("“", "”"),
+    ("\n\n", ""),
+    ("\n", "\n"),
+    ("<text>", "</text>"),
+    ("```\n", "\n```"),
+    ("", ""),
+)
 _MAX_INPUT = 600
 
 Parts = tuple[str, str, str, bool]
@@ -31,7 +40,7 @@ def parts_of(text: str) -> Parts | None:
         return None
     longest = max(_QUOTED.finditer(text), key=lambda match: len(match[2]), default=None)
     if longest is not None:
-        return text[: longest.start(2)], longest[2], text[longest.end(2) :], longest[1] not in "<```"
+        return text[: longest.start(2)], longest[2], text[longest.end(2) :], longest[1][0] not in "<`"
     at = text.rfind("\n") + 1
     if 1 < at < len(text) - 12:
         return text[:at], text[at:], "", False

@@ -20,7 +20,18 @@ from .acts import asked_acts
 from .attacks import injected
 from .hosts import Document, documents
 
-__all__ = ["RISKS", "RiskRow", "TaskRow", "is_held_out", "read_rows", "risk_rows", "task_rows", "written_documents"]
+__all__ = [
+    "RISKS",
+    "RiskRow",
+    "TaskRow",
+    "inputs",
+    "is_held_out",
+    "is_own",
+    "read_rows",
+    "risk_rows",
+    "task_rows",
+    "written_documents",
+]
 
 RISKS = ("harmful", "jailbreak", "prompt_injection", "toxicity")
 WRITTEN = Path(__file__).parent / "written"
@@ -77,6 +88,20 @@ def _permissive(data: Path, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str
         source = row.get("source")
         if source is None or sources.get(source, {}).get("licence_class") == "permissive":
             yield row
+
+
+def is_own(row: TaskRow) -> bool:
+    """Whether a row was written for this project, in the way people and applications write."""
+    return row.group.startswith(("chat:", "written:"))
+
+
+def inputs(data: Path, a_set: int = 150) -> list[str]:
+    """Texts of every kind that a request may be about: up to ``a_set`` from each set that permits a shipped model."""
+    texts = []
+    for path in sorted((data / "experts_permissive").glob("*/train.jsonl.gz")):
+        found = [row["text"] for row in read_rows(path) if 15 < len(row.get("text", "")) < 500]
+        texts.extend(found[:: max(1, len(found) // a_set)][:a_set])
+    return texts
 
 
 def task_rows(data: Path, *, chat_share: float = 0.33, written_share: float = 0.37) -> list[TaskRow]:
@@ -136,9 +161,8 @@ def risk_rows(data: Path) -> list[RiskRow]:
     )
     for plain in task_rows(data):
         toxic = None if plain.task in ("toxicity", "other_classification", "sentiment") else 0
-        is_own = plain.group.startswith(("chat:", "written:"))
-        if is_own or is_held_out(plain.text, 0.3):
-            weight = 2.0 if is_own else 0.5
+        if is_own(plain) or is_held_out(plain.text, 0.3):
+            weight = 2.0 if is_own(plain) else 0.5
             rows.append(RiskRow(text=plain.text, flags=(0, 0, 0, toxic), group=plain.group, weight=weight))
     for name in TOXICITY_SETS:
         for row in read_rows(data / "experts_permissive" / name / "train.jsonl.gz"):
