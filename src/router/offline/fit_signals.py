@@ -165,14 +165,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(argv)
     path, reading, windows = options.out / "understanding.safetensors", ReadingSpec(), WindowSpec()
-    tasks, risks = task_rows(options.data), risk_rows(options.data)
+    tasks, risks, around = task_rows(options.data), risk_rows(options.data), inputs(options.data)
     arrays: dict[str, npt.NDArray[Any]] = {}
     facts = Facts(version=VERSION, tasks=(), risks=RISKS, reading=reading, windows=windows)
     if options.part != "all":
         arrays, metadata = read_arrays(path)
         facts = msgspec.json.decode(metadata["facts"], type=Facts)
     if options.part != "risks":
-        pooled, labels, temperature = fit_tasks(tasks, inputs(options.data), reading)
+        pooled, labels, temperature = fit_tasks(tasks, [text for text, _ in around], reading)
         table, scale = quantised(pooled.table)
         arrays |= {"task.table": table, "task.scale": scale, "task.weights": pooled.weights, "task.bias": pooled.bias}
         facts = msgspec.structs.replace(facts, tasks=labels, temperature=temperature)
@@ -191,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "task_rows": len(tasks),
         "risk_rows": len(risks),
         "data_sha256": _digest([f"{row.task}\t{row.text}" for row in tasks] + [row.text for row in risks]),
-        "sources": _sources([row.group for row in tasks] + [row.group for row in risks]),
+        "sources": _sources([row.group for row in tasks] + [row.group for row in risks] + [name for _, name in around]),
         "facts": msgspec.to_builtins(facts),
     }
     (options.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

@@ -95,12 +95,12 @@ def is_own(row: TaskRow) -> bool:
     return row.group.startswith(("chat:", "written:"))
 
 
-def inputs(data: Path, a_set: int = 150) -> list[str]:
-    """Texts of every kind that a request may be about: up to ``a_set`` from each set that permits a shipped model."""
+def inputs(data: Path, a_set: int = 150) -> list[tuple[str, str]]:
+    """``(text, set)`` of every kind that a request may be about: up to ``a_set`` from each set that permits it."""
     texts = []
     for path in sorted((data / "experts_permissive").glob("*/train.jsonl.gz")):
         found = [row["text"] for row in read_rows(path) if 15 < len(row.get("text", "")) < 500]
-        texts.extend(found[:: max(1, len(found) // a_set)][:a_set])
+        texts.extend((text, path.parent.name) for text in found[:: max(1, len(found) // a_set)][:a_set])
     return texts
 
 
