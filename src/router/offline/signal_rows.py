@@ -97,7 +97,7 @@ def is_own(row: TaskRow) -> bool:
 
 def inputs(data: Path, a_set: int = 150) -> list[tuple[str, str]]:
     """``(text, set)`` of every kind that a request may be about: up to ``a_set`` from each set that permits it."""
-    texts = []
+    texts: list[tuple[str, str]] = []
     for path in sorted((data / "experts_permissive").glob("*/train.jsonl.gz")):
         found = [row["text"] for row in read_rows(path) if 15 < len(row.get("text", "")) < 500]
         texts.extend((text, path.parent.name) for text in found[:: max(1, len(found) // a_set)][:a_set])
