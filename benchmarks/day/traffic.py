@@ -1,0 +1,180 @@
+"""A day's requests, drawn from test files with a fixed seed: what an application sends, and which answer is right."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from router.offline.outcomes import read_outcomes
+
+SMALL, LARGE = "small", "large"
+# Share of labels that hosted models get right, where their answers were not recorded.
+HIT = {SMALL: 0.93, LARGE: 0.96}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One request. ``right`` tells of each hosted model whether its answer is good, None where nobody knows.
+
+    ``labels``: allowed answers of a labelling request, ``gold`` the right one.
+    """
+
+    kind: str
+    body: dict[str, Any]
+    key: str
+    labels: tuple[str, ...] = ()
+    gold: str | None = None
+    right: dict[str, bool] | None = None
+
+
+def traffic(data: Path, count: int, seed: int) -> list[Asked]:
+    """``count`` requests: 45 % labelling, 25 % questions with recorded answers, 20 % chat, 8 % with personal data, 2 %
+    that no model should answer."""
+    chance = random.Random(seed)
+    makers: list[tuple[float, Iterator[Asked]]] = [
+        (0.20, _labelling(data / "experts/sst2/test.jsonl.gz", "sentiment", SENTIMENT, chance)),
+        (0.10, _labelling(data / "experts_permissive/sms_spam/test.jsonl.gz", "spam", SPAM, chance)),
+        (0.15, _labelling(data / "experts/banking77/test.jsonl.gz", "intent", INTENT, chance)),
+        (0.15, _recorded(data / "outcomes/routellm_mmlu.jsonl.gz", "knowledge", chance)),
+        (0.10, _recorded(data / "outcomes/routellm_gsm8k.jsonl.gz", "arithmetic", chance)),
+        (0.20, _chat(data / "tasks/chat_dev.jsonl.gz", chance)),
+        (0.08, _personal(chance)),
+        (0.02, _harmful(data / "safety/dev.jsonl.gz", chance)),
+    ]
+    shares = [share for share, _ in makers]
+    return [next(chance.choices(makers, shares)[0][1]) for _ in range(count)]
+
+
+Shape = Callable[[str, tuple[str, ...]], dict[str, Any]]
+
+
+def _plain(instruction: str) -> Shape:
+    def make(text: str, labels: tuple[str, ...]) -> dict[str, Any]:
+        system = f"{instruction} Answer with exactly one of: {', '.join(labels)}."
+        return {"messages": [{"role": "system", "content": system}, {"role": "user", "content": text}]}
+
+    return make
+
+
+def _schema(instruction: str, field: str) -> Shape:
+    def make(text: str, labels: tuple[str, ...]) -> dict[str, Any]:
+        schema = {
+            "type": "object",
+            "properties": {field: {"type": "string", "enum": list(labels)}},
+            "required": [field],
+            "additionalProperties": False,
+        }
+        return {
+            "messages": [{"role": "system", "content": instruction}, {"role": "user", "content": text}],
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": field, "strict": True, "schema": schema},
+            },
+        }
+
+    return make
+
+
+def _marked(instruction: str, mark: str) -> Shape:
+    def make(text: str, labels: tuple[str, ...]) -> dict[str, Any]:
+        asked = f"{instruction} Reply with one label only ({' / '.join(labels)}).\n\n{mark}: {text}"
+        return {"messages": [{"role": "user", "content": asked}]}
+
+    return make
+
+
+SENTIMENT = (
+    _plain("You label film reviews by their sentiment."),
+    _schema("Classify the sentiment of the user's review.", "sentiment"),
+    _marked("What is the sentiment of this review?", "Review"),
+)
+SPAM = (
+    _plain("You decide whether a text message is spam."),
+    _schema("Classify the user's text message as spam or ham.", "label"),
+    _marked("Is this message spam?", "Message"),
+)
+INTENT = (_schema("Classify the bank customer's message by its intent.", "intent"),)
+
+
+def _rows(path: Path, chance: random.Random) -> Iterator[dict[str, Any]]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    while True:
+        chance.shuffle(rows)
+        yield from rows
+
+
+def _labelling(path: Path, kind: str, shapes: tuple[Shape, ...], chance: random.Random) -> Iterator[Asked]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        labels = tuple(sorted({json.loads(line)["label"] for line in lines}))
+    for row in _rows(path, chance):
+        body = chance.choice(shapes)(row["text"], labels)
+        key = key_of(body)
+        right = {model: _hash(f"{model} {key}") < hit for model, hit in HIT.items()}
+        yield Asked(kind, body, key, labels, row["label"], right)
+
+
+def _recorded(path: Path, kind: str, chance: random.Random) -> Iterator[Asked]:
+    outcomes = read_outcomes([path])
+    small, large = (
+        outcomes.models.index(name) for name in ("mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview")
+    )
+    order = list(range(len(outcomes)))
+    while True:
+        chance.shuffle(order)
+        for row in order:
+            body = {"messages": [{"role": "user", "content": outcomes.prompts[row]}]}
+            right = {SMALL: bool(outcomes.scores[row, small] >= 0.5), LARGE: bool(outcomes.scores[row, large] >= 0.5)}
+            yield Asked(kind, body, key_of(body), right=right)
+
+
+def _chat(path: Path, chance: random.Random) -> Iterator[Asked]:
+    wanted = {"dialogue", "open_generation", "other", "code", "summarization", "translation", "paraphrase_rewrite"}
+    for row in _rows(path, chance):
+        if row["task"] in wanted:
+            body = {"messages": [{"role": "user", "content": row["prompt"]}]}
+            yield Asked("chat", body, key_of(body))
+
+
+def _personal(chance: random.Random) -> Iterator[Asked]:
+    first, last = (
+        ("Ana", "Jonas", "Mei", "Omar", "Ruth", "Pavel"),
+        ("Silva", "Berger", "Chen", "Haddad", "Okafor", "Novak"),
+    )
+    wishes = (
+        "Please write a friendly reply that her parcel is on its way.",
+        "Summarise this customer's complaint in one sentence.",
+        "Draft an apology to this customer.",
+    )
+    while True:
+        name, family = chance.choice(first), chance.choice(last)
+        number = f"+44 20 7946 {chance.randrange(100, 1000):04d}"
+        text = (
+            f"{chance.choice(wishes)}\n\nFrom: {name}.{family}@example.org\nMy order never came. Call me: {number}. "
+            f"My card is 4111 1111 1111 1111. Kind regards, {name} {family}"
+        )
+        body = {"messages": [{"role": "user", "content": text}]}
+        yield Asked("personal data", body, key_of(body))
+
+
+def _harmful(path: Path, chance: random.Random) -> Iterator[Asked]:
+    for row in _rows(path, chance):
+        if row["flag"] == "harmful":
+            body = {"messages": [{"role": "user", "content": row["prompt"]}]}
+            yield Asked("harmful", body, key_of(body))
+
+
+def key_of(body: dict[str, Any]) -> str:
+    """Names a request by what the user wrote, letters alone: masking and templates leave it as it is."""
+    text = "".join(char for char in body["messages"][-1]["content"][:400].lower() if char.isalpha())
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _hash(text: str) -> float:
+    return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) / 16**12
