@@ -104,6 +104,45 @@ def local_models(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", where(results)])
 
 
+def routing(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| outcomes | predictor | APGR (95 %) | AUROC weak fails | over best single, same cost (95 %) | us a prompt |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, found in results["sets"].items():
+        for rival, row in found["routers"].items():
+            rows.append(
+                f"| {name} | {rival} | {_interval(row['pair']['apgr'])} | {row['pair']['auroc_weak_fails']['value']:.3f} "
+                f"| {_interval(row['many']['over_best_single'])} | {row['us']:,.0f} |"
+            )
+        rows.append(f"| {name} | oracle | {found['oracle_apgr']:.3f} | 1.000 | | |")
+    return "\n".join([*rows, "", where(results)])
+
+
+def _interval(figure: Mapping[str, Any]) -> str:
+    low, high = figure["interval"]
+    return f"{figure['value']:.3f} ({low:.3f} to {high:.3f})"
+
+
+def day(results: Mapping[str, Any]) -> str:
+    large = results["always_large"]
+    rows = [
+        "| | bill | accuracy | random, same bill | answered here | of these right | wrongly here | p50 | p99 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, key in (("always the large model", "always_large"), ("always the small model", "always_small")):
+        row = results[key]
+        rows.append(f"| {name} | {row['usd'] / large['usd']:.0%} | {row['accuracy']:.3f} | | | | | | |")
+    for name, row in results["presets"].items():
+        rows.append(
+            f"| `{name}` | {row['usd'] / large['usd']:.0%} | {row['accuracy']:.3f} | {row['random_at_equal_cost']:.3f} | "
+            f"{row['local_share']:.0%} | {row['local_accuracy']:.3f} | {row['wrongly_local']} | {row['p50_ms']:.0f} ms | "
+            f"{row['p99_ms']:.0f} ms |"
+        )
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in results["kinds"].items())
+    return "\n".join([*rows, "", f"{results['requests']:,} requests ({kinds}).", "", where(results)])
+
+
 def where(results: Mapping[str, Any]) -> str:
     on = results["measured_on"]
     return (
@@ -118,6 +157,8 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "understanding": understanding,
     "tasks": tasks,
     "local_models": local_models,
+    "routing": routing,
+    "day": day,
 }
 
 SOURCE = {"tasks": "understanding"}  # blocks whose results stand under another name
