@@ -111,9 +111,10 @@ def routing(results: Mapping[str, Any]) -> str:
     ]
     for name, found in results["sets"].items():
         for rival, row in found["routers"].items():
+            two, many = row["pair"], row["many"]
             rows.append(
-                f"| {name} | {rival} | {_interval(row['pair']['apgr'])} | {row['pair']['auroc_weak_fails']['value']:.3f} "
-                f"| {_interval(row['many']['over_best_single'])} | {row['us']:,.0f} |"
+                f"| {name} | {rival} | {_interval(two['apgr'])} | {two['auroc_weak_fails']['value']:.3f} | "
+                f"{_interval(many['over_best_single'])} | {row['us']:,.0f} |"
             )
         rows.append(f"| {name} | oracle | {found['oracle_apgr']:.3f} | 1.000 | | |")
     return "\n".join([*rows, "", where(results)])
@@ -135,9 +136,9 @@ def day(results: Mapping[str, Any]) -> str:
         rows.append(f"| {name} | {row['usd'] / large['usd']:.0%} | {row['accuracy']:.3f} | | | | | | |")
     for name, row in results["presets"].items():
         rows.append(
-            f"| `{name}` | {row['usd'] / large['usd']:.0%} | {row['accuracy']:.3f} | {row['random_at_equal_cost']:.3f} | "
-            f"{row['local_share']:.0%} | {row['local_accuracy']:.3f} | {row['wrongly_local']} | {row['p50_ms']:.0f} ms | "
-            f"{row['p99_ms']:.0f} ms |"
+            f"| `{name}` | {row['usd'] / large['usd']:.0%} | {row['accuracy']:.3f} | "
+            f"{row['random_at_equal_cost']:.3f} | {row['local_share']:.0%} | {row['local_accuracy']:.3f} | "
+            f"{row['wrongly_local']} | {row['p50_ms']:.0f} ms | {row['p99_ms']:.0f} ms |"
         )
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in results["kinds"].items())
     return "\n".join([*rows, "", f"{results['requests']:,} requests ({kinds}).", "", where(results)])

@@ -32,7 +32,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 def test_readme_names_only_commands_that_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"^    router (\w+)", text, re.MULTILINE))
+    named = set(re.findall(r"^    router ([\w-]+)", text, re.MULTILINE))
     assert named == set(COMMANDS)
 
 
