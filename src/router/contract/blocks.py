@@ -140,6 +140,8 @@ def markers(text: str) -> list[Block]:
         if position - line > 120:
             line = position - 60
         head = text[line:position]
+        if headings and head.startswith("#"):
+            continue
         cut = max(head.rfind(". "), head.rfind("? "), head.rfind("! "), head.rfind("。"), head.rfind(") "))
         if cut >= 0:
             line, head = line + cut + 1, head[cut + 1 :]
@@ -166,6 +168,8 @@ def _headings(text: str) -> list[Block]:
     for match in _HEADING.finditer(text):
         name = match[1].strip(" :*#").lower()
         kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""
+        if not kind and _is_named_before(text, match.start(), name.capitalize(), name):
+            kind = "input"
         if kind:
             start, end = trimmed(text, match.end(), len(text))
             found.append(Block(kind, name, start, end, match.start(), end))
@@ -178,6 +182,7 @@ def is_input_marker(name: str) -> bool:
     """Whether a marker's words (lower case, no colon) introduce the text to judge."""
     if name in INPUT_WORDS:
         return True
+    whole = name
     if name.startswith(_INPUT_PREFIXES):
         name = name[len(next(prefix for prefix in _INPUT_PREFIXES if name.startswith(prefix))) :]
     if name.endswith(_INPUT_SUFFIXES):
@@ -187,7 +192,7 @@ def is_input_marker(name: str) -> bool:
         return True
     if not name.isascii() and name.endswith(_UNSPACED_INPUTS):
         return True
-    first, _, rest = name.partition(" ")
+    first, _, rest = whole.partition(" ")
     return rest in INPUT_WORDS and first not in _NO_INPUT and first not in CLASSIFY
 
 

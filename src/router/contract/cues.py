@@ -49,7 +49,10 @@ DIRECT: Mapping[str, tuple[str, ...]] = {
     "antworte": ("antworte",),
     "antworten": ("antworten sie",),
     "gib": ("gib",),
-    "wähle": ("wähle",),
+    "wähle": ("wähle aus", "wähle"),
+    "holds": ("that holds", "which holds"),
+    "contains": ("that contains", "which contains"),
+    "weise": ("weise",),
     # French
     "réponds": ("réponds",),
     "répondez": ("répondez",),
@@ -78,6 +81,7 @@ DIRECT: Mapping[str, tuple[str, ...]] = {
     "één": ("één van",),
 }  # fmt: skip
 
+_CHOOSE = table("choose select pick wähle choisis choisissez elige escolha scegli kies")
 _NAMED = table("possible allowed valid available mögliche erlaubte possibles posibles possíveis possibili")
 
 # Phrases that announce a list only when a word of this kind stands before them.
@@ -96,7 +100,7 @@ _PREPOSITION = re.compile(
     re.IGNORECASE,
 )
 _ARE = re.compile(r"\s+(?:are|is|sind|lauten|sont|son|são|sono|zijn)\b", re.IGNORECASE)
-_INTRO = re.compile(r"[^\n.?!;:：=(\[{（]{0,70}[:：=(\[{（]|[^\n.?!;:]{0,80}[.:]?(?=\s*\n)")
+_INTRO = re.compile(r"[^\n.?!;:：=(\[{（]{0,70}[:：=(\[{（]|[^\n.?!;:]{0,80}[.:?]?(?=\s*\n)")
 _ALLOWED = re.compile(
     r"possible|allowed|valid|these|following|available|permitted|candidate|mögliche|posibles|possíveis"
 )
@@ -152,7 +156,9 @@ def direct_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[List
                     listing = list_at(text, intro.end(), introduced=True, dutch=dutch)
                 if listing is None:
                     continue
-                is_named = word in _NAMED and text[listing.start - 2 : listing.start].rstrip(" \n[{(") in (":", "")
+                is_named = (
+                    word in _NAMED and text[listing.start - 2 : listing.start].rstrip(" \n[{(") in (":", "")
+                ) or (word in _CHOOSE and text[after : listing.start].strip(" \n[{(\"'") == ":")
                 if not listing.closed and not is_named and not _EXCLUSIVE.search(lower, place, listing.start):
                     continue
                 if word in _UNSURE and not _UNSURE[word].search(lower, max(0, place - 48), place):

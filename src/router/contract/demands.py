@@ -40,7 +40,7 @@ _EXTRA = re.compile(
     r"chain of thought|think (?:about|through|"
     r"carefully|first|it)|thoughts|translate|draft|rewrite|rephrase|summari[sz]e|suggest\w*|recommend|extract|"
     r"highlight|"
-    r"evidence|keywords?|elaborate|describe (?:the|how|what|your)|(?:in|with|one|two|a|1|2) (?:short |brief |"
+    r"evidence|keywords?|elaborate|describe (?:the|how|what|your)|(?:in a|with a|in|with|one|two|and a|a short|a brief|1|2) (?:short |brief |"
     r"full |complete )*"
     r"(?:sentences?|paragraph)|write (?:a|an|the|me|your)\b(?! (?:label|single))|\bcite\b|spans?\b|\bplus\b|(?:\+|"
     r"&) (?:the|a)\b|generate|compose|come up with|g[ae]r[ae]|cri[ae]|crea|erstelle|generiere|génère|(?:and|then|"
@@ -84,7 +84,7 @@ _RULE = re.compile(
     r"\bnew (?:label|category|tag|topic)s?\b|\bdefinitions?:|\bmeaning\b|\bfor (?:this|the purposes?|"
     r"our purposes?)\b.{0,20}\bpurpose|"
     r"\b(?:not )?(?:allowed|permitted|forbidden|acceptable)\b(?! (?:labels?|values?|categor|answers?|outputs?|"
-    r"options?|classes|responses?|intents?|tags?))|\b(?:anything|everything|those|messages|comments|"
+    r"options?|classes|responses?|intents?|tags?)|\s*:)|\b(?:anything|everything|those|messages|comments|"
     r"texts) (?:that|which)\b|\b(?:opposite|reversed?|inverted?|swap(?:ped)?)\b|\bin (?:this|our) (?:company|"
     r"context|task|team|system|exercise)\b|\bwenn\b|\bfalls\b|\bsofern\b|\bgilt\b|\bgelten\b|\bbedeutet\b|"
     r"\bim zweifel\b|"
@@ -193,7 +193,7 @@ _NAMED_KEY = re.compile(
     r"[\"'`](\w{1,40})[\"'`] (?:key|field|property|attribute)\b",
     re.IGNORECASE,
 )
-_BRACES = re.compile(r"\{[^{}]{0,1500}\}")
+_BRACES = re.compile(r"\{[^{}]{0,8000}\}")
 
 
 _QUOTED_IS = re.compile(

@@ -14,7 +14,7 @@ from ..types import Message, Request, Split
 from .blocks import Block, fences, has_marker, is_input_marker, markers, quotations, tags
 from .listing import Listing
 from .polar import YES_WORDS
-from .speech import IMPERATIVE, orders
+from .speech import IMPERATIVE, ITEM_LINE, is_instruction, orders
 from .understood import FOREIGN
 from .vocabulary import DATA_TAGS
 from .wording import listings, may_list
@@ -22,7 +22,7 @@ from .words import words_of
 
 __all__ = ["FOREIGN", "Spoken", "instructions", "remainder"]
 
-_HEAD, _TAIL = 4000, 2000
+_HEAD, _TAIL = 6000, 2000
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +89,7 @@ def remainder(part: Spoken, split: Split | None) -> str:
 def _sign(part: Spoken, start: int, end: int, judged: tuple[int, int]) -> str:
     if start < judged[1] and judged[0] < end:
         return "_"
-    if _gap(part.source, part.by_user) == (start, end):
+    if _gap(part.source) == (start, end):
         return "\n"
     return "_" if part.source[:start].rstrip().endswith(("<example>", "<examples>")) else FOREIGN
 
@@ -98,6 +98,8 @@ def _unnamed(stretch: str, listing: Listing) -> str:
     """The stretch of a list without its labels: a label called "translate" demands nothing."""
     if len(listing.labels) == 2 and {label.casefold() for label in listing.labels} & YES_WORDS:
         return "_"  # "YES if it is spam, otherwise NO" says what is asked, it is no rule beside the labels
+    if stretch.startswith("<"):
+        return "_"
     for label in sorted(listing.labels, key=len, reverse=True):
         stretch = stretch.replace(label, "_")
     return stretch
@@ -115,7 +117,7 @@ def _spoken(index: int, message: Message, *, by_user: bool) -> Spoken | None:
     source = message.text
     if not source or source.isspace():
         return None
-    gap = _gap(source, by_user)
+    gap = _gap(source)
     seen = source if gap is None else f"{source[: gap[0]]}\n{source[gap[1] :]}"
     words = words_of(seen)
     if not may_list(seen, words):
@@ -132,10 +134,9 @@ def _spoken(index: int, message: Message, *, by_user: bool) -> Spoken | None:
     )  # fmt: skip
 
 
-def _gap(text: str, by_user: bool) -> tuple[int, int] | None:
-    """The middle of a long message; users' instructions stand at its edges."""
-    head, tail = (_HEAD // 2, _TAIL // 2) if by_user else (_HEAD, _TAIL)
-    return None if len(text) <= head + tail else (head, len(text) - tail)
+def _gap(text: str) -> tuple[int, int] | None:
+    """The middle of a long message; instructions stand at its edges."""
+    return None if len(text) <= _HEAD + _TAIL else (_HEAD, len(text) - _TAIL)
 
 
 def _moved(cuts: Iterator[tuple[int, int]], gap: tuple[int, int] | None) -> Iterator[tuple[int, int]]:
@@ -187,6 +188,22 @@ def _data(text: str) -> Iterator[tuple[int, int]]:
             yield block.start, block.end
 
 
+def _before_instruction(text: str, start: int) -> int:
+    """Where data that begins at ``start`` ends: before its last paragraph, or before all that speak to the model."""
+    end = len(text)
+    for _ in range(6):
+        paragraph = text.rfind("\n\n", start, end)
+        if paragraph <= start:
+            break
+        last = text[paragraph:end].strip()
+        if end < len(text) and not is_instruction(last, ()) and not ITEM_LINE.match(last):
+            break
+        if len(text) - paragraph > 6000:
+            break
+        end = paragraph
+    return end
+
+
 def _is_prose(text: str, quoted: Block) -> bool:
     length = quoted.end - quoted.start
     if length > 24 and text.count(" ", quoted.start, quoted.end) > 3:
@@ -202,8 +219,6 @@ def _marked(text: str) -> Iterator[tuple[int, int]]:
             continue
         end = found[place + 1].outer if place + 1 < len(found) else len(text)
         if end == len(text):
-            paragraph = text.rfind("\n\n", block.start, end)
-            if paragraph > block.start and len(text) - paragraph < 600:
-                end = paragraph
+            end = _before_instruction(text, block.start)
         if block.start < end:
             yield block.start, end

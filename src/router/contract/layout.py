@@ -70,7 +70,12 @@ def whole_or_wrapped(text: str) -> Found | None:
             return (start, end, 0.9)  # an e-mail or article with its headline
         return marked(text, ())
     if orders(text):
-        return marked(text, ()) if inputs else inside(text, ())
+        if inputs:
+            return marked(text, ())
+        ask = text.find("\n", start)
+        if 0 < ask < start + 200 and text[start:ask].rstrip().endswith((":", "：")):
+            return (ask, end, 0.85)  # "Please classify this review:" on a line of its own
+        return inside(text, ())
     if _PARTS.match(text) and len({match[1] for match in _PARTS.finditer(text, 0, 4000)}) > 1:
         return AMBIGUOUS  # "Sheet: ... Claim: ...": two inputs
     if found and found[0].kind == "answer" and found[0].outer <= start + 3:
@@ -264,7 +269,9 @@ def _after_colon(text: str, labels: Sequence[str]) -> Found | None:
                 return None
             start, end = trimmed(text, place + 1, len(text))
             return (start, end, 0.85)
-        if not mentions(text, labels) and orders(head) and len(head) < 200 and not is_instruction(rest, labels):
+        if not mentions(text, labels) and orders(head) and len(head) < 200:
+            if is_instruction(rest, labels):
+                return AMBIGUOUS
             start, end = trimmed(text, place + 1, len(text))
             return (start, end, 0.8)
     return None

@@ -14,136 +14,153 @@ __all__ = ["KNOWN", "UNSPACED"]
 
 _ENGLISH = table(
     """
-    a an the this that these those it its it's is are be been being was were am will would can could should shall
-    may must do does did don't doesn't have has had i me my we our us you your yours they their he his she her them
-    who whom whose which what where how of in on at by for from with within without into onto to as and or nor not
-    no none nothing anything else only just solely strictly simply exactly precisely either neither both one two
-    three four five six seven single word words singular following below above here there given provided enclosed
-    delimited triple double backticks backtick quotes quote quoted quotation marks mark brackets tag tags xml html
-    json object value values key keys field string format formatted form plain text valid exact verbatim listed list
-    lists available possible allowed predefined permitted candidate best most closest fits fit fitting matches match
-    matching belongs belong suitable appropriate correct right better well good name names named called please
-    kindly now then next each any some other others own same such task tasks job goal objective purpose role
-    instruction instructions question questions input inputs output outputs response responses answer answers reply
-    replies respond responding return returning print give giving write say state put pick choose select use using
-    read reading look see consider carefully content contents categories category class classes classifier
-    classification classifying classify label labels labelled labeling labelling sentiment sentiments emotion
-    emotions intent intents intention intentions topic topics theme tone mood polarity attitude opinion feeling
-    feelings expressed expresses express conveyed conveys overall primary main dominant type types kind kinds group
-    groups section sections department departments team teams queue queues bucket folder option options choice
-    choices item items set sets taxonomy user users customer customers client clients author authors writer reviewer
-    speaker sender person people human message messages mail mails email emails e-mail letter review reviews comment
-    comments tweet tweets post posts sms chat ticket tickets request requests query queries utterance utterances
-    sentence sentences statement passage paragraph article headline headlines title titles document documents note
-    notes description feedback complaint abstract report transcript caption issue caller product products movie film
-    support service news social media app website online store shop company bank assistant voice bot expert
-    experienced professional helpful accurate precise strict system engine model ai machine analyst agent moderator
-    moderation filter router sorter annotator tagger detector analyzer analyser analysis detection identification
-    recognition assign assigned assigning determine decide deciding identify predict detect analyze analyse evaluate
-    assess judge tell sort sorts sorting route routes routing triage moderate moderates reviewing flag flagged rate
-    rates whether about based according accordingly regarding describe describes describing represents contains
-    contain containing include included includes including mentioned appears appear written sent received come comes
-    coming incoming new current last first short brief concise additional extra further more than less all whole
-    entire full complete separate line lines character characters lowercase uppercase case capital lower upper
-    punctuation period space spaces whitespace prefix preamble prose commentary markdown code formatting heading
-    headings explanation explanations explain reasoning justification reason reasons thought chatter greeting
-    apology apologies exclusive mutually make sure ensure important remember always never avoid attempt try let want
-    need needs like know help able example examples sample samples shot demonstration training data few arbitrary
-    information perform performing get got take accept provide provides task's it'll i'd i'll you'll we'll that's
-    here's what's i've true false yes zero-shot nlp language natural supervised api response_format schema end begin
-    beginning start starts start_text between inside outside after before under triple-quoted english german french
-    spanish italian portuguese dutch ones again ok thanks thank hi hello dear extract desired property properties
-    function record records tool save saves stores log logs map maps excerpt itself enquiry user's customer's
-    author's opção optie opzione tagging stars star folders comma-separated directory dominante principale principal
-    but so square comma commas separated corresponding literal digit digits hash lead transaction second third
-    belonging identified chosen selected returned generated produced expected required necessary invent invented
-    create up beyond per out off down over there's isn't aren't won't cannot can't nothing-else exact-match verdict
-    decision decisions result results prediction predictions tag-name content-type
+    tagging tags record recorded
+    alone behind cue cues again back away together instead itself themselves himself every everyone someone
+    something somebody when while because since until during though although even still yet already soon typically
+    generally likely very much least such per via upon among around about against along across between through
+    throughout work works working worked show shows shown showing send sends sending sent ask asks asking asked come
+    begin begins starting start carries carry careful carefully honest fast quick quickly directly straight plain
+    simple clear clearly clean real actual given whichever whatever whoever however therefore thus hence enough
+    whole complete completely fully entire entirely part parts side put puts comes came look looks looking think
+    thinks see sees seen find finds found hold holds holding held keep keeps kept stay stays remain remains describe
+    described characterise characterize characterizes characterises summed represent represents reflect reflects
+    capture captures correspond corresponds relevant related useful usual common general particular sure unique
+    distinct equal equals alphabetical box boxes field-name fieldname header headers heading footer body thread chat
+    chats conversation conversations dialogue dialog turn turns session desk helpdesk team's entry entries record
+    row rows column table cell cells csv file files data-set dataset datasets corpus test tests testing evaluation
+    evaluations reader readers advert adverts ad ads slogan slogans issue issues code snippet snippets paper papers
+    abstract abstracts a an the this that these those it its it's is are be been being was were am will would can
+    could should shall may must do does did don't doesn't have has had i me my we our us you your yours they their
+    he his she her them who whom whose which what where how of in on at by for from with within without into onto to
+    as and or nor not no none nothing anything else only just solely strictly simply exactly precisely either
+    neither both one two three four five six seven single word words singular following below above here there
+    provided enclosed delimited triple double backticks backtick quotes quote quoted quotation marks mark brackets
+    tag tags xml html json object value values key keys field string format formatted form text valid exact verbatim
+    listed list lists available possible allowed predefined permitted candidate best closest fits fit fitting
+    matches match matching belongs belong suitable appropriate correct right better well good name names named
+    called please kindly now then next each any some other others own same task tasks job goal objective purpose
+    role instruction instructions question questions input inputs output outputs response responses answer answers
+    reply replies respond responding return returning print give giving write say state pick choose select use using
+    read reading consider content contents categories category class classes classifier classification classifying
+    classify label labels labelled labeling labelling sentiment sentiments emotion emotions intent intents intention
+    intentions topic topics theme tone mood polarity attitude opinion feeling feelings expressed expresses express
+    conveyed conveys overall primary main dominant type types kind kinds groups section sections department
+    departments team teams queue queues bucket folder option options choice choices item items set sets taxonomy
+    user users customer customers client clients author authors writer reviewer speaker sender person people human
+    message messages mail mails email emails e-mail letter review reviews comment comments tweet tweets post posts
+    sms ticket tickets request requests query queries utterance utterances sentence sentences statement passage
+    paragraph article headline headlines title titles document documents note notes description feedback complaint
+    report transcript caption caller product products movie film support service news social media app store shop
+    company bank assistant bot expert experienced professional helpful accurate precise strict system engine model
+    ai machine analyst agent moderator moderation filter router sorter annotator tagger detector analyzer analyser
+    analysis detection identification recognition assign assigned assigning determine decide deciding identify
+    predict detect analyze analyse evaluate assess judge tell sort sorts sorting route routes routing triage
+    moderate moderates reviewing flag flagged rate rates whether based according accordingly regarding describes
+    describing contains contain containing include included includes including mentioned appears appear written
+    received coming incoming new current last first short brief concise additional extra further more than less all
+    full separate line lines character characters lowercase uppercase case capital lower upper punctuation period
+    space spaces whitespace prefix preamble prose commentary markdown formatting headings explanation explanations
+    explain reasoning justification reason reasons thought chatter greeting apology apologies exclusive mutually
+    make ensure important remember always never avoid attempt try let want need needs like know help able example
+    examples sample samples shot demonstration training data few arbitrary information perform performing get got
+    take accept provide provides task's it'll i'd i'll you'll we'll that's here's what's i've true false yes
+    zero-shot nlp language natural supervised api response_format schema end beginning starts start_text inside
+    outside after before under triple-quoted english german french spanish italian portuguese dutch ones ok thanks
+    thank hi hello dear extract desired property properties function records tool save saves stores log logs map
+    maps excerpt enquiry user's customer's author's opção optie opzione tagging stars star folders comma-separated
+    directory dominante principale principal but so square comma commas separated corresponding literal digit digits
+    hash lead transaction second third belonging identified chosen selected returned generated produced expected
+    required necessary invent invented create up beyond out off down over there's isn't aren't won't cannot can't
+    nothing-else exact-match verdict decision decisions result results prediction predictions tag-name content-type
     """
 )
 _GERMAN = table(
     """
-    der die das den dem des ein eine einen einem einer eines und oder nicht kein keine keinen keiner ist sind wird
-    werden du bist sie ihr ihre ihren dein deine deiner dieser diese dieses diesen diesem folgende folgenden
-    folgender folgendes nur genau ausschließlich lediglich einzigen einzige einziges wort wörtern worten antworte
-    antwort antworten gib gebe geben aus ausgeben ausgabe bitte mit ohne zu zur zum im in auf von vom für als ob
-    welche welcher welches was wie nenne name namen kategorie kategorien klasse klassen etikett label labels
-    stimmung gefühl gefühlslage tonfall absicht thema themen text textes texte nachricht nachrichten bewertung
-    bewertungen rezension kommentar kommentars kommentare mail mails e-mail beitrag satz satzes schlagzeile artikel
-    anfrage ticket kunde kunden nutzer nutzers benutzer klassifiziere klassifizieren klassifizierst klassifiziert
-    ordne ordnest zuordnen zuzuordnen einordnen eingeordnet bestimme bestimmen bewerte beurteile erkenne erkennen
-    entscheide wähle wählen passende passenden passt am besten möglich mögliche möglichen erlaubt erlaubte erlaubten
-    erklärung erklärungen erkläre begründung weitere weiterer weiteren zusätzlichen zusätzliche sonst nichts anderes
-    andere anderen enthält handelt es sich um hier hat haben soll sollst aufgabe experte assistent klassifikator
-    system modell json objekt feld schlüssel wert format unten oben stehende stehenden auch dabei dazu davon nach
-    vor an bei lautet lauten heißt dir ich mir mich eingabe eingang frage fragen zwei drei vier klar eindeutig
-    gesamten gesamte allgemeine liste optionen option satzzeichen anführungszeichen
+    weise zuweisen zugewiesen eines einem zwischen aus wähle auswählen gegebene gegebenen gegebener alle jeder jede
+    jedem jedes gehört welchen ordner muss vorliegenden nächste nächsten der die das den dem des ein eine einen
+    einer und oder nicht kein keine keinen keiner ist sind wird werden du bist sie ihr ihre ihren dein deine deiner
+    dieser diese dieses diesen diesem folgende folgenden folgender folgendes nur genau ausschließlich lediglich
+    einzigen einzige einziges wort wörtern worten antworte antwort antworten gib gebe geben ausgeben ausgabe bitte
+    mit ohne zu zur zum im in auf von vom für als ob welche welcher welches was wie nenne name namen kategorie
+    kategorien klasse klassen etikett label labels stimmung gefühl gefühlslage tonfall absicht thema themen text
+    textes texte nachricht nachrichten bewertung bewertungen rezension kommentar kommentars kommentare mail mails
+    e-mail beitrag satz satzes schlagzeile artikel anfrage ticket kunde kunden nutzer nutzers benutzer klassifiziere
+    klassifizieren klassifizierst klassifiziert ordne ordnest zuordnen zuzuordnen einordnen eingeordnet bestimme
+    bestimmen bewerte beurteile erkenne erkennen entscheide wählen passende passenden passt am besten möglich
+    mögliche möglichen erlaubt erlaubte erlaubten erklärung erklärungen erkläre begründung weitere weiterer weiteren
+    zusätzlichen zusätzliche sonst nichts anderes andere anderen enthält handelt es sich um hier hat haben soll
+    sollst aufgabe experte assistent klassifikator system modell json objekt feld schlüssel wert format unten oben
+    stehende stehenden auch dabei dazu davon nach vor an bei lautet lauten heißt dir ich mir mich eingabe eingang
+    frage fragen zwei drei vier klar eindeutig gesamten gesamte allgemeine liste optionen option satzzeichen
+    anführungszeichen
     """
 )
 _FRENCH = table(
     """
-    le la les l un une des de du d et ou non ni ne pas est es sont être sera tu vous ton ta tes votre vos ce cet
-    cette ces suivant suivante suivants suivantes ci-dessous dessous ci-dessus seulement uniquement exactement seul
-    seule mot mots réponds répondez répondre réponse réponses donne donnez indique indiquez retourne retournez
-    renvoie renvoyez par avec sans dans en à au aux sur pour parmi entre comme si quel quelle quels quelles que qui
-    quoi nom catégorie catégories classe classes étiquette étiquettes sentiment sentiments intention intentions
-    thème sujet texte textes message messages avis commentaire commentaires phrase phrases titre article demande
-    ticket client clients utilisateur classer classifier classifie classez déterminez détermine choisis choisissez
-    choisir analyse analysez évalue évaluez explication explications explique autre autres rien chose d'autre aucune
-    aucun supplémentaire contient exprime exprimé exprimée voici tâche expert modérateur modération classifieur
-    classificateur système modèle json objet clé champ valeur format il elle s'il te plaît plait je mon ma mes on
-    peut doit l'une l'un l'étiquette l'avis l'intention l'utilisateur possibles possible choix ponctuation
-    possibilités dois devez
+    attribue attribuer attribuez chaque assigne assignez selon étant donné donnés le la les l un une des de du d et
+    ou non ni ne pas est es sont être sera tu vous ton ta tes votre vos ce cet cette ces suivant suivante suivants
+    suivantes ci-dessous dessous ci-dessus seulement uniquement exactement seul seule mot mots réponds répondez
+    répondre réponse réponses donne donnez indique indiquez retourne retournez renvoie renvoyez par avec sans dans
+    en à au aux sur pour parmi entre comme si quel quelle quels quelles que qui quoi nom catégorie catégories classe
+    classes étiquette étiquettes sentiment sentiments intention intentions thème sujet texte textes message messages
+    avis commentaire commentaires phrase phrases titre article demande ticket client clients utilisateur classer
+    classifier classifie classez déterminez détermine choisis choisissez choisir analyse analysez évalue évaluez
+    explication explications explique autre autres rien chose d'autre aucune aucun supplémentaire contient exprime
+    exprimé exprimée voici tâche expert modérateur modération classifieur classificateur système modèle json objet
+    clé champ valeur format il elle s'il te plaît plait je mon ma mes on peut doit l'une l'un l'étiquette l'avis
+    l'intention l'utilisateur possibles possible choix ponctuation possibilités dois devez
     """
 )
 _SPANISH = table(
     """
-    el la los las un una unos unas de del al y o no ni es son ser está eres tu tus su sus este esta estos estas esto
-    siguiente siguientes abajo arriba debajo solo sólo solamente únicamente exactamente única único palabra palabras
-    responde responda contesta respuesta respuestas devuelve devuelva indica indique con sin en a por para entre
-    como si cuál cual qué que quién nombre categoría categorías clase clases etiqueta etiquetas sentimiento
-    sentimientos tono intención intenciones tema temas texto textos mensaje mensajes reseña reseñas comentario
-    comentarios opinión frase oración titular artículo consulta ticket cliente clientes usuario usuarios correo
-    correos clave prioridad clasifica clasificar clasifique clasificas clasificador determina elige elija escoge
-    selecciona analiza evalúa asigna explicación explicaciones expliques explicar nada más otra otro otros adicional
-    contiene expresa tarea experto asistente moderador sistema modelo json objeto campo valor formato favor te me mi
-    lo le se posibles posible opciones opción puntuación debes debe responder clasificarlo clasificación pondrías
-    hay
+    asigna asignar asigne entre cada dado dada el la los las un una unos unas de del al y o no ni es son ser está
+    eres tu tus su sus este esta estos estas esto siguiente siguientes abajo arriba debajo solo sólo solamente
+    únicamente exactamente única único palabra palabras responde responda contesta respuesta respuestas devuelve
+    devuelva indica indique con sin en a por para como si cuál cual qué que quién nombre categoría categorías clase
+    clases etiqueta etiquetas sentimiento sentimientos tono intención intenciones tema temas texto textos mensaje
+    mensajes reseña reseñas comentario comentarios opinión frase oración titular artículo consulta ticket cliente
+    clientes usuario usuarios correo correos clave prioridad clasifica clasificar clasifique clasificas clasificador
+    determina elige elija escoge selecciona analiza evalúa explicación explicaciones expliques explicar nada más
+    otra otro otros adicional contiene expresa tarea experto asistente moderador sistema modelo json objeto campo
+    valor formato favor te me mi lo le se posibles posible opciones opción puntuación debes debe responder
+    clasificarlo clasificación pondrías hay
     """
 )
 _PORTUGUESE = table(
     """
-    o a os as um uma uns umas de do da dos das e ou não nem é são ser está você tu seu sua este esta estes estas
-    isto seguinte seguintes abaixo acima só somente apenas exatamente única único palavra palavras responda responde
-    resposta respostas retorne devolva indique com sem em no na nos nas por para entre como se qual quais que quem
-    nome categoria categorias classe classes rótulo rótulos etiqueta etiquetas sentimento sentimentos tom intenção
-    intenções tema assunto texto textos mensagem mensagens avaliação avaliações comentário comentários opinião frase
-    manchete artigo pedido ticket cliente usuário classifique classifica classificar classificador determine escolha
-    selecione analise avalie atribua explicação explique explicações nada mais outro outra adicional contém expressa
-    tarefa especialista assistente moderador sistema modelo json objeto chave campo valor formato favor diga
-    pergunta possíveis opções
+    à ao às aos pergunta perguntas
+    atribua atribuir cada dado dada melhor o a os as um uma uns umas de do da dos das e ou não nem é são ser está
+    você tu seu sua este esta estes estas isto seguinte seguintes abaixo acima só somente apenas exatamente única
+    único palavra palavras responda responde resposta respostas retorne devolva indique com sem em no na nos nas por
+    para entre como se qual quais que quem nome categoria categorias classe classes rótulo rótulos etiqueta
+    etiquetas sentimento sentimentos tom intenção intenções tema assunto texto textos mensagem mensagens avaliação
+    avaliações comentário comentários opinião frase manchete artigo pedido ticket cliente usuário classifique
+    classifica classificar classificador determine escolha selecione analise avalie explicação explique explicações
+    nada mais outro outra adicional contém expressa tarefa especialista assistente moderador sistema modelo json
+    objeto chave campo valor formato favor diga pergunta possíveis opções
     """
 )
 _ITALIAN = table(
     """
-    il lo la i gli le un uno una di del della dei delle e o non né è sono essere sei tu tuo tua questo questa questi
-    queste seguente seguenti sotto sopra solo soltanto solamente esattamente unica parola parole rispondi risposta
-    risposte restituisci indica con senza in nel nella a al alla per tra fra come se quale quali che chi nome
-    categoria categorie classe classi etichetta etichette sentimento sentiment tono intento intenti argomento tema
-    testo testi messaggio messaggi recensione recensioni commento commenti opinione frase titolo articolo richiesta
-    ticket cliente utente classifica classificare classificatore determina scegli seleziona analizza valuta assegna
-    spiegazione spiegazioni spiegare altro nient'altro aggiuntivo contiene esprime compito esperto assistente
-    moderatore sistema modello json oggetto chiave campo valore formato favore da dalla possibili opzioni
+    assegnare ogni dato data migliore adatta un'etichetta il lo la i gli le un uno una di del della dei delle e o
+    non né è sono essere sei tu tuo tua questo questa questi queste seguente seguenti sotto sopra solo soltanto
+    solamente esattamente unica parola parole rispondi risposta risposte restituisci indica con senza in nel nella a
+    al alla per tra fra come se quale quali che chi nome categoria categorie classe classi etichetta etichette
+    sentimento sentiment tono intento intenti argomento tema testo testi messaggio messaggi recensione recensioni
+    commento commenti opinione frase titolo articolo richiesta ticket cliente utente classifica classificare
+    classificatore determina scegli seleziona analizza valuta assegna spiegazione spiegazioni spiegare altro
+    nient'altro aggiuntivo contiene esprime compito esperto assistente moderatore sistema modello json oggetto
+    chiave campo valore formato favore da dalla possibili opzioni
     """
 )
 _DUTCH = table(
     """
-    de het een en of niet geen is zijn wordt jij je bent u uw jouw dit deze dat volgende onderstaande bovenstaande
-    alleen enkel uitsluitend precies één woord woorden antwoord antwoorden geef met zonder in op van voor als welke
-    welk wat wie naam categorie categorieën klasse klassen label labels sentiment toon intentie onderwerp tekst
-    bericht berichten recensie reactie reacties zin kop artikel vraag ticket klant gebruiker classificeer bepaal
-    kies beoordeel analyseer uitleg niets anders andere taak expert assistent systeem model json object veld waarde
-    formaat aan te mogelijke
+    kiezen elk elke gegeven beste passende de het een en of niet geen is zijn wordt jij je bent u uw jouw dit deze
+    dat volgende onderstaande bovenstaande alleen enkel uitsluitend precies één woord woorden antwoord antwoorden
+    geef met zonder in op van voor als welke welk wat wie naam categorie categorieën klasse klassen label labels
+    sentiment toon intentie onderwerp tekst bericht berichten recensie reactie reacties zin kop artikel vraag ticket
+    klant gebruiker classificeer bepaal kies beoordeel analyseer uitleg niets anders andere taak expert assistent
+    systeem model json object veld waarde formaat aan te mogelijke
     """
 )
 
@@ -161,13 +178,13 @@ KNOWN: frozenset[str] = (
     | INPUT_WORDS
     | NOUNS
 )
-"""Lower-case words of usual instructions."""
+"""Lower-case words of usual instructions; what an application deals in (hotels, patients) is none of them."""
 
 UNSPACED = table(
     """
-    分类 归类 类别 标签 判断 输出 回答 回复 返回 你是 您是 请 以下 下面 下列 情感 意图 之一 文本 评论 内容 消息 句子
+    标签为 选择 文字 最 可选 分类 归类 类别 标签 判断 输出 回答 回复 返回 你是 您是 请 以下 下面 下列 情感 意图 之一 文本 评论 内容 消息 句子
     选择 选项 候选 不要 无需 解释 只 主题 属于 用户 识别 名称 一个词 其他 新闻 标题 分類 ラベル カテゴリ 出力 次の
-    以下の ください 答え 回答 レビュー 感情 意図 テキスト 文章 メッセージ あなたは のいずれか 説明 判定 スパム
+    以下の ください 答え 回答 レビュー 感情 意図 テキスト 選ん 合う 文章 メッセージ あなたは のいずれか 説明 判定 スパム
     コメント 問い合わせ 분류 라벨 레이블 출력 다음 하세요 하십시오 해줘 답하 대답 리뷰 감정 의도 문장 텍스트 당신은
     카테고리 메시지 댓글 설명
     """

@@ -61,7 +61,7 @@ _NOTE = re.compile(r"\s*\([^()\n]{1,200}\)")
 _BETWEEN = re.compile(
     rf"\s*(?:[,;/|、，；]\s*(?:{_OR}|{_AND}|of|か)?|(?:{_OR}|{_AND}|of|か))\s*(?=[\"'`“„‘«「『*<\[])", re.IGNORECASE
 )
-_BULLET = re.compile(r"([ \t]*)(?:[-*•–+·]|\(?(\d{1,3})[.):：、]|\(?([A-Za-z])[.)])[ \t]*(\S[^\n]*)")
+_BULLET = re.compile(r"([ \t]*)(?:[-*+](?=[ \t])|[•–·]|\(?(\d{1,3})[.):：、]|\(?([A-Za-z])[.)])[ \t]*(\S[^\n]*)")
 _DEFINED = re.compile(r"(.{1,64}?)(?:\s*[:：]\s+|\s+[-–—=>]+\s+|：|\s*[（(](?=.{2}))(.+)", re.DOTALL)
 _END = re.compile(
     r"[?!](?![,;|/])|[\n。！？；()（）\[\]{}【】\"“”„«»「」]|\.(?=\s|$|['\"])|:(?=\s|$)|：|\s[-–—]\s|\s(?=<)"
@@ -92,6 +92,7 @@ _ONE_OF = re.compile(rf"[/|]|(?:^|[\s,])(?:{_OR})\s|或|还是|または|もし�
 _JOINED = re.compile(rf"\s*(?:[,/|]|{_OR}\s)", re.IGNORECASE)
 _TWO_IN_ONE = re.compile(rf"\s(?:{_AND}|{_OR})\s", re.IGNORECASE)
 _BULLET_LINE = re.compile(r"[^\S\n]*[:：.]?[^\S\n]*\n")
+_BOLD_END = re.compile(r"\*\*[ \t]+")
 _UNDERLINED = re.compile(r"[^\S\n]*[:：]?[^\S\n]*\n\w{1,40}\n-{3,}[^\S\n]*\n")
 _GOES_ON = re.compile(rf"\s*(?:[,;/|]|{_OR}\s|{_AND}\s|$)", re.IGNORECASE)
 _HALVES = re.compile(rf"\s+{_AND}\s+", re.IGNORECASE)
@@ -136,6 +137,8 @@ def _inline(text: str, place: int, introduced: bool, dutch: bool) -> Listing | N
     while start < len(text) and text[start] in _OPENERS:
         introduced = introduced or text[start] in ":：=([{（【"
         start += 1
+    if introduced and (bold := _BOLD_END.match(text, start)):
+        start = bold.end()
     if text.startswith("\n", start):
         if not introduced:
             return None
@@ -325,6 +328,8 @@ def _plausible(items: list[str], max_words: int) -> bool:
     if not 2 <= len(items) <= MAX_LABELS:
         return False
     for item in items:
+        if _LEAD.fullmatch(item):
+            return False  # "only with the": words that lead to a list
         if not item or len(item) > _MAX_CHARS or item.count(" ") >= max_words or not any(map(str.isalnum, item)):
             return False
         if (
@@ -333,6 +338,7 @@ def _plausible(items: list[str], max_words: int) -> bool:
             or "<" in item
             or ">" in item
             or "…" in item
+            or "**" in item
             or item.startswith(("e.g", "etc", "#", "- ", "* ", "=", "|", "`"))
             or item.casefold() in _ELLIPSIS
         ):

@@ -257,6 +257,7 @@ def _ruled(drafted: Draft, request: Request, split: Split | None) -> Contract:
         return _blocked(contract, "the request gives its labels meanings of their own.")
     is_given = contract.shape == "tool_call" or request.json_schema is not None
     is_json = contract.shape != "bare_label"
+    keys = [key for key in (*contract.path, contract.tool) if key and len(key) > 2]
     for part in drafted.spoken:
         if not is_given and any(demands.goes_on(part.text, listing.end) for listing in part.found):
             return _blocked(contract, "the request asks for more than a label.")
@@ -265,7 +266,7 @@ def _ruled(drafted: Draft, request: Request, split: Split | None) -> Contract:
         reason = (
             demands.obstacle(text, words, labels, by_user=part.by_user, is_json=is_json, is_given=is_given)
             or demands.rule(text, words, labels)
-            or (_STRANGE if unexplained(text, (*labels, *contract.path, contract.tool or "")) else None)
+            or (_STRANGE if unexplained(text, labels, keys) else None)
         )
         if reason is not None:
             return _blocked(contract, reason)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from .lexicon import KNOWN, UNSPACED
-from .vocabulary import ANSWER_WORDS
+from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS
 
 __all__ = ["FOREIGN", "is_example", "unexplained"]
 
@@ -48,6 +48,12 @@ _EXAMPLE = re.compile(
 )
 _MARKED = re.compile(r"[\W_]*([^\W\d_][\w ]{0,24}?)\**[:：]\**\s*(.{1,64})$")
 _MOST = 200
+_PLAIN = (
+    ANSWER_WORDS
+    | INPUT_WORDS
+    | NOUNS
+    | {"yes", "no", "não", "non", "nein", "nee", "si", "sí", "true", "false", "other", "none", "one", "any", "all"}
+)
 _SHOWN = "\x00"
 _ANSWERED = re.compile(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
 _ELIDED = frozenset(
@@ -58,9 +64,13 @@ FOREIGN = "¤"
 _EDGES = " \t\"'`*.,“”‘’«»[](){}<>"
 
 
-def unexplained(text: str, labels: Sequence[str]) -> bool:
-    """Whether an instruction holds a sentence of no usual kind. ``text``: text to judge and label lists left out."""
+def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = ()) -> bool:
+    """Whether an instruction holds a sentence of no usual kind. ``text``: text to judge and label lists left out;
+    ``keys``: names of fields and tools, which are no rule where they are spoken of.
+    """
     names = {label.casefold().strip(_EDGES) for label in labels if label}
+    for key in keys:
+        text = text.replace(key, "_")
     if "\n" in text:
         lines = text.split("\n")
         text = "\n".join(_SHOWN if is_example(line, names) else line for line in lines)
@@ -110,7 +120,7 @@ def _is_usual(sentence: str, names: set[str], *, is_question: bool, is_first: bo
         lower = _ANSWERED.sub(lambda match: "_" if match[1] in names else match[0], lower)
     is_asked = (is_question and len(lower) < 240) or _ASK.match(lower) is not None
     spoken = [name for name in names if _stands_in(lower, name)]
-    if len(spoken) == 1 < len(names) and not is_asked and spoken[0] not in KNOWN and len(spoken[0]) > 2:
+    if len(spoken) == 1 < len(names) and not is_asked and spoken[0] not in _PLAIN and len(spoken[0]) > 2:
         return is_example(sentence, names)  # a rule about one label, or a default
     if len(spoken) > 1 or is_asked:
         for name in sorted(spoken, key=len, reverse=True):

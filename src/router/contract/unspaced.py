@@ -21,6 +21,7 @@ _CJK_BEFORE = re.compile(
     r"(?:只|仅)?(?:需|能|要)?(?:回答|输出|返回|回复)|只答|判断[^\n。：:]{0,30}?(?:是|属于|为)|归类为|分类为|分为|归入|主要讲的是)"
     r"(?:以下|下列|下面)?(?:之一|为|是|有|包括|的)?[:：（(「“]?\s*"
 )
+_LATIN_LIST = re.compile(r"[:：]\s*([\w/ -]{1,60}(?:[,，、][ ]?[\w/ -]{1,60}){1,300})(?=$|[。\n.；;])")
 _CJK_ITEM = r"[「『“\"'‘]?[^\s、，,/|。：:；;「」『』“”\"'‘’（）()？?\n]{1,12}?[」』”\"'’]?"
 _CJK_LIST = re.compile(
     rf"({_CJK_ITEM}(?:\s*(?:、|/|\||或者?|还是|または|もしくは|か、|か)\s*{_CJK_ITEM}){{1,40}})"
@@ -33,6 +34,9 @@ _CJK_QUESTION = re.compile(
 
 
 _QUOTED = re.compile(r"[「『]([^」』\n]{1,16})[」』]")
+_LIST_NOUN = re.compile(
+    r"(?:标签|类别|选项|意图|分类|ラベル|カテゴリー?|選択肢|라벨|레이블|카테고리|之一|选择|選ん[^。]{0,8})[^：:。]{0,6}$"
+)
 _NO_LABEL = re.compile(r"出力|だけ|输出|回答|返回|ください|분류|출력|하세요|답하|^[のをはがにしでと]$")
 _KOREAN_ITEM = r"[\"'“‘]?[가-힣A-Za-z_]{1,14}?[\"'”’]?"
 _KOREAN = re.compile(
@@ -64,6 +68,11 @@ def unspaced_lists(text: str) -> Iterator[Listing]:
         listing = _cjk_listing(segment, cue.start() - len(segment), cue.start())
         if listing is not None:
             yield listing
+    for listed in _LATIN_LIST.finditer(text):
+        before = text[max(0, listed.start() - 12) : listed.start()]
+        items = [clean(item) for item in re.split("[,，、]", listed[1])]
+        if _LIST_NOUN.search(before) and listed[1].isascii() and len(set(items)) == len(items) and all(items):
+            yield Listing(tuple(items), listed.start(1), listed.end(1), 0.88)
     question = _CJK_QUESTION.search(text + "\n")
     if question is not None:
         listing = _cjk_listing(f"{question[1]}、{question[2]}", question.start(1), question.end(2))

@@ -34,7 +34,7 @@ _HOLDER = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _UNION = re.compile(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,60}\3)+")
-_PIPED = re.compile(r"[\"'<\[(](\w[\w -]{0,40}(?:\s?[|/]\s?\w[\w -]{0,40}){1,40})[\"'>\])]")
+_PIPED = re.compile(r"[\"'<\[(](\w[\w -]{0,40}(?:\s?[|/]\s?\w[\w -]{0,40}){1,300})[\"'>\])]")
 _LITERAL = re.compile(r"Literal\[([^\]\n]{3,2000})\]")
 _SOME_WORDS = r"[^\s/|:,.()\"'<>]{1,30}(?: [^\s/|:,.()\"'<>]{1,20})?"
 _SLASHED = re.compile(rf"[ \t]*({_SOME_WORDS}(?:(?:[/|]| [/|] ){_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
