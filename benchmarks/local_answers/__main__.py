@@ -52,7 +52,7 @@ KINDS: Mapping[str, Kind] = {
     "sentiment": Kind("experts_permissive/pros_cons", "sentiment", "review"),
     "spam": Kind("experts_permissive/sms_spam", "category", "message"),
     "subjectivity": Kind("experts_permissive/subjectivity", "category", "sentence"),
-    "toxicity": Kind("experts_permissive/civil_toxic_type", "class", "comment", {"not_toxic": "not toxic"}),
+    "toxicity": Kind("experts_permissive/surge_toxicity", "class", "comment", {"not_toxic": "not toxic"}),
 }
 
 

@@ -4,6 +4,7 @@ Written for this measurement: no request of the training rows is worded like the
 would send; ``form`` says how the answer must look: ``bare``, a path into JSON, or a path into a tool's arguments.
 """
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 import json

@@ -303,8 +303,9 @@ def _items(segment: str, introduced: bool, dutch: bool) -> list[str] | None:
         for index, chunk in enumerate(chunks):
             if " " not in chunk.strip():
                 continue
-            cut = _TAIL.sub("", " " + chunk.strip()).strip()
-            if cut != chunk.strip():
+            plain = " ".join(chunk.split())
+            cut = _TAIL.sub("", f" {plain}").strip()
+            if cut != plain:
                 chunks = [*chunks[:index], cut] if cut else chunks[:index]
                 break
     if not chunks:

@@ -21,8 +21,8 @@ _CJK_BEFORE = re.compile(
     r"(?:只|仅)?(?:需|能|要)?(?:回答|输出|返回|回复)|只答|判断[^\n。：:]{0,30}?(?:是|属于|为)|归类为|分类为|分为|归入|主要讲的是)"
     r"(?:以下|下列|下面)?(?:之一|为|是|有|包括|的)?[:：（(「“]?\s*"
 )
-_LATIN_LIST = re.compile(r"[:：]\s*([\w/ -]{1,60}(?:[,，、][ ]?[\w/ -]{1,60}){1,300})(?=$|[。\n.；;])")
-_CJK_ITEM = r"[「『“\"'‘]?[^\s、，,/|。：:；;「」『』“”\"'‘’（）()？?\n]{1,12}?[」』”\"'’]?"
+_LATIN_LIST = re.compile(r"[:：]\s*([\w/ -]{1,60}(?:[,，、][\w/ -]{1,60}){1,300})(?=$|[。\n.；;])")
+_CJK_ITEM = r"[「『“\"'‘]?[^\s、，,/|。：:；;「」『』“”\"'‘’（）()？?\nか或]{1,12}?[」』”\"'’]?"
 _CJK_LIST = re.compile(
     rf"({_CJK_ITEM}(?:\s*(?:、|/|\||或者?|还是|または|もしくは|か、|か)\s*{_CJK_ITEM}){{1,40}})"
     r"(?=$|[\s。；;」』”\"（）()？?\n]|か\b|かを|之一|中的|的|の|を|で|から|に|に分)"
@@ -34,6 +34,7 @@ _CJK_QUESTION = re.compile(
 
 
 _QUOTED = re.compile(r"[「『]([^」』\n]{1,16})[」』]")
+_JOINTS = ("または", "もしくは", "还是")
 _LIST_NOUN = re.compile(
     r"(?:标签|类别|选项|意图|分类|ラベル|カテゴリー?|選択肢|라벨|레이블|카테고리|之一|选择|選ん[^。]{0,8})[^：:。]{0,6}$"
 )
@@ -53,6 +54,8 @@ def unspaced_lists(text: str) -> Iterator[Listing]:
     """Lists of answers in such a text, in no order."""
     if _KOREAN_CUE.search(text) is not None:
         yield from _korean(text)
+    if any(text.count(joint) > 6 for joint in _JOINTS):
+        return  # a list that long is joined by commas; trying all ways to cut it would take for ever
     match = _PAIR_CJK.search(text)
     if match is not None:
         yield Listing((match[1], match[2]), match.start(), match.end(), 0.85)

@@ -34,7 +34,7 @@ _HOLDER = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _UNION = re.compile(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,60}\3)+")
-_PIPED = re.compile(r"[\"'<\[(](\w[\w -]{0,40}(?:\s?[|/]\s?\w[\w -]{0,40}){1,300})[\"'>\])]")
+_PIPED = re.compile(r"[\"'<\[(](\w(?:[\w -]{0,40}\w)?(?:\s?[|/]\s?\w(?:[\w -]{0,40}\w)?){1,300})[\"'>\])]")
 _LITERAL = re.compile(r"Literal\[([^\]\n]{3,2000})\]")
 _SOME_WORDS = r"[^\s/|:,.()\"'<>]{1,30}(?: [^\s/|:,.()\"'<>]{1,20})?"
 _SLASHED = re.compile(rf"[ \t]*({_SOME_WORDS}(?:(?:[/|]| [/|] ){_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
@@ -139,8 +139,12 @@ def _unions(text: str) -> Iterator[Listing]:
 
 
 def _quoted_runs(text: str) -> Iterator[Listing]:
-    for match in _QUOTE_OR.finditer(text):
+    end = 0
+    for match in islice(_QUOTE_OR.finditer(text), _MOST):
+        if match.start() < end:
+            continue
         listing = list_at(text, match.start())
+        end = match.end() if listing is None else listing.end
         if listing is not None and listing.closed and all(label.count(" ") < 4 for label in listing.labels):
             yield listing._replace(certainty=0.85)
 

@@ -12,8 +12,22 @@ from typing import Any
 import msgspec
 
 from ..catalogue import LocalCard
-from ..types import UNKNOWN, Contract, LocalEvidence, LocalModel, Prediction, Signal, SignalName, Signals, Split
+from ..types import (
+    UNKNOWN,
+    Contract,
+    LocalEvidence,
+    LocalModel,
+    Message,
+    Prediction,
+    Request,
+    Signal,
+    SignalName,
+    Signals,
+    Split,
+)
+from .excerpt import excerpt
 from .label_map import LabelMap, LabelReader
+from .language import identify
 
 __all__ = ["LocalDetector"]
 
@@ -69,11 +83,13 @@ class LocalDetector:
         if match is None:
             return _nothing()
         card = match.card
-        blocked = self._obstacle(match, contract, signals)
+        text = self._text(signals)
+        language = _language(signals, text)
+        blocked = self._obstacle(match, contract, signals, language)
         mismatch = match.labels is not None and match.labels.reason is not None
         evidence = LocalEvidence(
             model=card.name,
-            threshold=card.language_thresholds.get(_base(signals["language"].value), card.threshold),
+            threshold=card.language_thresholds.get(_base(language), card.threshold),
             ood_threshold=card.ood_threshold,
             rows=card.rows,
             reason=blocked,
@@ -81,7 +97,6 @@ class LocalDetector:
         if mismatch:  # its rows speak of other labels, so they are no annotated data for this request
             return {"local": _said(evidence, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN}
         annotated = _said(card.rows, signals["task"].confidence if match.labels is None else 1.0)
-        text = self._text(signals)
         if text is None:
             if blocked is None:
                 evidence = msgspec.structs.replace(
@@ -131,7 +146,9 @@ class LocalDetector:
                 best = (rank, match)
         return None if best is None else best[1]
 
-    def _obstacle(self, match: _Match, contract: Signal[Contract], signals: Signals) -> str | None:
+    def _obstacle(
+        self, match: _Match, contract: Signal[Contract], signals: Signals, language: str | None
+    ) -> str | None:
         """The first condition that fails before the text is read."""
         name, asked = match.card.name, contract.value
         if asked is None:
@@ -151,11 +168,10 @@ class LocalDetector:
             return f"the task is not certain ({signals['task'].value}, {signals['task'].confidence:.2f})"
         if contract.confidence < self._least:
             return f"the asked-for answer was not read with certainty ({contract.confidence:.2f})"
-        language: Signal[str] = signals["language"]
-        if language.value is None:
+        if language is None:
             return "the language is unknown"
-        if _base(language.value) not in match.card.languages:
-            return f"{name} does not know the language {language.value!r}"
+        if _base(language) not in match.card.languages:
+            return f"{name} does not know the language {language!r}"
         return None
 
     def _text(self, signals: Signals) -> str | None:
@@ -166,6 +182,15 @@ class LocalDetector:
         request = signals.request
         whole = (request.hints.input or "") if split.message < 0 else request.messages[split.message].text
         return whole[split.start : split.end]
+
+
+def _language(signals: Signals, text: str | None) -> str | None:
+    """The language of the text to judge; the request's where the text alone does not tell. Instructions may differ."""
+    own: str | None = None
+    if text is not None:
+        own, _ = identify(excerpt(Request(messages=(Message(role="user", text=text),))))
+    whole: str | None = signals["language"].value
+    return own if own is not None else whole
 
 
 def _judged(
