@@ -8,6 +8,7 @@ carries a ``blocker``; it is never guessed.
 from __future__ import annotations
 
 from .answer import check, render, render_tool_arguments
+from .memory import Memory
 from .read import Draft, draft, finished
 
-__all__ = ["Draft", "check", "draft", "finished", "render", "render_tool_arguments"]
+__all__ = ["Draft", "Memory", "check", "draft", "finished", "render", "render_tool_arguments"]

@@ -13,6 +13,7 @@ import msgspec
 from ..types import Message, Request, Split
 from .blocks import Block, fences, has_marker, is_input_marker, markers, quotations, tags
 from .listing import Listing
+from .memory import Memory
 from .polar import YES_WORDS
 from .speech import IMPERATIVE, ITEM_LINE, is_instruction, orders
 from .understood import FOREIGN
@@ -39,7 +40,7 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     found: tuple[Listing, ...] = ()
 
 
-def instructions(request: Request, *, is_given: bool) -> list[Spoken]:
+def instructions(request: Request, memory: Memory, *, is_given: bool) -> list[Spoken]:
     """What speaks to the model. ``is_given``: a schema or a tool says what is asked, so that a message may be bare."""
     last = request.last_user()
     messages = request.messages
@@ -47,7 +48,7 @@ def instructions(request: Request, *, is_given: bool) -> list[Spoken]:
     parts = [
         part
         for index, message in enumerate(messages)
-        if message.role in ("system", "developer") and (part := _spoken(index, message, by_user=False)) is not None
+        if message.role in ("system", "developer") and (part := _remembered(index, message, memory)) is not None
     ]
     for index, message in enumerate(messages):
         if message.role != "user" or (index != last and has_turns and any(part.found for part in parts)):
@@ -57,7 +58,7 @@ def instructions(request: Request, *, is_given: bool) -> list[Spoken]:
         is_told = is_given or request.hints.labels is not None or any(part.found for part in parts)
         if is_told and not orders(text) and not (is_given and IMPERATIVE.match(text)):
             continue
-        part = _spoken(index, message, by_user=True)
+        part = _spoken(index, message, memory, by_user=True)
         if part is not None and not (index != last and has_turns and not part.found):
             parts.append(part)
     return parts
@@ -113,25 +114,31 @@ def _in_source(part: Spoken, place: int) -> int:
     return place
 
 
-def _spoken(index: int, message: Message, *, by_user: bool) -> Spoken | None:
+def _remembered(index: int, message: Message, memory: Memory) -> Spoken | None:
+    """A system message: it comes again word for word."""
+    return memory.recall("system", message.text, index, lambda: _spoken(index, message, memory, by_user=False))
+
+
+def _spoken(index: int, message: Message, memory: Memory, *, by_user: bool) -> Spoken | None:
     source = message.text
     if not source or source.isspace():
         return None
     gap = _gap(source)
     seen = source if gap is None else f"{source[: gap[0]]}\n{source[gap[1] :]}"
-    words = words_of(seen)
-    if not may_list(seen, words):
-        return Spoken(index=index, by_user=by_user, source=source, text=seen, words=words, cuts=(gap,) if gap else ())
     cuts = [] if gap is None else [gap]
     cuts += _moved(_data(seen), gap)
     if len(cuts) > (gap is not None):
         cuts = _merged(cuts)
         seen = _masked(source, cuts, gap)
-        words = words_of(seen)
-    return Spoken(
-        index=index, by_user=by_user, source=source, text=seen, words=words, cuts=tuple(cuts),
-        found=tuple(listings(seen, words)),
-    )  # fmt: skip
+        words, found = memory.recall("lists", seen, None, lambda: _lists(seen))
+    else:
+        words, found = _lists(seen)
+    return Spoken(index=index, by_user=by_user, source=source, text=seen, words=words, cuts=tuple(cuts), found=found)
+
+
+def _lists(text: str) -> tuple[frozenset[str], tuple[Listing, ...]]:
+    words = words_of(text)
+    return words, tuple(listings(text, words)) if may_list(text, words) else ()
 
 
 def _gap(text: str) -> tuple[int, int] | None:

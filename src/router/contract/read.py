@@ -6,6 +6,7 @@ Where two of them disagree, or the answer is more than a label, the contract car
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from . import demands
 from .examples import Shown, shown_answers
 from .instruction import Spoken, instructions, remainder
 from .listing import Listing
+from .memory import Memory
 from .schema import Field, alternation, read_schema
 from .understood import unexplained
 from .wording import listings
@@ -24,6 +26,7 @@ __all__ = ["Draft", "draft", "finished"]
 
 DETECTOR = "contract"
 _NO_LIST = "the request names no closed list of answers."
+_MORE = "the request asks for more than a label."
 _STRANGE = "the request says something beside the labels that is not understood; it may be a rule."
 _YES_NO = (frozenset({"yes", "no"}), frozenset({"true", "false"}))
 _TOOL_WORDS = (
@@ -42,10 +45,10 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     found: tuple[Listing, ...] = ()
 
 
-def draft(request: Request) -> Draft:
+def draft(request: Request, memory: Memory) -> Draft:
     """Which labels are allowed, and in which shape: enough to tell the text to judge from the instruction."""
     is_given = request.json_schema is not None or (request.tools and request.tool_choice != "none")
-    spoken = instructions(request, is_given=bool(is_given))
+    spoken = instructions(request, memory, is_given=bool(is_given))
     choice = request.body.get("guided_choice")
     tool, tool_blocker = _tool(request)
     found = _found(spoken)
@@ -60,7 +63,7 @@ def draft(request: Request) -> Draft:
         labels = tuple(str(item) for item in choice)
         contract, confidence = Contract(shape="bare_label", labels=labels), 0.95
     else:
-        contract, confidence = _worded(request, spoken, found)
+        contract, confidence = _worded(request, spoken, found, memory)
         contract = _blocked(contract, tool_blocker)
     contract = _blocked(contract, _request_blocker(request, contract))
     if contract.labels is None:
@@ -68,7 +71,7 @@ def draft(request: Request) -> Draft:
     return Draft(contract=contract, confidence=confidence, spoken=tuple(spoken), found=tuple(found))
 
 
-def finished(drafted: Draft, request: Request, split: Split | None) -> Signal[Contract]:
+def finished(drafted: Draft, request: Request, split: Split | None, memory: Memory) -> Signal[Contract]:
     """The contract, held against what the instruction says beside the label list and outside the text to judge.
 
     ``confidence`` is how certain the reading is. The shape is ``free_text`` with no labels where no closed list of
@@ -77,7 +80,7 @@ def finished(drafted: Draft, request: Request, split: Split | None) -> Signal[Co
     """
     contract = drafted.contract
     if contract.blocker is None and contract.labels is not None:
-        contract = _ruled(drafted, request, split)
+        contract = _ruled(drafted, request, split, memory)
     return Signal(value=contract, confidence=drafted.confidence, detector=DETECTOR)
 
 
@@ -194,7 +197,9 @@ def _folded(label: str) -> str:
     return label.casefold().replace("_", " ").replace("-", " ").strip()
 
 
-def _worded(request: Request, spoken: Sequence[Spoken], found: Sequence[Listing]) -> tuple[Contract, float]:
+def _worded(
+    request: Request, spoken: Sequence[Spoken], found: Sequence[Listing], memory: Memory
+) -> tuple[Contract, float]:
     shown = shown_answers(request)
     hinted = request.hints.labels
     pattern = request.body.get("guided_regex")
@@ -215,7 +220,8 @@ def _worded(request: Request, spoken: Sequence[Spoken], found: Sequence[Listing]
     contract, confidence = _in_json(request, spoken, shown, contract, confidence)
     if shown is not None:
         contract = _blocked(contract, shown.against(contract))
-    if any(demands.multi_label(part.text, part.words) for part in spoken) and not contract.multi_label:
+    is_multi = [memory.recall("multi", p.text, None, partial(demands.multi_label, p.text, p.words)) for p in spoken]
+    if any(is_multi) and not contract.multi_label:
         commas = any("comma" in part.words or "commas" in part.words for part in spoken)
         contract = msgspec.structs.replace(contract, multi_label=True)
         if contract.shape != "bare_label" or not commas:
@@ -249,7 +255,7 @@ def _asks_for_json(part: Spoken) -> bool:
     return "{" in part.text and demands.json_key(part.text)[0] is not None
 
 
-def _ruled(drafted: Draft, request: Request, split: Split | None) -> Contract:
+def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory) -> Contract:
     """The contract with the blocker that the wording raises, if any."""
     contract = drafted.contract
     labels = contract.labels or ()
@@ -257,20 +263,27 @@ def _ruled(drafted: Draft, request: Request, split: Split | None) -> Contract:
         return _blocked(contract, "the request gives its labels meanings of their own.")
     is_given = contract.shape == "tool_call" or request.json_schema is not None
     is_json = contract.shape != "bare_label"
-    keys = [key for key in (*contract.path, contract.tool) if key and len(key) > 2]
+    keys = tuple(key for key in (*contract.path, contract.tool) if key and len(key) > 2)
     for part in drafted.spoken:
-        if not is_given and any(demands.goes_on(part.text, listing.end) for listing in part.found):
-            return _blocked(contract, "the request asks for more than a label.")
+        asked = (labels, keys, part.by_user, is_json, is_given)
+        goes_on = not is_given and any(demands.goes_on(part.text, listing.end) for listing in part.found)
         text = remainder(part, split)
-        words = part.words if text is part.text else words_of(text)
-        reason = (
-            demands.obstacle(text, words, labels, by_user=part.by_user, is_json=is_json, is_given=is_given)
-            or demands.rule(text, words, labels)
-            or (_STRANGE if unexplained(text, labels, keys) else None)
-        )
+        reason = _MORE if goes_on else memory.recall("against", text, asked, partial(_against, text, *asked))
         if reason is not None:
             return _blocked(contract, reason)
     return contract
+
+
+def _against(
+    text: str, labels: tuple[str, ...], keys: tuple[str, ...], by_user: bool, is_json: bool, is_given: bool
+) -> str | None:
+    """What an instruction says that a label alone does not honour."""
+    words = words_of(text)
+    return (
+        demands.obstacle(text, words, labels, by_user=by_user, is_json=is_json, is_given=is_given)
+        or demands.rule(text, words, labels)
+        or (_STRANGE if unexplained(text, labels, keys) else None)
+    )
 
 
 def _conflict(found: Sequence[Listing]) -> bool:

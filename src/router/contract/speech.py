@@ -68,6 +68,7 @@ _CJK_ASKING = re.compile(
     r"判断|分类|归类|请|回答|输出|选择|以下|下面|下列|属于|分類|判定|答え|次の|以下|选出|标注|情感|类别|选项|ラベル|カテゴリ|是.{1,12}还是"
 )
 _FRAME = re.compile(r"#{1,4} |[-=*#]{3}|``|\[[^\[\]]*\]$|>|[A-Z][\w'’-]{1,20}(?: [\w'’-]{1,20})?[:：]\s*\n")
+_MEANT = ("ready", "i'll ", "i will ", "going to ", "you classify", "you label", "you categ")
 _MEANT_FOR_MODEL = re.compile(
     r"\bI(?:'ll| will| am going to|'m going to) (?:send|paste|give|provide|share|type|show|ask)\b|\bare you ready\b|"
     r"^ready\b|\b(?:can|could|will|would) you (?:classify|label|categori[sz]e)\b",
@@ -115,7 +116,10 @@ def is_instruction(part: str, labels: Sequence[str]) -> bool:
 
 def has_residue(text: str) -> bool:
     """Whether the first or last sentence of a text to judge speaks to the model in usual words: the split is wrong."""
-    if _FRAME.match(text) or _MEANT_FOR_MODEL.search(text[:300]):
+    if _FRAME.match(text):
+        return True
+    start = text[:300].lower()
+    if any(words in start for words in _MEANT) and _MEANT_FOR_MODEL.search(text[:300]):
         return True
     head, tail = text[:160], text[-160:]
     first, last = _SENTENCE_END.split(head, maxsplit=1)[0], _SENTENCE_END.split(tail.rstrip(" .!?\"'`"))[-1]

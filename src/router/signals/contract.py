@@ -9,26 +9,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..contract import draft, finished
+from ..contract import Memory, draft, finished
 from ..types import Contract, Request, Signal, SignalName, Signals, Split
 from .split import read_split
 
 __all__ = ["ContractDetector", "read_asked"]
 
 
-def read_asked(request: Request) -> tuple[Signal[Contract], Signal[Split]]:
-    """The asked-for answer and the text to judge."""
-    drafted = draft(request)
+def read_asked(request: Request, memory: Memory | None = None) -> tuple[Signal[Contract], Signal[Split]]:
+    """The asked-for answer and the text to judge. ``memory`` saves time where instructions come again."""
+    memory = Memory() if memory is None else memory
+    drafted = draft(request, memory)
     split = read_split(request, drafted.contract)
-    return finished(drafted, request, split.value), split
+    return finished(drafted, request, split.value, memory), split
 
 
 class ContractDetector:
-    """``contract`` and ``split``."""
+    """``contract`` and ``split``; what instructions say is remembered from request to request."""
 
     provides: tuple[SignalName, ...] = ("contract", "split")
     slow = False
 
+    __slots__ = ("_memory",)
+
+    def __init__(self) -> None:
+        self._memory = Memory()
+
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
-        contract, split = read_asked(signals.request)
+        contract, split = read_asked(signals.request, self._memory)
         return {"contract": contract, "split": split}
