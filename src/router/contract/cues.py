@@ -20,6 +20,8 @@ DIRECT: Mapping[str, tuple[str, ...]] = {
     "choose": ("choose",),
     "select": ("select",),
     "pick": ("pick",),
+    "set": ("of the set",),
+    "codes": ("codes",),
     "answer": ("answer",),
     "respond": ("respond",),
     "reply": ("reply",),
@@ -50,6 +52,7 @@ DIRECT: Mapping[str, tuple[str, ...]] = {
     "antworten": ("antworten sie",),
     "gib": ("gib",),
     "wähle": ("wähle aus", "wähle"),
+    "element": ("element of the set", "element of"),
     "holds": ("that holds", "which holds"),
     "contains": ("that contains", "which contains"),
     "weise": ("weise",),
@@ -81,7 +84,7 @@ DIRECT: Mapping[str, tuple[str, ...]] = {
     "één": ("één van",),
 }  # fmt: skip
 
-_CHOOSE = table("choose select pick wähle choisis choisissez elige escolha scegli kies")
+_CHOOSE = table("set codes choose select pick wähle choisis choisissez elige escolha scegli kies")
 _NAMED = table("possible allowed valid available mögliche erlaubte possibles posibles possíveis possibili")
 
 # Phrases that announce a list only when a word of this kind stands before them.
@@ -158,7 +161,9 @@ def direct_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[List
                     continue
                 is_named = (
                     word in _NAMED and text[listing.start - 2 : listing.start].rstrip(" \n[{(") in (":", "")
-                ) or (word in _CHOOSE and text[after : listing.start].strip(" \n[{(\"'") == ":")
+                ) or (
+                    word in _CHOOSE and text[after : listing.start].strip(" \n\"'") in (":", "{", ": {", ": [", ": (")
+                )
                 if not listing.closed and not is_named and not _EXCLUSIVE.search(lower, place, listing.start):
                     continue
                 if word in _UNSURE and not _UNSURE[word].search(lower, max(0, place - 48), place):

@@ -15,7 +15,7 @@ from .vocabulary import (
     FORM_WORDS,
     INDEX_WORDS,
     ITEM_WORDS,
-    LANGUAGES,
+    LANGUAGE_WORDS,
     MULTI_WORDS,
     NEGATIONS,
     RANK_WORDS,
@@ -67,7 +67,10 @@ _WHETHER = re.compile(
     re.IGNORECASE,
 )
 _RULE = re.compile(
-    r"\b(?:newest|latest|most recent|last|final|only the first) (?:\w+ )?(?:message|mail|e-?mail|turn|sentence|"
+    r"\bcompar\w+|\brelative to\b|\bthan (?:the|a|an|last|before|usual)\b|\blast (?:week|month|year|time)\b|"
+    r"\bprevious(?:ly)?\b|"
+    r"\byesterday\b|\btoday\b|\b(?:newest|latest|most recent|last|final|only the first) (?:\w+ )?(?:message|mail|"
+    r"e-?mail|turn|sentence|"
     r"line|reply|comment|"
     r"part|paragraph|speaker|word|utterance)s?\b|\bwhich of (?:the |these |those )?(?:\w+ )?(?:two|three|texts|"
     r"sentences|"
@@ -139,7 +142,7 @@ _FORM = re.compile(
     r"(?:your|the|with|each)\b.{0,30}\bwith\b|\bstart(?:ing)? with (?:the field|[\"'`])|\bfollowed by\b|\bemoji|"
     r"\bhashtag|"
     r"\b(?:in|inside|within|between) (?:square|round|curly|angle|double) brackets\b|\byaml\b|\bmarkdown\b|"
-    r"\[\[ ?## |\bone per line\b|\bper line\b",
+    r"\[\[|\]\]|\bone per line\b|\bper line\b",
     re.IGNORECASE,
 )
 _TEMPLATE = re.compile(
@@ -203,9 +206,11 @@ _QUOTED_IS = re.compile(
     re.IGNORECASE,
 )
 _LANGUAGE = re.compile(
-    r"\b(?:answer|respond|reply|output|label|write|return)\w*\b[^.\n]{0,24}\bin (?:german|french|spanish|italian|"
-    r"portuguese|dutch|"
-    r"chinese|japanese|korean|russian|arabic|polish|turkish|hindi)\b",
+    r"\b(?:answer|respond|reply|output|label|write|return|give|say)\w*\b[^.\n]{0,40}\bin (?:german|french|spanish|"
+    r"italian|"
+    r"portuguese|dutch|chinese|japanese|korean|russian|arabic|polish|turkish|hindi|(?:the|its|their|your|"
+    r"that) (?:own |same |"
+    r"original )?language|the user's language)\b",
     re.IGNORECASE,
 )
 _SINGLE = frozenset("0123456789bcdefgh") | {"10"}
@@ -281,9 +286,9 @@ def _affirmed(text: str, words: frozenset[str]) -> str:
 
 
 def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json: bool) -> str | None:
-    if words & LANGUAGES and _LANGUAGE.search(text):
+    if words & LANGUAGE_WORDS and _LANGUAGE.search(text):
         return "the answer is to be given in another language."
-    if not ("<" in text or words & FORM_WORDS):
+    if not ("<" in text or "[[" in text or words & FORM_WORDS):
         return None
     spoken = _affirmed(text, words)
     if not is_json:

@@ -14,6 +14,8 @@ __all__ = ["KNOWN", "UNSPACED"]
 
 _ENGLISH = table(
     """
+    element elements set function value apply applies diary chat
+    element elements set function return value
     tagging tags record recorded
     alone behind cue cues again back away together instead itself themselves himself every everyone someone
     something somebody when while because since until during though although even still yet already soon typically
@@ -97,6 +99,8 @@ _GERMAN = table(
 )
 _FRENCH = table(
     """
+    deux trois quatre
+    deux trois quatre
     attribue attribuer attribuez chaque assigne assignez selon étant donné donnés le la les l un une des de du d et
     ou non ni ne pas est es sont être sera tu vous ton ta tes votre vos ce cet cette ces suivant suivante suivants
     suivantes ci-dessous dessous ci-dessus seulement uniquement exactement seul seule mot mots réponds répondez
@@ -113,6 +117,8 @@ _FRENCH = table(
 )
 _SPANISH = table(
     """
+    dos tres cuatro
+    dos tres cuatro
     asigna asignar asigne entre cada dado dada el la los las un una unos unas de del al y o no ni es son ser está
     eres tu tus su sus este esta estos estas esto siguiente siguientes abajo arriba debajo solo sólo solamente
     únicamente exactamente única único palabra palabras responde responda contesta respuesta respuestas devuelve

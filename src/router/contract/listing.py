@@ -329,7 +329,7 @@ def _plausible(items: list[str], max_words: int) -> bool:
     if not 2 <= len(items) <= MAX_LABELS:
         return False
     for item in items:
-        if _LEAD.fullmatch(item):
+        if " " in item and _LEAD.fullmatch(item):
             return False  # "only with the": words that lead to a list
         if not item or len(item) > _MAX_CHARS or item.count(" ") >= max_words or not any(map(str.isalnum, item)):
             return False

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from .lexicon import KNOWN, UNSPACED
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS
+from .words import table
 
 __all__ = ["FOREIGN", "is_example", "unexplained"]
 
@@ -38,7 +39,7 @@ _ASK = re.compile(
     r"klassifizier\w*|ordne|bestimme|bewerte|kategorisiere|entscheide|beurteile|erkenne|ist|sind|enthält|welche\w*|"
     r"in welche|"
     r"was|handelt|class\w+|déterminez?|indiquez?|analysez?|évaluez?|quel\w*|est-ce|est|dans quel\w*|"
-    r"clasif\w+|determina|indica|analiza|evalúa|etiqueta|cuál|"
+    r"diga|dime|dis(?:-moi)?|dites|sage?|dimmi|zeg|clasif\w+|determina|indica|analiza|evalúa|etiqueta|cuál|"
     r"classifi\w+|analise|avalie|identifique|qual|valuta|analizza|assegna|determina|quale|"
     r"classificeer|bepaal|beoordeel|welk\w*)\b",
     re.IGNORECASE,
@@ -54,6 +55,10 @@ _PLAIN = (
     | NOUNS
     | {"yes", "no", "não", "non", "nein", "nee", "si", "sí", "true", "false", "other", "none", "one", "any", "all"}
 )
+_PREDICATE = table("is are was were be must should can may will ist sind muss est sont doit es son debe é são è sono")
+_TAGS = re.compile(r"</?[a-z_]{2,24}>")
+_DIGIT = re.compile(r"\d")
+_OR = re.compile(r"\b(?:or|oder|ou)\b")
 _SHOWN = "\x00"
 _ANSWERED = re.compile(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
 _ELIDED = frozenset(
@@ -114,6 +119,8 @@ def is_example(line: str, names: set[str]) -> bool:
 
 def _is_usual(sentence: str, names: set[str], *, is_question: bool, is_first: bool) -> bool:
     lower = sentence.lower()
+    if "<" in lower:
+        lower = _TAGS.sub(" ", lower).strip()
     if not lower.isascii() and _CJK.search(lower):
         return all(_is_usual_unspaced(clause) for clause in _CLAUSE.split(lower)) or is_example(sentence, names)
     if "{" in lower:
@@ -126,6 +133,8 @@ def _is_usual(sentence: str, names: set[str], *, is_question: bool, is_first: bo
         for name in sorted(spoken, key=len, reverse=True):
             if name not in KNOWN:
                 lower = lower.replace(name, "_")
+    if is_question and "_" not in lower and not spoken and _OR.search(lower):
+        return False  # a second question beside the one whose answers are listed
     words = _WORD.findall(lower)
     strange = [word for word in words if not _is_known(word, names)]
     if not strange:
@@ -137,7 +146,7 @@ def _is_usual(sentence: str, names: set[str], *, is_question: bool, is_first: bo
         return len(strange) <= 6 and len(strange) * 2 <= len(words) + 2
     if _ROLE.match(lower):
         return len(words) < 60
-    if is_first and len(words) <= 10:
+    if is_first and len(words) <= 10 and _PREDICATE.isdisjoint(words) and not _DIGIT.search(lower):
         return len(strange) <= 4  # what the application is: "moderation filter of a cooking forum"
     return is_example(sentence, names)
 

@@ -16,7 +16,7 @@ __all__ = [
     "INDEX_WORDS",
     "INPUT_WORDS",
     "ITEM_WORDS",
-    "LANGUAGES",
+    "LANGUAGE_WORDS",
     "MULTI_WORDS",
     "NEGATIONS",
     "NEVER",
@@ -149,6 +149,7 @@ NOT_DATA = table(
 
 NOUNS = table(
     """
+    codes folders set
     outputs
     werte valores valeurs valori
     options labels label categories category classes class choices values intents intent topics topic tags types
@@ -174,6 +175,7 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
+    compare compared comparing comparison relative than previous previously yesterday today
     newest latest recent first last final second which
     opposite reverse reversed invert inverted swap swapped company context team exercise
     allowed permitted forbidden acceptable anything everything those messages comments texts that which
@@ -189,6 +191,7 @@ RULE_WORDS = table(
 
 WEAK_NOUNS = table(
     """
+    codes folders set
     werte valores valeurs valori values types type themes theme tone tones severity polarity stance groups
     genre sections
     section status moods mood
@@ -208,8 +211,9 @@ NEGATIONS = table(
 COPULAS = table("is are stands denotes covers includes indicates ist est es heißt")
 """Without one of these no quoted label is given a meaning."""
 
-LANGUAGES = table(
+LANGUAGE_WORDS = table(
     """
+    language languages
     german french spanish italian portuguese dutch chinese japanese korean russian arabic polish turkish hindi
     """
 )

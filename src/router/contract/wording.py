@@ -40,7 +40,7 @@ _SOME_WORDS = r"[^\s/|:,.()\"'<>]{1,30}(?: [^\s/|:,.()\"'<>]{1,20})?"
 _SLASHED = re.compile(rf"[ \t]*({_SOME_WORDS}(?:(?:[/|]| [/|] ){_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
 _BRACKET = re.compile(r"[(（]([^()（）\n]{3,300})[)）]")
 _ASKED = re.compile(
-    r"\b(?:which|what|is|are|does|classif\w*|categor\w*|label\w*|sentiment\w*|intent\w*|topic|type|tone|emotion|"
+    r"\b(?:how|which|what|is|are|does|classif\w*|categor\w*|label\w*|sentiment\w*|intent\w*|topic|type|tone|emotion|"
     r"kategorie|"
     r"ressort|ordne\w*|einordnen|stimmung|absicht|catégorie|rubrique|classe\w*|quelle?|sentimiento|categoría|"
     r"clasific\w*|"
