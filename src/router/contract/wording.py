@@ -38,7 +38,7 @@ _PIPED = re.compile(r"[\"'<\[(](\w(?:[\w -]{0,40}\w)?(?:\s?[|/]\s?\w(?:[\w -]{0,
 _LITERAL = re.compile(r"Literal\[([^\]\n]{3,2000})\]")
 _SOME_WORDS = r"[^\s/|:,.()\"'<>]{1,30}(?: [^\s/|:,.()\"'<>]{1,20})?"
 _SLASHED = re.compile(rf"[ \t]*({_SOME_WORDS}(?:(?:[/|]| [/|] ){_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
-_BRACKET = re.compile(r"[(（]([^()（）\n]{3,300})[)）]")
+_BRACKET = re.compile(r"[(（]([^()（）\n]{3,6000})[)）]")
 _ASKED = re.compile(
     r"\b(?:how|which|what|is|are|does|classif\w*|categor\w*|label\w*|sentiment\w*|intent\w*|topic|type|tone|emotion|"
     r"kategorie|"

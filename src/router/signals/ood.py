@@ -32,6 +32,8 @@ from .language import identify
 __all__ = ["LocalDetector"]
 
 _NAME = "local-models"
+# From it on the text's language is believed; a headline of names tells little.
+_LANGUAGE_CERTAINTY = 0.6
 # Labels that the request does not allow may hold so much of the probability, and no more.
 _MOST_REMOVED = 0.2
 
@@ -188,9 +190,11 @@ def _language(signals: Signals, text: str | None) -> str | None:
     """The language of the text to judge; the request's where the text alone does not tell. Instructions may differ."""
     own: str | None = None
     if text is not None:
-        own, _ = identify(excerpt(Request(messages=(Message(role="user", text=text),))))
+        own, certainty = identify(excerpt(Request(messages=(Message(role="user", text=text),))))
+        if certainty >= _LANGUAGE_CERTAINTY:
+            return own
     whole: str | None = signals["language"].value
-    return own if own is not None else whole
+    return whole or own
 
 
 def _judged(
