@@ -189,7 +189,8 @@ class LocalDetector:
 def _language(signals: Signals, text: str | None) -> str | None:
     """The language of the text to judge; the request's where the text alone does not tell. Instructions may differ."""
     own: str | None = None
-    if text is not None:
+    messages = signals.request.messages
+    if text is not None and not (len(messages) == 1 and len(text) == len(messages[0].text)):
         own, certainty = identify(excerpt(Request(messages=(Message(role="user", text=text),))))
         if certainty >= _LANGUAGE_CERTAINTY:
             return own
