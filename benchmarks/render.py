@@ -144,6 +144,31 @@ def day(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", f"{results['requests']:,} requests ({kinds}).", "", where(results)])
 
 
+def proxy(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| | added p50 | added p99 | added to the first token | requests/s | with 200 words | processor a request |"
+        " with 200 words | first answer | memory |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in results["added"].items():
+        rows.append(
+            f"| {name} | {row['p50_ms']:.2f} ms | {row['p99_ms']:.2f} ms | {row['ttft_ms']:.2f} ms | "
+            f"{row['per_s_20']:,} | {row['per_s_200']:,} | {row['cpu_us_20']:,} us | {row['cpu_us_200']:,} us | "
+            f"{row['cold_start_s']:.2f} s | {row['rss_mib']} MiB |"
+        )
+    told = f"{results['rounds']} rounds of {results['seconds_each']} s each, medians; 20 words unless said, "
+    told += f"{results['concurrency']} connections for requests/s, one for latencies; proxy pinned to one core."
+    return "\n".join([*rows, "", told, where(results)])
+
+
+def fuzz(results: Mapping[str, Any]) -> str:
+    refused = sum(results["refused"].values())
+    return (
+        f"{results['inputs']:,} inputs over {len(results['by_kind'])} readers, {refused:,} refused by a typed error, "
+        f"{results['crashes']} crashes, the slowest took {results['slowest_ms']:.0f} ms.\n{where(results)}"
+    )
+
+
 def where(results: Mapping[str, Any]) -> str:
     on = results["measured_on"]
     return (
@@ -160,6 +185,8 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "local_models": local_models,
     "routing": routing,
     "day": day,
+    "proxy": proxy,
+    "fuzz": fuzz,
 }
 
 SOURCE = {"tasks": "understanding"}  # blocks whose results stand under another name

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -21,7 +20,15 @@ from .backends.late import LateBackend
 from .backends.prices import builtin_deployments, builtin_families, load_facts
 from .backends.run import Dispatcher
 from .catalogue import Deployment, LocalCard, Price, is_configured, provider_key_env, with_facts
-from .config import DeploymentSettings, Environment, LocalSettings, Settings, UpstreamSettings, credential
+from .config import (
+    DeploymentSettings,
+    Environment,
+    LocalSettings,
+    Settings,
+    UpstreamSettings,
+    credential,
+    read_environment,
+)
 from .engine import Engine, note_failure
 from .errors import ConfigError, ModelFileError, UnknownModel
 from .local.base import model_directories, read_card, shipped_directory
@@ -34,13 +41,17 @@ from .selection.candidates import make_fleet
 from .signals import standard_detectors
 from .signals.ood import LocalDetector
 from .signals.pii import find_pii
+from .state.ids import Ids
 from .state.jsonl import JsonlLedger
 from .state.memory import MemoryBudgets, MemoryLedger
-from .state.store import Ledger, SpendLimit
+from .state.store import Budgets, Ledger, SpendLimit
 from .types import Detector, LocalModel
 from .yamlfile import did_you_mean
 
-__all__ = ["PolicyShelf", "assemble", "builtin_policies", "signal_names"]
+if TYPE_CHECKING:
+    from .embedding import Embeddings
+
+__all__ = ["PolicyShelf", "assemble", "assemble_embeddings", "builtin_policies", "signal_names"]
 
 _BACKENDS: Final[Mapping[str, str]] = {
     "litellm": "router.backends.litellm:LitellmBackend",
@@ -49,8 +60,8 @@ _BACKENDS: Final[Mapping[str, str]] = {
 _LOOPBACK = ("http://localhost", "http://127.", "http://[::1]")
 
 
-def assemble(settings: Settings, environment: Environment) -> Engine:
-    """Build the engine that ``settings`` describe.
+def assemble(settings: Settings, environment: Environment, *, keep: Engine | None = None) -> Engine:
+    """Build the engine that ``settings`` describe. It goes on with the budgets, ledger and health of ``keep``.
 
     Raises:
         ConfigError: a policy, a model directory or the ledger is wrong; ``file:line:column`` where there is one.
@@ -75,13 +86,29 @@ def assemble(settings: Settings, environment: Environment) -> Engine:
             deployments=deployments,
             find=find_pii,
             check=TextCheck(detectors, on_error=note_failure),
+            health=keep.health if keep is not None else None,
         ),
-        budgets=MemoryBudgets([SpendLimit(**limit.model_dump()) for limit in settings.spend_limits]),
-        ledger=_ledger(settings),
+        budgets=keep.budgets if keep is not None else _budgets(settings),
+        ledger=keep.ledger if keep is not None else _ledger(settings),
         clock=time.time,
-        new_id=lambda: uuid.uuid4().hex,
         config_hash=_config_hash(settings),
+        new_id=Ids(),
     )
+
+
+def assemble_embeddings(settings: Settings, engine: Engine) -> Embeddings:
+    """What embeds, by ``settings.embeddings``, with the policies and books of ``engine``."""
+    from .backends.embeddings import Embedder
+    from .embedding import Embeddings
+
+    environment = read_environment()
+    facts = load_facts(each.model for each in settings.embeddings)
+    deployments = []
+    for each in settings.embeddings:
+        fields = each.model_dump(exclude={"price_per_million"})
+        own = _deployment(DeploymentSettings(**fields, price_per_million=each.price_per_million))
+        deployments.append(_configured(with_facts(own, facts.get(each.model)), environment))
+    return Embeddings(engine, deployments, Embedder(credential=credential, reach=settings.network))
 
 
 class PolicyShelf(Mapping[str, CompiledPolicy]):
@@ -294,6 +321,10 @@ def _quality(settings: Settings) -> tuple[Detector, ...]:
         return (quality_from_arrays(*read_arrays(path)),)
     except ModelFileError as error:
         raise error if error.file else ModelFileError(error.message, file=str(path), hint=error.hint) from error
+
+
+def _budgets(settings: Settings) -> Budgets:
+    return MemoryBudgets([SpendLimit(**limit.model_dump()) for limit in settings.spend_limits])
 
 
 def _ledger(settings: Settings) -> Ledger:

@@ -18,11 +18,15 @@ from .units import parse_usd
 from .yamlfile import Document, load_yaml, place_error
 
 __all__ = [
+    "AdminSettings",
     "DeploymentSettings",
+    "EmbeddingSettings",
     "Environment",
     "LedgerSettings",
+    "ServerSettings",
     "Settings",
     "SpendSettings",
+    "TlsSettings",
     "UpstreamSettings",
     "credential",
     "load_settings",
@@ -89,12 +93,60 @@ class LocalSettings(_Strict):
     paths: list[str] = Field(default_factory=list)
 
 
+class TlsSettings(_Strict):
+    """Certificate chain and private key (PEM files); ``client_ca`` asks callers for a certificate signed by it."""
+
+    certificate: str
+    key: str
+    client_ca: str | None = None
+
+
+class AdminSettings(_Strict):
+    """A listener of its own for metrics, health and reload."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(ge=0, le=65535)
+
+
 class ServerSettings(_Strict):
-    """Where the sidecar listens, and how large a body it takes."""
+    """Where the sidecar listens, who may call it, and how much one caller may ask of it.
+
+    ``keys`` is the file of API keys; without one, nobody is asked for a key, and only the loopback address is listened
+    on. Times are seconds. ``watch``: files that change are read again by themselves. ``otel``: traces and metrics go
+    where the standard ``OTEL_EXPORTER_OTLP_*`` variables say.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(default=8787, ge=0, le=65535)
+    keys: str | None = None
+    admin: AdminSettings | None = None
+    tls: TlsSettings | None = None
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
+    max_header_bytes: int = Field(default=32 * 1024, ge=1024)
+    max_messages: int = Field(default=10_000, ge=1)
+    max_depth: int = Field(default=64, ge=4, le=512)
+    max_in_flight: int = Field(default=1_000, ge=1)
+    max_connections: int = Field(default=4_000, ge=1)
+    header_timeout_s: float = Field(default=10.0, gt=0)
+    body_timeout_s: float = Field(default=60.0, gt=0)
+    send_timeout_s: float = Field(default=60.0, gt=0)
+    drain_s: float = Field(default=20.0, ge=0)
+    watch: bool = True
+    log: Literal["text", "json"] = "text"
+    access_log: bool = False
+    otel: bool = False
+
+
+class EmbeddingSettings(_Strict):
+    """One model for ``/v1/embeddings`` at one place; ``model`` as litellm spells it where ``backend`` is litellm."""
+
+    name: str = Field(min_length=1, max_length=120)
+    model: str = Field(min_length=1, max_length=200)
+    backend: Literal["litellm", "openai"] = "litellm"
+    api_base: str | None = None
+    key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    price_per_million: PriceSettings | None = None
+    in_house: bool = False
 
 
 class Settings(_Strict):
@@ -106,6 +158,7 @@ class Settings(_Strict):
 
     policy: str = "guide"
     deployments: list[DeploymentSettings] | None = None
+    embeddings: list[EmbeddingSettings] = Field(default_factory=list)
     local_models: LocalSettings = LocalSettings()
     spend_limits: list[SpendSettings] = Field(default_factory=list)
     ledger: LedgerSettings = LedgerSettings()
@@ -217,11 +270,14 @@ def _fields(where: tuple[Any, ...]) -> list[str]:
     model: type[BaseModel] = Settings
     nested: dict[str, type[BaseModel]] = {
         "deployments": DeploymentSettings,
+        "embeddings": EmbeddingSettings,
         "price_per_million": PriceSettings,
         "local_models": LocalSettings,
         "spend_limits": SpendSettings,
         "ledger": LedgerSettings,
         "server": ServerSettings,
+        "admin": AdminSettings,
+        "tls": TlsSettings,
     }
     for part in where[:-1]:
         model = nested.get(str(part), model)

@@ -23,6 +23,7 @@ from .types import Decision, Detector, Need, Outcome, PolicyRef, Record, Request
 
 __all__ = ["Engine", "EngineStream", "note_failure"]
 
+OnRecord = Callable[[Record], None]
 _Deciding = Generator[tuple[Signals, tuple[SignalName, ...]], None, Decision]
 
 
@@ -132,9 +133,14 @@ class Engine:
         return self.dispatcher.clock_s()
 
     async def complete(
-        self, request: Request, decision: Decision | None = None, *, started_s: float | None = None
+        self,
+        request: Request,
+        decision: Decision | None = None,
+        *,
+        started_s: float | None = None,
+        on_record: OnRecord | None = None,
     ) -> tuple[Decision, Outcome]:
-        """Decide (unless decided already), run, settle and record.
+        """Decide (unless decided already), run, settle and record; ``on_record`` is told what the ledger is told.
 
         ``max_latency_ms`` counts from ``started_s`` (by :meth:`clock_s`), from now if that is not given: deciding is
         part of it.
@@ -150,15 +156,20 @@ class Engine:
         try:
             outcome = await run.finish()
         finally:
-            self._settle(request, decision, run.outcome or Outcome(status="cancelled"))
+            self._settle(request, decision, run.outcome or Outcome(status="cancelled"), on_record)
         if run.failure is not None:
             raise run.failure
         return decision, outcome
 
     async def stream(
-        self, request: Request, decision: Decision | None = None, *, started_s: float | None = None
+        self,
+        request: Request,
+        decision: Decision | None = None,
+        *,
+        started_s: float | None = None,
+        on_record: OnRecord | None = None,
     ) -> EngineStream:
-        """Decide and open the stream; its books are settled when it ends or is closed. ``started_s``: as above.
+        """Decide and open the stream; its books are settled when it ends or is closed. The rest as above.
 
         Raises:
             RouterError: as :meth:`complete`, for everything that fails before the first chunk.
@@ -167,7 +178,7 @@ class Engine:
         decision = decision or await self.adecide(request)
         self._reserve(request, decision)
         run = self.dispatcher.stream(request, decision, started_s=started_s)
-        return EngineStream(decision, run, self._settler(request, decision))
+        return EngineStream(decision, run, self._settler(request, decision, on_record))
 
     async def warm(self) -> None:
         """Load now what the first hosted call would have to load; what cannot be loaded is logged."""
@@ -226,15 +237,20 @@ class Engine:
             decision.id, request.hints.tenant, worst if limit is None else min(worst, limit), self._clock()
         )
 
-    def _settle(self, request: Request, decision: Decision, outcome: Outcome) -> None:
+    def _settle(
+        self, request: Request, decision: Decision, outcome: Outcome, on_record: OnRecord | None = None
+    ) -> None:
         now_s = self._clock()
         usd = outcome.usd if outcome.usd is not None else (decision.estimate.worst_usd or 0.0)
         self.budgets.settle(decision.id, usd, now_s)
-        self.ledger.append(Record(decision=decision, outcome=outcome, tenant=request.hints.tenant))
+        record = Record(decision=decision, outcome=outcome, tenant=request.hints.tenant)
+        self.ledger.append(record)
+        if on_record is not None:
+            on_record(record)
 
-    def _settler(self, request: Request, decision: Decision) -> Callable[[Outcome], None]:
+    def _settler(self, request: Request, decision: Decision, on_record: OnRecord | None) -> Callable[[Outcome], None]:
         def settle(outcome: Outcome) -> None:
-            self._settle(request, decision, outcome)
+            self._settle(request, decision, outcome, on_record)
 
         return settle
 

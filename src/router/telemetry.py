@@ -15,6 +15,24 @@ __all__ = [
     "HEADER_RULE",
     "HEADER_TARGET",
     "LEDGER_LOST",
+    "METRIC_ATTEMPTS",
+    "METRIC_CUTS",
+    "METRIC_DECIDING",
+    "METRIC_DECISIONS",
+    "METRIC_IN_FLIGHT",
+    "METRIC_LOADED",
+    "METRIC_OUTCOMES",
+    "METRIC_RELOADS",
+    "METRIC_REQUESTS",
+    "METRIC_RULES",
+    "METRIC_SECONDS",
+    "METRIC_TENANT_USD",
+    "METRIC_TOKENS",
+    "METRIC_TTFT",
+    "METRIC_UNHEALTHY",
+    "METRIC_UPSTREAM",
+    "METRIC_USD",
+    "METRIC_VERSION",
     "MODEL_REFUSED",
     "log",
 ]
@@ -33,3 +51,22 @@ HEADER_POLICY = "x-router-policy"
 HEADER_COST = "x-router-cost-usd"
 HEADER_DECISION = "x-router-decision-id"
 HEADER_REQUEST_ID = "x-request-id"
+
+METRIC_REQUESTS = "router_http_requests"
+METRIC_SECONDS = "router_http_request_duration_seconds"
+METRIC_IN_FLIGHT = "router_http_requests_in_flight"
+METRIC_CUTS = "router_streams_cut"
+METRIC_DECISIONS = "router_decisions"
+METRIC_DECIDING = "router_decision_duration_seconds"
+METRIC_RULES = "router_rule_decisions"
+METRIC_OUTCOMES = "router_outcomes"
+METRIC_ATTEMPTS = "router_attempts"
+METRIC_UPSTREAM = "router_upstream_duration_seconds"
+METRIC_TTFT = "router_upstream_ttft_seconds"
+METRIC_TOKENS = "router_tokens"
+METRIC_USD = "router_cost_usd"
+METRIC_TENANT_USD = "router_tenant_cost_usd"
+METRIC_UNHEALTHY = "router_deployment_unhealthy"
+METRIC_VERSION = "router_config_version"
+METRIC_LOADED = "router_config_loaded_timestamp_seconds"
+METRIC_RELOADS = "router_config_reloads"

@@ -24,6 +24,7 @@ __all__ = [
     "Escalation",
     "Estimate",
     "Failure",
+    "Feedback",
     "Fired",
     "Flag",
     "FlagKind",
@@ -657,4 +658,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     decision: Decision
     outcome: Outcome
+    tenant: str | None = None
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True):
+    """A user's verdict on the answer of one decision; ``label`` is what would have been right, ``at_s`` Unix time."""
+
+    decision_id: str
+    verdict: Literal["good", "bad"]
+    at_s: float
+    label: str | None = None
     tenant: str | None = None

@@ -32,6 +32,7 @@ ORDER = [
     "backends",
     "config",
     "engine",
+    "embedding",
     "assemble",
     "api",
     "offline",

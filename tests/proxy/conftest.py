@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from background import Background
 
 KEEP = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "SYSTEMROOT", "VIRTUAL_ENV")
 
@@ -37,7 +38,7 @@ def running(*options: str, env: Mapping[str, str] | None = None) -> Iterator[str
         yield found[0]
     finally:
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=90)
     assert process.returncode == 0, errors
     assert "Traceback" not in errors, errors
 
@@ -62,3 +63,29 @@ def sidecar() -> Iterator[str]:
 def config(tmp_path: Path) -> Path:
     """Where a test may write a config."""
     return tmp_path / "router.yaml"
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[Background]:
+    """An OpenAI-compatible server; a test scripts what it answers next."""
+    background = Background()
+    yield background
+    background.stop()
+
+
+@pytest.fixture(scope="session")
+def address(upstream: Background, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a sidecar with ``upstream`` behind it."""
+    path = tmp_path_factory.mktemp("sidecar") / "router.yaml"
+    path.write_text(
+        f"embeddings: [{{name: embed, model: tiny-embed, backend: openai, api_base: '{upstream.url}', in_house: true,"
+        " price_per_million: {input: $1}}]\n"
+    )
+    env = {
+        "ROUTER_UPSTREAM": upstream.url,
+        "ROUTER_UPSTREAM_MODEL": "tiny",
+        "ROUTER_UPSTREAM_LARGE_MODEL": "huge",
+        "ROUTER_UPSTREAM_KEY": "sk-upstream-secret",
+    }
+    with running("--config", str(path), env=env) as found:
+        yield found

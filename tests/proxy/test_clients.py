@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import json
+import shutil
+import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
+from background import Background
 
-from router.testing.upstream import Answer, Fault, Upstream
+from router.testing.upstream import Answer, Fault
 
 STORY = [{"role": "user", "content": "Write a short story about a lighthouse keeper and the sea."}]
 REVIEW = [
@@ -25,52 +27,9 @@ TOOL: dict[str, Any] = {
 }
 
 
-class Background:
-    """An upstream in a thread of its own; ``script`` takes effect for the next requests."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.server = Upstream()
-        self.url = self._run(self.server.start())
-
-    def script(self, *steps: Answer | Fault) -> None:
-        self.server._script[:] = steps
-        self.server.received.clear()
-
-    def stop(self) -> None:
-        self._run(self.server.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    def _run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[Background]:
-    background = Background()
-    yield background
-    background.stop()
-
-
-@pytest.fixture(scope="module")
-def address(upstream: Background, start: Callable[..., AbstractContextManager[str]]) -> Iterator[str]:
-    env = {
-        "ROUTER_UPSTREAM": upstream.url,
-        "ROUTER_UPSTREAM_MODEL": "tiny",
-        "ROUTER_UPSTREAM_LARGE_MODEL": "huge",
-        "ROUTER_UPSTREAM_KEY": "sk-upstream-secret",
-    }
-    with start(env=env) as found:
-        yield found
-
-
 @pytest.fixture
 def client(address: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{address}/v1", api_key="unused", max_retries=0, timeout=20) as found:
+    with openai.OpenAI(base_url=f"{address}/v1", api_key="unused", max_retries=0, timeout=60) as found:
         yield found
 
 
@@ -152,7 +111,7 @@ def test_async_client_is_answered(address: str, upstream: Background) -> None:
     upstream.script(*[Answer(text=f"{number}") for number in range(8)])
 
     async def ask() -> list[str | None]:
-        async with openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="unused", timeout=20) as client:
+        async with openai.AsyncOpenAI(base_url=f"{address}/v1", api_key="unused", timeout=60) as client:
             answers = await asyncio.gather(
                 *[client.chat.completions.create(model="auto", messages=STORY) for _ in range(8)]
             )
@@ -213,3 +172,13 @@ def test_client_that_times_out_stops_the_upstream(client: openai.OpenAI, upstrea
     while upstream.server.dropped == dropped and time.monotonic() < until:
         time.sleep(0.05)
     assert upstream.server.dropped == dropped + 1
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_streams(address: str, upstream: Background) -> None:
+    upstream.script(Answer(text="A longer text that comes in several pieces."))
+    body = json.dumps({"model": "auto", "messages": STORY, "stream": True})
+    command = ["curl", "-sSN", "--fail", f"{address}/v1/chat/completions", "-H", "content-type: application/json"]
+    out = subprocess.run([*command, "-d", body], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert out.count("data: ") > 3
+    assert out.endswith("data: [DONE]\n\n")

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from ..catalogue import provider_key_env
+from ..catalogue import Deployment, provider_key_env
 from ..errors import UpstreamError, UpstreamErrorKind
 from .base import (
     ChunkStream,
@@ -45,6 +45,8 @@ _NAMED = frozenset(
     "response_format seed tools tool_choice parallel_tool_calls logprobs top_logprobs reasoning_effort verbosity "
     "safety_identifier service_tier store prompt_cache_key prompt_cache_retention thinking web_search_options".split()
 )
+
+_EMBEDDING_NAMES = frozenset({"model", "input", "dimensions", "encoding_format", "user"})
 
 # litellm's and its clients' exceptions by class name: kind and whether to retry; None: the HTTP status says it.
 ERROR_KINDS: Mapping[str, tuple[UpstreamErrorKind, bool] | None] = {
@@ -139,6 +141,28 @@ class LitellmBackend:
             raise malformed(call.deployment.name, "a stream was asked for and something else came")
         return _LitellmStream(stream, call.deployment.name, call.request.n)
 
+    async def embed(self, deployment: Deployment, body: Mapping[str, Any]) -> dict[str, Any]:
+        """OpenAI's list of embeddings for the body of an embeddings request.
+
+        Raises:
+            UpstreamError: whatever went wrong, typed.
+        """
+        litellm = self._litellm.peek() or await self._litellm.get()
+        # As in a chat: no field of a caller may name an address, a provider or a credential.
+        arguments = {key: value for key, value in body.items() if key in _EMBEDDING_NAMES}
+        extra = {key: value for key, value in body.items() if key not in _EMBEDDING_NAMES}
+        if extra:
+            arguments["extra_body"] = extra
+        arguments.update(max_retries=0, api_key=self._key(deployment))
+        if deployment.api_base is not None:
+            arguments["api_base"] = deployment.api_base
+        try:
+            answer = await litellm.aembedding(**arguments)
+        except Exception as error:
+            raise upstream_error(error, deployment.name) from error
+        found: dict[str, Any] = answer.model_dump()
+        return found
+
     async def aclose(self) -> None:
         """Close litellm's connections of this event loop."""
         close = getattr(self._litellm.peek(), "close_litellm_async_clients", None)
@@ -164,13 +188,12 @@ class LitellmBackend:
         arguments.update(timeout=call.timeout_s, max_retries=0, num_retries=0, drop_params=False)
         if deployment.api_base is not None:
             arguments["api_base"] = deployment.api_base
-        credential = self._key(call)
+        credential = self._key(call.deployment)
         if credential is not None:
             arguments["api_key"] = credential
         return arguments
 
-    def _key(self, call: UpstreamCall) -> str | None:
-        deployment = call.deployment
+    def _key(self, deployment: Deployment) -> str | None:
         usual = provider_key_env(deployment.model)
         if deployment.key_env is not None and (deployment.key_env not in usual or deployment.api_base is not None):
             key = self._credential(deployment.key_env)

@@ -54,6 +54,13 @@ local_models:
 server:
   host: 127.0.0.1
   port: 8787
+  # keys: keys.yaml            # who may call; needed on public addresses. Entries: router keys new NAME --tenant T
+  # admin: {port: 9090}        # metrics, health and reload on a listener of their own
+  # log: json
+
+# Models for /v1/embeddings.
+# embeddings:
+#   - {name: embed, model: text-embedding-3-small, backend: openai, key_env: OPENAI_API_KEY}
 """
 
 

@@ -28,7 +28,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "bench": ("bench", "bench", "Measure routing on recorded outcomes."),
     "train-quality": ("train_quality", "train_quality", "Learn answer quality from outcomes."),
     "init": ("init", "init", "Write a commented router.yaml."),
-    "serve": ("serve", "serve", "Run the OpenAI-compatible sidecar."),
+    "serve": ("serve", "serve", "Run the sidecar for OpenAI's and Anthropic's clients."),
+    "keys": ("keys", "keys", "Make and check API keys for the sidecar."),
 }
 
 

@@ -1,4 +1,4 @@
-"""``router serve``: the OpenAI-compatible sidecar."""
+"""``router serve``: the sidecar for OpenAI's and Anthropic's clients."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from .options import CONFIG, POLICY
 def serve(
     host: str | None, port: int | None, workers: int, allow_public: bool, config: Path | None, policy: str | None
 ) -> None:
-    """Run the sidecar: point an OpenAI client's base_url at http://HOST:PORT/v1.
+    """Run the sidecar: point a client's base_url at http://HOST:PORT/v1 (Anthropic's: at http://HOST:PORT).
 
     \b
-    POST /v1/chat/completions   route and answer (also streamed)
+    POST /v1/chat/completions   route and answer; also /v1/completions, /v1/responses, /v1/messages, /v1/embeddings
+    POST /v1/route              decide only, with a quote and the receipt
+    GET  /v1/receipts/ID        the receipt of a decision; POST /v1/feedback: a verdict on its answer
     GET  /v1/models             auto, router/POLICY, and every registered model
-    GET  /healthz
+    GET  /healthz /readyz /metrics /openapi.json
+
+    SIGHUP reads config, policies and keys again; SIGTERM lets running requests finish.
     """
-    from ..config import Settings, load_settings, read_environment
-    from ..proxy.server import serve as run
+    from ..config import read_environment
+    from ..proxy.serving import Source
+    from ..proxy.workers import serve as run
 
     environment = read_environment()
-    path = config or (Path(environment.config) if environment.config else None)
-    settings = load_settings(path) if path is not None else Settings()
-    chosen = policy or environment.policy
-    if chosen:
-        settings = settings.model_copy(update={"policy": chosen})
-    listen = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
-    settings = settings.model_copy(update={"server": settings.server.model_copy(update=listen)})
-    run(settings, announce=_announce, workers=workers, allow_public=allow_public)
+    path = str(config) if config is not None else environment.config
+    source = Source(path=path, policy=policy or environment.policy, host=host, port=port)
+    run(source, announce=_announce, workers=workers, allow_public=allow_public)
 
 
 def _announce(address: str) -> None:

@@ -1,167 +1,95 @@
-"""The sidecar as a raw ASGI application: paths, bodies within bounds, request ids, and every error in OpenAI's shape.
+"""The sidecar as a raw ASGI application: which path is asked, by whom, from where; and what ends a request.
 
-It knows HTTP and nothing of routing: what a path does stands in ``endpoints.py``.
-Source: https://asgi.readthedocs.io/en/latest/specs/www.html
+It knows HTTP and nothing of routing: what a path does stands in the modules beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
-from uuid import uuid4
 
-import msgspec
+from ..errors import RequestError, RouterError
+from ..telemetry import log
+from .exchange import AsgiScope, Busy, ClientGone, Ending, Endpoint, Exchange, Receive, Route, Send, unforeseen
+from .metrics import Metrics
+from .protocol import CONNECTION
+from .serving import Serving, Version, is_loopback
 
-from ..errors import DeadlineExceeded, NotConfigured, RequestError, RequestTooLarge, RouterError, UpstreamError
-from ..telemetry import HEADER_REQUEST_ID, log
-from ..wire.openai import error_body
+__all__ = ["App", "Tracer"]
 
-__all__ = ["App", "Endpoint", "Exchange", "Header", "is_loopback", "unforeseen"]
+Tracer = Callable[[Exchange], None]
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Header = tuple[bytes, bytes]
-Endpoint = Callable[["Exchange"], Awaitable[None]]
-
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_JSON: Header = (b"content-type", b"application/json")
-_encode = msgspec.json.Encoder().encode
-DRAIN = 4
-
-
-class Exchange:
-    """One HTTP request and its answer. ``headers`` are added to whatever is answered, errors included."""
-
-    __slots__ = ("_max_bytes", "_receive", "_send", "headers", "is_started", "request_id", "scope")
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_bytes: int) -> None:
-        self.scope = scope
-        self._receive, self._send, self._max_bytes = receive, send, max_bytes
-        self.request_id = _request_id(scope["headers"])
-        self.headers: list[Header] = []
-        self.is_started = False
-
-    async def body(self) -> bytes:
-        """The whole body.
-
-        A client reads no answer before it has sent everything, so a body that is somewhat too large is read to its
-        end and thrown away; one that is far too large is cut.
-
-        Raises:
-            RequestTooLarge: by its announced or its real length.
-            asyncio.CancelledError: the client went away while sending.
-        """
-        most = DRAIN * self._max_bytes
-        for name, value in self.scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > most:
-                raise self._too_large()
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientGone
-            chunk = message.get("body", b"")
-            size += len(chunk)
-            if size <= self._max_bytes:
-                chunks.append(chunk)
-            else:
-                chunks.clear()
-            if size > most or (size > self._max_bytes and not message.get("more_body", False)):
-                raise self._too_large()
-            if not message.get("more_body", False):
-                return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    async def disconnected(self) -> None:
-        """Return when the client has gone. Only after the body was read."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-    async def answer(self, body: Any, *, status: int = 200, headers: Sequence[Header] = ()) -> None:
-        """Answer with JSON; ``body`` is encoded, or sent as it is when it is bytes."""
-        data = body if isinstance(body, bytes) else _encode(body)
-        await self._start(status, [_JSON, (b"content-length", b"%d" % len(data)), *headers])
-        await self._send({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else data})
-
-    async def open_events(self) -> None:
-        """Begin a stream of server-sent events."""
-        await self._start(
-            200,
-            [
-                (b"content-type", b"text/event-stream; charset=utf-8"),
-                (b"cache-control", b"no-cache"),
-                (b"x-accel-buffering", b"no"),
-            ],
-        )
-
-    async def event(self, data: bytes, *, more: bool = True) -> None:
-        """Send a piece of the stream; ``more=False`` ends it."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
-
-    async def fail(self, error: RouterError) -> None:
-        """Answer with the error in OpenAI's shape."""
-        headers: list[Header] = []
-        if isinstance(error, UpstreamError) and error.retry_after_s is not None:
-            headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
-        if isinstance(error, NotConfigured | DeadlineExceeded) or (
-            isinstance(error, UpstreamError) and not error.retryable
-        ):
-            # OpenAI's clients repeat every 5xx unless they are told that it is of no use.
-            headers.append((b"x-should-retry", b"false"))
-        if isinstance(error, RequestTooLarge):
-            # The rest of the body was not read, so the connection cannot be used again.
-            headers.append((b"connection", b"close"))
-        await self.answer(error_body(error), status=error.status, headers=headers)
-
-    async def _start(self, status: int, headers: list[Header]) -> None:
-        self.is_started = True
-        own = (HEADER_REQUEST_ID.encode(), self.request_id)
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, own, *self.headers]})
-
-    def _too_large(self) -> RequestTooLarge:
-        return RequestTooLarge(
-            f"the body has more than the {self._max_bytes:,} bytes allowed.",
-            hint="Send less, or raise server.max_body_bytes.",
-        )
+_MAX_HOSTS = 64
 
 
 class App:
-    """ASGI 3 application. ``routes`` maps a path to the endpoint of each method; ``started`` and ``stopped`` are run
-    once a process (ASGI lifespan)."""
+    """ASGI 3 application over ``routes``. ``asks_keys`` False: on a listener that only operators can reach."""
 
     def __init__(
         self,
-        routes: Mapping[str, Mapping[str, Endpoint]],
+        routes: Sequence[Route],
+        serving: Serving,
+        metrics: Metrics,
         *,
-        started: Callable[[], Awaitable[None]],
-        stopped: Callable[[], Awaitable[None]],
-        max_body_bytes: int,
+        asks_keys: bool = True,
+        trace: Tracer | None = None,
     ) -> None:
-        self._routes, self._max_bytes = routes, max_body_bytes
-        self._started, self._stopped = started, stopped
+        self._exact = {route.path: route for route in routes if not route.path.endswith("/*")}
+        self._prefixes = {route.path[:-1]: route for route in routes if route.path.endswith("/*")}
+        self._serving, self._metrics, self._trace = serving, metrics, trace
+        self._asks_keys = asks_keys
+        self._own_hosts: set[bytes] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
-            await self._http(Exchange(scope, receive, send, self._max_bytes))
-        elif kind == "lifespan":
-            await self._lifespan(receive, send)
+            version = self._serving.enter()
+            try:
+                await self._http(Exchange(scope, receive, send, version))
+            finally:
+                self._serving.leave(version)
         else:
             await send({"type": "websocket.close", "code": 1000})
 
     async def _http(self, exchange: Exchange) -> None:
+        connection, task = exchange.scope.get(CONNECTION), asyncio.current_task()
+
+        def gone() -> None:
+            exchange.is_gone = True
+            if task is not None:
+                task.cancel()
+
+        if connection is not None:
+            connection.on_lost = gone
         try:
-            endpoint = self._endpoint(exchange)
-            _refuse_other_sites(exchange.scope)
-            await endpoint(exchange)
-        except _ClientGone:
-            return
+            await self._guarded(exchange)
+        except asyncio.CancelledError:
+            if not exchange.is_gone and not self._serving.is_draining:
+                raise
+            # The client has gone, or the grace of the end is over: the upstream was stopped on the way out.
+            if task is not None:
+                task.uncancel()
+            if exchange.is_gone:
+                exchange.status = 499
+            elif not exchange.is_started:
+                await exchange.fail(Ending())
+        finally:
+            if connection is not None:
+                connection.on_lost = None
+            took_s = time.monotonic() - exchange.started_s
+            self._metrics.http(exchange.endpoint, exchange.status, took_s)
+            if exchange.version.settings.server.access_log:
+                _log_access(exchange, took_s)
+            if self._trace is not None:
+                self._trace(exchange)
+
+    async def _guarded(self, exchange: Exchange) -> None:
+        try:
+            await self._endpoint(exchange)(exchange)
+        except ClientGone:
+            exchange.status = 499
         except RouterError as error:
             if exchange.is_started:
                 raise
@@ -174,39 +102,72 @@ class App:
             await exchange.fail(unforeseen())
 
     def _endpoint(self, exchange: Exchange) -> Endpoint:
-        path, method = exchange.scope["path"], exchange.scope["method"]
-        by_method = self._routes.get(path) or self._routes.get(path.rstrip("/"))
-        if by_method is None:
-            raise _NotFound(f"there is nothing at {path[:200]!r}.", hint=f"Paths: {', '.join(self._routes)}.")
-        endpoint = by_method.get("GET" if method == "HEAD" else method)
+        scope, version = exchange.scope, exchange.version
+        path, method = scope["path"], scope["method"]
+        route = self._exact.get(path) or self._other(exchange, path)
+        if route is None:
+            known = ", ".join([*self._exact, *(f"{prefix}ID" for prefix in self._prefixes)])
+            raise _NotFound(f"there is nothing at {path[:200]!r}.", hint=f"Paths: {known}.")
+        exchange.route = route
+        endpoint = route.methods.get("GET" if method == "HEAD" else method)
         if endpoint is None:
-            exchange.headers.append((b"allow", ", ".join(by_method).encode()))
-            raise _MethodNotAllowed(f"{path} does not take {method[:20]}.", hint=f"Use {' or '.join(by_method)}.")
+            exchange.headers.append((b"allow", ", ".join(route.methods).encode()))
+            raise _MethodNotAllowed(f"{path} does not take {method[:20]}.", hint=f"Use {' or '.join(route.methods)}.")
+        self._refuse_other_sites(scope, version)
+        if route.scope is not None and self._asks_keys:
+            exchange.caller = version.keys.caller(scope["headers"], time.time())
+            exchange.caller.require(route.scope)
+        if self._serving.in_flight > version.settings.server.max_in_flight and not route.is_light:
+            raise Busy("too many requests are being answered at once.", hint="Try again in a moment.")
         return endpoint
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                try:
-                    await self._started()
-                except RouterError as error:
-                    await send({"type": "lifespan.startup.failed", "message": str(error)})
-                    return
-                await send({"type": "lifespan.startup.complete"})
-            elif message["type"] == "lifespan.shutdown":
-                await self._stopped()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+    def _other(self, exchange: Exchange, path: str) -> Route | None:
+        if path != "/" and path.endswith("/"):
+            return self._exact.get(path.rstrip("/"))
+        head, _, rest = path.rpartition("/")
+        # Names of models may hold slashes of their own.
+        while head:
+            route = self._prefixes.get(f"{head}/")
+            if route is not None:
+                exchange.rest = rest
+                return route
+            head, _, more = head.rpartition("/")
+            rest = f"{more}/{rest}"
+        return None
 
+    def _refuse_other_sites(self, scope: AsgiScope, version: Version) -> None:
+        """No web page from elsewhere may use the sidecar.
 
-def unforeseen() -> RouterError:
-    """What a client is told of an error that nobody foresaw: nothing but where to look."""
-    return RouterError("the router failed unexpectedly.", hint="Its log has the details under this request id.")
-
-
-class _ClientGone(asyncio.CancelledError):
-    """The client closed the connection before its request was complete."""
+        A browser tells in ``Origin`` which page sends; one of this machine must send JSON, which a plain form cannot.
+        Where nobody is asked for a key, a page could point a name of its own at this machine (DNS rebinding): there
+        the ``Host`` must be this machine's too.
+        """
+        origin = host = None
+        kind = b""
+        for name, value in scope["headers"]:
+            if name == b"origin":
+                origin = value
+            elif name == b"host":
+                host = value
+            elif name == b"content-type":
+                kind = value
+        is_private = version.is_private or not self._asks_keys
+        if is_private and host is not None and host not in self._own_hosts:
+            if not is_loopback(_host(b"//" + host)):
+                raise _OtherSite(
+                    f"the host {host[:100].decode('latin-1')!r} is not this machine.",
+                    hint="Call it as localhost, or set up keys (server.keys).",
+                )
+            if len(self._own_hosts) < _MAX_HOSTS:
+                self._own_hosts.add(host)
+        if origin is None or scope["method"] not in ("POST", "PUT", "DELETE"):
+            return
+        if not is_loopback(_host(origin)):
+            raise _OtherSite("web pages from other places may not use the sidecar.", hint="Call it from your server.")
+        if not kind.strip().lower().startswith(b"application/json"):
+            raise _UnsupportedMediaType(
+                "the body must be sent as JSON.", hint="Set the header content-type: application/json."
+            )
 
 
 class _NotFound(RequestError):
@@ -229,33 +190,6 @@ class _OtherSite(RequestError):
     code = "cross_site_request"
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can be meant by ``host``."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _refuse_other_sites(scope: Scope) -> None:
-    """A browser tells in ``Origin`` which page sends; no page from elsewhere may spend money here, and a page of this
-    machine must send JSON, which a plain form cannot."""
-    if scope["method"] != "POST":
-        return
-    headers = dict(scope["headers"])
-    origin = headers.get(b"origin")
-    if origin is None:
-        return
-    if not is_loopback(_host(origin)):
-        raise _OtherSite("web pages from other places may not use the sidecar.", hint="Call it from your server.")
-    if not headers.get(b"content-type", b"").strip().lower().startswith(b"application/json"):
-        raise _UnsupportedMediaType(
-            "the body must be sent as JSON.", hint="Set the header content-type: application/json."
-        )
-
-
 def _host(origin: bytes) -> str:
     try:
         return urlsplit(origin.decode("latin-1")).hostname or ""
@@ -263,8 +197,11 @@ def _host(origin: bytes) -> str:
         return ""
 
 
-def _request_id(headers: Sequence[Header]) -> bytes:
-    for name, value in headers:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return value
-    return uuid4().hex.encode()
+def _log_access(exchange: Exchange, took_s: float) -> None:
+    fields = {
+        "request_id": exchange.request_id.decode(),
+        "status": exchange.status,
+        "took_ms": round(took_s * 1000.0, 2),
+        **exchange.facts,
+    }
+    log.info("%s %s", exchange.scope["method"], exchange.endpoint, extra={"fields": fields})

@@ -1,4 +1,7 @@
-"""What each path does: decode by a wire codec, ask the engine, encode. Nothing is decided here."""
+"""The paths that answer: one way for all, each with its own form of request and answer. Nothing is decided here.
+
+Read by a wire form, bind to the caller, decide, run, write by the same form.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,8 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import msgspec
-
-from ..engine import Engine, EngineStream
-from ..errors import RouterError
+from ..engine import EngineStream
+from ..errors import RequestError, RouterError, UnknownModel
 from ..telemetry import (
     HEADER_COST,
     HEADER_DECISION,
@@ -19,140 +20,182 @@ from ..telemetry import (
     HEADER_TARGET,
     log,
 )
-from ..types import Decision, Outcome, Request
+from ..types import Decision, Outcome, Record
+from ..wire.anthropic import anthropic_error, messages_form, model_page
+from ..wire.completions import completions_form
+from ..wire.forms import ReadForm, StreamForm, chat_form
 from ..wire.hints import read_headers
-from ..wire.jsonbody import Limits
-from ..wire.openai import error_body, model_list, read_chat
-from ..wire.sse import DONE, encode_event
-from .app import App, Exchange, Header, unforeseen
+from ..wire.openai import model_list
+from ..wire.responses import responses_form
+from .exchange import Ending, Endpoint, Exchange, Header, Route, unforeseen
+from .metrics import Metrics
 
-__all__ = ["app"]
-
-_encode = msgspec.json.Encoder().encode
-_DONE = encode_event(DONE)
+__all__ = ["answering_routes", "receipt_headers"]
 
 
-def app(engine: Engine, *, max_body_bytes: int) -> App:
-    """The sidecar's application around one engine."""
-    endpoints = _Endpoints(engine, Limits(max_bytes=max_body_bytes))
-    return App(
-        {
-            "/v1/chat/completions": {"POST": endpoints.chat},
-            "/v1/models": {"GET": endpoints.models},
-            "/healthz": {"GET": endpoints.healthz},
-        },
-        started=_nothing,
-        stopped=engine.aclose,
-        max_body_bytes=max_body_bytes,
+def answering_routes(metrics: Metrics) -> list[Route]:
+    """``/v1/chat/completions``, ``/v1/completions``, ``/v1/responses``, ``/v1/messages`` (and its token count), and the
+    models."""
+
+    def answering(read: ReadForm) -> Endpoint:
+        async def endpoint(exchange: Exchange) -> None:
+            await _answer(exchange, read, metrics)
+
+        return endpoint
+
+    return [
+        Route(path="/v1/chat/completions", methods={"POST": answering(chat_form)}, scope="chat"),
+        Route(path="/v1/completions", methods={"POST": answering(completions_form)}, scope="chat"),
+        Route(path="/v1/responses", methods={"POST": answering(responses_form)}, scope="chat"),
+        Route(path="/v1/messages", methods={"POST": answering(messages_form)}, scope="chat", error=anthropic_error),
+        Route(
+            path="/v1/messages/count_tokens",
+            methods={"POST": _count_tokens},
+            scope="chat",
+            error=anthropic_error,
+        ),
+        Route(path="/v1/models", methods={"GET": _models}, scope="models"),
+        Route(path="/v1/models/*", methods={"GET": _model}, scope="models"),
+    ]
+
+
+async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
+    engine, caller = exchange.version.engine, exchange.caller
+    hints = read_headers(exchange.scope["headers"])
+    body = await exchange.body()
+    started_s = engine.clock_s()
+    form = read(body, hints=hints, limits=exchange.version.limits)
+    request = caller.bind(form.request)
+    decision = await engine.adecide(request)
+    decided_s = engine.clock_s()
+    metrics.decided(decision, decided_s - started_s)
+    exchange.headers = receipt_headers(decision)
+    facts = exchange.facts
+    facts.update(
+        decision_id=decision.id, target=decision.target.kind, model=decision.target.model, policy=decision.policy.name
     )
+    if request.hints.tenant is not None:
+        facts["tenant"] = request.hints.tenant
+
+    def told(record: Record) -> None:
+        outcome = record.outcome
+        facts.update(outcome=outcome.status, usd=outcome.usd, model=outcome.model or decision.target.model)
+        metrics.finished(decision, outcome, tenant=record.tenant, is_known=caller.tenant is not None)
+        exchange.record = record
+
+    exchange.stages = (("read and decide", started_s, decided_s),)
+    if request.stream:
+        stream = await engine.stream(request, decision, started_s=started_s, on_record=told)
+        await _stream(exchange, stream, form.stream(), metrics)
+        return
+    decision, outcome = await engine.complete(request, decision, started_s=started_s, on_record=told)
+    exchange.headers = receipt_headers(decision, outcome)
+    await exchange.answer(form.answer(outcome.body or {}))
 
 
-class _Endpoints:
-    def __init__(self, engine: Engine, limits: Limits) -> None:
-        self._engine, self._limits = engine, limits
-
-    async def chat(self, exchange: Exchange) -> None:
-        """``POST /v1/chat/completions``: https://platform.openai.com/docs/api-reference/chat/create"""
-        hints = read_headers(exchange.scope["headers"])
-        body = await exchange.body()
-        started_s = self._engine.clock_s()
-        request = read_chat(body, hints=hints, limits=self._limits)
-        task = asyncio.current_task()
-        gone = False
-
-        async def watch() -> None:
-            nonlocal gone
-            await exchange.disconnected()
-            gone = True
-            if task is not None:
-                task.cancel()
-
-        watching = asyncio.create_task(watch())
-        try:
-            await self._chat(exchange, request, started_s)
-        except asyncio.CancelledError:
-            if not gone:
-                raise
-            # The client has gone: the upstream was stopped on the way out, and nobody is left to answer.
-            if task is not None:
-                task.uncancel()
-        finally:
-            watching.cancel()
-
-    async def _chat(self, exchange: Exchange, request: Request, started_s: float) -> None:
-        decision = await self._engine.adecide(request)
-        exchange.headers = _receipt(decision)
-        if request.stream:
-            await self._stream(exchange, await self._engine.stream(request, decision, started_s=started_s))
-            return
-        decision, outcome = await self._engine.complete(request, decision, started_s=started_s)
-        exchange.headers = _receipt(decision, outcome)
-        await exchange.answer(outcome.body)
-
-    async def _stream(self, exchange: Exchange, stream: EngineStream) -> None:
-        try:
-            chunks = aiter(stream)
-            # What fails before the first chunk is still an ordinary error answer.
-            first = await anext(chunks, None)
-            await exchange.open_events()
-            if first is not None:
-                await exchange.event(_event(first))
-                await _forward(exchange, chunks)
-        finally:
-            await stream.aclose()
-
-    async def models(self, exchange: Exchange) -> None:
-        """``GET /v1/models``: ``auto``, the policies as ``router/NAME``, and every registered model."""
-        engine = self._engine
-        listed = [("auto", "router")]
-        listed += [(f"router/{name}", "router") for name in engine.policies]
-        listed += [(deployment.name, deployment.backend) for deployment in engine.fleet.deployments.values()]
-        listed += [(name, "local") for name in engine.fleet.local]
-        await exchange.answer(model_list(listed))
-
-    async def healthz(self, exchange: Exchange) -> None:
-        """``GET /healthz``: the process answers."""
-        await exchange.answer({"status": "ok"})
+async def _stream(exchange: Exchange, stream: EngineStream, form: StreamForm, metrics: Metrics) -> None:
+    try:
+        chunks = aiter(stream)
+        # What fails before the first chunk is still an ordinary error answer.
+        first = await anext(chunks, None)
+        await exchange.open_events()
+        if first is not None:
+            await _send(exchange, form.take(first))
+        await _forward(exchange, chunks, form, metrics)
+    finally:
+        await stream.aclose()
 
 
-async def _forward(exchange: Exchange, chunks: AsyncIterator[Mapping[str, Any]]) -> None:
+async def _forward(
+    exchange: Exchange, chunks: AsyncIterator[Mapping[str, Any]], form: StreamForm, metrics: Metrics
+) -> None:
     try:
         async for chunk in chunks:
-            await exchange.event(_event(chunk))
+            await _send(exchange, form.take(chunk))
     except RouterError as error:
-        # After the first byte there is no error answer any more: the error is an event, and no [DONE] follows it.
-        await exchange.event(_event(error_body(error)), more=False)
+        # After the first byte there is no error answer any more: the error is an event, and no end follows it.
+        metrics.cut()
+        exchange.facts["error"] = error.code
+        await exchange.event(form.fail(error), more=False)
+    except asyncio.CancelledError:
+        if not exchange.is_gone:
+            metrics.cut()
+            await exchange.event(form.fail(Ending()), more=False)
+        raise
     except Exception:  # noqa: BLE001 as above, for what nobody foresaw: a cut stream must not look complete
+        metrics.cut()
         log.exception("stream %s failed unexpectedly", exchange.request_id.decode())
-        await exchange.event(_event(error_body(unforeseen())), more=False)
+        await exchange.event(form.fail(unforeseen()), more=False)
     else:
-        await exchange.event(_DONE, more=False)
+        await exchange.event(form.close(), more=False)
 
 
-async def _nothing() -> None:
-    return
+async def _send(exchange: Exchange, data: bytes) -> None:
+    if data:
+        await exchange.event(data)
 
 
-def _event(data: Any) -> bytes:
-    return encode_event(_encode(data))
+async def _count_tokens(exchange: Exchange) -> None:
+    """``POST /v1/messages/count_tokens``: the router's own estimate."""
+    hints = read_headers(exchange.scope["headers"])
+    body = await exchange.body()
+    form = messages_form(body, hints=hints, limits=exchange.version.limits, is_count=True)
+    count = exchange.version.engine.observe(form.request)["tokens"].value
+    if count is None:
+        raise RequestError("the tokens of this request cannot be counted.")
+    await exchange.answer({"input_tokens": count.input})
 
 
-def _receipt(decision: Decision, outcome: Outcome | None = None) -> list[Header]:
+def _listed(exchange: Exchange) -> list[tuple[str, str]]:
+    """``auto``, the policies as ``router/NAME``, and every registered model, each with its owner."""
+    engine, policy = exchange.version.engine, exchange.caller.policy
+    listed = [("auto", "router")]
+    listed += [(f"router/{name}", "router") for name in engine.policies if policy in (None, name)]
+    listed += [(deployment.name, deployment.backend) for deployment in engine.fleet.deployments.values()]
+    listed += [(name, "local") for name in engine.fleet.local]
+    listed += [(each.name, each.backend) for each in exchange.version.settings.embeddings]
+    return listed
+
+
+async def _models(exchange: Exchange) -> None:
+    """``GET /v1/models``, in Anthropic's form for its clients."""
+    listed = _listed(exchange)
+    if exchange.header(b"anthropic-version") is not None:
+        await exchange.answer(model_page([name for name, _ in listed]))
+    else:
+        await exchange.answer(model_list(listed))
+
+
+async def _model(exchange: Exchange) -> None:
+    """``GET /v1/models/{id}``."""
+    for name, owner in _listed(exchange):
+        if name == exchange.rest:
+            page = exchange.header(b"anthropic-version") is not None
+            await exchange.answer(model_page([name])["data"][0] if page else model_list([(name, owner)])["data"][0])
+            return
+    raise UnknownModel(f"there is no model {exchange.rest[:100]!r}.", hint="GET /v1/models lists them.")
+
+
+def receipt_headers(decision: Decision, outcome: Outcome | None = None) -> list[Header]:
     """Who answered and why, as headers. The cost of a hosted stream is not known when its headers are sent."""
     target = decision.target
-    model = (outcome.model if outcome else None) or target.model or ""
-    decisive = [fired.id for fired in decision.verdict.rules if fired.decisive]
+    decisive = ",".join([fired.id for fired in decision.verdict.rules if fired.decisive])
     usd = outcome.usd if outcome else 0.0 if target.kind != "llm" else None
-    pairs = [
-        (HEADER_MODEL, model),
-        (HEADER_TARGET, target.kind),
-        (HEADER_RULE, ",".join(decisive)),
-        (HEADER_POLICY, decision.policy.name),
-        (HEADER_DECISION, decision.id),
+    found = [
+        (_MODEL, _printable((outcome.model if outcome else None) or target.model or "")),
+        (_TARGET, target.kind.encode()),
+        (_RULE, _printable(decisive)),
+        (_POLICY, _printable(decision.policy.name)),
+        (_DECISION, _printable(decision.id)),
     ]
     if usd is not None:
-        pairs.append((HEADER_COST, f"{usd:.9f}"))
-    return [(name.encode(), _printable(value)) for name, value in pairs]
+        found.append((_COST, b"%.9f" % usd))
+    return found
+
+
+_MODEL, _TARGET, _RULE, _POLICY, _DECISION, _COST = (
+    name.encode() for name in (HEADER_MODEL, HEADER_TARGET, HEADER_RULE, HEADER_POLICY, HEADER_DECISION, HEADER_COST)
+)
 
 
 def _printable(value: str) -> bytes:

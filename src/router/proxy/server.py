@@ -1,161 +1,205 @@
-"""The sidecar's process: where it listens, its workers, its end. uvicorn does the HTTP."""
+"""The sidecar's process: where it listens, what it answers, its reloads, its end. uvicorn does the HTTP."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import multiprocessing
 import signal
 import socket
-import sys
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import wait
-from multiprocessing.synchronize import Semaphore
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import uvicorn
 
-from ..assemble import assemble
-from ..config import Settings, read_environment
-from ..engine import Engine
-from ..errors import ConfigError
-from .app import App, is_loopback
-from .endpoints import app
+from ..config import ServerSettings, Settings
+from ..errors import ConfigError, RouterError
+from ..state.feedback import FeedbackLog
+from ..telemetry import log
+from .admin import admin_routes, health_routes
+from .app import App, Tracer
+from .decisions import decision_routes
+from .document import document_route
+from .embeddings import embedding_routes
+from .endpoints import answering_routes
+from .exchange import Route
+from .logs import setup_logging
+from .metrics import Metrics
+from .protocol import guarded
+from .serving import Serving, Source, is_loopback
+from .tracing import make_tracer
 
-__all__ = ["serve"]
-
-GRACE_S = 20
+__all__ = ["Process", "address_of", "check_public", "listen"]
 
 
-def serve(settings: Settings, *, announce: Callable[[str], None], workers: int = 1, allow_public: bool = False) -> None:
-    """Listen on ``settings.server`` until SIGTERM or SIGINT; running requests then get 20 seconds to finish.
-
-    ``announce`` is told the address once the sidecar answers there; port 0 takes a free one. The first worker that
-    dies ends the others, so that whoever supervises the sidecar sees it.
+class Process:
+    """One process that serves ``source``. ``is_worker``: one of several, told by a parent.
 
     Raises:
-        ConfigError: the address is taken or unknown; a public address without ``allow_public``; several workers with
-            spending limits, which one process keeps; a config, policy or model file is wrong.
+        ConfigError: a config, policy, key or model file is wrong; MissingExtra: OpenTelemetry is asked for and missing.
     """
-    host, port = settings.server.host, settings.server.port
-    if not allow_public and not is_loopback(host):
-        raise ConfigError(
-            f"{host} can be reached from other machines, and the sidecar would answer anybody.",
-            hint="Listen on 127.0.0.1, or say --allow-public behind a firewall or gateway of your own.",
-        )
-    if workers > 1 and settings.spend_limits:
-        raise ConfigError(
-            "spend_limits are kept by each process on its own, so several workers would overspend.",
-            hint="Use one worker, or remove spend_limits.",
-        )
-    with _listen(host, port) as listener:
-        # Assembled before anything listens, so that a wrong file is an error of the command and not of a request.
-        application, engine = _assembled(settings)
-        if workers == 1:
-            _run(application, engine.warm, listener, announce)
-        else:
-            _supervise(settings, listener, workers, announce)
 
+    def __init__(self, source: Source, *, is_worker: bool = False) -> None:
+        self.serving = Serving(source)
+        settings = self.settings = self.serving.current.settings
+        setup_logging(settings.server.log, access=settings.server.access_log)
+        self._metrics = Metrics(is_shared=is_worker)
+        self._is_worker = is_worker
+        self._trace: Tracer | None = None
+        self._stop_tracing: Callable[[], None] = _nothing
+        if settings.server.otel:
+            self._trace, self._stop_tracing = make_tracer(_version())
+        self._watching: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[None] | None = None
+        self._server: uvicorn.Server | None = None
 
-def _assembled(settings: Settings) -> tuple[App, Engine]:
-    """The application of one process, and the engine in it."""
-    engine = assemble(settings, read_environment())
-    return app(engine, max_body_bytes=settings.server.max_body_bytes), engine
+    def run(self, listener: socket.socket, admin: socket.socket | None, *, started: Callable[[], None]) -> None:
+        """Serve until SIGTERM or SIGINT; running requests then get ``server.drain_s`` seconds to finish."""
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self._serve(listener, admin, started))
+
+    async def _serve(self, listener: socket.socket, admin: socket.socket | None, started: Callable[[], None]) -> None:
+        server = self.settings.server
+        tls = _tls_context(server, Path(self.settings.directory)) if server.tls is not None else None
+        main = _Server(_config(self._app(is_main=True), server, tls))
+        other = _Server(_config(self._app(is_main=False), server, None)) if admin is not None else None
+        self._note_versions(tls)
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        await main.begin(listener)
+        if other is not None and admin is not None:
+            await other.begin(admin)
+        self._warming = asyncio.create_task(self.serving.current.engine.warm())
+        self._watching = asyncio.create_task(self.serving.watch())
+        started()
+        ticking = asyncio.create_task(main.tick())
+        await stopping.wait()
+        self.serving.is_draining = True
+        for task in (self._watching, self._warming, ticking):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await main.end()
+        if other is not None:
+            await other.end()
+        await self.serving.aclose()
+        await asyncio.to_thread(self._stop_tracing)
+
+    def _app(self, *, is_main: bool) -> App:
+        """The callers' application, or the operators' where they have a listener of their own."""
+        serving, metrics = self.serving, self._metrics
+        has_admin = self.settings.server.admin is not None
+        # Without keys anybody on this machine could reload: that needs the operators' own listener.
+        may_reload = not is_main or not serving.current.keys.is_open
+        routes: list[Route] = health_routes(serving)
+        if not is_main or not has_admin:
+            routes += admin_routes(serving, metrics, is_worker=self._is_worker, may_reload=may_reload)
+        if is_main:
+            feedback = FeedbackLog(_feedback_path(self.settings))
+            routes += [
+                *answering_routes(metrics),
+                *embedding_routes(metrics),
+                *decision_routes(metrics, feedback),
+                document_route(),
+            ]
+        admin = self.settings.server.admin
+        asks_keys = is_main or admin is None or not is_loopback(admin.host)
+        return App(routes, serving, metrics, asks_keys=asks_keys, trace=self._trace)
+
+    def _note_versions(self, tls: ssl.SSLContext | None) -> None:
+        def changed(is_taken: bool) -> None:
+            self._metrics.reloaded(is_taken=is_taken)
+            current = self.serving.current
+            self._metrics.serves(current.name, current.loaded_s)
+            if is_taken and tls is not None:
+                _load_certificate(tls, current.settings.server, Path(current.settings.directory))
+
+        current = self.serving.current
+        self._metrics.serves(current.name, current.loaded_s)
+        self.serving.on_change = changed
+
+    def _reload_soon(self) -> None:
+        async def reload() -> None:
+            with suppress(RouterError):
+                await self.serving.reload()
+
+        task = asyncio.ensure_future(reload())
+        task.add_done_callback(_note_crash)
 
 
 class _Server(uvicorn.Server):
-    """Tells when it answers, and warms up what the first hosted call needs while it answers already."""
+    """uvicorn's server without its own main loop and signals: one process may have two of them."""
 
-    def __init__(
-        self, config: uvicorn.Config, *, warm: Callable[[], Awaitable[None]], started: Callable[[], None]
-    ) -> None:
-        super().__init__(config)
-        self._warm, self._tell_started = warm, started
-        self._warming: asyncio.Future[None] | None = None
+    async def begin(self, listener: socket.socket) -> None:
+        """Listen."""
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=[listener])
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._warming = asyncio.ensure_future(self._warm())
-            self._tell_started()
+    async def tick(self) -> None:
+        """What uvicorn does all the time: the Date header of the answers."""
+        counter = 0
+        while True:
+            await self.on_tick(counter)
+            counter += 10
+            await asyncio.sleep(1.0)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self._warming is not None:
-            self._warming.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._warming
-        await super().shutdown(sockets)
+    async def end(self) -> None:
+        """Stop listening, and let running requests finish within the grace."""
+        await self.shutdown(sockets=None)
 
 
-def _run(
-    application: App, warm: Callable[[], Awaitable[None]], listener: socket.socket, announce: Callable[[str], None]
-) -> None:
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+def _config(application: App, server: ServerSettings, tls: ssl.SSLContext | None) -> uvicorn.Config:
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http=guarded(server),
         ws="none",
-        lifespan="on",
+        lifespan="off",
         access_log=False,
         log_config=None,
         server_header=False,
         proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_S,
+        # uvicorn waits forever for 0 seconds.
+        timeout_graceful_shutdown=max(1, round(server.drain_s)),
+        backlog=2048,
     )
-    # uvicorn ends in order on these signals and then raises them again, which must not turn the end into a crash.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    _Server(config, warm=warm, started=lambda: announce(_address(listener))).run(sockets=[listener])
+    config.load()
+    config.ssl = tls
+    return config
 
 
-def _supervise(settings: Settings, listener: socket.socket, workers: int, announce: Callable[[str], None]) -> None:
-    spawn = multiprocessing.get_context("spawn")
-    ready = spawn.Semaphore(0)
-    processes = [
-        spawn.Process(target=_work, args=(settings, listener, ready), name=f"router-{number}")
-        for number in range(workers)
-    ]
+def check_public(settings: Settings, *, allow_public: bool) -> None:
+    """Refuse to be reachable from other machines without asking for keys.
 
-    is_stopping = False
-
-    def stop(*_: object) -> None:
-        # Once only: a worker that is already ending would die of a second signal.
-        nonlocal is_stopping
-        if not is_stopping:
-            is_stopping = True
-            for process in processes:
-                process.terminate()
-
-    for process in processes:
-        process.start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    waiting = workers
-    while waiting and all(process.is_alive() for process in processes):
-        waiting -= ready.acquire(timeout=0.2)
-    if not waiting:
-        announce(_address(listener))
-        wait([process.sentinel for process in processes])
-    was_told = is_stopping
-    stop()
-    for process in processes:
-        process.join()
-    if not was_told or any(process.exitcode for process in processes):
-        raise ConfigError("a worker ended unexpectedly.", hint="Its log says why.")
+    Raises:
+        ConfigError: a public address without keys, and nobody said that this is meant.
+    """
+    server = settings.server
+    places = [server.host, *([server.admin.host] if server.admin is not None else [])]
+    for host in places:
+        if not allow_public and server.keys is None and not is_loopback(host):
+            raise ConfigError(
+                f"{host} can be reached from other machines, and the sidecar would answer anybody.",
+                hint="Set up keys (server.keys, router keys new), listen on 127.0.0.1, or say --allow-public behind a "
+                "firewall or gateway of your own.",
+            )
 
 
-def _work(settings: Settings, listener: socket.socket, ready: Semaphore) -> None:
-    def tell(_: str) -> None:
-        ready.release()
+def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    """A socket bound to the address; port 0 takes a free one. ``is_shared``: several processes may bind it, and the
+    kernel spreads connections over them.
 
-    application, engine = _assembled(settings)
-    _run(application, engine.warm, listener, tell)
-
-
-def _listen(host: str, port: int) -> socket.socket:
+    Raises:
+        ConfigError: the address is taken or unknown.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host.strip("[]"), port))
     except (OSError, OverflowError) as error:
@@ -168,6 +212,68 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _address(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, *, is_tls: bool) -> str:
+    """The address as callers write it."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if is_tls else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def _tls_context(server: ServerSettings, directory: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    _load_certificate(context, server, directory)
+    if server.tls is not None and server.tls.client_ca is not None:
+        path = directory / server.tls.client_ca
+        try:
+            context.load_verify_locations(path)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"the client CA cannot be read ({error}).", file=str(path)) from error
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _load_certificate(context: ssl.SSLContext, server: ServerSettings, directory: Path) -> None:
+    if server.tls is None:
+        return
+    certificate, key = directory / server.tls.certificate, directory / server.tls.key
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"the certificate and its key cannot be loaded ({error}).",
+            file=str(certificate),
+            hint="Both are PEM files.",
+        ) from error
+
+
+def _feedback_path(settings: Settings) -> Path | None:
+    if settings.ledger.path is None:
+        return None
+    return (Path(settings.directory) / settings.ledger.path).with_suffix(".feedback.jsonl")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _version() -> str:
+    try:
+        return version("guide-router")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _note_crash(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("a reload failed", exc_info=task.exception())
+
+
+def _nothing() -> None:
+    return

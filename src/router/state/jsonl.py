@@ -52,6 +52,10 @@ class JsonlLedger:
         """See :class:`~.store.Ledger`."""
         return list(self._recent)[-count:] if count > 0 else []
 
+    def find(self, decision: str) -> Record | None:
+        """See :class:`~.store.Ledger`."""
+        return next((record for record in reversed(self._recent) if record.decision.id == decision), None)
+
     def close(self) -> None:
         """Write out what is queued and close the file; a second call does nothing."""
         if self._file.closed:

@@ -105,6 +105,10 @@ class MemoryLedger:
         """See :class:`~.store.Ledger`."""
         return list(self._records)[-count:] if count > 0 else []
 
+    def find(self, decision: str) -> Record | None:
+        """See :class:`~.store.Ledger`."""
+        return next((record for record in reversed(self._records) if record.decision.id == decision), None)
+
     def close(self) -> None:
         """Nothing is held back."""
 

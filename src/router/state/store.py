@@ -52,6 +52,9 @@ class Ledger(Protocol):
     def tail(self, count: int) -> Sequence[Record]:
         """The newest records, oldest first."""
 
+    def find(self, decision: str) -> Record | None:
+        """The record of a decision by its id, None when it is not (or no longer) known."""
+
     def close(self) -> None:
         """Write out what is still held."""
 

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import struct
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -79,15 +79,19 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     at_s: float
 
 
+Default = Answer | Fault | Callable[[Mapping[str, Any]], Answer]
+
+
 class Upstream:
     """``async with Upstream([Fault(status=429), Answer()]) as up:`` serves ``up.url`` until the block ends.
 
+    ``default`` is what comes when the script is at its end; a function makes it from the request's body.
     ``received`` are the requests so far, ``dropped`` how many of them the client left before their end.
     """
 
-    def __init__(self, script: Iterable[Answer | Fault] = (), *, default: Answer | Fault | None = None) -> None:
+    def __init__(self, script: Iterable[Answer | Fault] = (), *, default: Default | None = None) -> None:
         self._script = list(script)
-        self._default = default or Answer()
+        self._default: Default = default or Answer()
         self.received: list[Received] = []
         self.dropped = 0
         self.connections = 0
@@ -105,6 +109,7 @@ class Upstream:
         """Listen on the loopback address; returns the base URL (``http://127.0.0.1:PORT/v1``)."""
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/embeddings", self._chat)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port)
@@ -128,7 +133,11 @@ class Upstream:
             Received(path=request.path, headers=dict(request.headers), body=body, at_s=time.monotonic())
         )
         step = self._script.pop(0) if self._script else self._default
+        if callable(step):
+            step = step(body)
         try:
+            if isinstance(step, Answer) and request.path.endswith("/embeddings"):
+                return _json(_embeddings(body))
             if isinstance(step, Answer):
                 return await _answer(request, body, step)
             if step.status:
@@ -152,13 +161,47 @@ def completion(body: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
         "created": 1_700_000_000,
         "model": body.get("model"),
         "choices": [
-            {"index": index, "message": message, "finish_reason": finish, "logprobs": None}
+            {"index": index, "message": message, "finish_reason": finish, "logprobs": _logprobs(body, answer)}
             for index in range(body.get("n") or 1)
         ],
     }
     if answer.usage is not None:
         found["usage"] = dict(answer.usage)
     return found
+
+
+def _embeddings(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Vectors of three numbers, told apart by the length of each input."""
+    inputs = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    data = [
+        {"object": "embedding", "index": index, "embedding": [1.0, 0.5, float(len(text))]}
+        for index, text in enumerate(inputs)
+    ]
+    return {
+        "object": "list",
+        "data": data,
+        "model": body["model"],
+        "usage": {"prompt_tokens": 5 * len(inputs), "total_tokens": 5 * len(inputs)},
+    }
+
+
+def _logprobs(body: Mapping[str, Any], answer: Answer) -> dict[str, Any] | None:
+    """Each word of the text as a token of its own, where the caller asks for logprobs."""
+    if not body.get("logprobs"):
+        return None
+    words = [f" {word}" if at else word for at, word in enumerate(answer.text.split(" "))]
+    return {
+        "content": [
+            {
+                "token": word,
+                "logprob": -0.5,
+                "bytes": list(word.encode()),
+                "top_logprobs": [{"token": word, "logprob": -0.5, "bytes": list(word.encode())}],
+            }
+            for word in words
+        ],
+        "refusal": None,
+    }
 
 
 def _chunks(body: Mapping[str, Any], answer: Answer) -> list[dict[str, Any]]:

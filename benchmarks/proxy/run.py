@@ -1,0 +1,210 @@
+"""What the sidecar adds to a call, beside nginx, a bare Python proxy and litellm's proxy, all in one run.
+
+Needs ``wrk``, ``nginx`` and ``taskset``; ``--litellm PATH`` names the ``litellm`` command of another environment. The
+proxy has core 0 to itself, the load and the upstream the others. Rounds are interleaved, so that a slow moment of the
+machine meets everybody; medians over the rounds are told, with the lowest and highest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from peers import Peer, running
+
+from machine import facts, write
+
+HERE = Path(__file__).resolve().parent
+WORDS = (
+    "Write a short story about an old lighthouse keeper who counts the ships that pass by his lonely rock and wonders "
+    "about the people on board, where they come from and what they carry home to those who wait for them there. "
+)
+PATH = "/v1/chat/completions"
+
+
+def body(words: int, *, stream: bool = False) -> str:
+    """A chat body whose message has about ``words`` words."""
+    text = " ".join((WORDS.split() * (1 + words // 10))[:words])
+    asked: dict[str, Any] = {"model": "auto", "messages": [{"role": "user", "content": text}]}
+    return json.dumps({**asked, "stream": True} if stream else asked)
+
+
+def main() -> int:
+    """Measure, and write results/proxy.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--litellm", help="the litellm command of an environment with litellm[proxy]")
+    parser.add_argument("--only", help="one server beside the direct way")
+    parser.add_argument("--no-write", action="store_true")
+    asked = parser.parse_args()
+    for tool in ("wrk", "nginx", "taskset"):
+        if shutil.which(tool) is None:
+            print(f"{tool} is needed: apt-get install wrk nginx-light util-linux", file=sys.stderr)
+            return 2
+    names = ["nginx", "uvicorn+aiohttp", "router", *(["litellm"] if asked.litellm else [])]
+    names = [asked.only] if asked.only else names
+    rows: dict[str, dict[str, list[float]]] = {name: {} for name in ("direct", *names)}
+    cores = os.cpu_count() or 1
+    others = f"1-{cores - 1}" if cores > 1 else "0"
+    with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
+        folder = Path(scratch)
+        upstream = stack.enter_context(running("upstream", "", folder, core=1 if cores > 1 else None))
+        base = f"{upstream.url}/v1"
+        peers: dict[str, Peer] = {"direct": upstream}
+        for name in names:
+            peers[name] = stack.enter_context(running(name, base, folder, core=0, litellm=asked.litellm))
+            print(f"{name} answers after {peers[name].cold_s:.2f} s", flush=True)
+        time.sleep(8)
+        for peer in peers.values():
+            _wrk(peer.url, folder, others, words=20, connections=4, seconds=2)
+        for number in range(asked.rounds):
+            for name, peer in peers.items():
+                _measure(name, peer, rows[name], folder, others, asked)
+            print(f"round {number + 1} of {asked.rounds}", flush=True)
+        for name in names:
+            rows[name]["rss_mib"] = [peers[name].rss_mib()]
+        for name in names:
+            rows[name]["cold_start_s"] = _cold_starts(name, base, folder, asked.litellm)
+    figures = {
+        "concurrency": asked.connections,
+        "seconds_each": asked.seconds,
+        "rounds": asked.rounds,
+        "servers": {name: {key: _summary(found) for key, found in row.items()} for name, row in rows.items()},
+        "added": _added(rows),
+    }
+    print(json.dumps(figures["added"], indent=1))
+    if not asked.no_write:
+        write("proxy", figures)
+    print(f"load average {facts()['load_average']}")
+    return 0
+
+
+def _measure(
+    name: str, peer: Peer, row: dict[str, list[float]], folder: Path, cores: str, asked: argparse.Namespace
+) -> None:
+    one = _wrk(peer.url, folder, cores, words=20, connections=1, seconds=asked.seconds)
+    row.setdefault("p50_ms", []).append(one["p50_ms"])
+    row.setdefault("p99_ms", []).append(one["p99_ms"])
+    for words in (20, 200):
+        before_s = peer.cpu_s()
+        many = _wrk(peer.url, folder, cores, words=words, connections=asked.connections, seconds=asked.seconds)
+        # Processor time says what a core could do also where other work is in the way.
+        row.setdefault(f"cpu_us_{words}", []).append((peer.cpu_s() - before_s) * 1e6 / many["requests"])
+        row.setdefault(f"per_s_{words}", []).append(many["per_s"])
+        row.setdefault("failed", []).append(many["failed"])
+    row.setdefault("ttft_ms", []).append(_ttft(peer.url, 200 if name != "litellm" else 40))
+
+
+def _wrk(url: str, folder: Path, cores: str, *, words: int, connections: int, seconds: int) -> dict[str, float]:
+    """One run of wrk: requests a second, latency percentiles in milliseconds, answers that were no 200."""
+    script = folder / f"body-{words}.lua"
+    if not script.exists():
+        script.write_text(
+            f'wrk.method = "POST"\nwrk.body = [==[{body(words)}]==]\nwrk.headers["Content-Type"] = "application/json"\n'
+            "function done(summary, latency, requests)\n"
+            '  io.write(string.format("PERCENTILES %f %f\\n", latency:percentile(50), latency:percentile(99)))\nend\n',
+            encoding="utf-8",
+        )
+    command = ["taskset", "-c", cores, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script)]
+    text = subprocess.run([*command, f"{url}{PATH}"], capture_output=True, text=True, check=True).stdout
+    per_s = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    percentiles = re.search(r"PERCENTILES ([\d.]+) ([\d.]+)", text)
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    requests = re.search(r"(\d+) requests in", text)
+    if per_s is None or percentiles is None or requests is None:
+        raise RuntimeError(text)
+    return {
+        "per_s": float(per_s[1]),
+        "requests": float(requests[1]),
+        "p50_ms": float(percentiles[1]) / 1000,
+        "p99_ms": float(percentiles[2]) / 1000,
+        "failed": float(failed[1]) if failed else 0.0,
+    }
+
+
+def _ttft(url: str, count: int) -> float:
+    """Median milliseconds until the first event of a stream, one after another over one connection."""
+    data = body(20, stream=True).encode()
+    host = urlsplit(url).netloc
+    request = (
+        f"POST {PATH} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
+    ).encode() + data
+    found = []
+    place, _, port = host.partition(":")
+    with socket.create_connection((place, int(port)), timeout=30) as raw:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for _ in range(count):
+            began = time.perf_counter()
+            raw.sendall(request)
+            got = b""
+            while b"data: " not in got:
+                got += _received(raw)
+            found.append((time.perf_counter() - began) * 1000)
+            while not got.endswith(b"0\r\n\r\n"):
+                got += _received(raw)
+    return statistics.median(found)
+
+
+def _received(raw: socket.socket) -> bytes:
+    piece = raw.recv(65536)
+    if not piece:
+        raise RuntimeError("the connection was closed")
+    return piece
+
+
+def _cold_starts(name: str, base: str, folder: Path, litellm: str | None) -> list[float]:
+    found = []
+    for _ in range(3 if name != "litellm" else 1):
+        with running(name, base, folder, core=None, litellm=litellm) as peer:
+            found.append(peer.cold_s)
+    return found
+
+
+def _summary(values: list[float]) -> dict[str, float]:
+    return {"median": round(statistics.median(values), 4), "low": round(min(values), 4), "high": round(max(values), 4)}
+
+
+def _added(rows: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
+    """What each server adds over the direct way, and how many requests it takes, by medians."""
+
+    def middle(name: str, key: str) -> float:
+        return statistics.median(rows[name][key])
+
+    found: dict[str, Any] = {}
+    for name, row in rows.items():
+        if name == "direct":
+            continue
+        found[name] = {
+            "p50_ms": round(middle(name, "p50_ms") - middle("direct", "p50_ms"), 3),
+            "p99_ms": round(middle(name, "p99_ms") - middle("direct", "p99_ms"), 3),
+            "ttft_ms": round(middle(name, "ttft_ms") - middle("direct", "ttft_ms"), 3),
+            "per_s_20": round(middle(name, "per_s_20")),
+            "per_s_200": round(middle(name, "per_s_200")),
+            "cpu_us_20": round(middle(name, "cpu_us_20")),
+            "cpu_us_200": round(middle(name, "cpu_us_200")),
+            "cold_start_s": round(middle(name, "cold_start_s"), 2),
+            "rss_mib": round(middle(name, "rss_mib")),
+            "failed": sum(row["failed"]),
+        }
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""One call for embeddings, to any OpenAI-compatible server or through litellm; every failure is an UpstreamError."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from ..catalogue import Deployment
+from ..errors import UpstreamError
+from .base import Credential, Reach, check_reach, error_from_status, error_in_body, malformed, scrub
+
+__all__ = ["Embedder"]
+
+_MAX_BODY_BYTES = 256 * 1024 * 1024
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Embedder:
+    """Calls ``<api_base>/embeddings``, or ``litellm.aembedding`` where the deployment's backend is litellm.
+
+    The session belongs to the event loop that uses it first.
+    """
+
+    def __init__(self, *, credential: Credential, reach: Reach = "any", connect_timeout_s: float = 10.0) -> None:
+        self._credential, self._reach = credential, reach
+        self._connect_timeout_s = connect_timeout_s
+        self._session: aiohttp.ClientSession | None = None
+        self._litellm: Any = None
+
+    async def embed(self, deployment: Deployment, body: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        """The answer, OpenAI's ``list`` of ``embedding`` objects.
+
+        Raises:
+            UpstreamError: whatever went wrong, typed.
+        """
+        check_reach(self._reach, deployment)
+        sent = {**body, "model": deployment.model}
+        try:
+            async with asyncio.timeout(timeout_s):
+                if deployment.backend == "litellm":
+                    found = await self._by_litellm(deployment, sent)
+                else:
+                    found = await self._by_http(deployment, sent)
+        except TimeoutError as error:
+            raise UpstreamError(
+                f"{deployment.name} gave no embeddings within {timeout_s:.1f} s.",
+                kind="timeout",
+                deployment=deployment.name,
+                may_be_billed=True,
+            ) from error
+        if not isinstance(found.get("data"), list):
+            raise malformed(deployment.name, "the answer holds no embeddings")
+        return found
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+        if self._litellm is not None:
+            await self._litellm.aclose()
+
+    async def _by_http(self, deployment: Deployment, body: Mapping[str, Any]) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"}
+        key = self._key(deployment)
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        if self._session is None or self._session.closed:
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        url = (deployment.api_base or "https://api.openai.com/v1").rstrip("/") + "/embeddings"
+        name = deployment.name
+        try:
+            async with self._session.post(url, data=_encode(body), headers=headers, allow_redirects=False) as response:
+                data = await response.content.read(_MAX_BODY_BYTES)
+                status, reason = response.status, response.reason
+                retry_after = response.headers.get("Retry-After")
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UpstreamError(
+                f"{name}: the connection failed ({scrub(str(error), key) or type(error).__name__}).",
+                kind="network",
+                retryable=True,
+                deployment=name,
+                hint="Check the deployment's api_base, and that the server runs.",
+            ) from error
+        try:
+            found = _decode(data)
+        except msgspec.DecodeError as error:
+            if status == 200:
+                raise malformed(name, "the answer is not JSON") from error
+            found = {}
+        told = found.get("error") if isinstance(found, dict) else None
+        if status != 200:
+            message = str(told.get("message") if isinstance(told, Mapping) else told or reason or "")
+            raise error_from_status(status, message=scrub(message, key), deployment=name, retry_after=retry_after)
+        if told or not isinstance(found, dict):
+            raise error_in_body(told or "no object", name)
+        return found
+
+    async def _by_litellm(self, deployment: Deployment, body: Mapping[str, Any]) -> dict[str, Any]:
+        if self._litellm is None:
+            from .litellm import LitellmBackend
+
+            self._litellm = LitellmBackend(credential=self._credential, reach=self._reach)
+        found: dict[str, Any] = await self._litellm.embed(deployment, body)
+        return found
+
+    def _key(self, deployment: Deployment) -> str | None:
+        variable = deployment.key_env or (None if deployment.api_base else "OPENAI_API_KEY")
+        if variable is None:
+            return None
+        key = self._credential(variable)
+        if not key:
+            raise UpstreamError(
+                f"{deployment.name}: the credential {variable} is not set.",
+                kind="auth",
+                deployment=deployment.name,
+                hint=f"Set the environment variable {variable}.",
+            )
+        return key

@@ -1,0 +1,231 @@
+"""The way of an embedding request: judge, choose, reserve, call, settle, record.
+
+There is no choice between models but by name: vectors of two models cannot be compared, so nothing falls back from one
+to another. The policy's safety binds as it does elsewhere: what must stay in house, or would have to be masked, goes to
+a deployment in house or nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from .backends.base import read_usage
+from .backends.embeddings import Embedder
+from .catalogue import Deployment, cost_usd
+from .engine import Engine
+from .errors import BudgetExceeded, NoCandidate, NotConfigured, RequestError, UnknownModel, UpstreamError
+from .policy.judge import judge
+from .types import (
+    Attempt,
+    Budget,
+    Decision,
+    Estimate,
+    Need,
+    Outcome,
+    PolicyRef,
+    Record,
+    Target,
+    TaskReading,
+    Usage,
+    Verdict,
+)
+from .units import format_usd
+from .wire.embeddings import EmbeddingRequest
+
+__all__ = ["Embeddings"]
+
+_BYTES_A_TOKEN = 3
+_TIMEOUT_S = 60.0
+_TRIES = 2
+
+
+class Embeddings:
+    """Embeds over ``deployments``, with the policies, budgets and ledger of ``engine``."""
+
+    def __init__(self, engine: Engine, deployments: Sequence[Deployment], embedder: Embedder) -> None:
+        self._engine, self._embedder = engine, embedder
+        self._deployments = tuple(deployments)
+
+    async def decide(self, asked: EmbeddingRequest) -> Decision:
+        """Who embeds.
+
+        Raises:
+            UnknownModel: no such model. NoCandidate: the policy lets nobody have it. NotConfigured: no credential here.
+            RequestError: the policy refuses the text. BudgetExceeded: it would cost more than allowed.
+        """
+        engine, request = self._engine, asked.request
+        deployment = self._named(asked.model)
+        policy = engine.policy_for(request)
+        verdict = Verdict()
+        snapshot = engine.snapshot(request)
+        if request.messages:
+            signals = engine.observe(request)
+            judged = judge(policy, signals, request)
+            while isinstance(judged, Need):
+                await asyncio.to_thread(signals.fetch, judged.signals)
+                judged = judge(policy, signals, request)
+            verdict = judged
+        self._check_policy(asked, deployment, verdict)
+        estimate = _estimate(asked, deployment)
+        limits = [limit for limit in (request.hints.budget.max_usd, verdict.budget.max_usd) if limit is not None]
+        if limits and (estimate.worst_usd is None or estimate.worst_usd > min(limits)):
+            needed = "an unknown price" if estimate.worst_usd is None else format_usd(estimate.worst_usd)
+            raise BudgetExceeded(
+                f"embedding this needs {needed}, and {format_usd(min(limits))} is allowed.",
+                needed_usd=estimate.worst_usd,
+                hint="Raise max_usd, or send less.",
+            )
+        if not deployment.configured:
+            raise NotConfigured(
+                f"{deployment.name} has no credential here.",
+                hint=f"Set {deployment.key_env}." if deployment.key_env else "Give it an api_base or a key_env.",
+            )
+        return Decision(
+            id=snapshot.id,
+            policy=PolicyRef(name=policy.name, hash=policy.hash),
+            task=TaskReading(label="other", probability=0.0),
+            target=Target(kind="llm", model=deployment.name),
+            fallbacks=(),
+            rules=tuple(fired.id for fired in verdict.rules),
+            reason="An embedding was asked for; its model is named, not chosen.",
+            estimate=estimate,
+            candidates=(),
+            signals={},
+            verdict=verdict,
+            budget=Budget(max_usd=min(limits, default=None), max_latency_ms=request.hints.budget.max_latency_ms),
+            snapshot=snapshot,
+        )
+
+    async def embed(
+        self, asked: EmbeddingRequest, decision: Decision, *, on_record: Callable[[Record], None]
+    ) -> tuple[Mapping[str, Any], Outcome]:
+        """Call, settle and record.
+
+        Raises:
+            UpstreamError: the provider failed. BudgetExceeded: a window's limit leaves too little.
+        """
+        engine, tenant = self._engine, asked.request.hints.tenant
+        deployment = self._named(asked.model)
+        assert decision.snapshot is not None
+        now_s = decision.snapshot.now_s
+        worst = decision.estimate.worst_usd or 0.0
+        engine.budgets.reserve(decision.id, tenant, worst, now_s)
+        attempts: list[Attempt] = []
+        found: dict[str, Any] | None = None
+        failure: UpstreamError | None = None
+        began_s = engine.clock_s()
+        limit_ms = decision.budget.max_latency_ms
+        try:
+            while found is None and len(attempts) < _TRIES:
+                started_ms = (engine.clock_s() - began_s) * 1000.0
+                left_s = _TIMEOUT_S if limit_ms is None else (limit_ms - started_ms) / 1000.0
+                if left_s <= 0:
+                    break
+                try:
+                    found = await self._embedder.embed(deployment, asked.body, timeout_s=left_s)
+                    failure = None
+                except UpstreamError as error:
+                    failure = error
+                took_ms = (engine.clock_s() - began_s) * 1000.0 - started_ms
+                attempts.append(_attempt(deployment, started_ms, took_ms, found, failure))
+                if failure is not None and not failure.retryable:
+                    break
+        finally:
+            outcome = _outcome(deployment, attempts, (engine.clock_s() - began_s) * 1000.0)
+            engine.budgets.settle(decision.id, worst if outcome.usd is None else outcome.usd, now_s)
+            record = Record(decision=decision, outcome=outcome, tenant=tenant)
+            engine.ledger.append(record)
+            on_record(record)
+        if found is None:
+            raise failure or UpstreamError(f"{deployment.name}: no time was left.", kind="timeout")
+        return found, outcome
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._embedder.aclose()
+
+    def _named(self, model: str) -> Deployment:
+        if model == "auto" and self._deployments:
+            return self._deployments[0]
+        for deployment in self._deployments:
+            if model in (deployment.name, deployment.model):
+                return deployment
+        names = ", ".join(deployment.name for deployment in self._deployments)
+        raise UnknownModel(
+            f"there is no model {model[:100]!r} for embeddings.",
+            param="model",
+            hint=f"Models: {names}." if names else "Name some in the config, under embeddings.",
+        )
+
+    def _check_policy(self, asked: EmbeddingRequest, deployment: Deployment, verdict: Verdict) -> None:
+        if verdict.refuse is not None:
+            raise RequestError(verdict.refuse, param="input", hint="The policy refuses this text.")
+        if deployment.in_house:
+            return
+        why = None
+        if "llm" in verdict.forbid or "in_house" in verdict.require:
+            why = "the policy keeps this text in house"
+        elif verdict.redact:
+            why = "the policy wants personal data masked, and a masked text has another embedding"
+        elif asked.has_tokens:
+            why = "token numbers cannot be searched for what must stay in house"
+        if why is not None:
+            raise NoCandidate(
+                f"{why}, and {deployment.name} is not in house.", hint="Name a deployment that is in_house."
+            )
+
+
+def _estimate(asked: EmbeddingRequest, deployment: Deployment) -> Estimate:
+    # No tokeniser has fewer than three bytes a token over a whole text of words; a token list is its own count.
+    worst = -(-asked.request.n_bytes // _BYTES_A_TOKEN)
+    rate = deployment.price.input
+    usd = None if rate is None else worst * rate
+    return Estimate(usd=usd, worst_usd=usd)
+
+
+def _attempt(
+    deployment: Deployment,
+    started_ms: float,
+    took_ms: float,
+    found: Mapping[str, Any] | None,
+    failure: UpstreamError | None,
+) -> Attempt:
+    usage = (read_usage(found.get("usage")) if found is not None else None) or Usage()
+    usd = 0.0
+    if found is not None:
+        free_output = msgspec.structs.replace(deployment.price, output=0.0)
+        cost = cost_usd(free_output, usage)
+        return Attempt(
+            model=deployment.name, kind="llm", started_ms=started_ms, latency_ms=took_ms, usage=usage, usd=cost
+        )
+    assert failure is not None
+    return Attempt(
+        model=deployment.name,
+        kind="llm",
+        started_ms=started_ms,
+        latency_ms=took_ms,
+        usd=None if failure.may_be_billed else usd,
+        error=failure.kind,
+        message=failure.message,
+        retryable=failure.retryable,
+    )
+
+
+def _outcome(deployment: Deployment, attempts: Sequence[Attempt], took_ms: float) -> Outcome:
+    last = attempts[-1] if attempts else None
+    is_answered = last is not None and last.error is None
+    costs = [attempt.usd for attempt in attempts]
+    known = [cost for cost in costs if cost is not None]
+    return Outcome(
+        status="answered" if is_answered else "cancelled" if last is None else "failed",
+        model=deployment.name if is_answered else None,
+        usage=last.usage if last is not None else Usage(),
+        usd=sum(known) if len(known) == len(costs) else None,
+        latency_ms=took_ms,
+        attempts=tuple(attempts),
+        error=last.error if last is not None else None,
+    )

@@ -1,0 +1,122 @@
+"""What is told of decisions: decide only, with a quote; the receipt of a decision; a user's verdict on an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+
+from ..engine import Engine
+from ..errors import RequestError
+from ..selection.explain import explain
+from ..state.feedback import FeedbackLog
+from ..types import Decision, Feedback, Record
+from ..wire.hints import read_headers
+from ..wire.jsonbody import decoded, shown, wrong
+from ..wire.openai import read_row
+from .endpoints import receipt_headers
+from .exchange import Exchange, Route
+from .metrics import Metrics
+
+__all__ = ["decision_routes"]
+
+_VERDICTS = ("good", "bad")
+MAX_LABEL = 200
+
+
+class _UnknownDecision(RequestError):
+    status = 404
+    code = "decision_not_found"
+
+
+def decision_routes(metrics: Metrics, feedback: FeedbackLog) -> list[Route]:
+    """``/v1/route``, ``/v1/receipts/{id}``, ``/v1/feedback``."""
+
+    async def route(exchange: Exchange) -> None:
+        """``POST /v1/route``: a chat body or ``{"prompt": TEXT}``; nothing is called and nothing is spent."""
+        engine = exchange.version.engine
+        hints = read_headers(exchange.scope["headers"])
+        body = await exchange.body()
+        started_s = engine.clock_s()
+        request = exchange.caller.bind(read_row(body, hints=hints, limits=exchange.version.limits))
+
+        def decide() -> tuple[Decision, str]:
+            decision = engine.decide(request, all_signals=True)
+            return decision, explain(decision, engine.policy_for(request), engine.observe(request)).text
+
+        decision, text = await asyncio.to_thread(decide)
+        metrics.decided(decision, engine.clock_s() - started_s)
+        exchange.headers = receipt_headers(decision)
+        await exchange.answer({"decision": decision, "quote": _quote(decision), "receipt": text})
+
+    async def receipt(exchange: Exchange) -> None:
+        """``GET /v1/receipts/{id}``: the decision and what became of it, for its tenant only."""
+        record = _find(exchange.version.engine, exchange)
+        outcome = msgspec.to_builtins(record.outcome)
+        # The answer itself belongs to nobody's receipt.
+        outcome.pop("body", None)
+        await exchange.answer({"decision": record.decision, "outcome": outcome, "tenant": record.tenant})
+
+    async def take(exchange: Exchange) -> None:
+        """``POST /v1/feedback``: ``{"decision_id", "verdict": "good" | "bad", "label"}``."""
+        body, _ = decoded(await exchange.body(), exchange.version.limits)
+        given = _feedback(body)
+        exchange.rest = given.decision_id
+        record = _find(exchange.version.engine, exchange)
+        await feedback.append(msgspec.structs.replace(given, tenant=record.tenant))
+        await exchange.answer({"decision_id": given.decision_id, "taken": True}, status=201)
+
+    return [
+        Route(path="/v1/route", methods={"POST": route}, scope="route"),
+        Route(path="/v1/receipts/*", methods={"GET": receipt}, scope="receipts"),
+        Route(path="/v1/feedback", methods={"POST": take}, scope="feedback"),
+    ]
+
+
+def _quote(decision: Decision) -> dict[str, Any]:
+    """What the answer would cost and take, and what the others would; None is unknown."""
+    tokens = decision.signals["tokens"].value if "tokens" in decision.signals else None
+    return {
+        "model": decision.target.model,
+        "target": decision.target.kind,
+        **msgspec.to_builtins(decision.estimate),
+        "tokens": tokens,
+        "alternatives": [
+            {
+                "model": each.model,
+                "target": each.kind,
+                **msgspec.to_builtins(each.estimate),
+                "lost_by": each.failed,
+                "reason": each.reason,
+            }
+            for each in decision.candidates
+            if each.model != decision.target.model
+        ],
+    }
+
+
+def _find(engine: Engine, exchange: Exchange) -> Record:
+    wanted, tenant = exchange.rest, exchange.caller.tenant
+    record = engine.ledger.find(wanted)
+    # Another tenant's decision is as unknown as one that never was.
+    if record is None or (tenant is not None and record.tenant != tenant):
+        raise _UnknownDecision(
+            f"there is no decision {wanted[:64]!r}.", hint="Take the id from the header x-router-decision-id."
+        )
+    return record
+
+
+def _feedback(body: dict[str, Any]) -> Feedback:
+    for key in body:
+        if key not in ("decision_id", "verdict", "label"):
+            raise RequestError(f"unknown field {shown(key)}.", param=key[:100], hint="Send decision_id and verdict.")
+    name, verdict, label = body.get("decision_id"), body.get("verdict"), body.get("label")
+    if not isinstance(name, str) or not name:
+        raise wrong("decision_id", "text", name)
+    if verdict not in _VERDICTS:
+        raise RequestError(f"verdict is {shown(verdict)}.", param="verdict", hint="Write good or bad.")
+    if label is not None and (not isinstance(label, str) or not label or len(label) > MAX_LABEL):
+        raise wrong("label", f"text of at most {MAX_LABEL} characters", label)
+    return Feedback(decision_id=name, verdict=verdict, label=label, at_s=time.time())

@@ -1,0 +1,42 @@
+"""``POST /v1/embeddings``: https://platform.openai.com/docs/api-reference/embeddings"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..types import Record
+from ..wire.embeddings import read_embedding
+from ..wire.hints import read_headers
+from .endpoints import receipt_headers
+from .exchange import Exchange, Route
+from .metrics import Metrics
+
+__all__ = ["embedding_routes"]
+
+
+def embedding_routes(metrics: Metrics) -> list[Route]:
+    """``/v1/embeddings``."""
+
+    async def embed(exchange: Exchange) -> None:
+        version, caller = exchange.version, exchange.caller
+        hints = read_headers(exchange.scope["headers"])
+        asked = read_embedding(await exchange.body(), hints=hints, limits=version.limits)
+        asked = msgspec.structs.replace(asked, request=caller.bind(asked.request))
+        started_s = version.engine.clock_s()
+        decision = await version.embeddings.decide(asked)
+        decided_s = version.engine.clock_s()
+        metrics.decided(decision, decided_s - started_s)
+        exchange.headers = receipt_headers(decision)
+        exchange.stages = (("read and decide", started_s, decided_s),)
+        exchange.facts.update(decision_id=decision.id, target="llm", model=decision.target.model)
+
+        def told(record: Record) -> None:
+            exchange.record = record
+            exchange.facts.update(outcome=record.outcome.status, usd=record.outcome.usd)
+            metrics.finished(decision, record.outcome, tenant=record.tenant, is_known=caller.tenant is not None)
+
+        body, outcome = await version.embeddings.embed(asked, decision, on_record=told)
+        exchange.headers = receipt_headers(decision, outcome)
+        await exchange.answer(body)
+
+    return [Route(path="/v1/embeddings", methods={"POST": embed}, scope="embeddings")]

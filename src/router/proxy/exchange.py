@@ -1,0 +1,258 @@
+"""One HTTP request and its answer: the body within bounds, JSON and events out, errors in the shape of the endpoint.
+
+It knows HTTP and nothing of routing. Source: https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..errors import (
+    BudgetExceeded,
+    DeadlineExceeded,
+    NotConfigured,
+    RequestTooLarge,
+    RouterError,
+    UpstreamError,
+)
+from ..telemetry import HEADER_REQUEST_ID
+from ..types import Record
+from ..wire.openai import error_body
+from .auth import ANYBODY, Caller, Scope, Unauthorized
+from .serving import Version
+
+__all__ = [
+    "AsgiScope",
+    "Busy",
+    "ClientGone",
+    "Ending",
+    "Endpoint",
+    "Exchange",
+    "Header",
+    "Receive",
+    "Route",
+    "Send",
+    "unforeseen",
+]
+
+AsgiScope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
+Endpoint = Callable[["Exchange"], Awaitable[None]]
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_JSON: Header = (b"content-type", b"application/json")
+_EVENTS: tuple[Header, ...] = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
+_ID_HEADERS = (HEADER_REQUEST_ID.encode(), b"request-id")
+_encode = msgspec.json.Encoder().encode
+DRAIN = 4
+
+
+def openai_error(error: RouterError, request_id: str) -> Mapping[str, Any]:
+    """OpenAI's error shape; the id travels in its header."""
+    return error_body(error)
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One path. ``methods`` maps a method to its endpoint, ``scope`` is what a key needs (None: no key is asked for).
+
+    A path that ends in ``/*`` takes one more segment, given as ``Exchange.rest``. ``is_light``: answered even when the
+    sidecar is full.
+    """
+
+    path: str
+    methods: Mapping[str, Endpoint]
+    scope: Scope | None
+    error: Callable[[RouterError, str], Mapping[str, Any]] = openai_error
+    is_light: bool = False
+
+
+class Exchange:
+    """One HTTP request and its answer. ``headers`` are added to whatever is answered, errors included.
+
+    ``version`` is the state of the sidecar that serves it, ``caller`` who asks, ``facts`` what logs and traces may tell
+    of it (never a prompt), ``stages`` name, begin and end (monotonic seconds) of what was done before the run, and
+    ``record`` what the ledger was told.
+    """
+
+    __slots__ = (
+        "_max_bytes",
+        "_receive",
+        "_send",
+        "caller",
+        "facts",
+        "headers",
+        "is_gone",
+        "is_started",
+        "record",
+        "request_id",
+        "rest",
+        "route",
+        "scope",
+        "stages",
+        "started_s",
+        "status",
+        "version",
+    )
+    route: Route | None
+    record: Record | None
+    stages: tuple[tuple[str, float, float], ...]
+
+    def __init__(self, scope: AsgiScope, receive: Receive, send: Send, version: Version) -> None:
+        self.scope, self.version = scope, version
+        self._receive, self._send = receive, send
+        self._max_bytes = version.settings.server.max_body_bytes
+        self.request_id = _given_id(scope["headers"]) or version.new_id().encode()
+        self.headers: list[Header] = []
+        self.facts: dict[str, Any] = {}
+        self.is_started = self.is_gone = False
+        self.status = 0
+        self.started_s = time.monotonic()
+        self.rest = ""
+        self.caller: Caller = ANYBODY
+        self.route = self.record = None
+        self.stages = ()
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        A client reads no answer before it has sent everything, so a body that is somewhat too large is read to its
+        end and thrown away; one that is far too large is cut.
+
+        Raises:
+            RequestTooLarge: by its announced or its real length.
+            asyncio.CancelledError: the client went away while sending.
+        """
+        most = DRAIN * self._max_bytes
+        for name, value in self.scope["headers"]:
+            if name == b"content-length" and value.isdigit() and int(value) > most:
+                raise self._too_large()
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            data: bytes = message.get("body", b"")
+            if len(data) > self._max_bytes:
+                raise self._too_large()
+            return data
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size <= self._max_bytes:
+                chunks.append(chunk)
+            else:
+                chunks.clear()
+            is_last = not message.get("more_body", False)
+            if size > most or (size > self._max_bytes and is_last):
+                raise self._too_large()
+            if is_last:
+                return b"".join(chunks)
+            message = await self._receive()
+
+    @property
+    def endpoint(self) -> str:
+        """The path of its route, for logs and metrics: what was really asked for may hold anything."""
+        return self.route.path if self.route is not None else "unknown"
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first header of that name (in lower case)."""
+        return next((value for key, value in self.scope["headers"] if key == name), None)
+
+    async def answer(self, body: Any, *, status: int = 200, headers: Sequence[Header] = ()) -> None:
+        """Answer with JSON; ``body`` is encoded, or sent as it is when it is bytes."""
+        data = body if isinstance(body, bytes) else _encode(body)
+        await self.answer_text(data, _JSON, status=status, headers=headers)
+
+    async def answer_text(
+        self, data: bytes, kind: Header, *, status: int = 200, headers: Sequence[Header] = ()
+    ) -> None:
+        """Answer with bytes of the content type ``kind``."""
+        await self._start(status, [kind, (b"content-length", b"%d" % len(data)), *headers])
+        await self._send({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else data})
+
+    async def open_events(self) -> None:
+        """Begin a stream of server-sent events."""
+        await self._start(200, list(_EVENTS))
+
+    async def event(self, data: bytes, *, more: bool = True) -> None:
+        """Send a piece of the stream; ``more=False`` ends it."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+
+    async def fail(self, error: RouterError) -> None:
+        """Answer with the error in the endpoint's shape."""
+        headers: list[Header] = []
+        if isinstance(error, UpstreamError) and error.retry_after_s is not None:
+            headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
+        elif isinstance(error, Busy):
+            headers.append((b"retry-after", b"1"))
+        if isinstance(error, NotConfigured | DeadlineExceeded | BudgetExceeded) or (
+            isinstance(error, UpstreamError) and not error.retryable
+        ):
+            # OpenAI's clients repeat every 5xx unless they are told that it is of no use.
+            headers.append((b"x-should-retry", b"false"))
+        if isinstance(error, RequestTooLarge):
+            # The rest of the body was not read, so the connection cannot be used again.
+            headers.append((b"connection", b"close"))
+        if isinstance(error, Unauthorized):
+            headers.append((b"www-authenticate", b"Bearer"))
+        self.facts["error"] = error.code
+        shape = self.route.error if self.route is not None else openai_error
+        await self.answer(shape(error, self.request_id.decode()), status=error.status, headers=headers)
+
+    async def _start(self, status: int, headers: list[Header]) -> None:
+        self.is_started, self.status = True, status
+        ids = [(name, self.request_id) for name in _ID_HEADERS]
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *ids, *self.headers]})
+
+    def _too_large(self) -> RequestTooLarge:
+        return RequestTooLarge(
+            f"the body has more than the {self._max_bytes:,} bytes allowed.",
+            hint="Send less, or raise server.max_body_bytes.",
+        )
+
+
+def unforeseen() -> RouterError:
+    """What a client is told of an error that nobody foresaw: nothing but where to look."""
+    return RouterError("the router failed unexpectedly.", hint="Its log has the details under this request id.")
+
+
+class Busy(RouterError):
+    """More requests than the sidecar takes at once."""
+
+    status = 503
+    code = "overloaded"
+
+
+class Ending(RouterError):
+    """The sidecar ends, and the request could not be finished within its grace."""
+
+    status = 503
+    code = "shutting_down"
+
+    def __init__(self) -> None:
+        super().__init__("the sidecar is ending.", hint="Try again; another one may answer.")
+
+
+class ClientGone(asyncio.CancelledError):
+    """The client closed the connection before its request was complete."""
+
+
+def _given_id(headers: Sequence[Header]) -> bytes | None:
+    for name, value in headers:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value
+    return None

@@ -1,0 +1,156 @@
+"""Prometheus metrics of the sidecar. Names stand in ``telemetry.py``; no label has more than a bounded set of values,
+and none comes from a request unless it is known from the config.
+
+Several workers share their values through files (prometheus_client's multiprocess mode), so that any of them can tell
+the sum. Source: https://prometheus.github.io/client_python/multiprocess/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from .. import telemetry as names
+from ..types import Decision, Outcome
+
+__all__ = ["CONTENT_TYPE", "MULTIPROCESS", "Metrics"]
+
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+MAX_VALUES = 200
+OTHER = "other"
+_FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_SLOW = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+M = TypeVar("M", Counter, Histogram)
+
+
+class Metrics:
+    """What is counted and timed. ``render`` gives the text that Prometheus reads.
+
+    ``is_shared``: this process is one of several that share a folder, named by the variable ``MULTIPROCESS`` before
+    this module was imported.
+    """
+
+    def __init__(self, *, is_shared: bool = False) -> None:
+        self._is_shared = is_shared
+        registry = self._registry = CollectorRegistry()
+        self._children: dict[tuple[Any, ...], Any] = {}
+        self._values: dict[str, set[str]] = {}
+
+        def counter(name: str, what: str, *labels: str) -> Counter:
+            return Counter(name, what, labels, registry=registry)
+
+        def timer(name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(name, what, labels, registry=registry, buckets=buckets)
+
+        self._requests = counter(names.METRIC_REQUESTS, "Requests answered.", "endpoint", "status")
+        self._seconds = timer(names.METRIC_SECONDS, "Time until the answer's end.", _SLOW, "endpoint")
+        self._decisions = counter(names.METRIC_DECISIONS, "Decisions.", "policy", "target", "task")
+        self._rules = counter(names.METRIC_RULES, "Decisions that a rule decided.", "rule")
+        self._deciding = timer(names.METRIC_DECIDING, "Time from the body to the decision.", _FAST)
+        self._outcomes = counter(names.METRIC_OUTCOMES, "What became of decisions.", "target", "status")
+        self._attempts = counter(names.METRIC_ATTEMPTS, "Calls of models.", "model", "error")
+        self._upstream = timer(names.METRIC_UPSTREAM, "Time of one call of a hosted model.", _SLOW, "model")
+        self._ttft = timer(names.METRIC_TTFT, "Time to the first token of a stream.", _SLOW, "model")
+        self._tokens = counter(names.METRIC_TOKENS, "Tokens billed.", "model", "kind")
+        self._usd = counter(names.METRIC_USD, "US dollars billed.", "model")
+        self._tenant_usd = counter(names.METRIC_TENANT_USD, "US dollars billed to a tenant that has a key.", "tenant")
+        self._cuts = counter(names.METRIC_CUTS, "Streams that ended in an error after they had begun.")
+        self._reloads = counter(names.METRIC_RELOADS, "Reloads of config, policies and keys.", "result")
+        self._in_flight = Gauge(
+            names.METRIC_IN_FLIGHT, "Requests in flight.", registry=registry, multiprocess_mode="livesum"
+        )
+        self._version = Gauge(
+            names.METRIC_VERSION, "1 for the version that serves.", ("version",), registry=registry,
+            multiprocess_mode="livemax",
+        )  # fmt: skip
+        self._loaded = Gauge(
+            names.METRIC_LOADED, "When that version was loaded, Unix time.", registry=registry,
+            multiprocess_mode="livemin",
+        )  # fmt: skip
+        self._unhealthy = Gauge(
+            names.METRIC_UNHEALTHY, "1 while a deployment's breaker is open.", ("model",), registry=registry,
+            multiprocess_mode="livemax",
+        )  # fmt: skip
+        self._current: str | None = None
+
+    def http(self, endpoint: str, status: int, seconds: float) -> None:
+        """One request has ended; ``endpoint`` is a path of the routes."""
+        self._child(self._requests, endpoint, str(status)).inc()
+        self._child(self._seconds, endpoint).observe(seconds)
+
+    def decided(self, decision: Decision, seconds: float) -> None:
+        """One decision was made within ``seconds``."""
+        self._child(self._decisions, decision.policy.name, decision.target.kind, decision.task.label).inc()
+        for fired in decision.verdict.rules:
+            if fired.decisive:
+                self._child(self._rules, fired.id).inc()
+        self._deciding.observe(seconds)
+
+    def finished(self, decision: Decision, outcome: Outcome, *, tenant: str | None, is_known: bool) -> None:
+        """A decision was carried out. ``is_known``: ``tenant`` comes from a key."""
+        self._child(self._outcomes, decision.target.kind, outcome.status).inc()
+        for attempt in outcome.attempts:
+            model = self._bounded("model", attempt.model)
+            self._child(self._attempts, model, attempt.error or "none").inc()
+            if attempt.kind != "llm":
+                continue
+            self._child(self._upstream, model).observe(attempt.latency_ms / 1000.0)
+            if attempt.ttft_ms is not None:
+                self._child(self._ttft, model).observe(attempt.ttft_ms / 1000.0)
+            usage = attempt.usage
+            if usage.input or usage.output:
+                self._child(self._tokens, model, "input").inc(usage.input)
+                self._child(self._tokens, model, "output").inc(usage.output)
+            if attempt.usd:
+                self._child(self._usd, model).inc(attempt.usd)
+        if is_known and outcome.usd:
+            self._child(self._tenant_usd, self._bounded("tenant", tenant or "")).inc(outcome.usd)
+
+    def cut(self) -> None:
+        """A stream ended in an error after it had begun."""
+        self._cuts.inc()
+
+    def reloaded(self, *, is_taken: bool) -> None:
+        """A reload took over, or was refused."""
+        self._child(self._reloads, "taken" if is_taken else "refused").inc()
+
+    def serves(self, version: str, loaded_s: float) -> None:
+        """``version`` serves from now on; it was loaded at the Unix time ``loaded_s``."""
+        if self._current is not None and self._current != version:
+            self._version.labels(self._current).set(0)
+        self._current = version
+        self._version.labels(version).set(1)
+        self._loaded.set(loaded_s)
+
+    def render(self, *, in_flight: int, unhealthy: Mapping[str, bool]) -> bytes:
+        """All metrics as text, of all workers."""
+        self._in_flight.set(in_flight)
+        for model, is_open in unhealthy.items():
+            self._unhealthy.labels(self._bounded("model", model)).set(is_open)
+        if not self._is_shared:
+            return generate_latest(self._registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+    def _child(self, metric: M, *labels: str) -> M:
+        # labels() takes a lock and builds a key each time; what it gives never changes.
+        key = (metric, *labels)
+        found: M | None = self._children.get(key)
+        if found is None:
+            found = self._children[key] = metric.labels(*labels)
+        return found
+
+    def _bounded(self, label: str, value: str) -> str:
+        seen = self._values.setdefault(label, set())
+        if value in seen:
+            return value
+        if len(seen) >= MAX_VALUES:
+            return OTHER
+        seen.add(value)
+        return value

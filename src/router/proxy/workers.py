@@ -1,0 +1,151 @@
+"""One process or several: who listens where, who is told of reloads and of the end, whose death ends the others."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Semaphore
+
+from ..config import Settings
+from ..errors import ConfigError
+from .serving import Source
+
+__all__ = ["serve"]
+
+# prometheus_client reads it when it is imported.
+_SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def serve(source: Source, *, announce: Callable[[str], None], workers: int = 1, allow_public: bool = False) -> None:
+    """Listen where the settings of ``source`` say until SIGTERM or SIGINT; SIGHUP reloads.
+
+    ``announce`` is told the address once the sidecar answers there, and that of the operators' listener. The first
+    worker that dies ends the others, so that whoever supervises the sidecar sees it.
+
+    Raises:
+        ConfigError: the address is taken or unknown; a public address without keys; several workers with spending
+            limits that each process would keep for itself; a config, policy, keys or model file is wrong.
+    """
+    settings = source.read()
+    if workers > 1 and settings.spend_limits:
+        raise ConfigError(
+            "spend_limits are kept by each process on its own, so several workers would overspend.",
+            hint="Use one worker, or remove spend_limits.",
+        )
+    if workers == 1:
+        _run_one(source, settings, announce, allow_public=allow_public)
+        return
+    with tempfile.TemporaryDirectory(prefix="router-metrics-") as folder:
+        os.environ[_SHARED_METRICS] = folder
+        try:
+            _supervise(source, settings, workers, announce, allow_public=allow_public)
+        finally:
+            del os.environ[_SHARED_METRICS]
+
+
+def _run_one(source: Source, settings: Settings, announce: Callable[[str], None], *, allow_public: bool) -> None:
+    from .server import Process, address_of, check_public, listen
+
+    check_public(settings, allow_public=allow_public)
+    server = settings.server
+    listener = listen(server.host, server.port)
+    admin = listen(server.admin.host, server.admin.port) if server.admin is not None else None
+    # Assembled before anything listens, so that a wrong file is an error of the command and not of a request.
+    process = Process(source)
+
+    def started() -> None:
+        announce(address_of(listener, is_tls=server.tls is not None))
+        if admin is not None:
+            announce(f"{address_of(admin, is_tls=False)} (metrics, health, reload)")
+
+    process.run(listener, admin, started=started)
+    _leave()
+
+
+def _supervise(
+    source: Source, settings: Settings, workers: int, announce: Callable[[str], None], *, allow_public: bool
+) -> None:
+    from .server import address_of, check_public, listen
+
+    check_public(settings, allow_public=allow_public)
+    server = settings.server
+    # Bound and never listened on: it keeps the port, while each worker has a socket of its own there.
+    held = [listen(server.host, server.port, is_shared=True)]
+    if server.admin is not None:
+        held.append(listen(server.admin.host, server.admin.port, is_shared=True))
+    places = [place.getsockname()[:2] for place in held]
+    spawn = multiprocessing.get_context("spawn")
+    ready = spawn.Semaphore(0)
+    processes: list[BaseProcess] = [
+        spawn.Process(target=_work, args=(source, places, ready), name=f"router-{number}") for number in range(workers)
+    ]
+    is_stopping = False
+
+    def stop(*_: object) -> None:
+        # Once only: a worker that is already ending would die of a second signal.
+        nonlocal is_stopping
+        if not is_stopping:
+            is_stopping = True
+            for process in processes:
+                process.terminate()
+
+    def reload(*_: object) -> None:
+        for process in processes:
+            if process.pid is not None and process.is_alive():
+                os.kill(process.pid, signal.SIGHUP)
+
+    for process in processes:
+        process.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, reload)
+    waiting = workers
+    while waiting and all(process.is_alive() for process in processes):
+        waiting -= ready.acquire(timeout=0.2)
+    if not waiting:
+        announce(address_of(held[0], is_tls=server.tls is not None))
+        for admin in held[1:]:
+            announce(f"{address_of(admin, is_tls=False)} (metrics, health, reload)")
+        wait([process.sentinel for process in processes])
+    was_told = is_stopping
+    stop()
+    for process in processes:
+        process.join()
+    for place in held:
+        place.close()
+    if not was_told or any(process.exitcode for process in processes):
+        raise ConfigError("a worker ended unexpectedly.", hint="Its log says why.")
+
+
+def _work(source: Source, places: list[tuple[str, int]], ready: Semaphore) -> None:
+    from .server import Process, listen
+
+    # Until the process can reload, it must not die of being told to.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    sockets: list[socket.socket] = [listen(host, port, is_shared=True) for host, port in places]
+    process = Process(source, is_worker=True)
+
+    def started() -> None:
+        ready.release()
+
+    process.run(sockets[0], sockets[1] if len(sockets) > 1 else None, started=started)
+    _leave()
+
+
+def _leave() -> None:
+    """End now if a thread still loads what nobody will ask for any more: an import cannot be stopped, and Python would
+    wait for it. Everything is closed and written by then."""
+    main = threading.main_thread()
+    if any(thread is not main and not thread.daemon for thread in threading.enumerate()):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)

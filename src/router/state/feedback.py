@@ -1,0 +1,49 @@
+"""Users' verdicts on answers, as a file of JSON lines beside the ledger, or in memory; without texts of requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from pathlib import Path
+
+import msgspec
+
+from ..errors import ConfigError
+from ..types import Feedback
+
+__all__ = ["FeedbackLog"]
+
+
+class FeedbackLog:
+    """Appends one JSON object a verdict to ``path`` (None: memory only); the newest ``keep`` stay in memory.
+
+    Several processes may append to one file: a line is written in one piece.
+    """
+
+    def __init__(self, path: Path | None = None, *, keep: int = 1_000) -> None:
+        self._path = path
+        self._recent: deque[Feedback] = deque(maxlen=keep)
+
+    async def append(self, feedback: Feedback) -> None:
+        """Keep one verdict.
+
+        Raises:
+            ConfigError: the file cannot be written.
+        """
+        self._recent.append(feedback)
+        if self._path is not None:
+            await asyncio.to_thread(self._write, msgspec.json.encode(feedback) + b"\n")
+
+    def tail(self, count: int) -> list[Feedback]:
+        """The newest verdicts of this process, oldest first."""
+        return list(self._recent)[-count:] if count > 0 else []
+
+    def _write(self, line: bytes) -> None:
+        assert self._path is not None
+        try:
+            with self._path.open("ab", buffering=0) as file:
+                file.write(line)
+        except OSError as error:
+            raise ConfigError(
+                f"feedback cannot be written ({error.strerror}).", file=str(self._path), hint="Check its folder."
+            ) from error

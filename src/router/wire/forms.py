@@ -1,0 +1,115 @@
+"""A request as its endpoint wrote it, and the way back: an answer, or the pieces of a stream, in that endpoint's form.
+
+Inside there is one form only, OpenAI's chat completion; each module beside this one translates one endpoint's JSON to
+it and back. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from ..errors import RouterError
+from ..types import Hints, Request
+from .jsonbody import Limits
+from .openai import error_body, read_chat
+from .sse import DONE, encode_event
+
+__all__ = ["ChatForm", "Form", "ReadForm", "StreamForm", "chat_form", "event", "message_of", "named_event"]
+
+_encode = msgspec.json.Encoder().encode
+_DONE = encode_event(DONE)
+
+
+class StreamForm(Protocol):
+    """Chunks of a chat completion, written as one endpoint's server-sent events. Each call gives bytes to send."""
+
+    def take(self, chunk: Mapping[str, Any]) -> bytes:
+        """The events of one chunk, those that begin the stream before the first."""
+        ...
+
+    def close(self) -> bytes:
+        """The events that end a complete stream."""
+        ...
+
+    def fail(self, error: RouterError) -> bytes:
+        """The event that ends a stream which broke; never one that looks complete."""
+        ...
+
+
+class Form(Protocol):
+    """One request in the form of its endpoint. ``request`` is what the router reads of it."""
+
+    @property
+    def request(self) -> Request: ...
+
+    def answer(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The endpoint's answer, from a ``chat.completion`` object."""
+        ...
+
+    def stream(self) -> StreamForm:
+        """A fresh writer of the endpoint's events."""
+        ...
+
+
+class ReadForm(Protocol):
+    """Reads a body.
+
+    Raises:
+        RequestError: what cannot be read, or cannot be asked for over a chat completion.
+    """
+
+    def __call__(self, data: bytes, *, hints: Hints, limits: Limits) -> Form: ...
+
+
+class ChatForm:
+    """``/v1/chat/completions``: nothing needs translating."""
+
+    __slots__ = ("request",)
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    def answer(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The body itself."""
+        return body
+
+    def stream(self) -> StreamForm:
+        """Chunks as they are, then ``[DONE]``."""
+        return _ChatEvents()
+
+
+def chat_form(data: bytes, *, hints: Hints, limits: Limits) -> Form:
+    """Read a body of ``POST /v1/chat/completions``."""
+    return ChatForm(read_chat(data, hints=hints, limits=limits))
+
+
+class _ChatEvents:
+    __slots__ = ()
+
+    def take(self, chunk: Mapping[str, Any]) -> bytes:
+        return event(chunk)
+
+    def close(self) -> bytes:
+        return _DONE
+
+    def fail(self, error: RouterError) -> bytes:
+        return event(error_body(error))
+
+
+def event(data: Any) -> bytes:
+    """``data`` as one event in JSON."""
+    return b"data: %b\n\n" % _encode(data)
+
+
+def named_event(data: Mapping[str, Any]) -> bytes:
+    """``data`` as one event in JSON, named by its ``type``."""
+    return b"event: %b\ndata: %b\n\n" % (str(data["type"]).encode(), _encode(data))
+
+
+def message_of(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
+    """The first choice's message and finish reason."""
+    choice = body["choices"][0]
+    return choice.get("message") or {}, choice.get("finish_reason")

@@ -1,0 +1,87 @@
+"""Decide only, receipts, feedback: over plain HTTP, without keys."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+from background import Background
+
+from router.types import Feedback
+
+Start = Callable[..., AbstractContextManager[str]]
+REVIEW = {
+    "messages": [
+        {"role": "system", "content": "You label customer reviews. Answer with one word: positive or negative."},
+        {"role": "user", "content": "I loved every minute of it. What a wonderful film, I will watch it again!"},
+    ],
+}
+
+
+def call(address: str, path: str, body: Any = None) -> tuple[int, Any, Any]:
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
+    try:
+        connection.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body))
+        response = connection.getresponse()
+        return response.status, response.headers, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def test_route_decides_and_calls_nobody(address: str, upstream: Background) -> None:
+    upstream.script()
+    status, headers, told = call(address, "/v1/route", {"prompt": "Write a long story about a ship."})
+    assert status == 200
+    assert told["decision"]["target"]["kind"] == headers["x-router-target"] == "llm"
+    assert told["decision"]["id"] == headers["x-router-decision-id"]
+    assert told["quote"]["model"] == told["decision"]["target"]["model"]
+    assert told["quote"]["tokens"]["input"] > 3
+    assert told["quote"]["latency_ms"] > 0
+    assert any(each["lost_by"] for each in told["quote"]["alternatives"])
+    assert "Rules that fired" in told["receipt"]
+    assert "long story" not in json.dumps(told)
+    assert upstream.server.received == []
+
+
+def test_route_keeps_the_limits(address: str) -> None:
+    status, _, told = call(address, "/v1/route", {**REVIEW, "router": {"max_usd": 0}})
+    assert (status, told["decision"]["target"]["kind"], told["quote"]["usd"]) == (200, "local", 0)
+    status, _, told = call(address, "/v1/route", {"prompt": "hi", "router": {"max_latency_ms": "1ms"}})
+    assert (status, told["error"]["code"]) == (422, "deadline_infeasible")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_receipt_tells_what_became_of_it(address: str, upstream: Background, stream: bool) -> None:
+    upstream.script()
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
+    asked = {"messages": [{"role": "user", "content": "Write a long story about a ship."}], "stream": stream}
+    connection.request("POST", "/v1/chat/completions", json.dumps(asked))
+    response = connection.getresponse()
+    response.read()
+    connection.close()
+    status, _, told = call(address, f"/v1/receipts/{response.headers['x-router-decision-id']}")
+    assert status == 200
+    assert told["outcome"]["status"] == "answered"
+    assert told["outcome"]["usage"]["output"] == 7
+    assert told["outcome"]["attempts"][0]["error"] is None
+    assert "long story" not in json.dumps(told)
+
+
+def test_feedback_is_kept_beside_the_ledger(config: Path, start: Start) -> None:
+    config.write_text("ledger: {path: book.jsonl}\n")
+    with start("--config", str(config)) as address:
+        _, headers, _ = call(address, "/v1/chat/completions", REVIEW)
+        name = headers["x-router-decision-id"]
+        assert call(address, "/v1/feedback", {"decision_id": name, "verdict": "bad", "label": "negative"})[0] == 201
+        assert call(address, "/v1/feedback", {"decision_id": "nobody", "verdict": "bad"})[0] == 404
+        assert call(address, "/v1/feedback", {"decision_id": name, "verdict": "bad", "comment": "x"})[0] == 400
+    lines = (config.parent / "book.feedback.jsonl").read_bytes().splitlines()
+    kept = [msgspec.json.decode(line, type=Feedback) for line in lines]
+    assert [(each.decision_id, each.verdict, each.label) for each in kept] == [(name, "bad", "negative")]

@@ -1,0 +1,122 @@
+"""Traces over OTLP, received by a collector beside the test; and what is shipped for operators fits the metrics."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+from background import Background
+
+from router.proxy.metrics import Metrics
+from router.testing.upstream import Answer, Fault
+
+traces = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2", reason="needs the extra otel")
+
+Start = Callable[..., AbstractContextManager[str]]
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class Collector:
+    """Takes OTLP over HTTP; ``spans`` are what it got."""
+
+    def __init__(self) -> None:
+        spans = self.spans = []
+
+        class Taking(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                data = self.rfile.read(int(self.headers["content-length"]))
+                if self.path == "/v1/traces":
+                    request = traces.ExportTraceServiceRequest.FromString(data)
+                    for resource in request.resource_spans:
+                        for scope in resource.scope_spans:
+                            spans.extend(scope.spans)
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    found = Collector()
+    yield found
+    found.server.shutdown()
+    found.server.server_close()
+
+
+def attributes(span: Any) -> dict[str, Any]:
+    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in span.attributes}
+
+
+def test_request_is_traced_with_its_attempts(
+    collector: Collector, upstream: Background, config: Path, start: Start
+) -> None:
+    upstream.script(Fault(status=503), Answer(text="Once upon a time."))
+    config.write_text("server: {otel: true}\n")
+    env = {
+        "ROUTER_UPSTREAM": upstream.url,
+        "ROUTER_UPSTREAM_MODEL": "tiny",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+    }
+    with start("--config", str(config), env=env) as address:
+        connection = HTTPConnection(urlsplit(address).netloc, timeout=30)
+        asked = json.dumps({"messages": [{"role": "user", "content": "Write a short story about the sea."}]})
+        connection.request("POST", "/v1/chat/completions", asked, {"traceparent": PARENT})
+        response = connection.getresponse()
+        assert response.status == 200
+        response.read()
+        connection.close()
+    by_name = {span.name: span for span in collector.spans}
+    server = by_name["POST /v1/chat/completions"]
+    assert server.trace_id.hex() == "0af7651916cd43dd8448eb211c80319c"
+    assert server.parent_span_id.hex() == "b7ad6b7169203331"
+    assert attributes(server)["http.response.status_code"] == 200
+    assert attributes(server)["router.target"] == "llm"
+    calls = [span for span in collector.spans if span.name == "chat upstream"]
+    assert [attributes(span).get("error.type") for span in sorted(calls, key=lambda s: s.start_time_unix_nano)] == [
+        "overload",
+        None,
+    ]
+    assert attributes(calls[-1])["gen_ai.usage.output_tokens"] == 7
+    assert all(span.parent_span_id == server.span_id for span in [*calls, by_name["read and decide"]])
+    for span in collector.spans:
+        assert server.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano
+    assert "story" not in str(collector.spans)
+
+
+def test_dashboard_asks_for_metrics_that_exist() -> None:
+    dashboard = json.loads((DEPLOY / "grafana" / "router.json").read_text(encoding="utf-8"))
+    asked = {
+        re.sub(r"_(bucket|count|sum)$", "", name)
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"router_[a-z_]+", target["expr"])
+    }
+    told = Metrics().render(in_flight=0, unhealthy={}).decode()
+    known = set(re.findall(r"^# TYPE (\S+)", told, re.MULTILINE))
+    assert asked
+    assert asked <= known
+
+
+def test_manifests_can_be_read() -> None:
+    kinds = [each["kind"] for each in yaml.safe_load_all((DEPLOY / "kubernetes" / "sidecar.yaml").read_text())]
+    assert kinds == ["ConfigMap", "Deployment"]
+    values = yaml.safe_load((DEPLOY / "helm" / "guide-router" / "values.yaml").read_text())
+    assert values["config"]["server"]["keys"]
