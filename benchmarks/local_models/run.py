@@ -17,8 +17,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from machine import write
-from router.local.base import model_directories, shipped_directory
-from router.local.linear import LinearModel, load_local_model
+from router.local.base import CardedModel, model_directories, shipped_directory
+from router.local.load import load_local_model
 from router.offline.build_shipped import measured, read_source
 from router.offline.measure import figures, latency_us
 from router.offline.recipes import RECIPES
@@ -27,7 +27,7 @@ from router.offline.typos import mistyped
 SENTENCE = "the parcel came two days late and one box was open but the people on the phone were kind "
 
 
-def with_typos(model: LinearModel, data: Path) -> dict[str, float]:
+def with_typos(model: CardedModel, data: Path) -> dict[str, float]:
     """Accuracy on the first learnt set's test rows, clean and with three typos a text."""
     source = RECIPES[model.name].sources[0]
     test = read_source(data, source, "test")

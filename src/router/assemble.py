@@ -33,7 +33,7 @@ from .engine import Engine, note_failure
 from .errors import ConfigError, ModelFileError, UnknownModel
 from .local.base import model_directories, read_card, shipped_directory
 from .local.files import read_arrays
-from .local.linear import load_local_model
+from .local.load import load_local_model
 from .local.on_demand import OnDemandModel
 from .policy.compile import CompiledPolicy, compile_policy
 from .policy.read import resolve

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 
 from router.catalogue import LocalCard
 from router.features import FeatureSpec
-from router.offline.fit import LinearMaker, Rows
+from router.offline.fit import LinearMaker
+from router.offline.rows import Rows
 from router.types import Contract, Hints, Message, Request, Signal, Signals, Split
 
 _GARDEN = (

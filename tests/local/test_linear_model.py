@@ -13,7 +13,8 @@ from safetensors.numpy import load_file
 from router.errors import ModelFileError
 from router.local.base import CARD, model_directories, read_card, shipped_directory, write_card
 from router.local.files import write_arrays
-from router.local.linear import MODEL_FILE, LinearModel, load_local_model
+from router.local.linear import MODEL_FILE, LinearModel
+from router.local.linear import load_linear as load_local_model
 
 
 @pytest.fixture(scope="module")

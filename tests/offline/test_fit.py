@@ -9,10 +9,12 @@ import pytest
 
 from router.features import FeatureSpec
 from router.local.base import model_directories, shipped_directory
-from router.local.linear import load_local_model
-from router.offline.fit import LinearMaker, Rows, is_kept_for, rows_hash
+from router.local.load import load_local_model
+from router.offline.fit import LinearMaker
 from router.offline.measure import expected_calibration_error, figures, ood_figures
+from router.offline.promise import Goal
 from router.offline.recipes import ATTRIBUTION, RECIPES
+from router.offline.rows import Rows, is_kept_for, rows_hash
 from router.offline.written import written_rows
 
 SPEC = FeatureSpec(bits=12, words=(1, 2), chars=(4,))
@@ -38,7 +40,7 @@ def many(count: int, seed: int) -> Rows:
 
 @pytest.fixture(scope="module")
 def made() -> LinearMaker:
-    return LinearMaker(spec=SPEC, max_error=0.1, keep=0.9).fit(many(900, 1), many(900, 2), OUTLIERS)
+    return LinearMaker(spec=SPEC, goal=Goal(max_error=0.1), keep=0.9).fit(many(900, 1), many(900, 2), OUTLIERS)
 
 
 def test_many_labels_are_learnt(made: LinearMaker) -> None:
@@ -50,14 +52,14 @@ def test_many_labels_are_learnt(made: LinearMaker) -> None:
 
 def test_kept_share_is_what_was_asked_for(made: LinearMaker) -> None:
     inside = [p.in_distribution for p in made.model().predict(many(600, 4).texts)]
-    assert 0.8 <= np.mean(np.array(inside) >= made.ood_threshold_) <= 0.97
+    assert 0.8 <= np.mean(np.array(inside) >= made.thresholds_.ood_threshold) <= 0.97
 
 
 def test_outsiders_are_told_from_the_rest(made: LinearMaker) -> None:
     strange = ["the parliament adjourned", "lambda q: q * 2", "ein ganz anderer Satz"]
     model = made.model()
     low = max(p.in_distribution for p in model.predict(strange))
-    assert low < made.ood_threshold_
+    assert low < made.thresholds_.ood_threshold
 
 
 def test_languages_get_thresholds_of_their_own() -> None:
@@ -68,13 +70,13 @@ def test_languages_get_thresholds_of_their_own() -> None:
     mixed = Rows(
         texts=good.texts + bad.texts, labels=good.labels + bad.labels, languages=good.languages + bad.languages
     )
-    made = LinearMaker(spec=SPEC, max_error=0.1).fit(rows, mixed, OUTLIERS)
-    assert made.promises_["en"].is_kept
-    assert not made.promises_["de"].is_kept
+    made = LinearMaker(spec=SPEC, goal=Goal(max_error=0.1)).fit(rows, mixed, OUTLIERS)
+    assert made.thresholds_.by_language["en"].is_kept
+    assert not made.thresholds_.by_language["de"].is_kept
 
 
 def test_same_rows_give_the_same_file(made: LinearMaker, tmp_path: Path) -> None:
-    again = LinearMaker(spec=SPEC, max_error=0.1, keep=0.9).fit(many(900, 1), many(900, 2), OUTLIERS)
+    again = LinearMaker(spec=SPEC, goal=Goal(max_error=0.1), keep=0.9).fit(many(900, 1), many(900, 2), OUTLIERS)
     facts = {"name": "m", "task": "other", "languages": ("en",), "rows": 1, "licence": "x", "data_hash": "x"}
     cards = [maker.export(tmp_path / str(i), maker.card(**facts)) for i, maker in enumerate((made, again))]
     assert cards[0].files == cards[1].files

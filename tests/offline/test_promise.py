@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.offline.promise import GRID, NEVER, STARTS, choose_threshold, rows_needed, upper_bound, wilson_interval
+from router.offline.promise import (
+    GRID,
+    NEVER,
+    STARTS,
+    Goal,
+    choose_threshold,
+    rows_needed,
+    upper_bound,
+    wilson_interval,
+)
 
 
 def test_bound_equals_textbook_values() -> None:
@@ -29,25 +38,25 @@ def test_bound_lies_above_observed_share(errors: int, right: int, confidence: fl
 
 
 def test_too_few_rows_promise_nothing() -> None:
-    found = choose_threshold(np.ones(20), np.ones(20, bool), max_error=0.02)
+    found = choose_threshold(np.ones(20), np.zeros(20), Goal(max_error=0.02))
     assert not found.is_kept
     assert found.threshold == NEVER
 
 
 def test_hopeless_model_promises_nothing() -> None:
     draw = np.random.default_rng(0)
-    found = choose_threshold(draw.uniform(0.5, 1.0, 2000), draw.random(2000) < 0.5, max_error=0.05)
+    found = choose_threshold(draw.uniform(0.5, 1.0, 2000), draw.random(2000) < 0.5, Goal(max_error=0.05))
     assert not found.is_kept
 
 
 def test_perfect_model_answers_everything() -> None:
-    found = choose_threshold(np.full(2000, 0.999), np.ones(2000, bool), max_error=0.02)
+    found = choose_threshold(np.full(2000, 0.999), np.zeros(2000), Goal(max_error=0.02))
     assert found.coverage == 1.0
 
 
 def test_gated_rows_are_not_counted() -> None:
     gate = np.arange(2000) % 2 == 0
-    found = choose_threshold(np.full(2000, 0.999), gate, max_error=0.02, may_answer=gate)
+    found = choose_threshold(np.full(2000, 0.999), ~gate, Goal(max_error=0.02), may_answer=gate)
     assert found.errors == 0
     assert found.coverage == 0.5
 
@@ -65,8 +74,8 @@ def broken_share(risk: object, *, max_error: float, rows: int, draws: int) -> fl
     broken = 0
     for _ in range(draws):
         probability = random.random(rows)
-        right = random.random(rows) >= risk(probability)  # type: ignore[operator]
-        found = choose_threshold(probability, right, max_error=max_error, confidence=0.95)
+        wrong = random.random(rows) < risk(probability)  # type: ignore[operator]
+        found = choose_threshold(probability, wrong, Goal(max_error=max_error))
         if found.is_kept and truth[fine >= found.threshold].mean() > max_error:
             broken += 1
     return broken / draws
@@ -91,7 +100,7 @@ def test_promise_holds_over_repeated_draws(risk: object) -> None:
 def test_flat_risk_below_the_promise_is_used() -> None:
     random = np.random.default_rng(3)
     probability = random.random(4000)
-    found = choose_threshold(probability, random.random(4000) >= 0.03, max_error=0.05)
+    found = choose_threshold(probability, random.random(4000) < 0.03, Goal(max_error=0.05))
     assert found.coverage > 0.9
 
 

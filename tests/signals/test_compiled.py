@@ -14,7 +14,8 @@ import router
 from router import features
 from router.features import ReadingSpec, prepared, task_scores
 from router.local.files import read_arrays
-from router.local.linear import LinearModel, load_local_model
+from router.local.linear import LinearModel
+from router.local.linear import load_linear as load_local_model
 from router.signals.census import census
 from router.signals.windows import WindowSpec, worst_windows
 

@@ -1,4 +1,4 @@
-"""``router models``: what could answer on this machine."""
+"""``router models``: what could answer on this machine, and whether its files can be trusted."""
 
 from __future__ import annotations
 
@@ -8,13 +8,139 @@ import click
 
 from .options import CONFIG, POLICY
 
+_PROMISED = ("max_error", "keep", "of", "confidence")
 
-@click.command()
+
+@click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @CONFIG
 @POLICY
-def models(as_json: bool, config: Path | None, policy: str | None) -> None:
+@click.pass_context
+def models(context: click.Context, as_json: bool, config: Path | None, policy: str | None) -> None:
+    """List, show, verify and build models; without a command: list."""
+    if context.invoked_subcommand is None:
+        _list(as_json, config, policy)
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@CONFIG
+@POLICY
+def list_models(as_json: bool, config: Path | None, policy: str | None) -> None:
     """List the local models with their cards, and the hosted deployments with their prices."""
+    _list(as_json, config, policy)
+
+
+@models.command()
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="The card as JSON.")
+def show(model: str, as_json: bool) -> None:
+    """Show the card of MODEL: a directory, or the name of a shipped model."""
+    import sys
+
+    import msgspec
+
+    from ..local.base import read_card
+    from .labelled import model_directory
+
+    card = read_card(model_directory(model))
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    facts = Table("field", "value", title=card.name, show_header=False)
+    labels = ", ".join(card.labels[:30]) + (f" ... ({len(card.labels)})" if len(card.labels) > 30 else "")
+    promise = card.promise
+    said = f"answers from p >= {card.threshold:.3f}" if card.threshold <= 1.0 else "answers nothing"
+    for name, value in (
+        ("description", card.description),
+        ("maker", f"{card.maker}, {card.latency_us:.0f} us a text"),
+        ("task", ", ".join((card.task, *card.also_tasks))),
+        ("labels", labels),
+        ("languages", ", ".join(card.languages)),
+        ("rows", f"{card.rows:,} (data {card.data_hash[:12]})"),
+        ("threshold", said),
+        (
+            "promise",
+            ", ".join(f"{key} {promise[key]}" for key in _PROMISED if key in promise),
+        ),
+        ("coverage", f"{promise.get('coverage', 0.0):.1%} of calibration rows"),
+        ("in-distribution", f"from {card.ood_threshold:.3f}"),
+        ("licence", card.licence),
+        ("sources", "\n".join(card.sources)),
+        ("limits", "\n".join(card.limits)),
+    ):
+        if value:
+            facts.add_row(name, value)
+    console.print(facts)
+    figures = Table("measured on", "rows", "accuracy", "macro-F1", "ECE", "answers", "wrong of these", "OOD AUROC")
+    for data, row in card.metrics.items():
+        if isinstance(row, dict) and "accuracy" in row:
+            auroc = row.get("ood_auroc")
+            figures.add_row(
+                data if row.get("seen_domain", True) else f"{data} (unseen)",
+                f"{row['rows']:,}",
+                f"{row['accuracy']:.3f}",
+                f"{row['macro_f1']:.3f}",
+                f"{row['ece']:.3f}",
+                f"{row['coverage']:.1%}",
+                f"{row['error_answered']:.1%}",
+                "" if auroc is None else f"{auroc:.3f}",
+            )
+    if figures.row_count:
+        console.print(figures)
+
+
+@models.command()
+@click.argument("model", nargs=-1)
+def verify(model: tuple[str, ...]) -> None:
+    """Check the files of each MODEL (a directory or a shipped name; all shipped ones by default) against its card.
+
+    Exit code 1 when one cannot be trusted.
+    """
+    from ..errors import RouterError
+    from ..local.base import model_directories, shipped_directory
+    from .labelled import open_model
+
+    names = model or tuple(folder.name for folder in model_directories(shipped_directory()))
+    failed = 0
+    for name in names:
+        try:
+            opened = open_model(name)
+            opened.predict(["a text to read"])
+        except RouterError as error:
+            failed += 1
+            click.echo(f"{name}: NOT TRUSTED: {error}")
+        else:
+            click.echo(f"{name}: ok ({opened.card.maker}, {len(opened.labels)} labels, {len(opened.card.files)} files)")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+@models.command()
+@click.argument("name", nargs=-1)
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Directory of the training sets.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where to write one directory a model.")
+def build(name: tuple[str, ...], data: Path, out: Path) -> None:
+    """Build the shipped models NAME (all by default) anew from their public data sets.
+
+    The recipe of a model names its sets; each is DATA/<set>/train.jsonl.gz with "text" and "label".
+    """
+    from ..errors import UnknownModel
+    from ..offline.build_shipped import build as build_one
+    from ..offline.recipes import RECIPES
+
+    for one in name:
+        if one not in RECIPES:
+            raise UnknownModel(f"no recipe is called {one!r}.", hint=f"There are: {', '.join(RECIPES)}.")
+    for one in name or tuple(RECIPES):
+        build_one(RECIPES[one], data, out)
+
+
+def _list(as_json: bool, config: Path | None, policy: str | None) -> None:
     import sys
 
     import msgspec

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from ..catalogue import LocalCard
 from ..errors import ModelFileError
+from ..types import LocalModel
 from .files import read_bytes
 
-__all__ = ["CARD", "checked_file", "model_directories", "read_card", "shipped_directory", "write_card"]
+__all__ = ["CARD", "CardedModel", "checked_file", "model_directories", "read_card", "shipped_directory", "write_card"]
 
 CARD = "card.json"
 MAX_CARD_BYTES = 1024 * 1024
@@ -23,6 +25,15 @@ MAX_LABELS = 4096
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+class CardedModel(LocalModel, Protocol):
+    """A local model that was read from a directory, with its card. ``labels`` are in the order of probabilities."""
+
+    @property
+    def card(self) -> LocalCard: ...
+    @property
+    def labels(self) -> tuple[str, ...]: ...
 
 
 def shipped_directory() -> Path:

@@ -23,7 +23,16 @@ from ..types import Prediction
 from .base import checked_file, read_card
 from .files import read_arrays
 
-__all__ = ["FACTS", "KNOWN_BITS", "MODEL_FILE", "LinearArrays", "LinearModel", "load_local_model"]
+__all__ = [
+    "FACTS",
+    "KNOWN_BITS",
+    "MAX_MODEL_BYTES",
+    "MODEL_FILE",
+    "LinearArrays",
+    "LinearModel",
+    "arrays_of",
+    "load_linear",
+]
 
 MODEL_FILE = "model.safetensors"
 MAX_MODEL_BYTES = 32 * 1024 * 1024
@@ -99,13 +108,13 @@ class LinearModel:
         scores = np.zeros((len(texts), len(self.labels)), np.float32)
         facts = np.zeros((len(texts), len(FACTS)))
         for index, text in enumerate(texts):
-            read = self._read(text)
+            read = self.read(text)
             if read is not None:
                 scores[index], _, facts[index] = read
         return scores, facts
 
     def _predict(self, text: str) -> Prediction:
-        read = self._read(text)
+        read = self.read(text)
         if read is None:
             return Prediction(labels=self.labels, probabilities=self._uniform, in_distribution=0.0)
         _, probabilities, facts = read
@@ -117,7 +126,7 @@ class LinearModel:
             inside = 0.0
         return Prediction(labels=self.labels, probabilities=tuple(probabilities), in_distribution=inside)
 
-    def _read(self, text: str) -> tuple[Sequence[float], list[float], list[float]] | None:
+    def read(self, text: str) -> tuple[Sequence[float], list[float], list[float]] | None:
         """Label scores, their softmax, and the facts; None when the text has no word at all."""
         arrays = self.arrays
         data = prepared(text, head=arrays.spec.head, tail=arrays.spec.tail)
@@ -168,7 +177,7 @@ def _scores(arrays: LinearArrays, data: bytes) -> tuple[Sequence[float], float, 
     return (total * arrays.scale + arrays.bias).tolist(), words, pairs, letters
 
 
-def load_local_model(directory: Path) -> LinearModel:
+def load_linear(directory: Path) -> LinearModel:
     """The linear model in ``directory``, its file's size, hash, types, shapes and values checked against its card.
 
     Raises:
@@ -181,22 +190,36 @@ def load_local_model(directory: Path) -> LinearModel:
         )
     path, sha256 = checked_file(directory, card, MODEL_FILE)
     arrays, metadata = read_arrays(path, sha256=sha256, max_bytes=MAX_MODEL_BYTES)
-    wrong = _misfit(arrays, metadata, len(card.labels))
+    return LinearModel(card, arrays_of(arrays, metadata, labels=len(card.labels), file=path))
+
+
+def arrays_of(
+    arrays: Mapping[str, npt.NDArray[Any]],
+    metadata: Mapping[str, str],
+    *,
+    labels: int,
+    file: Path,
+    kind: str = FORMAT,
+    facts: int = len(FACTS),
+) -> LinearArrays:
+    """A file's arrays, checked: types, shapes, finite values. ``facts`` is how many the outlier judge weighs.
+
+    Raises:
+        ModelFileError: something is missing or does not fit ``labels`` labels.
+    """
+    wrong = _misfit(arrays, metadata, labels, kind, facts)
     if wrong is not None:
-        raise ModelFileError(f"the arrays do not fit the card: {wrong}.", file=str(path), hint="Train the model again.")
+        raise ModelFileError(f"the arrays do not fit the card: {wrong}.", file=str(file), hint="Train the model again.")
     gates = arrays["gates"]
-    return LinearModel(
-        card,
-        LinearArrays(
-            spec=_spec(metadata["spec"]),
-            table=arrays["table"],
-            scale=arrays["scale"],
-            bias=arrays["bias"],
-            temperature=float(gates[0]),
-            known=arrays["known"],
-            ood_weights=arrays["ood_weights"],
-            min_known=float(gates[1]),
-        ),
+    return LinearArrays(
+        spec=_spec(metadata["spec"]),
+        table=arrays["table"],
+        scale=arrays["scale"],
+        bias=arrays["bias"],
+        temperature=float(gates[0]),
+        known=arrays["known"],
+        ood_weights=arrays["ood_weights"],
+        min_known=float(gates[1]),
     )
 
 
@@ -204,9 +227,11 @@ def _spec(text: str) -> FeatureSpec:
     return msgspec.json.decode(text, type=FeatureSpec)
 
 
-def _misfit(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str], labels: int) -> str | None:
-    if metadata.get("format") != FORMAT:
-        return f"format {metadata.get('format')!r} instead of {FORMAT!r}"
+def _misfit(
+    arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str], labels: int, kind: str, facts: int
+) -> str | None:
+    if metadata.get("format") != kind:
+        return f"format {metadata.get('format')!r} instead of {kind!r}"
     try:
         spec = _spec(metadata.get("spec", ""))
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -223,7 +248,7 @@ def _misfit(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str],
         "scale": (np.float32, (labels + 1,)),
         "bias": (np.float32, (labels + 1,)),
         "known": (np.uint8, ((1 << KNOWN_BITS) // 8,)),
-        "ood_weights": (np.float32, (len(FACTS) + 1,)),
+        "ood_weights": (np.float32, (facts + 1,)),
         "gates": (np.float32, (2,)),
     }
     for name, (dtype, shape) in expected.items():

@@ -14,10 +14,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from ..local.linear import LinearModel, load_local_model
-from .fit import LinearMaker, Rows, is_kept_for, rows_hash
+from ..local.base import CardedModel
+from ..local.load import load_local_model
+from .fit import LinearMaker
 from .measure import figures, latency_us, ood_figures
+from .promise import Goal
 from .recipes import ATTRIBUTION, RECIPES, Recipe, Source
+from .rows import Rows, is_kept_for, joined, rows_hash
 from .written import written_rows
 
 __all__ = ["build", "main", "read_rows"]
@@ -64,7 +67,7 @@ def training_rows(data: Path, source: Source) -> tuple[Rows, Rows]:
     hold = source.hold or (0.0 if len(calibration) else 0.1)
     if hold:
         held = [is_kept_for(text, hold, source.set) for text in rows.texts]
-        calibration = _joined([calibration, rows.pick([index for index, kept in enumerate(held) if kept])])
+        calibration = joined([calibration, rows.pick([index for index, kept in enumerate(held) if kept])])
         rows = rows.pick([index for index, kept in enumerate(held) if not kept])
     order = np.random.default_rng(7).permutation(len(rows))[: source.cap]
     rows = rows.pick(np.sort(order))
@@ -111,15 +114,15 @@ def outlier_texts(data: Path, recipe: Recipe) -> dict[str, list[str]]:
     return found
 
 
-def build(recipe: Recipe, data: Path, out: Path) -> LinearModel:
+def build(recipe: Recipe, data: Path, out: Path) -> CardedModel:
     """Train, measure and write one model; returns it as it was loaded back from disk."""
     started = time.perf_counter()
     parts = [training_rows(data, source) for source in recipe.sources]
     if recipe.plain:
         parts.append(plain_rows(data, recipe))
     written = written_rows(recipe.name)
-    rows = msgspec.structs.replace(_joined([*(fit for fit, _ in parts), _of_pairs(written)]), languages=())
-    calibration = _joined([held for _, held in parts])
+    rows = msgspec.structs.replace(joined([*(fit for fit, _ in parts), _of_pairs(written)]), languages=())
+    calibration = joined([held for _, held in parts])
     known = set(rows.texts)
     calibration = calibration.pick([i for i, text in enumerate(calibration.texts) if text not in known])
     maker = LinearMaker(
@@ -127,7 +130,7 @@ def build(recipe: Recipe, data: Path, out: Path) -> LinearModel:
         c=recipe.c,
         balanced=recipe.balanced,
         keep=recipe.keep,
-        max_error=recipe.max_error,
+        goal=Goal(max_error=recipe.max_error),
         language_errors=recipe.language_errors,
         prune=recipe.prune,
         known_from=recipe.known_from,
@@ -141,7 +144,7 @@ def build(recipe: Recipe, data: Path, out: Path) -> LinearModel:
         languages=tuple(
             language
             for language in recipe.languages
-            if language not in maker.promises_ or maker.promises_[language].is_kept
+            if language not in maker.thresholds_.by_language or maker.thresholds_.by_language[language].is_kept
         ),
         rows=len(rows),
         licence="Apache-2.0; trained on the sets named under sources, see NOTICE",
@@ -156,13 +159,13 @@ def build(recipe: Recipe, data: Path, out: Path) -> LinearModel:
     metrics = measured(model, recipe, data)
     card = msgspec.structs.replace(card, metrics=metrics, latency_us=round(latency_us(model), 1))
     maker.export(out / recipe.name, card)
-    _say(f"{recipe.name}: {len(rows)} rows, {time.perf_counter() - started:.0f} s, {maker.promise_}")
+    _say(f"{recipe.name}: {len(rows)} rows, {time.perf_counter() - started:.0f} s, {maker.thresholds_.promise}")
     for name, found in metrics.items():
         _say(f"  {name}: {json.dumps(found)}")
     return load_local_model(out / recipe.name)
 
 
-def measured(model: LinearModel, recipe: Recipe, data: Path) -> dict[str, Any]:
+def measured(model: CardedModel, recipe: Recipe, data: Path) -> dict[str, Any]:
     """Figures on rows kept out of fitting and calibration: each source's test split, unseen sets, outsiders."""
     metrics: dict[str, Any] = {}
     for source in (*recipe.sources, *recipe.unseen):
@@ -184,15 +187,6 @@ def _of_pairs(pairs: Sequence[tuple[str, str]]) -> Rows:
         texts=tuple(text for text, _ in pairs),
         labels=tuple(label for _, label in pairs),
         weights=(0.8,) * len(pairs),
-    )
-
-
-def _joined(parts: Sequence[Rows]) -> Rows:
-    return Rows(
-        texts=tuple(text for part in parts for text in part.texts),
-        labels=tuple(label for part in parts for label in part.labels),
-        weights=tuple(weight for part in parts for weight in part.weights),
-        languages=tuple(language for part in parts for language in part.languages),
     )
 
 

@@ -6,12 +6,11 @@ in-distribution score, the second half for the thresholds, and test rows for the
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Protocol, Self
 
 import msgspec
 import numpy as np
@@ -26,14 +25,15 @@ from sklearn.svm import LinearSVC
 
 from ..catalogue import LocalCard
 from ..features import FeatureSpec, TextHashes, buckets, sparse_rows
-from ..local.base import write_card
+from ..local.base import CardedModel, write_card
 from ..local.files import write_arrays
 from ..local.linear import FACTS, KNOWN_BITS, MODEL_FILE, LinearArrays, LinearModel
-from .measure import expected_calibration_error
-from .promise import NEVER, Promise, choose_threshold
+from .promise import NEVER, Goal
+from .rows import Rows
+from .thresholds import set_thresholds
 from .typos import mistyped
 
-__all__ = ["LinearMaker", "Rows", "is_kept_for", "rows_hash"]
+__all__ = ["LinearMaker", "Measuring", "temperature_of"]
 
 # From so many labels on, some can be left out to learn what a missing one looks like.
 _MANY_LABELS = 20
@@ -41,61 +41,31 @@ _MANY_LABELS = 20
 _F64 = npt.NDArray[np.float64]
 
 
-class Rows(msgspec.Struct, frozen=True, kw_only=True):
-    """Texts and their labels, equally long.
+class Measuring(CardedModel, Protocol):
+    """A model that also tells what calibration fits on: raw label scores ``(n, K)`` and facts ``(n, facts)``."""
 
-    ``weights`` (1.0 each by default) count rows more or less in training; ``languages`` (ISO 639-1, one a text) ask for
-    thresholds by language when they are given.
-    """
-
-    texts: tuple[str, ...]
-    labels: tuple[str, ...]
-    weights: tuple[float, ...] = ()
-    languages: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def pick(self, keep: Sequence[int] | npt.NDArray[np.intp]) -> Rows:
-        """The rows at these indices."""
-        return Rows(
-            texts=tuple(self.texts[index] for index in keep),
-            labels=tuple(self.labels[index] for index in keep),
-            weights=tuple(self.weights[index] for index in keep) if self.weights else (),
-            languages=tuple(self.languages[index] for index in keep) if self.languages else (),
-        )
-
-
-def rows_hash(*parts: Rows) -> str:
-    """SHA-256 over texts and labels in order: names the data that a model was made from."""
-    digest = hashlib.sha256()
-    for rows in parts:
-        for text, label in zip(rows.texts, rows.labels, strict=True):
-            digest.update(f"{len(text)}:{text}{len(label)}:{label}".encode("utf-8", "replace"))
-    return digest.hexdigest()
-
-
-def is_kept_for(text: str, share: float, salt: str = "") -> bool:
-    """Whether a text falls into a fixed random ``share`` of all texts: the same on every machine and in every order."""
-    digest = hashlib.sha256(f"{salt}\x00{text}".encode("utf-8", "replace")).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2.0**64
+    def measure(self, texts: Sequence[str]) -> tuple[npt.NDArray[np.float32], _F64]: ...
 
 
 class LinearMaker:
     """Trains a :class:`router.local.linear.LinearModel`, in scikit-learn's manner.
+
+    ``maker`` is the word for it on cards.
 
     Args:
         spec: which n-grams.
         c: inverse regularisation of the support vector machine (squared hinge loss, one against the rest).
         balanced: whether rare labels weigh as much as frequent ones.
         keep: share of calibration texts that must count as in-distribution, 0..1.
-        max_error, confidence: the promise, see :mod:`router.offline.promise`; ``language_errors`` replace ``max_error``
-            for a language.
+        goal: what is promised, see :mod:`router.offline.promise`; ``language_errors`` replace its ``max_error`` for a
+            language.
         typos: weight of a second copy of each row with three typing mistakes, 0 for none.
         prune: table entries of at most this size (of 127) become zero; the wheel gets smaller.
 
-    Attributes after ``fit``: ``classes_`` (labels), ``arrays_``, ``temperature_``, ``ood_threshold_``, ``promise_``.
+    Attributes after ``fit``: ``classes_`` (labels), ``arrays_``, ``temperature_``, ``thresholds_``.
     """
+
+    maker: Literal["linear", "embedding", "encoder"] = "linear"
 
     def __init__(
         self,
@@ -105,8 +75,7 @@ class LinearMaker:
         balanced: bool = False,
         keep: float = 0.96,
         min_known: float = 0.5,
-        max_error: float = 0.05,
-        confidence: float = 0.95,
+        goal: Goal | None = None,
         language_errors: Mapping[str, float] | None = None,
         prune: int = 0,
         known_from: int = 1,
@@ -115,7 +84,7 @@ class LinearMaker:
     ) -> None:
         self.spec = spec or FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5))
         self.c, self.balanced, self.keep, self.min_known = c, balanced, keep, min_known
-        self.max_error, self.confidence, self.prune = max_error, confidence, prune
+        self.goal, self.prune = goal or Goal(), prune
         self.language_errors = dict(language_errors or {})
         self.known_from, self.typos, self.seed = known_from, typos, seed
 
@@ -139,19 +108,30 @@ class LinearMaker:
             weights = _judge(facts[0], facts[1:])
         draft = msgspec.structs.replace(draft, ood_weights=weights)
         # Nobody's text may be called strange for a few unknown words only: the gate catches other languages and noise.
-        known = self._model(self.classes_, draft).measure(second.texts)[1][:, 0]
+        known = self._model(self._draft_card(self.classes_), draft).measure(second.texts)[1][:, 0]
         gate = min(self.min_known, float(np.quantile(known, 0.005))) if len(known) else self.min_known
         self.arrays_ = msgspec.structs.replace(draft, min_known=gate)
-        self._set_thresholds(second)
+        self.thresholds_ = set_thresholds(
+            self.model().predict(second.texts),
+            second,
+            goal=self.goal,
+            keep=self.keep,
+            language_errors=self.language_errors,
+        )
         return self
+
+    def predict(self, texts: Sequence[str]) -> list[str]:
+        """The likeliest label of each text."""
+        return [self.classes_[index] for index in self.predict_proba(texts).argmax(1)] if len(texts) else []
 
     def predict_proba(self, texts: Sequence[str]) -> _F64:
         """Calibrated probabilities, float64, shape ``(len(texts), len(classes_))``."""
-        return np.array([prediction.probabilities for prediction in self.model().predict(texts)])
+        found = [prediction.probabilities for prediction in self.model().predict(texts)]
+        return np.array(found).reshape(len(texts), len(self.classes_))
 
-    def model(self) -> LinearModel:
-        """The fitted model, in memory."""
-        return self._model(self.classes_, self.arrays_)
+    def model(self, card: LocalCard | None = None) -> CardedModel:
+        """The fitted model, in memory, with ``card`` (without one it has never heard of thresholds)."""
+        return self._model(card or self._draft_card(self.classes_), self.arrays_)
 
     def export(self, directory: Path, card: LocalCard) -> LocalCard:
         """Write the model file and the card, completed with its hash; returns that card."""
@@ -162,62 +142,52 @@ class LinearMaker:
 
     def card(self, **facts: Any) -> LocalCard:
         """A card with what fitting has found; ``facts`` are the fields that only the caller knows."""
-        promise = self.promise_
         return LocalCard(
             labels=self.classes_,
-            maker="linear",
-            threshold=promise.threshold,
-            language_thresholds={name: found.threshold for name, found in self.promises_.items() if found.is_kept},
-            ood_threshold=self.ood_threshold_,
+            maker=self.maker,
             files={MODEL_FILE: "0" * 64},
-            promise={name: _rounded(getattr(promise, name)) for name in promise.__struct_fields__}
-            | {"method": "fixed-sequence Learn-then-Test, Clopper-Pearson bound"}
-            | ({"by_language": by_language} if (by_language := self._promises_by_language()) else {}),
-            calibration={
-                "method": "temperature",
-                "temperature": _rounded(self.temperature_),
-                "rows": self.calibration_rows_,
-                "ece": _rounded(self.ece_),
-                "in_distribution_keeps": self.keep,
-            },
             made_with={
                 "python": platform.python_version(),
                 "numpy": np.__version__,
                 "scipy": scipy.__version__,
                 "scikit-learn": sklearn.__version__,
             },
+            **self.thresholds_.card_fields(
+                {
+                    "method": "temperature",
+                    "temperature": round(self.temperature_, 6),
+                    "in_distribution_keeps": self.keep,
+                }
+            ),
             **facts,
         )
-
-    def _promises_by_language(self) -> dict[str, dict[str, float]]:
-        return {
-            language: {"max_error": promise.max_error, "coverage": round(promise.coverage, 4)}
-            for language, promise in self.promises_.items()
-            if promise.is_kept
-        }
 
     # ----- steps -----
 
     def _draft(self, labels: tuple[str, ...], rows: Rows, fresh: Rows, outliers: Sequence[str]) -> LinearArrays:
         """Table and temperature; the in-distribution weights are still zero."""
-        matrix = self._matrix(rows.texts)
-        weights, biases = self._label_heads(*self._with_mistyped(matrix, rows))
+        matrix = self.features(rows.texts)
+        weights, biases = self.label_heads(*self._with_mistyped(matrix, rows))
         inlier_weights, inlier_bias = self._inlier_head(matrix, outliers)
-        table, scale = _quantised(np.column_stack([weights, inlier_weights]), self.prune)
-        bias = np.append(biases, inlier_bias).astype(np.float32)
-        draft = LinearArrays(
+        draft = self._arrays(np.column_stack([weights, inlier_weights]), np.append(biases, inlier_bias), rows)
+        at = {label: index for index, label in enumerate(labels)}
+        truth = np.array([at[label] for label in fresh.labels], np.intp)
+        scores = self._model(self._draft_card(labels), draft).measure(fresh.texts)[0].astype(np.float64)
+        return msgspec.structs.replace(draft, temperature=temperature_of(scores, truth))
+
+    def _arrays(self, weights: _F64, bias: _F64, rows: Rows) -> LinearArrays:
+        """The model's numbers from weights ``(features, K + 1)``, in the order of :meth:`features`'s columns."""
+        table, scale = _quantised(weights, self.prune)
+        return LinearArrays(
             spec=self.spec,
             table=table,
             scale=scale,
-            bias=bias,
+            bias=bias.astype(np.float32),
             temperature=1.0,
             known=self._known(rows.texts),
             ood_weights=np.zeros(len(FACTS) + 1, np.float32),
             min_known=0.0,
         )
-        truth = np.array([labels.index(label) for label in fresh.labels])
-        scores = self._model(labels, draft).measure(fresh.texts)[0].astype(np.float64)
-        return msgspec.structs.replace(draft, temperature=_temperature(scores, truth))
 
     def _learnt_without_labels(
         self, rows: Rows, fresh: Rows, head_texts: Sequence[str], check_texts: Sequence[str]
@@ -236,15 +206,18 @@ class LinearMaker:
         return _judge(facts[0], facts[1:])
 
     def _facts(self, labels: tuple[str, ...], arrays: LinearArrays, groups: Sequence[Sequence[str]]) -> list[_F64]:
-        model = self._model(labels, arrays)
+        model = self._model(self._draft_card(labels), arrays)
         return [model.measure(texts)[1] for texts in groups]
 
-    def _model(self, labels: tuple[str, ...], arrays: LinearArrays) -> LinearModel:
-        card = LocalCard(
+    def _model(self, card: LocalCard, arrays: LinearArrays) -> Measuring:
+        return LinearModel(card, arrays)
+
+    def _draft_card(self, labels: tuple[str, ...]) -> LocalCard:
+        return LocalCard(
             name="draft",
             task="other_classification",
             labels=labels,
-            maker="linear",
+            maker=self.maker,
             languages=("en",),
             rows=0,
             threshold=NEVER,
@@ -253,9 +226,9 @@ class LinearMaker:
             data_hash="",
             files={},
         )
-        return LinearModel(card, arrays)
 
-    def _matrix(self, texts: Sequence[str]) -> sp.csr_matrix:
+    def features(self, texts: Sequence[str]) -> sp.csr_matrix:
+        """What the heads are fitted on, shape ``(len(texts), features)``."""
         data, indices, indptr = sparse_rows(texts, self.spec)
         matrix = sp.csr_matrix((data.astype(np.float64), indices, indptr), shape=(len(texts), 1 << self.spec.bits))
         matrix.sum_duplicates()
@@ -267,14 +240,18 @@ class LinearMaker:
         if self.typos <= 0.0:
             return matrix, list(rows.labels), weigh
         draw = random.Random(self.seed)  # noqa: S311 no secret is drawn
-        copies = self._matrix([mistyped(text, draw) for text in rows.texts])
+        copies = self.features([mistyped(text, draw) for text in rows.texts])
         return sp.vstack([matrix, copies]), [*rows.labels, *rows.labels], np.append(weigh, self.typos * weigh)
 
-    def _label_heads(self, matrix: sp.csr_matrix, labels: Sequence[str], weigh: _F64) -> tuple[_F64, _F64]:
+    def label_heads(self, matrix: sp.csr_matrix, labels: Sequence[str], weigh: _F64) -> tuple[_F64, _F64]:
+        """Weights ``(features, K)`` and biases ``(K,)`` of the labels, in sorted order."""
+        few = len(set(labels)) < 10
         machine = LinearSVC(
             C=self.c,
+            # Coordinate descent crawls where two labels overlap; Newton steps do not, but cost more a label.
+            dual=not few,
             class_weight="balanced" if self.balanced else None,
-            tol=1e-3 if len(set(labels)) < 10 else 1e-2,
+            tol=1e-3 if few else 1e-2,
             max_iter=3000,
             random_state=self.seed,
         )
@@ -287,7 +264,7 @@ class LinearMaker:
     def _inlier_head(self, matrix: sp.csr_matrix, outliers: Sequence[str]) -> tuple[_F64, float]:
         if not outliers:
             return np.zeros(matrix.shape[1]), 0.0
-        both = sp.vstack([matrix, self._matrix(outliers)])
+        both = sp.vstack([matrix, self.features(outliers)])
         target = np.repeat([1, 0], [matrix.shape[0], len(outliers)])
         machine = LinearSVC(C=0.3, class_weight="balanced", tol=1e-2, max_iter=2000, random_state=self.seed)
         machine.fit(both, target)
@@ -300,35 +277,6 @@ class LinearMaker:
             blocks, _ = buckets(TextHashes(text, head=fine.head, tail=fine.tail), fine)
             counts[np.unique(np.concatenate(blocks))] += 1
         return np.packbits(counts >= self.known_from, bitorder="little")
-
-    def _set_thresholds(self, rows: Rows) -> None:
-        predictions = self.model().predict(rows.texts)
-        inside = np.array([prediction.in_distribution for prediction in predictions])
-        matrix = np.array([prediction.probabilities for prediction in predictions])
-        truth = np.array([self.classes_.index(label) for label in rows.labels])
-        top, right = matrix.max(1), matrix.argmax(1) == truth
-        self.ood_threshold_ = _rounded(float(np.quantile(inside, 1.0 - self.keep)))
-        self.calibration_rows_ = len(rows)
-        self.ece_ = expected_calibration_error(top, right)
-        self.promise_: Promise = choose_threshold(
-            top,
-            right,
-            max_error=self.max_error,
-            confidence=self.confidence,
-            may_answer=inside >= self.ood_threshold_,
-        )
-        # A mixture keeps its promise on average only: one language must not pay with its errors for another.
-        self.promises_: dict[str, Promise] = {}
-        spoken = np.array(rows.languages)
-        for language in sorted(set(rows.languages)) if len(set(rows.languages)) > 1 else ():
-            mine = spoken == language
-            self.promises_[language] = choose_threshold(
-                top[mine],
-                right[mine],
-                max_error=self.language_errors.get(language, self.max_error),
-                confidence=self.confidence,
-                may_answer=inside[mine] >= self.ood_threshold_,
-            )
 
 
 def _judge(inside: _F64, outside: Sequence[_F64]) -> npt.NDArray[np.float32]:
@@ -351,7 +299,7 @@ def _two_halves(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _calibration_halves(rows: Rows, seed: int) -> tuple[Rows, Rows]:
     order = np.random.default_rng(seed).permutation(len(rows))
-    cut = len(rows) // 3
+    cut = min(len(rows) // 3, 800)  # a temperature needs few rows, a promise many
     return rows.pick(order[:cut]), rows.pick(order[cut:])
 
 
@@ -370,8 +318,11 @@ def _quantised(weights: _F64, prune: int) -> tuple[npt.NDArray[np.int8], npt.NDA
     return table, scale
 
 
-def _temperature(scores: _F64, truth: npt.NDArray[np.intp]) -> float:
+def temperature_of(scores: _F64, truth: npt.NDArray[np.intp]) -> float:
     """The factor before softmax that makes the labels likeliest (temperature scaling: Guo et al., 2017)."""
+
+    if not len(truth):
+        return 1.0
 
     def loss(log_factor: float) -> float:
         scaled = scores * np.exp(log_factor)
@@ -379,7 +330,3 @@ def _temperature(scores: _F64, truth: npt.NDArray[np.intp]) -> float:
 
     found = minimize_scalar(loss, bounds=(-3.0, 5.0), method="bounded")
     return float(np.exp(found.x))
-
-
-def _rounded(value: Any) -> Any:
-    return round(value, 6) if isinstance(value, float) else value

@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import f1_score, roc_auc_score
 
-from ..local.linear import LinearModel
-from .promise import NEVER, wilson_interval
+from ..local.base import CardedModel
+from ..types import Prediction
+from .promise import NEVER, Goal, lower_bound, mean_upper_bound, wilson_interval
+from .rows import Rows, rows_hash
 
-__all__ = ["expected_calibration_error", "figures", "latency_us", "ood_figures"]
+__all__ = ["answered", "confirmed", "expected_calibration_error", "figures", "latency_us", "ood_figures"]
 
 _THIRTY_WORDS = (
     "the delivery came two days late and one of the boxes was open , but the people on the phone were kind and sent "
@@ -21,7 +23,7 @@ _THIRTY_WORDS = (
 )
 
 
-def figures(model: LinearModel, texts: Sequence[str], labels: Sequence[str], *, language: str = "en") -> dict[str, Any]:
+def figures(model: CardedModel, texts: Sequence[str], labels: Sequence[str], *, language: str = "en") -> dict[str, Any]:
     """Accuracy (with Wilson's 95 % interval), macro-F1 (bootstrap interval), ECE, and what the thresholds make of it.
 
     ``coverage`` is the share of texts that the model would answer, ``error_answered`` its error among them. When the
@@ -54,7 +56,7 @@ def figures(model: LinearModel, texts: Sequence[str], labels: Sequence[str], *, 
     return result
 
 
-def ood_figures(model: LinearModel, inside: Sequence[str], outside: Sequence[str]) -> dict[str, Any]:
+def ood_figures(model: CardedModel, inside: Sequence[str], outside: Sequence[str]) -> dict[str, Any]:
     """AUROC and FPR at 95 % recall of the in-distribution score, and how many outsiders would still be answered."""
     ours, theirs = model.predict(inside), model.predict(outside)
     scores = np.array([prediction.in_distribution for prediction in ours])
@@ -71,12 +73,60 @@ def ood_figures(model: LinearModel, inside: Sequence[str], outside: Sequence[str
     }
 
 
-def latency_us(model: LinearModel, text: str = _THIRTY_WORDS, repeats: int = 400) -> float:
-    """Median microseconds of one prediction."""
+def answered(model: CardedModel, predictions: Sequence[Prediction], languages: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which texts the model would answer when all its labels are allowed; bool, shape ``(n,)``.
+
+    ``languages``: one a text, or none when all are in the card's first language.
+    """
+    card = model.card
+    spoken = languages or (card.languages[0],) * len(predictions)
+    least = [
+        card.language_thresholds.get(language, card.threshold) if language in card.languages else NEVER
+        for language in spoken
+    ]
+    return np.array(
+        [
+            prediction.in_distribution >= card.ood_threshold and max(prediction.probabilities) >= threshold
+            for prediction, threshold in zip(predictions, least, strict=True)
+        ],
+        bool,
+    )
+
+
+def confirmed(model: CardedModel, rows: Rows, goal: Goal) -> dict[str, Any]:
+    """The frozen model and thresholds on rows that decided nothing: does the promise hold there?
+
+    ``holds`` is False when these rows show, at the goal's confidence, that the mean loss is above the limit;
+    ``confirmed`` is True when they show that it is below. In between they are too few to say.
+    """
+    predictions = model.predict(rows.texts)
+    mine = answered(model, predictions, rows.languages)
+    said = [prediction.labels[int(np.argmax(prediction.probabilities))] for prediction in predictions]
+    wrong = np.array([label != truth for label, truth in zip(said, rows.labels, strict=True)], bool)
+    losses = goal.losses(said, rows)[mine]
+    count = int(mine.sum())
+    if goal.keep is None:
+        least = lower_bound(int(losses.sum()), count, goal.confidence)
+    else:
+        least = 1.0 - mean_upper_bound(1.0 - losses, goal.confidence) if count else 0.0
+    return {
+        "rows": len(rows),
+        "answered": count,
+        "errors": int((wrong & mine).sum()),
+        "mean_loss": _short(losses.mean()) if count else None,
+        "limit": _short(goal.limit),
+        "holds": bool(least <= goal.limit),
+        "confirmed": bool(count and mean_upper_bound(losses, goal.confidence) <= goal.limit),
+        "data_hash": rows_hash(rows),
+    }
+
+
+def latency_us(model: CardedModel, text: str | None = None, repeats: int = 200) -> float:
+    """Median microseconds of one prediction, of a text of 30 words unless given."""
     taken = []
     for _ in range(repeats):
         started = time.perf_counter_ns()
-        model.predict((text,))
+        model.predict((text or _THIRTY_WORDS,))
         taken.append(time.perf_counter_ns() - started)
     return float(np.median(taken)) / 1000.0
 
@@ -95,9 +145,13 @@ def expected_calibration_error(probability: npt.NDArray[np.floating], right: npt
 def _bootstrap_f1(truth: npt.NDArray[np.intp], choice: npt.NDArray[np.intp], draws: int = 200) -> list[float]:
     random = np.random.default_rng(0)
     found = []
+    size = int(max(truth.max(), choice.max())) + 1
     for _ in range(draws):
         rows = random.integers(0, len(truth), len(truth))
-        found.append(f1_score(truth[rows], choice[rows], average="macro", zero_division=0))
+        real, said = truth[rows], choice[rows]
+        both = np.bincount(real[real == said], minlength=size)
+        either = np.bincount(real, minlength=size) + np.bincount(said, minlength=size)
+        found.append(float((2.0 * both[either > 0] / either[either > 0]).mean()))
     return [_short(end) for end in np.quantile(found, [0.025, 0.975])]
 
 

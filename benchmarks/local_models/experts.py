@@ -1,0 +1,81 @@
+"""How good do the makers get on sets that nothing here was tuned to, and what do training and an answer cost?
+
+    python benchmarks/local_models/experts.py --data DIR [--makers linear embedding] [--sets clinc150 ...]
+
+DIR holds ``experts/<set>/{train,val,test,ood}.jsonl.gz``. Official splits: all of ``train`` and ``val`` goes to
+``LocalClassifier``, as a user would do it, ``test`` is read once. Results of what is run are merged into the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from machine import write
+from router.offline.build_shipped import read_rows
+from router.offline.classifier import LocalClassifier
+from router.offline.measure import figures, latency_us
+from router.offline.rows import Rows
+from router.offline.typos import mistyped
+
+SETS = ("clinc150", "banking77", "sst2", "ag_news", "hate_offensive", "tweet_offensive")
+TASKS = {"clinc150": "intent_classification", "banking77": "intent_classification", "sst2": "sentiment",
+         "ag_news": "topic_classification"}  # fmt: skip
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "experts.json"
+
+
+def measure(maker: str, data: Path, name: str, minutes: float) -> dict[str, Any]:
+    """Train ``maker`` on one set and read its test rows once."""
+    parts = {part: read_rows(data / "experts" / name / f"{part}.jsonl.gz") for part in ("train", "val", "test", "ood")}
+    rows = parts["train"] + parts["val"]
+    test = Rows(
+        texts=tuple(row["text"] for row in parts["test"]), labels=tuple(str(row["label"]) for row in parts["test"])
+    )
+    started = time.perf_counter()
+    model = LocalClassifier(task=TASKS.get(name, "toxicity"), maker=maker, minutes=minutes, languages=["en"]).fit(
+        [row["text"] for row in rows],
+        [str(row["label"]) for row in rows],
+        test=test,
+        ood=[row["text"] for row in parts["ood"]],
+    )
+    taken = time.perf_counter() - started
+    draw = random.Random(0)
+    typed = figures(model.model_, [mistyped(text, draw) for text in test.texts], test.labels)
+    found = model.test_figures_ | {
+        "rows": len(rows),
+        "labels": len(model.classes_),
+        "seconds": round(taken, 1),
+        "three_typos": typed["accuracy"],
+        "latency_us_p50": round(latency_us(model.model_), 1),
+        "chosen": model.card_.maker,
+        "promise": model.card_.promise,
+    }
+    shown = ("accuracy", "macro_f1", "ood_auroc", "three_typos", "latency_us_p50", "seconds")
+    print(name, maker, {key: found[key] for key in shown}, flush=True)
+    return found
+
+
+def main() -> None:
+    """Measure and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--makers", nargs="+", default=["linear", "embedding"])
+    parser.add_argument("--sets", nargs="+", default=list(SETS))
+    parser.add_argument("--minutes", type=float, default=0.05, help="for choosing; the first candidate is always tried")
+    chosen = parser.parse_args()
+    before = json.loads(RESULTS.read_text(encoding="utf-8"))["sets"] if RESULTS.exists() else {}
+    for name in chosen.sets:
+        for maker in chosen.makers:
+            before.setdefault(name, {})[maker] = measure(maker, chosen.data, name, chosen.minutes)
+            write("experts", {"sets": before})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""``router calibrate``: set from which probability on a model may answer, for a promise on one's own rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .labelled import COLUMNS, PROMISE, columns_of, goal_fields, model_directory, open_model
+
+
+@click.command()
+@click.option("--model", required=True, help="Directory of a model, or the name of a shipped one (then with --out).")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled rows, none trained on.")
+@click.option("--test", type=click.Path(path_type=Path), help="Untouched rows to test on (default: 30 % of --data).")
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write the model (default: in place).")
+@click.option("--inside", type=float, default=0.96, show_default=True, help="Share of rows taken as in-distribution.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@PROMISE
+@COLUMNS
+def calibrate(
+    model: str, data: Path, test: Path | None, out: Path | None, inside: float, as_json: bool, **options: Any
+) -> None:
+    """Choose the threshold for a promise with a finite-sample bound (Learn-then-Test), then test it once.
+
+    Nothing is written when the rows are too few (it says how many are needed) or when the promise breaks on the test
+    rows.
+    """
+    import shutil
+    import sys
+
+    from ..errors import RequestError
+    from ..local.base import shipped_directory, write_card
+    from ..offline.promise import Goal
+    from ..offline.reading import read_labelled
+    from ..offline.recalibrate import recalibrate
+
+    source = model_directory(model)
+    if out is None and source.parent == shipped_directory():
+        raise RequestError("a shipped model is not changed in place.", hint="Say where to write it with --out.")
+    columns = columns_of(options)
+    fields = goal_fields(options)
+    goal = Goal(**(fields | {"max_error": round(1.0 - fields["keep"], 9)} if fields["keep"] is not None else fields))
+    rows = read_labelled(data, **columns)
+    tested = read_labelled(test, **columns).rows if test is not None else None
+    card, found = recalibrate(open_model(model), rows.rows, goal, keep=inside, test=tested)
+    if not found["holds"]:
+        raise RequestError(
+            f"the promise broke on the test rows: {found['errors']} of {found['answered']} answers wrong.",
+            hint="The card was left as it is. Are calibration and test rows of one kind?",
+        )
+    target = out or source
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in card.files:
+            shutil.copyfile(source / name, out / name)
+    write_card(target, card)
+    for note in rows.notes:
+        click.echo(f"note: {note}", err=True)
+    if as_json:
+        import msgspec
+
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(card.promise), indent=1) + b"\n")
+        return
+    promise = card.promise
+    click.echo(
+        f"{card.name} answers from p >= {card.threshold:.4f}: {promise['coverage']:.1%} of such texts, "
+        f"{promise['errors']} wrong of {promise['answered']}, bound {promise['bound']:.4f} "
+        f"(limit {promise['limit']:.4f}, "
+        f"confidence {promise['confidence']:.2f})."
+    )
+    verdict = "confirmed" if found["confirmed"] else "not contradicted (too few rows to confirm)"
+    click.echo(f"Tested once on {found['rows']} rows: {found['errors']} wrong of {found['answered']}: {verdict}.")
+    click.echo(f"Written to {target}.")

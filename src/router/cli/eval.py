@@ -1,0 +1,47 @@
+"""``router eval``: a model's figures on labelled rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .labelled import COLUMNS, columns_of, open_model
+
+
+@click.command("eval")
+@click.option("--model", required=True, help="Directory of a model, or the name of a shipped one.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled rows.")
+@click.option("--ood", type=click.Path(path_type=Path), help="Texts that it must not answer.")
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+@COLUMNS
+def evaluate(model: str, data: Path, ood: Path | None, as_json: bool, **options: Any) -> None:
+    """Measure a local model: accuracy, macro-F1, calibration, coverage, its promise, and outsiders."""
+    import sys
+
+    from ..offline.evaluation import evaluation
+    from ..offline.reading import read_labelled, read_texts
+
+    columns = columns_of(options)
+    opened = open_model(model)
+    file = read_labelled(data, **columns, clean=False)
+    outside = read_texts(ood, text=columns["text"], encoding=columns["encoding"]) if ood is not None else ()
+    found = evaluation(opened, file.rows, outside)
+    if as_json:
+        import msgspec
+
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+        return
+    for note in file.notes:
+        click.echo(f"note: {note}", err=True)
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("figure", "value", title=f"{opened.name} on {data.name}")
+    for name, value in found.items():
+        if name != "promise":
+            table.add_row(name, "-" if value is None else str(value))
+    for name, value in found["promise"].items():
+        table.add_row(f"promise: {name}", str(value))
+    Console(highlight=False).print(table)

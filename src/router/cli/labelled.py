@@ -1,0 +1,86 @@
+"""Options of the commands that read labelled rows and make promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ..errors import UnknownModel
+
+if TYPE_CHECKING:
+    from ..local.base import CardedModel
+
+__all__ = ["COLUMNS", "PROMISE", "columns_of", "goal_fields", "model_directory", "open_model"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def COLUMNS(command: F) -> F:  # noqa: N802 used as a decorator beside CONFIG and POLICY
+    """``--text``, ``--label``, ``--hosted``, ``--language``, ``--encoding``."""
+    for option in (
+        click.option("--encoding", help="Encoding of the file (default: recognised)."),
+        click.option("--language", help="Column of the language."),
+        click.option("--hosted", help="Column of a hosted model's answers."),
+        click.option("--label", help="Column of the label."),
+        click.option("--text", help="Column of the text."),
+    ):
+        command = option(command)
+    return command
+
+
+def PROMISE(command: F) -> F:  # noqa: N802
+    """``--max-error``, ``--keep``, ``--of``, ``--confidence``."""
+    for option in (
+        click.option("--confidence", type=float, default=0.95, show_default=True, help="Confidence of the promise."),
+        click.option("--of", type=click.Choice(["hosted"]), help="What --keep is measured against."),
+        click.option("--keep", type=float, help="Be right at least this often compared with the hosted model, 0 to 1."),
+        click.option("--max-error", type=float, default=0.05, show_default=True, help="Most wrong answers, 0 to 1."),
+    ):
+        command = option(command)
+    return command
+
+
+def columns_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for :func:`router.offline.reading.read_labelled`."""
+    return {name: options[name] for name in ("text", "label", "hosted", "language", "encoding")}
+
+
+def goal_fields(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for a promise."""
+    keep = options["keep"]
+    of = options["of"] or ("hosted" if keep is not None else None)
+    return {"max_error": options["max_error"], "confidence": options["confidence"], "keep": keep, "of": of}
+
+
+def model_directory(model: str) -> Path:
+    """The directory that ``model`` names: a path, or the name of a shipped model.
+
+    Raises:
+        UnknownModel: neither.
+    """
+    from ..local.base import CARD, model_directories, shipped_directory
+
+    path = Path(model)
+    if (path / CARD).is_file():
+        return path
+    names = {folder.name: folder for folder in model_directories(shipped_directory())}
+    if model in names:
+        return names[model]
+    raise UnknownModel(
+        f"{model!r} is neither a directory with a card.json nor a shipped model.",
+        hint=f"Shipped: {', '.join(sorted(names))}.",
+    )
+
+
+def open_model(model: str) -> CardedModel:
+    """The model that ``model`` names, its files checked.
+
+    Raises:
+        UnknownModel, ModelFileError, MissingExtra.
+    """
+    from ..local.load import load_local_model
+
+    return load_local_model(model_directory(model))

@@ -1,0 +1,113 @@
+"""``router train``: a local model from a file of labelled rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .labelled import COLUMNS, PROMISE, columns_of, goal_fields
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled rows: .jsonl .csv .tsv .parquet")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory to write the model to.")
+@click.option("--task", default="other_classification", show_default=True, help="Task of the requests it is for.")
+@click.option("--name", help="Name of the model (default: that of --out).")
+@click.option(
+    "--maker",
+    type=click.Choice(["auto", "linear", "embedding"]),
+    default="auto",
+    show_default=True,
+    help="auto: whichever cross-validates better.",
+)
+@click.option("--test", type=click.Path(path_type=Path), help="Rows to test on (default: a fifth of --data).")
+@click.option("--ood", type=click.Path(path_type=Path), help="Texts that it must not answer, to measure that.")
+@click.option("--minutes", type=float, default=5.0, show_default=True, help="How long choosing may take.")
+@click.option("--licence", default="not stated", help="Licence of the rows, for the card.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--plots/--no-plots", default=True, help="Draw reliability, coverage and confusion.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--languages", help="ISO 639-1 codes with commas between (default: recognised).")
+@PROMISE
+@COLUMNS
+def train(
+    data: Path,
+    out: Path,
+    task: str,
+    name: str | None,
+    maker: str,
+    test: Path | None,
+    ood: Path | None,
+    minutes: float,
+    licence: str,
+    seed: int,
+    plots: bool,
+    as_json: bool,
+    languages: str | None,
+    **options: Any,
+) -> None:
+    """Train a local model on labelled rows, calibrate it, test it once, and write it with a card and a report.
+
+    Three parts of the rows are kept apart: to fit, to calibrate, to test.
+    """
+    import re
+    import sys
+
+    from ..offline.classifier import LocalClassifier
+    from ..offline.reading import read_labelled, read_texts
+    from ..offline.report import report_of, summary, write_report
+
+    columns = columns_of(options)
+    file = read_labelled(data, **columns)
+    tested = read_labelled(test, **columns, clean=False) if test is not None else None
+    outside = read_texts(ood, text=columns["text"], encoding=columns["encoding"]) if ood is not None else ()
+    plain = re.sub(r"[^a-z0-9._-]+", "-", (name or out.resolve().name).lower()).strip("-._")
+    with _bar(sys.stderr.isatty() and not as_json) as progress:
+        model = LocalClassifier(
+            task=task,
+            name=plain or None,
+            maker=maker,
+            minutes=minutes,
+            licence=licence,
+            seed=seed,
+            languages=[code.strip() for code in languages.split(",")] if languages else None,
+            progress=progress,
+            **goal_fields(options),
+        ).fit(
+            file.rows.texts,
+            file.rows.labels,
+            hosted=file.rows.hosted,
+            languages=file.rows.languages,
+            test=tested.rows if tested is not None else None,
+            ood=outside,
+        )
+        model.save(out)
+        report = report_of(model, file.notes)
+        notes = write_report(out, model, report, plots=plots)
+    if as_json:
+        import msgspec
+
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+    else:
+        click.echo(summary(report))
+        for note in notes:
+            click.echo(note)
+        click.echo(f"Written to {out}. Use it: local_models: {{paths: [{out}]}} in router.yaml")
+
+
+@contextmanager
+def _bar(is_shown: bool) -> Iterator[Callable[[str, float], None]]:
+    if not is_shown:
+        yield lambda what, share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    parts = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
+        line = bar.add_task("reading", total=1.0)
+        yield lambda what, share: bar.update(line, description=what, completed=share)

@@ -1,0 +1,28 @@
+"""A model directory -> the model in it, whatever its maker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import ModelFileError
+from .base import CARD, CardedModel, read_card
+
+__all__ = ["load_local_model"]
+
+
+def load_local_model(directory: Path) -> CardedModel:
+    """The model in ``directory``, its files checked against its card.
+
+    Raises:
+        ModelFileError: anything missing, tampered with, truncated, oversized or not fitting together.
+    """
+    maker = read_card(directory).maker
+    if maker == "linear":
+        from .linear import load_linear
+
+        return load_linear(directory)
+    if maker == "embedding":
+        from .embedding import load_embedding
+
+        return load_embedding(directory)
+    raise ModelFileError(f"nothing here reads models of the maker {maker!r}.", file=str(directory / CARD))

@@ -1,0 +1,255 @@
+"""``LocalClassifier``: from labelled texts to a local model with a card, in scikit-learn's manner.
+
+    >>> from router.offline.classifier import LocalClassifier
+    >>> model = LocalClassifier(task="intent_classification", max_error=0.02).fit(texts, labels)   # doctest: +SKIP
+    >>> model.predict(["where is my parcel?"]), model.card_.promise                                # doctest: +SKIP
+    >>> model.save("models/parcels")                                                               # doctest: +SKIP
+
+Rows are split three ways: fitted, calibrated, and tested once at the end; the test rows decide nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ..catalogue import LocalCard
+from ..errors import RequestError
+from ..local.base import CardedModel
+from ..signals.excerpt import excerpt
+from ..signals.language import identify
+from ..types import TASKS, Message, Request
+from .choose import Score, cross_validate, winner
+from .embedding import EmbeddingMaker
+from .fit import LinearMaker
+from .measure import confirmed, figures, latency_us, ood_figures
+from .outsiders import outsider_texts
+from .promise import Goal
+from .rows import Rows, count_labels, rows_hash, split_rows
+
+__all__ = ["LEAST_ROWS", "LocalClassifier"]
+
+LEAST_ROWS = 24
+MOST_LABELS = 1000
+_MAKERS: Mapping[str, type[LinearMaker]] = {"linear": LinearMaker, "embedding": EmbeddingMaker}
+MAKERS = ("auto", *_MAKERS)
+
+
+class LocalClassifier:
+    """Chooses a maker by cross-validation, trains and calibrates it, and tests it once.
+
+    Args:
+        task: the task label that requests for this model have (see ``router.types.TASKS``).
+        name: of the model; small letters, digits and dashes. Default: the task's.
+        maker: ``auto`` (``linear`` or ``embedding``, whichever does better), ``linear``, ``embedding``, or ``encoder``
+            (fine-tunes a pretrained encoder; needs the extra ``train``).
+        max_error, confidence, keep, of: the promise, see :class:`router.offline.promise.Goal`.
+        minutes: how long choosing may take; the final fit comes on top.
+        languages: ISO 639-1 codes of the texts; recognised from them by default.
+        licence: what the card says of the rows' licence.
+        seed: of every draw. The same rows, settings and seed give the same file.
+        progress: called with what is being done and the share of it that is, 0..1.
+
+    Attributes after ``fit``: ``classes_``, ``card_``, ``model_``, ``scores_`` (cross-validation), ``notes_``,
+    ``test_figures_`` and ``splits_`` (rows by part).
+    """
+
+    def __init__(
+        self,
+        *,
+        task: str = "other_classification",
+        name: str | None = None,
+        maker: str = "auto",
+        max_error: float = 0.05,
+        confidence: float = 0.95,
+        keep: float | None = None,
+        of: str | None = None,
+        minutes: float = 5.0,
+        languages: Sequence[str] | None = None,
+        licence: str = "not stated",
+        base: str | Path | None = None,
+        seed: int = 0,
+        progress: Callable[[str, float], None] | None = None,
+    ) -> None:
+        if task not in TASKS:
+            raise RequestError(f"there is no task {task!r}.", param="task", hint=f"Tasks: {', '.join(TASKS)}.")
+        if maker not in MAKERS:
+            raise RequestError(f"there is no maker {maker!r}.", param="maker", hint=f"Makers: {', '.join(MAKERS)}.")
+        if not minutes > 0.0:
+            raise RequestError(f"minutes is {minutes}; it is above 0.", param="minutes")
+        self.task, self.name, self.maker = task, name or task.replace("_", "-"), maker
+        self.max_error, self.confidence, self.keep, self.of = max_error, confidence, keep, of
+        self.minutes, self.languages, self.licence, self.base = minutes, languages, licence, base
+        self.seed = seed
+        self.goal = Goal(
+            max_error=max_error if keep is None else round(1.0 - keep, 9), confidence=confidence, keep=keep, of=of
+        )
+        self.progress = progress or (lambda what, share: None)
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", self.name):
+            raise RequestError(
+                f"the name {self.name!r} is not made of small letters, digits, '.', '_' and '-'.", param="name"
+            )
+
+    def fit(
+        self,
+        X: Sequence[str],  # noqa: N803 scikit-learn's name
+        y: Sequence[str],
+        *,
+        hosted: Sequence[str] = (),
+        languages: Sequence[str] = (),
+        test: Rows | None = None,
+        ood: Sequence[str] = (),
+    ) -> Self:
+        """Train on texts ``X`` with labels ``y``, both of length n.
+
+        ``hosted``: a hosted model's answers to the same texts, for a promise about them; ``languages``: one a text, for
+        thresholds by language; ``test``: rows to test on instead of a part of these; ``ood``: texts that the model must
+        not answer, to measure how often it would.
+
+        Raises:
+            RequestError: too few rows, fewer than two labels, or labels that look like free text.
+        """
+        rows = self._usable(X, y, hosted, languages)
+        parts = split_rows(rows, test=0.0 if test is not None else 0.2, calibration=0.2, seed=self.seed)
+        held_out = test if test is not None else parts.test
+        if test is not None:
+            held_out = self._known_only(test, set(parts.fit.texts) | set(parts.calibration.texts))
+        self.splits_ = {"fit": len(parts.fit), "calibration": len(parts.calibration), "test": len(held_out)}
+        started = time.monotonic()
+        outsiders = outsider_texts(self.task)
+        self.scores_: list[Score] = cross_validate(
+            parts.fit, self.maker, seconds=self.minutes * 60.0, seed=self.seed, progress=self.progress
+        )
+        best = winner(self.scores_)
+        self.progress(f"training {best.name}", 0.0)
+        made = _MAKERS[best.maker](goal=self.goal, typos=0.25, seed=self.seed, **best.settings)
+        made.fit(parts.fit, parts.calibration, outsiders)
+        self.maker_ = made
+        self.classes_: tuple[str, ...] = made.classes_
+        self.model_: CardedModel = made.model()
+        card = made.card(
+            name=self.name,
+            task=self.task,
+            languages=self._languages(rows),
+            rows=len(parts.fit),
+            licence=self.licence,
+            data_hash=rows_hash(parts.fit, parts.calibration),
+            description=f"Trained on {len(parts.fit):,} rows with {len(self.classes_)} labels.",
+            limits=tuple(self.notes_),
+        )
+        self._test(card, held_out, ood, time.monotonic() - started)
+        return self
+
+    def predict(self, X: Sequence[str]) -> list[str]:  # noqa: N803
+        """The likeliest label of each text."""
+        return [self.classes_[index] for index in self.predict_proba(X).argmax(1)] if len(X) else []
+
+    def predict_proba(self, X: Sequence[str]) -> npt.NDArray[np.float64]:  # noqa: N803
+        """Calibrated probabilities, float64, shape ``(len(X), len(classes_))``."""
+        found = [prediction.probabilities for prediction in self.model_.predict(list(X))]
+        return np.array(found, np.float64).reshape(len(X), len(self.classes_))
+
+    def score(self, X: Sequence[str], y: Sequence[str]) -> float:  # noqa: N803
+        """Accuracy."""
+        return float(np.mean([said == truth for said, truth in zip(self.predict(X), y, strict=True)]))
+
+    def save(self, directory: str | Path) -> LocalCard:
+        """Write card and files to ``directory``, which ``local_models.paths`` in router.yaml may then name."""
+        card: LocalCard = self.maker_.export(Path(directory), self.card_)
+        return card
+
+    # ----- steps -----
+
+    def _usable(
+        self, texts: Sequence[str], labels: Sequence[str], hosted: Sequence[str], languages: Sequence[str]
+    ) -> Rows:
+        if len(texts) != len(labels):
+            raise RequestError(f"{len(texts)} texts and {len(labels)} labels: one label a text is expected.")
+        self.notes_: list[str] = []
+        rows = Rows(
+            texts=tuple(map(str, texts)),
+            labels=tuple(map(str, labels)),
+            hosted=tuple(hosted),
+            languages=tuple(languages) if len(set(languages)) > 1 else (),
+        )
+        counts = count_labels(rows)
+        rare = {label for label, count in counts.items() if count < 4}
+        if len(counts) > MOST_LABELS and len(rare) > len(counts) / 2:
+            raise RequestError(
+                f"{len(counts):,} different labels for {len(rows):,} rows look like free text, not like labels.",
+                hint="Name the right column with --label.",
+            )
+        if rare:
+            lost = sum(counts[label] for label in rare)
+            shown = ", ".join(sorted(rare)[:8]) + (" ..." if len(rare) > 8 else "")
+            self.notes_.append(f"Labels with fewer than 4 rows were left out: {shown} ({lost} rows).")
+            rows = rows.pick([index for index, label in enumerate(rows.labels) if label not in rare])
+        if len(set(rows.labels)) < 2:
+            raise RequestError(
+                f"{len(set(rows.labels))} label(s) with at least 4 rows; two or more are needed.",
+                hint="Check the label column, or add rows.",
+            )
+        if len(rows) < LEAST_ROWS:
+            raise RequestError(
+                f"{len(rows)} rows are too few to train, calibrate and test: at least {LEAST_ROWS} are needed.",
+                hint="Some hundred rows a label make a useful model.",
+            )
+        return rows
+
+    def _known_only(self, test: Rows, seen: set[str]) -> Rows:
+        fresh = test.pick([index for index, text in enumerate(test.texts) if text not in seen])
+        if len(fresh) < len(test):
+            self.notes_.append(f"{len(test) - len(fresh):,} test rows are training rows too and were not tested.")
+        return fresh
+
+    def _languages(self, rows: Rows) -> tuple[str, ...]:
+        if self.languages:
+            return tuple(self.languages)
+        if rows.languages:
+            return tuple(sorted(set(rows.languages)))
+        sample = rows.texts[:: max(1, len(rows) // 400)]
+        heard = [identify(excerpt(Request(messages=(Message(role="user", text=text),)))) for text in sample]
+        counts: dict[str, int] = {}
+        for code, confidence in heard:
+            if code is not None and confidence >= 0.6:
+                counts[code] = counts.get(code, 0) + 1
+        sure = sum(counts.values())
+        found = tuple(sorted(code for code, count in counts.items() if count >= max(2, 0.08 * sure))) or ("en",)
+        self.notes_.append(f"Languages recognised from the texts: {', '.join(found)}.")
+        return found
+
+    def _test(self, card: LocalCard, test: Rows, ood: Sequence[str], seconds: float) -> None:
+        self.progress("testing", 0.0)
+        model = self.maker_.model(card)
+        unknown = [index for index, label in enumerate(test.labels) if label in set(self.classes_)]
+        test = test.pick(unknown)
+        found: dict[str, Any] = {}
+        if len(test):
+            found = figures(model, test.texts, test.labels, language=card.languages[0])
+            tested = confirmed(model, test, self.goal)
+            card = msgspec.structs.replace(card, promise={**card.promise, "tested": tested})
+            if not tested["holds"]:  # the frozen threshold broke its promise on untouched rows: it must not answer
+                card = msgspec.structs.replace(card, threshold=1.01, language_thresholds={})
+                self.notes_.append(
+                    f"The promise broke on the test rows ({tested['errors']} of {tested['answered']} answers wrong): "
+                    "the model answers nothing until it is calibrated anew on fresh rows."
+                )
+        if ood:
+            found |= ood_figures(model, test.texts, ood)
+        found["train_seconds"] = round(seconds, 1)
+        self.test_rows_, self.test_figures_ = test, found
+        self.card_ = msgspec.structs.replace(
+            card,
+            metrics={"test": found},
+            latency_us=round(latency_us(model, test.texts[0] if len(test) else None), 1),
+            limits=tuple(self.notes_),
+        )
+        self.model_ = self.maker_.model(self.card_)
+        self.progress("tested", 1.0)

@@ -1,0 +1,90 @@
+"""Train the maker ``embedding``: the linear maker's n-grams and a sentence vector, fitted together.
+
+What differs from :class:`LinearMaker` is the matrix that is fitted on, and two more facts that tell outsiders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.covariance import ledoit_wolf
+
+from ..catalogue import LocalCard
+from ..local.embedding import EMBEDDING_FACTS, EmbeddingArrays, EmbeddingModel, SentenceEncoder
+from ..local.linear import LinearArrays
+from ..local.static import shipped_encoder
+from .fit import LinearMaker, Measuring
+from .rows import Rows
+
+__all__ = ["EmbeddingMaker"]
+
+_MOST_PROTOTYPES = 384
+
+
+class EmbeddingMaker(LinearMaker):
+    """Trains a :class:`router.local.embedding.EmbeddingModel`, in scikit-learn's manner.
+
+    Args:
+        encoder: makes sentence vectors; the static one of the package by default.
+        share: what a sentence vector weighs beside a block of n-grams.
+        settings: those of :class:`LinearMaker`.
+    """
+
+    maker = "embedding"
+
+    def __init__(self, *, encoder: SentenceEncoder | None = None, share: float = 1.0, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.encoder, self.share = encoder or shipped_encoder(), share
+
+    def features(self, texts: Sequence[str]) -> sp.csr_matrix:
+        vectors = self.encoder.embed(texts).astype(np.float64) * self.share
+        return sp.hstack([super().features(texts), sp.csr_matrix(vectors)], format="csr")
+
+    def _arrays(self, weights: npt.NDArray[np.float64], bias: npt.NDArray[np.float64], rows: Rows) -> LinearArrays:
+        width = self.encoder.width
+        linear = super()._arrays(weights[:-width], bias, rows)
+        vectors = self.encoder.embed(rows.texts)
+        labels = sorted(set(rows.labels))
+        truth = np.array([labels.index(label) for label in rows.labels])
+        means = np.stack([vectors[truth == index].mean(0) for index in range(len(labels))])
+        whitening = _whitening(vectors - means[truth])
+        return EmbeddingArrays(
+            **msgspec.structs.asdict(msgspec.structs.replace(linear, ood_weights=_no_weights())),
+            dense=(weights[-width:] * self.share).astype(np.float32),
+            prototypes=_prototypes(vectors, len(labels), self.seed),
+            whitening=whitening,
+            means=(means @ whitening).astype(np.float32),
+            encoder=self.encoder.name,
+        )
+
+    def _model(self, card: LocalCard, arrays: LinearArrays) -> Measuring:
+        assert isinstance(arrays, EmbeddingArrays)
+        return EmbeddingModel(card, arrays, self.encoder)
+
+
+def _no_weights() -> npt.NDArray[np.float32]:
+    return np.zeros(len(EMBEDDING_FACTS) + 1, np.float32)
+
+
+def _prototypes(vectors: npt.NDArray[np.float32], labels: int, seed: int) -> npt.NDArray[np.float32]:
+    """Centres of the training vectors, of length 1."""
+    count = min(len(vectors), max(64, min(_MOST_PROTOTYPES, 3 * labels)))
+    clusters = MiniBatchKMeans(count, n_init=1, max_iter=30, batch_size=2048, random_state=seed).fit(vectors)
+    centres = clusters.cluster_centers_
+    length = np.linalg.norm(centres, axis=1, keepdims=True)
+    found: npt.NDArray[np.float32] = (centres / np.maximum(length, 1e-9)).astype(np.float32)
+    return found
+
+
+def _whitening(centred: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What makes the covariance that all labels share the identity (shrunk: Ledoit and Wolf, 2004)."""
+    covariance, _ = ledoit_wolf(centred.astype(np.float64), assume_centered=True)
+    values, axes = np.linalg.eigh(covariance + 1e-6 * np.eye(len(covariance)))
+    found: npt.NDArray[np.float32] = (axes / np.sqrt(values)).astype(np.float32)
+    return found
