@@ -19,11 +19,12 @@ from .labelled import COLUMNS, PROMISE, columns_of, goal_fields
 @click.option("--name", help="Name of the model (default: that of --out).")
 @click.option(
     "--maker",
-    type=click.Choice(["auto", "linear", "embedding"]),
+    type=click.Choice(["auto", "linear", "embedding", "encoder"]),
     default="auto",
     show_default=True,
-    help="auto: whichever cross-validates better.",
+    help="auto: linear or embedding, whichever cross-validates better; encoder: fine-tune (extra train).",
 )
+@click.option("--base", type=click.Path(path_type=Path), help="Encoder to fine-tune: a directory (default MiniLM).")
 @click.option("--test", type=click.Path(path_type=Path), help="Rows to test on (default: a fifth of --data).")
 @click.option("--ood", type=click.Path(path_type=Path), help="Texts that it must not answer, to measure that.")
 @click.option("--minutes", type=float, default=5.0, show_default=True, help="How long choosing may take.")
@@ -40,6 +41,7 @@ def train(
     task: str,
     name: str | None,
     maker: str,
+    base: Path | None,
     test: Path | None,
     ood: Path | None,
     minutes: float,
@@ -73,6 +75,7 @@ def train(
             maker=maker,
             minutes=minutes,
             licence=licence,
+            base=base,
             seed=seed,
             languages=[code.strip() for code in languages.split(",")] if languages else None,
             progress=progress,

@@ -18,7 +18,7 @@ from safetensors.numpy import load, save
 
 from ..errors import ModelFileError
 
-__all__ = ["read_arrays", "read_bytes", "sha256_of", "write_arrays"]
+__all__ = ["read_arrays", "read_bytes", "sha256_of", "write_arrays", "write_bytes"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 MAX_BYTES = 64 * 1024 * 1024
@@ -73,6 +73,13 @@ def read_arrays(path: Path, *, sha256: str | None = None, max_bytes: int = MAX_B
 def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> str:
     """Write a safetensors file and return its SHA-256: the same arrays give the same file."""
     data = _in_order(save(dict(arrays), metadata=dict(metadata)))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_bytes(path: Path, data: bytes) -> str:
+    """Write a file and return its SHA-256."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return hashlib.sha256(data).hexdigest()

@@ -15,6 +15,7 @@ def load_local_model(directory: Path) -> CardedModel:
 
     Raises:
         ModelFileError: anything missing, tampered with, truncated, oversized or not fitting together.
+        MissingExtra: the maker needs a package that is not installed.
     """
     maker = read_card(directory).maker
     if maker == "linear":
@@ -25,4 +26,8 @@ def load_local_model(directory: Path) -> CardedModel:
         from .embedding import load_embedding
 
         return load_embedding(directory)
+    if maker == "encoder":
+        from .encoder import load_encoder
+
+        return load_encoder(directory)
     raise ModelFileError(f"nothing here reads models of the maker {maker!r}.", file=str(directory / CARD))

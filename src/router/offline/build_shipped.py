@@ -16,6 +16,7 @@ import numpy as np
 
 from ..local.base import CardedModel
 from ..local.load import load_local_model
+from .embedding import EmbeddingMaker
 from .fit import LinearMaker
 from .measure import figures, latency_us, ood_figures
 from .promise import Goal
@@ -125,7 +126,8 @@ def build(recipe: Recipe, data: Path, out: Path) -> CardedModel:
     calibration = joined([held for _, held in parts])
     known = set(rows.texts)
     calibration = calibration.pick([i for i, text in enumerate(calibration.texts) if text not in known])
-    maker = LinearMaker(
+    kind = EmbeddingMaker if recipe.maker == "embedding" else LinearMaker
+    maker = kind(
         spec=recipe.spec,
         c=recipe.c,
         balanced=recipe.balanced,
@@ -202,7 +204,7 @@ def main(arguments: Sequence[str] | None = None, recipes: Mapping[str, Recipe] =
     parser.add_argument("--out", type=Path, required=True, help="where to write one directory a model")
     parser.add_argument("names", nargs="*", help=f"of: {', '.join(recipes)}")
     chosen = parser.parse_args(arguments)
-    for name in chosen.names or recipes:
+    for name in chosen.names or [name for name, recipe in recipes.items() if recipe.is_shipped]:
         if name not in recipes:
             parser.error(f"no recipe is called {name!r}; there are: {', '.join(recipes)}")
         build(recipes[name], chosen.data, chosen.out)

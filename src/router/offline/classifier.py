@@ -39,7 +39,7 @@ __all__ = ["LEAST_ROWS", "LocalClassifier"]
 LEAST_ROWS = 24
 MOST_LABELS = 1000
 _MAKERS: Mapping[str, type[LinearMaker]] = {"linear": LinearMaker, "embedding": EmbeddingMaker}
-MAKERS = ("auto", *_MAKERS)
+MAKERS = ("auto", *_MAKERS, "encoder")
 
 
 class LocalClassifier:
@@ -124,12 +124,21 @@ class LocalClassifier:
         self.splits_ = {"fit": len(parts.fit), "calibration": len(parts.calibration), "test": len(held_out)}
         started = time.monotonic()
         outsiders = outsider_texts(self.task)
-        self.scores_: list[Score] = cross_validate(
-            parts.fit, self.maker, seconds=self.minutes * 60.0, seed=self.seed, progress=self.progress
-        )
-        best = winner(self.scores_)
-        self.progress(f"training {best.name}", 0.0)
-        made = _MAKERS[best.maker](goal=self.goal, typos=0.25, seed=self.seed, **best.settings)
+        made: Any
+        self.scores_: list[Score] = []
+        if self.maker == "encoder":
+            from .encoder import EncoderMaker
+
+            made = EncoderMaker(
+                base=self.base, goal=self.goal, minutes=self.minutes, seed=self.seed, progress=self.progress
+            )
+        else:
+            self.scores_ = cross_validate(
+                parts.fit, self.maker, seconds=self.minutes * 60.0, seed=self.seed, progress=self.progress
+            )
+            best = winner(self.scores_)
+            self.progress(f"training {best.name}", 0.0)
+            made = _MAKERS[best.maker](goal=self.goal, typos=0.25, seed=self.seed, **best.settings)
         made.fit(parts.fit, parts.calibration, outsiders)
         self.maker_ = made
         self.classes_: tuple[str, ...] = made.classes_

@@ -22,7 +22,7 @@ from ..local.static import shipped_encoder
 from .fit import LinearMaker, Measuring
 from .rows import Rows
 
-__all__ = ["EmbeddingMaker"]
+__all__ = ["EmbeddingMaker", "prototypes_of", "whitening_of"]
 
 _MOST_PROTOTYPES = 384
 
@@ -53,11 +53,11 @@ class EmbeddingMaker(LinearMaker):
         labels = sorted(set(rows.labels))
         truth = np.array([labels.index(label) for label in rows.labels])
         means = np.stack([vectors[truth == index].mean(0) for index in range(len(labels))])
-        whitening = _whitening(vectors - means[truth])
+        whitening = whitening_of(vectors - means[truth])
         return EmbeddingArrays(
             **msgspec.structs.asdict(msgspec.structs.replace(linear, ood_weights=_no_weights())),
             dense=(weights[-width:] * self.share).astype(np.float32),
-            prototypes=_prototypes(vectors, len(labels), self.seed),
+            prototypes=prototypes_of(vectors, len(labels), self.seed),
             whitening=whitening,
             means=(means @ whitening).astype(np.float32),
             encoder=self.encoder.name,
@@ -72,7 +72,7 @@ def _no_weights() -> npt.NDArray[np.float32]:
     return np.zeros(len(EMBEDDING_FACTS) + 1, np.float32)
 
 
-def _prototypes(vectors: npt.NDArray[np.float32], labels: int, seed: int) -> npt.NDArray[np.float32]:
+def prototypes_of(vectors: npt.NDArray[np.float32], labels: int, seed: int) -> npt.NDArray[np.float32]:
     """Centres of the training vectors, of length 1."""
     count = min(len(vectors), max(64, min(_MOST_PROTOTYPES, 3 * labels)))
     clusters = MiniBatchKMeans(count, n_init=1, max_iter=30, batch_size=2048, random_state=seed).fit(vectors)
@@ -82,7 +82,7 @@ def _prototypes(vectors: npt.NDArray[np.float32], labels: int, seed: int) -> npt
     return found
 
 
-def _whitening(centred: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def whitening_of(centred: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """What makes the covariance that all labels share the identity (shrunk: Ledoit and Wolf, 2004)."""
     covariance, _ = ledoit_wolf(centred.astype(np.float64), assume_centered=True)
     values, axes = np.linalg.eigh(covariance + 1e-6 * np.eye(len(covariance)))

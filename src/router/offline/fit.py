@@ -33,7 +33,7 @@ from .rows import Rows
 from .thresholds import set_thresholds
 from .typos import mistyped
 
-__all__ = ["LinearMaker", "Measuring", "temperature_of"]
+__all__ = ["LinearMaker", "Measuring", "judge", "temperature_of"]
 
 # From so many labels on, some can be left out to learn what a missing one looks like.
 _MANY_LABELS = 20
@@ -105,7 +105,7 @@ class LinearMaker:
             weights = self._learnt_without_labels(rows, first, head_texts, check_texts)
         else:
             facts = self._facts(self.classes_, draft, (first.texts, check_texts))
-            weights = _judge(facts[0], facts[1:])
+            weights = judge(facts[0], facts[1:])
         draft = msgspec.structs.replace(draft, ood_weights=weights)
         # Nobody's text may be called strange for a few unknown words only: the gate catches other languages and noise.
         known = self._model(self._draft_card(self.classes_), draft).measure(second.texts)[1][:, 0]
@@ -203,7 +203,7 @@ class LinearMaker:
         fresh = fresh.pick(inside[1])
         draft = self._draft(kept, rows.pick(inside[0]), fresh, head_texts)
         facts = self._facts(kept, draft, (fresh.texts, near, check_texts))
-        return _judge(facts[0], facts[1:])
+        return judge(facts[0], facts[1:])
 
     def _facts(self, labels: tuple[str, ...], arrays: LinearArrays, groups: Sequence[Sequence[str]]) -> list[_F64]:
         model = self._model(self._draft_card(labels), arrays)
@@ -279,7 +279,7 @@ class LinearMaker:
         return np.packbits(counts >= self.known_from, bitorder="little")
 
 
-def _judge(inside: _F64, outside: Sequence[_F64]) -> npt.NDArray[np.float32]:
+def judge(inside: _F64, outside: Sequence[_F64]) -> npt.NDArray[np.float32]:
     """Logistic weights that tell inside from outside; each kind of outsider weighs the same, both sides too."""
     facts = np.vstack([inside, *outside])
     weigh = [np.full(len(inside), 0.5 / len(inside))] + [
@@ -324,9 +324,13 @@ def temperature_of(scores: _F64, truth: npt.NDArray[np.intp]) -> float:
     if not len(truth):
         return 1.0
 
+    # One row more that might be of any label: without it, rows that are all right ask for endless confidence.
+    unsure = 1.0 / (len(truth) + 1)
+
     def loss(log_factor: float) -> float:
         scaled = scores * np.exp(log_factor)
-        return float((logsumexp(scaled, axis=1) - scaled[np.arange(len(truth)), truth]).mean())
+        chosen = (1.0 - unsure) * scaled[np.arange(len(truth)), truth] + unsure * scaled.mean(1)
+        return float((logsumexp(scaled, axis=1) - chosen).mean())
 
     found = minimize_scalar(loss, bounds=(-3.0, 5.0), method="bounded")
     return float(np.exp(found.x))

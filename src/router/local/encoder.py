@@ -1,0 +1,248 @@
+"""The maker ``encoder``: a fine-tuned transformer as an ONNX graph, run without PyTorch (extra ``deep``).
+
+The graph takes ``input_ids`` and ``attention_mask`` (int64, ``(n, tokens)``) and gives ``logits`` ``(n, K)`` and
+``pooled`` ``(n, H)``, the vector before the last layer, in whose space distances tell outsiders.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ..catalogue import LocalCard
+from ..errors import MissingExtra, ModelFileError
+from ..types import Prediction
+from .base import checked_file, read_card
+from .files import read_arrays, read_bytes
+
+__all__ = ["ARRAYS_FILE", "ENCODER_FACTS", "GRAPH_FILE", "TOKENIZER_FILE", "EncoderArrays", "EncoderModel", "Graph",
+           "load_encoder"]  # fmt: skip
+
+GRAPH_FILE, TOKENIZER_FILE, ARRAYS_FILE = "encoder.onnx", "tokenizer.json", "model.safetensors"
+MAX_GRAPH_BYTES = 1024 * 1024 * 1024
+MAX_TOKENIZER_BYTES = 64 * 1024 * 1024
+FORMAT = "encoder-1"
+# Top probability, energy (Liu et al., 2020), Mahalanobis distance to the nearest label (Lee et al., 2018), and
+# cosine to the nearest prototype of the training texts (Sun et al., 2022).
+ENCODER_FACTS = ("top", "energy", "mahalanobis", "nearest")
+_BATCH = 32
+
+_F32 = npt.NDArray[np.float32]
+
+
+class EncoderArrays(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands beside the graph of a model with K labels and vectors of width H.
+
+    ``temperature`` multiplies logits before softmax; ``whitening``: float32 ``(H, d)``; ``means``: float32 ``(K, d)``;
+    ``prototypes``: float32 ``(P, H)`` of length 1; ``ood_weights``: float32 ``(len(ENCODER_FACTS) + 1,)``;
+    ``max_tokens``: what is read of a text.
+    """
+
+    temperature: float
+    whitening: _F32
+    means: _F32
+    prototypes: _F32
+    ood_weights: _F32
+    max_tokens: int
+
+    def as_file(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
+        """``(arrays, metadata)`` for :func:`router.local.files.write_arrays`."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            name: getattr(self, name) for name in ("whitening", "means", "prototypes", "ood_weights")
+        }
+        arrays["gates"] = np.array([self.temperature, self.max_tokens], np.float32)
+        return arrays, {"format": FORMAT}
+
+
+class Graph:
+    """Tokenizer and ONNX session: texts -> ``(logits, pooled)``.
+
+    ``threads``: of one run; the server's own concurrency is the better use of more cores.
+
+    Raises:
+        MissingExtra: ``onnxruntime`` or ``tokenizers`` is not installed.
+        ModelFileError: the graph or the tokenizer cannot be read, or the graph has other inputs or outputs.
+    """
+
+    def __init__(self, graph: bytes, tokenizer: bytes, *, max_tokens: int, threads: int = 1, file: str = "") -> None:
+        try:
+            import onnxruntime
+            from tokenizers import Tokenizer
+        except ImportError as error:
+            raise MissingExtra(error.name or "onnxruntime", "deep") from error
+        try:
+            self._tokenizer = Tokenizer.from_str(tokenizer.decode())
+            self._tokenizer.enable_truncation(max_tokens)
+            self._tokenizer.no_padding()
+        except Exception as error:
+            raise ModelFileError(f"the tokenizer cannot be read ({error}).", file=file) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ModelFileError(f"the graph cannot be run ({str(error)[:200]}).", file=file) from error
+        self._inputs = {given.name for given in self._session.get_inputs()}
+        outputs = [given.name for given in self._session.get_outputs()]
+        if not {"input_ids", "attention_mask"} <= self._inputs or outputs[:2] != ["logits", "pooled"]:
+            raise ModelFileError(
+                f"the graph has inputs {sorted(self._inputs)} and outputs {outputs}.",
+                file=file,
+                hint="input_ids and attention_mask, logits and pooled are expected: make it with router train.",
+            )
+
+    def run(self, texts: Sequence[str]) -> tuple[_F32, _F32]:
+        """Logits ``(n, K)`` and pooled vectors ``(n, H)``, float32."""
+        encoded = self._tokenizer.encode_batch(list(texts))
+        order = sorted(range(len(texts)), key=lambda index: len(encoded[index].ids))
+        logits: list[_F32] = []
+        pooled: list[_F32] = []
+        for start in range(0, len(order), _BATCH):
+            part = [encoded[index].ids or [0] for index in order[start : start + _BATCH]]
+            width = max(map(len, part))
+            ids = np.zeros((len(part), width), np.int64)
+            mask = np.zeros((len(part), width), np.int64)
+            for row, tokens in enumerate(part):
+                ids[row, : len(tokens)] = tokens
+                mask[row, : len(tokens)] = 1
+            given = {"input_ids": ids, "attention_mask": mask}
+            if "token_type_ids" in self._inputs:
+                given["token_type_ids"] = np.zeros_like(ids)
+            found = self._session.run(["logits", "pooled"], given)
+            logits.append(found[0])
+            pooled.append(found[1])
+        back = np.argsort(order)
+        return np.concatenate(logits)[back], np.concatenate(pooled)[back]
+
+
+class EncoderModel:
+    """A fine-tuned encoder that may answer, meeting :class:`router.types.LocalModel`. Threads may share it."""
+
+    is_fast = False
+
+    def __init__(self, card: LocalCard, graph: Graph, arrays: EncoderArrays) -> None:
+        self.card, self.name, self.labels = card, card.name, card.labels
+        self.arrays = arrays
+        self._graph = graph
+
+    def predict(self, texts: Sequence[str]) -> list[Prediction]:
+        """Calibrated probabilities and in-distribution score of each text."""
+        if not texts:
+            return []
+        probabilities, facts = self.measure(texts)
+        weights = self.arrays.ood_weights.astype(np.float64)
+        logit = np.clip(facts @ weights[:-1] + weights[-1], -60.0, 60.0)
+        inside = 1.0 / (1.0 + np.exp(-logit))
+        return [
+            Prediction(
+                labels=self.labels,
+                probabilities=tuple(row.tolist()),
+                in_distribution=float(score) if text.strip() else 0.0,
+            )
+            for text, row, score in zip(texts, probabilities, inside, strict=True)
+        ]
+
+    def measure(self, texts: Sequence[str]) -> tuple[_F32, npt.NDArray[np.float64]]:
+        """Probabilities ``(n, K)`` and the facts of :data:`ENCODER_FACTS` ``(n, len(ENCODER_FACTS))``."""
+        logits, pooled = self._graph.run(texts)
+        return facts_of(logits, pooled, self.arrays)
+
+
+def facts_of(logits: _F32, pooled: _F32, arrays: EncoderArrays) -> tuple[_F32, npt.NDArray[np.float64]]:
+    """Probabilities and facts from what the graph gave."""
+    scaled = logits * arrays.temperature
+    top = scaled.max(1, keepdims=True)
+    powers = np.exp(scaled - top)
+    total = powers.sum(1, keepdims=True)
+    probabilities: _F32 = powers / total
+    white = pooled @ arrays.whitening
+    distance = np.sqrt(
+        np.maximum(
+            (white**2).sum(1)[:, None] - 2.0 * white @ arrays.means.T + (arrays.means**2).sum(1)[None, :], 0.0
+        ).min(1)
+    )
+    length = np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-9)
+    nearest = (pooled / length @ arrays.prototypes.T).max(1)
+    energy = (top + np.log(total))[:, 0]
+    facts = np.stack([probabilities.max(1), energy, distance, nearest], axis=1).astype(np.float64)
+    return probabilities, facts
+
+
+def load_encoder(directory: Path, *, threads: int = 1) -> EncoderModel:
+    """The encoder model in ``directory``; size, hash and shapes of its three files are checked against its card.
+
+    Raises:
+        ModelFileError: anything missing, tampered with, truncated, oversized or not fitting together.
+        MissingExtra: ``onnxruntime`` or ``tokenizers`` is not installed.
+    """
+    card = read_card(directory)
+    if card.maker != "encoder":
+        raise ModelFileError(
+            f"the model {card.name!r} was made by {card.maker!r}, not by 'encoder'.", file=str(directory)
+        )
+    path, sha256 = checked_file(directory, card, ARRAYS_FILE)
+    stored, metadata = read_arrays(path, sha256=sha256)
+    arrays = _arrays(stored, metadata, len(card.labels), path)
+    path, sha256 = checked_file(directory, card, GRAPH_FILE)
+    graph = read_bytes(path, sha256=sha256, max_bytes=MAX_GRAPH_BYTES)
+    tokenizer_path, sha256 = checked_file(directory, card, TOKENIZER_FILE)
+    tokenizer = read_bytes(tokenizer_path, sha256=sha256, max_bytes=MAX_TOKENIZER_BYTES)
+    model = EncoderModel(
+        card, Graph(graph, tokenizer, max_tokens=arrays.max_tokens, threads=threads, file=str(path)), arrays
+    )
+    logits, pooled = model._graph.run(["a text"])
+    if logits.shape[1] != len(card.labels) or pooled.shape[1] != arrays.whitening.shape[0]:
+        raise ModelFileError(
+            f"the graph gives {logits.shape[1]} labels and vectors of {pooled.shape[1]}, which do not fit the card.",
+            file=str(path),
+            hint="Train the model again.",
+        )
+    return model
+
+
+def _arrays(
+    stored: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str], labels: int, path: Path
+) -> EncoderArrays:
+    wrong = _misfit(stored, metadata, labels)
+    if wrong is not None:
+        raise ModelFileError(f"the arrays do not fit the card: {wrong}.", file=str(path), hint="Train the model again.")
+    temperature, max_tokens = (float(value) for value in stored["gates"])
+    return EncoderArrays(
+        temperature=temperature,
+        whitening=stored["whitening"],
+        means=stored["means"],
+        prototypes=stored["prototypes"],
+        ood_weights=stored["ood_weights"],
+        max_tokens=int(max_tokens),
+    )
+
+
+def _misfit(stored: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str], labels: int) -> str | None:
+    if metadata.get("format") != FORMAT:
+        return f"format {metadata.get('format')!r} instead of {FORMAT!r}"
+    whitening, prototypes = stored.get("whitening"), stored.get("prototypes")
+    if whitening is None or whitening.ndim != 2 or prototypes is None or prototypes.ndim != 2:
+        return "whitening or prototypes are missing"
+    width, rank = whitening.shape
+    expected: dict[str, tuple[int, ...]] = {
+        "whitening": (width, rank),
+        "means": (labels, rank),
+        "prototypes": (len(prototypes), width),
+        "ood_weights": (len(ENCODER_FACTS) + 1,),
+        "gates": (2,),
+    }
+    for name, shape in expected.items():
+        array = stored.get(name)
+        if array is None or array.dtype != np.float32 or array.shape != shape or not np.isfinite(array).all():
+            return f"{name} is missing, of another shape than {shape}, or not finite"
+    temperature, max_tokens = (float(value) for value in stored["gates"])
+    if not (temperature > 0.0 and 8 <= max_tokens <= 8192 and math.isfinite(temperature)) or not len(prototypes):
+        return f"temperature {temperature} or max_tokens {max_tokens} is not supported"
+    return None
