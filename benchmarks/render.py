@@ -53,21 +53,41 @@ def understanding(results: Mapping[str, Any]) -> str:
             f"| {name} | {row['rows']:,} | {row['strict']:.3f} | {row['lenient']:.3f} | {row['macro_f1']:.3f} | "
             f"{row['target']:.3f} | {row['surest_60_percent']:.3f} | {row['ece']:.3f} |"
         )
-    rows += [
-        "",
-        "| safety flags | rows | AUROC | recall | benign flagged | hard benign flagged |",
-        "|---|---|---|---|---|---|",
+    return "\n".join([*rows, "", where(results)])
+
+
+def risks(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| | set | rows | AUROC | recall | benign flagged | hard benign flagged | twins in order |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for key, name in (
-        ("safety_dev", "unsafe requests, none seen"),
-        ("safety_contrast_dev", "pairs in nearly one wording"),
-    ):
-        row = results[key]
-        hard = f"{row['hard_benign_flagged']:.3f}" if "hard_benign_flagged" in row else ""
-        rows.append(
-            f"| {name} | {row['rows']:,} | {row['auroc']:.3f} | {row['recall']:.3f} | {row['benign_flagged']:.3f} | "
-            f"{hard} |"
-        )
+    sets = {
+        "dev": "data sets, none seen",
+        "contrast_dev": "pairs in nearly one wording",
+        "answers": "answers of models",
+        "en": "English",
+        "de": "German",
+        "es": "Spanish",
+        "fr": "French",
+        "zh": "Chinese",
+    }
+    for look, called in (("first_look", "first look"), ("second_look", "with second look")):
+        figures = results.get(look)
+        for key, name in sets.items() if figures else ():
+            row = figures["languages"][key] if key in figures["languages"] else figures[key]
+            hard = f"{row['hard_benign_flagged']:.3f}" if "hard_benign_flagged" in row else ""
+            pairs = f"{row['pairwise']:.2f} of {row['pairs']}" if "pairwise" in row else ""
+            rows.append(
+                f"| {called} | {name} | {row['rows']:,} | {row['auroc']:.3f} | {row['recall']:.3f} | "
+                f"{row['benign_flagged']:.3f} | {hard} | {pairs} |"
+            )
+    if "time_ms" in results:
+        time = results["time_ms"]
+        rows += [
+            "",
+            f"A second look takes {time['20_words']} ms for 20 words, {time['200_words']} ms for 200, "
+            f"{time['2000_words']} ms for 2,000.",
+        ]
     return "\n".join([*rows, "", where(results)])
 
 
@@ -182,6 +202,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "startup": startup,
     "understanding": understanding,
     "tasks": tasks,
+    "risks": risks,
     "local_models": local_models,
     "routing": routing,
     "day": day,

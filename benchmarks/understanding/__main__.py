@@ -1,7 +1,7 @@
 """How well requests are understood: ``python -m benchmarks.understanding --data DIR``.
 
-Reads only held-out files (tasks/dev, tasks/chat_dev, safety/dev, safety/contrast_dev); writes
-``benchmarks/results/understanding.json``.
+Reads only held-out files (tasks/dev, tasks/chat_dev); writes ``benchmarks/results/understanding.json``. Risks are
+measured by ``benchmarks.risks``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import json
 import random
 import sys
 import timeit
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, f1_score, roc_auc_score
+from sklearn.metrics import confusion_matrix, f1_score
 
 import router
 from router.local.files import read_arrays
@@ -111,47 +110,6 @@ def measure_typos(understanding: Understanding, rows: Sequence[Mapping[str, Any]
     return {"rows": len(bare), "strict": round(float(clean), 4), "with_three_typos": round(float(np.mean(typed)), 4)}
 
 
-def measure_safety(understanding: Understanding, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    rows = [row for row in rows if row["flag"] != "pii"]
-    unsafe = np.array([row["flag"] != "benign" for row in rows])
-    hard = np.array([bool(row.get("hard")) for row in rows])
-    margin, flagged, kinds = [], [], []
-    for row in rows:
-        risks = understand(understanding, request_of(row))["risks"].value.risks
-        raised = [risk.kind for risk in risks if risk.probability >= risk.threshold]
-        margin.append(max(_logit(risk.probability) - _logit(risk.threshold) for risk in risks))
-        flagged.append(bool(raised))
-        kinds.append(raised)
-    score, flag = np.array(margin), np.array(flagged)
-    by_set: dict[str, list[bool]] = defaultdict(list)
-    for row, raised_any in zip(rows, flag.tolist(), strict=True):
-        by_set[f"{row['flag']}:{row.get('dataset', row.get('kind', ''))}"].append(raised_any)
-    cut = np.quantile(score[~unsafe], 0.97)
-    found: dict[str, Any] = {
-        "rows": len(rows),
-        "auroc": round(float(roc_auc_score(unsafe, score)), 4),
-        "recall": round(float(flag[unsafe].mean()), 4),
-        "benign_flagged": round(float(flag[~unsafe].mean()), 4),
-        "recall_at_3_percent_benign": round(float((score[unsafe] > cut).mean()), 4),
-        "flagged_by_set": {name: round(float(np.mean(hits)), 3) for name, hits in sorted(by_set.items())},
-    }
-    if hard.any():
-        found["hard_benign_flagged"] = round(float(flag[hard & ~unsafe].mean()), 4)
-    if rows and "pair" in rows[0]:
-        pairs: dict[str, dict[bool, float]] = defaultdict(dict)
-        for row, value, is_unsafe in zip(rows, score.tolist(), unsafe.tolist(), strict=True):
-            pairs[row["pair"]][is_unsafe] = value
-        complete = [pair for pair in pairs.values() if len(pair) == 2]
-        found["pairs"] = len(complete)
-        found["pairwise"] = round(float(np.mean([pair[True] > pair[False] for pair in complete])), 4)
-    return found
-
-
-def _logit(p: float) -> float:
-    p = min(max(p, 1e-9), 1 - 1e-9)
-    return float(np.log(p / (1 - p)))
-
-
 def measure_language(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     named = [(row["lang"], identify(excerpt(request_of(row)))[0]) for row in rows if row.get("lang")]
     return {
@@ -185,8 +143,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         "tasks_dev": measure_tasks(understanding, dev),
         "tasks_chat_dev": measure_tasks(understanding, chat),
         "typos_dev": measure_typos(understanding, dev[::5]),
-        "safety_dev": measure_safety(understanding, rows_of(data / "safety" / "dev.jsonl.gz")),
-        "safety_contrast_dev": measure_safety(understanding, rows_of(data / "safety" / "contrast_dev.jsonl.gz")),
         "language_chat_dev": measure_language(chat),
         "time": measure_time(understanding, dev),
         "measured_on": facts(),

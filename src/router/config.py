@@ -108,6 +108,12 @@ class AdminSettings(_Strict):
     port: int = Field(ge=0, le=65535)
 
 
+class SafetySettings(_Strict):
+    """``second_look``: a sentence encoder looks again at risks, in a worker thread (extra ``deep``)."""
+
+    second_look: bool = False
+
+
 class ServerSettings(_Strict):
     """Where the sidecar listens, who may call it, and how much one caller may ask of it.
 
@@ -164,6 +170,7 @@ class Settings(_Strict):
     ledger: LedgerSettings = LedgerSettings()
     server: ServerSettings = ServerSettings()
     quality: str | None = None
+    safety: SafetySettings = SafetySettings()
     network: Literal["any", "loopback"] = "any"
     directory: str = "."
 
@@ -278,6 +285,7 @@ def _fields(where: tuple[Any, ...]) -> list[str]:
         "server": ServerSettings,
         "admin": AdminSettings,
         "tls": TlsSettings,
+        "safety": SafetySettings,
     }
     for part in where[:-1]:
         model = nested.get(str(part), model)

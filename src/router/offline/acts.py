@@ -20,7 +20,6 @@ _WAYS = {
     "en": (
         "How do I {a}?",
         "how can i {a}",
-        "how can i {a} without getting caught",
         "How could someone {a}?",
         "Explain how to {a}.",
         "Tell me how to {a}, quickly.",

@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from ..local.files import write_arrays
 from ..signals.learned import Facts
 from ..signals.pieces import pieces, windows_of
 from ..signals.second_look import Encode, LookFacts, Perceptron, in_context
-from .fit_signals import fit_windows, worst
+from .fit_signals import LOOK_ALIKES, fit_windows, worst
 from .pooled import Adam, window_rows
 from .signal_rows import RISKS, RiskRow, risk_rows, written_documents
 
@@ -33,11 +34,10 @@ VERSION = "1"
 SEED = 11
 FOLDS = 3
 INJECTION = RISKS.index("prompt_injection")
-# Of ordinary texts at most this share is flagged, and of the harmless twins of risky ones.
-ORDINARY_FLAGGED = {"harmful": 0.008, "jailbreak": 0.003, "prompt_injection": 0.008, "toxicity": 0.006}
-TWINS_FLAGGED = 0.06
-# A first score that this share of ordinary texts exceeds is worth a second look.
-DOUBTED = 0.12
+# Of ordinary texts at most this share is flagged, of the harmless twins of risky ones and of documents these.
+ORDINARY_FLAGGED = {"harmful": 0.006, "jailbreak": 0.003, "prompt_injection": 0.008, "toxicity": 0.0015}
+TWINS_FLAGGED, DOCUMENTS_FLAGGED = 0.15, 0.2
+PAIRED = 2.0  # how much more pairs of twins weigh than in the first look
 
 Floats = npt.NDArray[np.float32]
 
@@ -154,7 +154,7 @@ def _train(rows: Sequence[RiskRow], units: _Units, marked: Floats, use: npt.NDAr
 
     def fit(spread: Floats) -> Perceptron:
         return fit_perceptron(
-            lines, y, np.where(loose, spread, np.minimum(single, 2.0)), hidden=96, epochs=5, dropout=0.4, seed=SEED
+            lines, y, np.where(loose, spread, np.minimum(single, 2.0)), hidden=64, epochs=4, dropout=0.4, seed=SEED
         )
 
     return _Trained(windows=windows, sentences=_in_the_worst(fit, lines, of, np.where(loose, y, 0.0), single))
@@ -172,13 +172,14 @@ def fit_second_look(
         if owner in inside:
             start, end = inside[owner]
             marked[at] = float(min(b, end) - max(a, start) > 0.5 * min(b - a, end - start) and end > start)
-    fold = np.array([int(hashlib.sha256(row.group.encode()).hexdigest()[4:8], 16) % FOLDS for row in rows])
+    fold = _folds(rows)
     by_window, by_sentence, before = _out_of_fold(rows, units, marked, fold)
-    sums, thresholds, doubt = {}, {}, {}
+    sums, thresholds = {}, {}
     weight = np.array([row.weight for row in rows])
     clean = np.array([all(flag == 0 for flag in row.flags) for row in rows])
-    twin = clean & np.array([row.group.startswith(("pair:", "act:")) for row in rows])
-    plain = clean & ~twin & np.array([not row.group.startswith("document:") for row in rows])
+    twin = clean & np.array([row.group.startswith("pair:") for row in rows])
+    document = clean & np.array([row.group.startswith("document:") for row in rows])
+    plain = clean & np.array([not row.group.startswith(LOOK_ALIKES) for row in rows])
     for column, kind in enumerate(RISKS):
         slope, offset = first.platt[kind]
         facts = np.stack(
@@ -196,11 +197,11 @@ def fit_second_look(
         cut = max(
             _highest(score[plain], weight[plain], ORDINARY_FLAGGED[kind]),
             _highest(score[twin], weight[twin], TWINS_FLAGGED),
+            _highest(score[document], weight[document], DOCUMENTS_FLAGGED),
         )
         one, two, three = (float(value) for value in fitted.coef_[0])
         sums[kind] = (one, two, three, float(fitted.intercept_[0]))
         thresholds[kind] = float(1 / (1 + np.exp(-cut)))
-        doubt[kind] = float(1 / (1 + np.exp(-_highest(facts[plain, 2], weight[plain], DOUBTED / len(RISKS)))))
         _say(
             f"{kind}: recall {(score[gold] >= cut).mean():.3f} of {gold.sum()}, ordinary flagged "
             f"{(score[plain] >= cut).mean():.4f}, twins {(score[twin] >= cut).mean():.4f}; {sums[kind]}"
@@ -213,7 +214,6 @@ def fit_second_look(
         risks=RISKS,
         sums=sums,
         thresholds=thresholds,
-        doubt=doubt,
     )
     arrays = {
         f"{name}.{part}": value.astype(np.float16)
@@ -227,20 +227,30 @@ def fit_second_look(
     return facts_of, arrays, rows
 
 
+def _folds(rows: Sequence[RiskRow]) -> npt.NDArray[np.int64]:
+    """The fold of each row: large sets in turn, so that no fold lacks them, all others by their hash."""
+    size = Counter(row.group for row in rows)
+    large = {group: at % FOLDS for at, group in enumerate(sorted(group for group in size if size[group] >= 80))}
+    return np.array(
+        [large.get(row.group, int(hashlib.sha256(row.group.encode()).hexdigest()[4:8], 16) % FOLDS) for row in rows]
+    )
+
+
 def _rows(data: Path) -> tuple[list[RiskRow], dict[int, tuple[int, int]]]:
     """Rows, and for those that are made-up documents where in them the sentence stands that was put in."""
     rng = np.random.default_rng(SEED)
     rows = []
     for row in risk_rows(data):
-        is_own = row.group.startswith(("pair:", "act:"))
+        is_own = row.group.startswith(("pair:", "act:", "direct:"))
         if row.group.startswith("document:"):
             continue
         is_risky = any(row.flags[:3])
-        share = 1.0 if is_own or is_risky or row.group.startswith("bipia") else 0.35
+        share = 1.0 if is_own or is_risky or row.group.startswith("bipia") else 0.25
+        weight = row.weight * (PAIRED if row.group.startswith("pair:") else 1.0)
         if rng.random() < share:
-            rows.append(msgspec.structs.replace(row, weight=row.weight / share))
+            rows.append(msgspec.structs.replace(row, weight=weight / share))
     inside = {}
-    for index, document in enumerate(written_documents(data, 5000, seed=1)):
+    for index, document in enumerate(written_documents(data, 4000, seed=1)):
         inside[len(rows)] = (document.start, document.end) if document.is_attack else (0, 0)
         flags = (0, 0, int(document.is_attack), 0)
         rows.append(RiskRow(text=document.text, flags=flags, group=f"document:{index // 20}", is_data=True))

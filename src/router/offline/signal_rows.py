@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from .acts import asked_acts
-from .attacks import injected
+from .attacks import direct, injected
 from .hosts import Document, documents
 
 __all__ = [
@@ -188,6 +188,9 @@ def _composed(documents: list[str]) -> Iterator[RiskRow]:
     for index, (text, is_attack) in enumerate(injected(documents)):
         flags = _flags("prompt_injection" if is_attack else "benign")
         yield RiskRow(text=text, flags=flags, group=f"injected:{index // 20}", weight=1.0, is_data=True)
+    for text, is_attack, said in direct(1600):
+        flags = _flags("prompt_injection" if is_attack else "benign")
+        yield RiskRow(text=text, flags=flags, group=f"direct:{said}", weight=1.5)
     for text, is_harmful, act in asked_acts():
         yield RiskRow(text=text, flags=_flags("harmful" if is_harmful else "benign"), group=f"act:{act}", weight=1.0)
 
@@ -195,7 +198,7 @@ def _composed(documents: list[str]) -> Iterator[RiskRow]:
 def written_documents(data: Path, count: int = 5000, seed: int = 0) -> list[Document]:
     """Made-up documents with and without a sentence that does not belong, see :mod:`router.offline.hosts`."""
     rows = task_rows(data)
-    own = [row.text.strip() for row in rows if row.group.startswith(("chat:", "written:"))]
+    own = [row.text.strip() for row in rows if row.group.startswith("chat:")]
     requests = [text for text in own if 12 < len(text) < 160 and "\n" not in text]
     tasks = ("summarization", "reading_comprehension", "nli", "topic_classification")
     passages = [

@@ -11,6 +11,7 @@ from typing import Any, cast
 from ..types import Flag, FlagKind, Severity, Signal, SignalName, Signals
 from .excerpt import excerpt
 from .learned import Risk, Risks
+from .second_look import SecondLook
 from .triggers import triggers
 
 __all__ = ["Safety"]
@@ -32,26 +33,35 @@ class Safety:
     """Detector of ``safety``: a tuple of :class:`~router.types.Flag`, empty when clean, None when unknown.
 
     Asks for ``risks`` and ``pii``. Confidence is the highest score of a flag, or how unlikely the likeliest risk is.
+    With a ``second_look`` it is slow, and the risks are those of both looks.
     """
 
-    slow = False
     provides: tuple[SignalName, ...] = ("safety",)
+
+    def __init__(self, second_look: SecondLook | None = None) -> None:
+        self._second_look = second_look
+        self.slow = second_look is not None
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         risks: Risks | None = signals["risks"].value
+        detector = "safety"
+        if self._second_look is not None and risks is not None:
+            risks, detector = self._second_look.risks(risks, signals.request), self._second_look.name
         personal: tuple[Flag, ...] | None = signals["pii"].value
         flags = [_flag(risk) for risk in risks.risks if risk.probability >= risk.threshold] if risks else []
-        if any(flag.kind == "prompt_injection" for flag in flags) and not _can_be_injected(signals):
+        # The second look reads what stands around an order, so it needs no such rule.
+        by_words = detector == "safety" and any(flag.kind == "prompt_injection" for flag in flags)
+        if by_words and not _can_be_injected(signals):
             flags = [flag for flag in flags if flag.kind != "prompt_injection"]
         flags.extend(personal or ())
         is_whole = risks is not None and risks.is_complete and personal is not None
         if not flags and not is_whole:
-            return {"safety": Signal(value=None, confidence=0.0, detector="safety")}
+            return {"safety": Signal(value=None, confidence=0.0, detector=detector)}
         if flags:
             confidence = max(flag.score for flag in flags)
         else:
             confidence = 1.0 - max((risk.probability for risk in risks.risks), default=0.0) if risks else 0.0
-        return {"safety": Signal(value=tuple(flags), confidence=confidence, detector="safety")}
+        return {"safety": Signal(value=tuple(flags), confidence=confidence, detector=detector)}
 
 
 def _can_be_injected(signals: Signals) -> bool:

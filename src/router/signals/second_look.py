@@ -34,8 +34,8 @@ HEAD, TAIL = 12_000, 4_000
 class LookFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the arrays mean. ``sums``: of each risk the weights of (window, sentence, first look) and the offset.
 
-    ``thresholds``: probabilities from which a risk is flagged. ``doubt``: of each risk the first look's probability
-    above which a second look is worth its time. ``encoder``: the encoder that the arrays were trained with.
+    ``thresholds``: probabilities from which a risk is flagged. ``encoder``: the encoder that the arrays were trained
+    with.
     """
 
     version: str
@@ -44,7 +44,6 @@ class LookFacts(msgspec.Struct, frozen=True, kw_only=True):
     risks: tuple[str, ...]
     sums: dict[str, tuple[float, float, float, float]]
     thresholds: dict[str, float]
-    doubt: dict[str, float]
 
 
 class Perceptron(msgspec.Struct, frozen=True):
@@ -73,13 +72,6 @@ class SecondLook:
         self.facts = facts
         self.name = f"second-look-{facts.version}"
         self._encode, self._windows, self._sentences = encode, windows, sentences
-
-    def is_needed(self, risks: Risks, request: Request) -> bool:
-        """Whether the first look leaves doubt: a score that may go either way, or text in which an order may hide."""
-        if len(request.messages) > 1 or len(request.messages[0].text) > 400:
-            return True
-        doubt = self.facts.doubt
-        return any(risk.probability >= doubt.get(risk.kind, 0.0) for risk in risks.risks)
 
     def risks(self, first: Risks, request: Request) -> Risks:
         """``first`` with the probabilities, thresholds and spans of the second look. Milliseconds: see the docs."""

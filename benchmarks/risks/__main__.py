@@ -1,0 +1,160 @@
+"""How well risks are told: ``python -m benchmarks.risks --data DIR``.
+
+By the first look alone, and with the second look (extra ``deep``). Sets: ``safety/dev`` (data
+sets of which nothing was trained on), ``safety/contrast_dev`` (pairs of a safe request and its unsafe twin),
+``languages.jsonl`` (fourteen pairs in five languages each) and ``answers.jsonl`` (what a model wrote). Writes
+``benchmarks/results/risks.json``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import sys
+import timeit
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from math import log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+import router
+from router.assemble import second_look
+from router.errors import MissingExtra
+from router.local.files import read_arrays
+from router.signals.learned import Risks, Understanding, understanding_from_arrays
+from router.signals.second_look import SecondLook
+from router.types import Message, Request, Signals
+
+from ..machine import facts
+
+Look = Callable[[Request], Risks]
+HERE = Path(__file__).parent
+FOLDER = Path(router.__file__).parent / "builtin" / "signals"
+RESULTS = HERE.parent / "results" / "risks.json"
+
+
+def measure_risks(understanding: Understanding, sets: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
+    looks: dict[str, Look] = {"first_look": lambda request: first_risks(understanding, request)}
+    second: SecondLook | None = None
+    try:
+        second = second_look()
+    except MissingExtra:
+        pass
+    else:
+        looks["second_look"] = lambda request: both_risks(understanding, second, request)
+    own = {name: _lines(HERE / f"{name}.jsonl") for name in ("languages", "answers")}
+    found: dict[str, Any] = {}
+    for name, look in looks.items():
+        found[name] = {set_name: measured(look, rows) for set_name, rows in sets.items()}
+        found[name]["languages"] = {
+            language: measured(look, [row for row in own["languages"] if row["lang"] == language])
+            for language in ("en", "de", "es", "fr", "zh")
+        }
+        answers = [
+            {"prompt": row["text"], "flag": "benign" if row["flag"] == "safe" else "harmful"} for row in own["answers"]
+        ]
+        found[name]["answers"] = measured(look, answers)
+    if second is not None:
+        found["time_ms"] = timed(understanding, second)
+    return found
+
+
+def request_of(text: str) -> Request:
+    return Request(messages=(Message(role="user", text=text),))
+
+
+def first_risks(understanding: Understanding, request: Request) -> Risks:
+    signals = Signals(request, dict.fromkeys(understanding.provides, understanding))
+    risks: Risks = signals["risks"].value
+    return risks
+
+
+def both_risks(understanding: Understanding, second: SecondLook, request: Request) -> Risks:
+    risks = first_risks(understanding, request)
+    return second.risks(risks, request)
+
+
+def measured(look: Look, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Figures over rows with ``prompt``, ``flag`` (``benign`` or what is wrong), and maybe ``pair`` and ``hard``."""
+    rows = [row for row in rows if row["flag"] != "pii"]
+    unsafe = np.array([row["flag"] != "benign" for row in rows])
+    hard = np.array([bool(row.get("hard")) for row in rows])
+    margin, flagged = [], []
+    for row in rows:
+        risks = look(request_of(row["prompt"])).risks
+        flagged.append(any(risk.probability >= risk.threshold for risk in risks))
+        margin.append(max(_logit(risk.probability) - _logit(risk.threshold) for risk in risks))
+    score, flag = np.array(margin), np.array(flagged)
+    cut = np.quantile(score[~unsafe], 0.97)
+    found: dict[str, Any] = {
+        "rows": len(rows),
+        "auroc": round(float(roc_auc_score(unsafe, score)), 4),
+        "recall": round(float(flag[unsafe].mean()), 4),
+        "benign_flagged": round(float(flag[~unsafe].mean()), 4),
+        "recall_at_3_percent_benign": round(float((score[unsafe] > cut).mean()), 4),
+    }
+    by_set: dict[str, list[bool]] = defaultdict(list)
+    for row, raised in zip(rows, flag.tolist(), strict=True):
+        if "dataset" in row:
+            by_set[f"{row['flag']}:{row['dataset']}"].append(raised)
+    if by_set:
+        found["flagged_by_set"] = {name: round(float(np.mean(hits)), 3) for name, hits in sorted(by_set.items())}
+    if hard.any():
+        found["hard_benign_flagged"] = round(float(flag[hard & ~unsafe].mean()), 4)
+    if rows and "pair" in rows[0]:
+        pairs: dict[str, dict[bool, float]] = defaultdict(dict)
+        for row, value, is_unsafe in zip(rows, score.tolist(), unsafe.tolist(), strict=True):
+            pairs[row["pair"]][is_unsafe] = value
+        complete = [pair for pair in pairs.values() if len(pair) == 2]
+        found["pairs"] = len(complete)
+        found["pairwise"] = round(float(np.mean([pair[True] > pair[False] for pair in complete])), 4)
+    return found
+
+
+def timed(understanding: Understanding, second: SecondLook) -> dict[str, float]:
+    """Median milliseconds of a second look at so many words."""
+    prose = (
+        "The quarterly report, which the committee published on Monday, shows that most people like the new system. "
+        "Some would change a part of it, and a few would rather have the old one back. "
+    )
+    found = {}
+    for count in (20, 200, 2000):
+        request = request_of(" ".join((prose * 80).split()[:count]))
+        first = first_risks(understanding, request)
+        runs = timeit.repeat(lambda f=first, r=request: second.risks(f, r), number=1, repeat=15)  # type: ignore[misc]
+        found[f"{count}_words"] = round(float(np.median(runs)) * 1e3, 2)
+    return found
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _logit(p: float) -> float:
+    p = min(max(p, 1e-9), 1 - 1e-9)
+    return log(p / (1 - p))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.risks", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="a folder with safety/dev.jsonl.gz and contrast_dev")
+    options = parser.parse_args(argv)
+    understanding = understanding_from_arrays(*read_arrays(FOLDER / "understanding.safetensors"))
+    sets = {}
+    for name in ("dev", "contrast_dev"):
+        data = gzip.decompress((options.data / "safety" / f"{name}.jsonl.gz").read_bytes()).decode()
+        sets[name] = [json.loads(line) for line in data.split("\n") if line]
+    found = measure_risks(understanding, sets) | {"model": understanding.name, "measured_on": facts()}
+    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
+    RESULTS.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
