@@ -11,6 +11,7 @@ from router.offline.promise import (
     STARTS,
     Goal,
     choose_threshold,
+    mean_upper_bound,
     rows_needed,
     upper_bound,
     wilson_interval,
@@ -108,3 +109,38 @@ def test_wilson_interval_matches_published_example() -> None:
     low, high = wilson_interval(81, 263)  # Newcombe, 1998, table I
     assert low == pytest.approx(0.2553, abs=2e-4)
     assert high == pytest.approx(0.3662, abs=2e-4)
+
+
+def test_betting_bound_covers_the_true_mean() -> None:
+    random = np.random.default_rng(9)
+    low = sum(mean_upper_bound(random.beta(2.0, 6.0, 120), 0.95) < 0.25 for _ in range(200))
+    assert low / 200 <= 0.08  # 5 % may fail; the rest is the chance of 200 draws
+
+
+@pytest.mark.parametrize("edge", [0.0, 0.005], ids=["flat at the limit", "flat just above"])
+def test_promise_about_hosted_answers_holds_over_draws(edge: float) -> None:
+    random = np.random.default_rng(5)
+    goal = Goal(keep=0.95, of="hosted", max_error=0.05)
+    broken = 0
+    for _ in range(120):
+        hosted = random.random(900) < 0.9
+        right = random.random(900) < 0.9 * 0.95 - edge
+        loss = (goal.keep * hosted - right + 1.0) / (1.0 + goal.keep)
+        broken += choose_threshold(random.random(900), loss, goal).is_kept
+    assert broken / 120 <= 0.1  # 5 % may fail; the rest is the chance of 120 draws
+
+
+def test_better_than_hosted_is_promised() -> None:
+    random = np.random.default_rng(6)
+    goal = Goal(keep=0.95, of="hosted", max_error=0.05)
+    loss = (goal.keep * (random.random(3000) < 0.8) - (random.random(3000) < 0.95) + 1.0) / (1.0 + goal.keep)
+    assert choose_threshold(random.random(3000), loss, goal).coverage > 0.9
+
+
+def test_refusal_says_how_many_rows_would_do() -> None:
+    wrong = np.arange(700) % 80 == 0
+    found = choose_threshold(np.full(700, 0.99), wrong, Goal(max_error=0.02))
+    assert not found.is_kept
+    needed = int(found.why.split("about ")[1].split(" are")[0].replace(",", ""))
+    more = np.arange(needed) % 80 == 0
+    assert choose_threshold(np.full(needed, 0.99), more, Goal(max_error=0.02)).is_kept

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from local_making import rows
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("tokenizers")
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+pytest.importorskip("onnx")
+
+from router.errors import ModelFileError, RouterError  # noqa: E402
+from router.local.base import CARD, read_card, write_card  # noqa: E402
+from router.local.encoder import ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE  # noqa: E402
+from router.local.files import write_bytes  # noqa: E402
+from router.local.load import load_local_model  # noqa: E402
+from router.offline.encoder import EncoderMaker  # noqa: E402
+from router.offline.promise import Goal  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Hugging Face directory of a tiny encoder that has learnt nothing."""
+    directory = tmp_path_factory.mktemp("base")
+    words = sorted({word for text in rows(400, 1).texts for word in text.split()})
+    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(directory / "tokenizer.json"))
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+    )
+    transformers.BertModel(config).save_pretrained(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def saved(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("encoder")
+    made = EncoderMaker(base=base, rate=5e-3, epochs=3, minutes=2.0, max_tokens=32, goal=Goal(max_error=0.2))
+    made.fit(rows(400, 1), rows(400, 2), {"sums": [f"compute {n} plus {n + 2}" for n in range(40)]})
+    made.export(
+        directory,
+        made.card(
+            name="places", task="topic_classification", languages=("en",), rows=400, licence="none", data_hash="none"
+        ),
+    )
+    return directory
+
+
+def test_fine_tuned_graph_is_served_without_torch(saved: Path) -> None:
+    test = rows(150, 3)
+    found = load_local_model(saved).predict(test.texts)
+    right = [p.labels[int(np.argmax(p.probabilities))] == label for p, label in zip(found, test.labels, strict=True)]
+    assert np.mean(right) > 0.9
+    assert set(json.loads((saved / CARD).read_text())["files"]) == {
+        ARRAYS_FILE,
+        GRAPH_FILE,
+        TOKENIZER_FILE,
+    }
+
+
+def test_single_and_batched_texts_are_read_alike(saved: Path) -> None:
+    model = load_local_model(saved)
+    texts = rows(20, 4).texts
+    batched = [p.probabilities for p in model.predict(texts)]
+    # Weights and activations are eight bits wide, and their range is a batch's: equal only to that precision.
+    assert np.allclose(batched, [model.predict([text])[0].probabilities for text in texts], atol=0.08)
+
+
+@pytest.mark.parametrize("name", [ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE])
+@pytest.mark.parametrize("change", ["cut", "changed", "missing"])
+def test_damaged_file_is_refused(saved: Path, tmp_path: Path, name: str, change: str) -> None:
+    for file in (CARD, ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE):
+        data = (saved / file).read_bytes()
+        if file == name:
+            data = data[: len(data) // 2] if change == "cut" else data[:-1] + bytes([data[-1] ^ 1])
+            if change == "missing":
+                continue
+        (tmp_path / file).write_bytes(data)
+    with pytest.raises(ModelFileError):
+        load_local_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", [GRAPH_FILE, TOKENIZER_FILE])
+def test_vouched_nonsense_is_refused(saved: Path, tmp_path: Path, name: str) -> None:
+    for file in (ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE):
+        (tmp_path / file).write_bytes((saved / file).read_bytes())
+    card = read_card(saved)
+    digest = write_bytes(tmp_path / name, b"no graph, no tokenizer")
+    write_card(tmp_path, msgspec.structs.replace(card, files={**card.files, name: digest}))
+    with pytest.raises(ModelFileError):
+        load_local_model(tmp_path)
+
+
+def test_directory_without_an_encoder_is_a_typed_error(tmp_path: Path) -> None:
+    with pytest.raises(RouterError, match="no encoder"):
+        EncoderMaker(base=tmp_path).fit(rows(50, 1), rows(50, 2), {})
