@@ -189,6 +189,23 @@ def fuzz(results: Mapping[str, Any]) -> str:
     )
 
 
+def experts(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| set | maker | rows | accuracy (95 %) | macro-F1 | with three typos | OOD AUROC | by probability alone "
+        "| p50 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, makers in results["sets"].items():
+        for maker, row in makers.items():
+            low, high = row["accuracy_interval"]
+            rows.append(
+                f"| {name} | {maker} | {row['rows']:,} | {row['accuracy']:.3f} ({low:.3f} to {high:.3f}) | "
+                f"{row['macro_f1']:.3f} | {row['three_typos']:.3f} | {row['ood_auroc']:.3f} | "
+                f"{row['ood_auroc_of_probability']:.3f} | {row['latency_us_p50']:.0f} us |"
+            )
+    return "\n".join([*rows, "", where(results)])
+
+
 def where(results: Mapping[str, Any]) -> str:
     on = results["measured_on"]
     return (
@@ -208,6 +225,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "day": day,
     "proxy": proxy,
     "fuzz": fuzz,
+    "experts": experts,
 }
 
 SOURCE = {"tasks": "understanding"}  # blocks whose results stand under another name
