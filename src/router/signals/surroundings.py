@@ -18,7 +18,7 @@ _BEFORE, _AFTER = 56, 24
 
 _WORDS: Mapping[Meaning, str] = {
     "phone": (
-        "phone phones ph telephone tel cell cellphone cellular mobile mobiles fax whatsapp sms contact reach "
+        "contacted phone phones ph telephone tel cell cellphone cellular mobile mobiles fax whatsapp sms contact reach "
         "reached reachable dial "
         "dialed dialled ring call called calling callback hotline voicemail mob text texted telefon "
         "telefonnummer telefonnumret "
@@ -75,7 +75,8 @@ _WORDS: Mapping[Meaning, str] = {
     ),
 }  # fmt: skip
 _PHRASES: Mapping[Meaning, str] = {
-    "phone": "my number,number to,numer telefonu,номер телефона,text me,text him,text her,mobile number,phone "
+    "phone": "my number,her number,his number,their number,our number,new number,"
+    "number to,numer telefonu,номер телефона,text me,text him,text her,mobile number,phone "
     "number,whats app,cell number",
     "id": (
         "social security,social insurance,national insurance,national id,national identity,national "
@@ -109,6 +110,9 @@ _UNSPACED = re.compile(
     r"|(?P<other>订单|單號|单号|快递|编号|型号|注文|주문)"
 )
 _TOKEN = re.compile(r"[^\W_]+|[$€£¥§#☎📞📱]")
+_IS_MINE = re.compile(
+    r",? is (?:still )?(?:my|his|her|our|their)(?: new| work| private)? (?:number|mobile|cell|phone)\b"
+)
 _NAMED_BY_THE_WORD_BEFORE = frozenset(("id", "ids", "identifier", "code"))
 _FILLERS = frozenset(
     [
@@ -207,6 +211,8 @@ def surroundings(text: str, start: int, end: int) -> Surroundings:
             return Surroundings(means, near)
         near = near and word in _FILLERS
     # Behind a number stands what it is ("(mobile)", "office"), hardly ever what it is not.
+    if _IS_MINE.match(text, end, end + 40):
+        return Surroundings("phone", False)
     for word in _TOKEN.findall(text[end : end + _AFTER].lower())[:3]:
         if _WORD_MEANS.get(word) == "phone" or word == "office":
             return Surroundings("phone", False)
