@@ -203,6 +203,26 @@ def experts(results: Mapping[str, Any]) -> str:
                 f"{row['macro_f1']:.3f} | {row['three_typos']:.3f} | {row['ood_auroc']:.3f} | "
                 f"{row['ood_auroc_of_probability']:.3f} | {row['latency_us_p50']:.0f} us |"
             )
+
+
+def local_answers(results: Mapping[str, Any]) -> str:
+    rows = ["| prompts | answered locally | of another task |", "|---|---|---|"]
+    kinds = {"wrongly_dev": "data sets, none seen", "wrongly_chat_dev": "as people and applications write"}
+    for key, name in kinds.items():
+        row = results[key]
+        rows.append(f"| {name}, {row['prompts']:,} | {row['local']:,} | {row['of_another_task']:,} |")
+    useful = results["usefully"]
+    rows += [
+        "",
+        "| requests | shapes | answered locally | in the asked form | right | right on the bare texts |",
+        "|---|---|---|---|---|---|",
+        f"| {useful['requests']:,} | {useful['shapes']} | {useful['local']:.1%} | {useful['asked_form']:.1%} | "
+        f"{useful['right']:.1%} | {useful['bare_right']:.1%} |",
+        "",
+        "| shapes | answered locally |",
+        "|---|---|",
+    ]
+    rows += [f"| {group} | {share:.1%} |" for group, share in useful["by_group"].items()]
     return "\n".join([*rows, "", where(results)])
 
 
@@ -220,6 +240,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "understanding": understanding,
     "tasks": tasks,
     "risks": risks,
+    "local_answers": local_answers,
     "local_models": local_models,
     "routing": routing,
     "day": day,

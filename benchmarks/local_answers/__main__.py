@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from machine import write
 from router import Router
-from router.local.base import model_directories, shipped_directory
-from router.local.linear import LinearModel, load_local_model
+from router.local.base import CardedModel, model_directories, shipped_directory
+from router.local.load import load_local_model
 from router.wire.openai import read_chat
 
 from .shapes import SHAPES, Asked, Shape
@@ -85,7 +85,7 @@ def wrongly(router: Router, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {"prompts": len(rows), "local": len(local), "of_another_task": len(wrong), "answered": local}
 
 
-def sure_texts(model: LinearModel, kind: Kind, data: Path, draw: random.Random) -> list[tuple[str, str, str]]:
+def sure_texts(model: CardedModel, kind: Kind, data: Path, draw: random.Random) -> list[tuple[str, str, str]]:
     """``(text, true label, the model's label)`` of test rows that the model may answer by its thresholds."""
     rows = list(rows_of(data / kind.test / "test.jsonl.gz"))
     draw.shuffle(rows)

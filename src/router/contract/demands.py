@@ -22,6 +22,7 @@ from .vocabulary import (
     RULE_WORDS,
     SCOPE_WORDS,
 )
+from .words import table
 
 __all__ = ["described", "goes_on", "json_key", "multi_label", "obstacle", "rule"]
 
@@ -67,7 +68,9 @@ _WHETHER = re.compile(
     re.IGNORECASE,
 )
 _RULE = re.compile(
-    r"\bcompar\w+|\brelative to\b|\bthan (?:the|a|an|last|before|usual)\b|\blast (?:week|month|year|time)\b|"
+    r"\bverify\b|\bfact[- ]check\w*|\b(?:your|own|world|general) knowledge\b|"
+    r"\bfirst (?:sentence|paragraph|word|message|mail|turn|part|half)\b|\bcompar\w+|\brelative to\b|\bthan (?:the|"
+    r"a|an|last|before|usual)\b|\blast (?:week|month|year|time)\b|"
     r"\bprevious(?:ly)?\b|"
     r"\byesterday\b|\btoday\b|\b(?:newest|latest|most recent|last|final|only the first) (?:\w+ )?(?:message|mail|"
     r"e-?mail|turn|sentence|"
@@ -141,7 +144,7 @@ _FORM = re.compile(
     r"start|starting|end) "
     r"(?:your|the|with|each)\b.{0,30}\bwith\b|\bstart(?:ing)? with (?:the field|[\"'`])|\bfollowed by\b|\bemoji|"
     r"\bhashtag|"
-    r"\b(?:in|inside|within|between) (?:square|round|curly|angle|double) brackets\b|\byaml\b|\bmarkdown\b|"
+    r"\b(?:in|inside|within|between) (?:square|round|curly|angle|double) brackets\b|\byaml\b|\bcsv\b|\bmarkdown\b|"
     r"\[\[|\]\]|\bone per line\b|\bper line\b",
     re.IGNORECASE,
 )
@@ -216,6 +219,9 @@ _LANGUAGE = re.compile(
 _SINGLE = frozenset("0123456789bcdefgh") | {"10"}
 
 
+_RIGHT_OR_WRONG = table("correct incorrect right wrong pass fail passed failed valid invalid accurate inaccurate")
+
+
 def obstacle(
     text: str, words: frozenset[str], labels: tuple[str, ...], *, by_user: bool, is_json: bool, is_given: bool
 ) -> str | None:
@@ -227,6 +233,8 @@ def obstacle(
     is_listed = (words & ITEM_WORDS and _ITEMS.search(text)) or (not narrow and _ITEMS_CJK.search(text))
     if by_user and is_listed:
         return "the request asks for one label for each of several texts."
+    if all(label.lower() in _RIGHT_OR_WRONG for label in labels):
+        return "whether something is right is not told by its wording."
     if is_given:
         return None
     return (

@@ -114,7 +114,7 @@ def tagged(text: str, labels: Sequence[str]) -> Found | None:
             return (start, end, 0.96 if data[0].name in DATA_TAGS else 0.8)
         if len(data) > 1:
             return AMBIGUOUS
-    if any(mark in text for mark in ("```", '"""', "'''", "\n---\n", "\n###\n", "===")):
+    if "```" in text or '"""' in text or "'''" in text or "---" in text or "###" in text or "===" in text:
         data = [
             block for block in fences(text)
             if not lists(text[block.start : block.end], labels) and not text.startswith(("{", "["), block.start)

@@ -14,6 +14,7 @@ __all__ = ["KNOWN", "UNSPACED"]
 
 _ENGLISH = table(
     """
+    otherwise
     element elements set function value apply applies diary chat
     element elements set function return value
     tagging tags record recorded
@@ -78,6 +79,7 @@ _ENGLISH = table(
 )
 _GERMAN = table(
     """
+    abteilung abteilungen kundenanfrage kundenanfragen kundenmail kundenmails wörter beiden zurück ob ergebnis
     weise zuweisen zugewiesen eines einem zwischen aus wähle auswählen gegebene gegebenen gegebener alle jeder jede
     jedem jedes gehört welchen ordner muss vorliegenden nächste nächsten der die das den dem des ein eine einen
     einer und oder nicht kein keine keinen keiner ist sind wird werden du bist sie ihr ihre ihren dein deine deiner

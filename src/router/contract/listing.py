@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from .vocabulary import INPUT_WORDS
+
 __all__ = ["Listing", "clean", "inside", "list_at"]
 
 MAX_LABELS = 300
@@ -269,6 +271,10 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
     items = _items(segment, introduced, dutch)
     if items is None:
         return None
+    if all(map(_ARTICLE.match, items)):
+        items = [_ARTICLE.sub("", item) for item in items]  # "a question, a request or a statement"
+    if not introduced and any(" " in item and item.split(" ", 1)[0].lower() in INPUT_WORDS for item in items):
+        return None  # "ob der Kommentar beleidigend oder harmlos ist": the text's own name is no part of a label
     joined = " ".join(items)
     if not introduced:
         if _PROSE.search(joined) or not _plausible(items, 3):
@@ -347,4 +353,5 @@ def _plausible(items: list[str], max_words: int) -> bool:
     return len({item.casefold() for item in items}) == len(items)
 
 
+_ARTICLE = re.compile(r"(?:an?|eine?n?|une?|una) ", re.IGNORECASE)
 _ELLIPSIS = frozenset({"etc", "...", "…", "and so on", "usw", "so on", "others like that", "and more"})

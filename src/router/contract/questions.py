@@ -11,7 +11,7 @@ from .vocabulary import NEVER
 __all__ = ["questions"]
 
 _COPULA = re.compile(
-    r"(?:\b(?:is|are|be|as|about|of|sounds?|more|like|rather|plutôt|eher|est-il|est-elle|ist|es|é|è|tweet|review|"
+    r"(?:\b(?:is it|is|are|be|as|about|of|sounds?|more|like|rather|plutôt|eher|est-il|est-elle|ist|es|é|è|tweet|review|"
     r"text|message|comment|sentence|post|email|headline|statement|article|ticket|passage)|[:\-–])$",
     re.I,
 )
@@ -27,7 +27,7 @@ _HEADED = re.compile(
     re.IGNORECASE,
 )
 _SUBJECT = re.compile(
-    r"\b(?:this|the|following|below|dies\w*|folgende\w*|cette?|ce|suivante?|est[ea]|siguiente|seguinte|quest[oa]|"
+    r"\b(?:this|the|it|following|below|dies\w*|folgende\w*|cette?|ce|suivante?|est[ea]|siguiente|seguinte|quest[oa]|"
     r"seguente|"
     r"dit|deze|volgende|la (?:recensione|reseña|opinión|frase)|le (?:message|texte|commentaire)|el (?:mensaje|texto|"
     r"comentario)|il (?:messaggio|commento|testo)|l'avis)\b",

@@ -68,7 +68,6 @@ _CJK_ASKING = re.compile(
     r"判断|分类|归类|请|回答|输出|选择|以下|下面|下列|属于|分類|判定|答え|次の|以下|选出|标注|情感|类别|选项|ラベル|カテゴリ|是.{1,12}还是"
 )
 _FRAME = re.compile(r"#{1,4} |[-=*#]{3}|``|\[[^\[\]]*\]$|>|[A-Z][\w'’-]{1,20}(?: [\w'’-]{1,20})?[:：]\s*\n")
-_MEANT = ("ready", "i'll ", "i will ", "going to ", "you classify", "you label", "you categ")
 _MEANT_FOR_MODEL = re.compile(
     r"\bI(?:'ll| will| am going to|'m going to) (?:send|paste|give|provide|share|type|show|ask)\b|\bare you ready\b|"
     r"^ready\b|\b(?:can|could|will|would) you (?:classify|label|categori[sz]e)\b",
@@ -119,16 +118,28 @@ def has_residue(text: str) -> bool:
     if _FRAME.match(text):
         return True
     start = text[:300].lower()
-    if any(words in start for words in _MEANT) and _MEANT_FOR_MODEL.search(text[:300]):
+    if ("ready" in start or "i'll " in start or "i will " in start or "going to " in start or "you c" in start) and (
+        _MEANT_FOR_MODEL.search(text[:300])
+    ):
         return True
-    head, tail = text[:160], text[-160:]
-    first, last = _SENTENCE_END.split(head, maxsplit=1)[0], _SENTENCE_END.split(tail.rstrip(" .!?\"'`"))[-1]
-    return any(_orders_usually(part) for part in ({first, last} if len(text) > len(last) + 4 else ()))
+    tail = text[-160:].rstrip(" .!?\"'`")
+    place = max(tail.rfind(". "), tail.rfind("! "), tail.rfind("? "), tail.rfind("\n"))
+    if not text.isascii():
+        place = max(place, tail.rfind("。"), tail.rfind("！"), tail.rfind("？"))
+    if place < 0 and len(text) <= 160:
+        return False  # one sentence: an order given to somebody is a text like another
+    if _orders_usually(tail[place + 1 :]):
+        return True
+    if _OUTPUT.match(text) is None:
+        return False
+    return _orders_usually(_SENTENCE_END.split(text[:160], maxsplit=1)[0])
 
 
 def _orders_usually(sentence: str) -> bool:
+    if _OUTPUT.match(sentence) is None:
+        return False
     words = _WORD.findall(sentence.lower())
-    return len(words) > 2 and all(word in KNOWN for word in words) and _OUTPUT.match(sentence) is not None
+    return len(words) > 2 and all(word in KNOWN for word in words)
 
 
 def lists(part: str, labels: Sequence[str]) -> bool:

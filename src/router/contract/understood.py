@@ -32,7 +32,7 @@ _ROLE = re.compile(
 )
 _ASK = re.compile(
     _PREFIX + r"(?:classif\w+|categori[sz]e\w*|labell?\w*|rate|determine|decide|detect|identif\w+|assign|analy[sz]e|"
-    r"evaluate|assess|judge|predict|sort|tag|mark|flag|route|triage|moderate|(?:tell|say|find)(?: me| us)? (?:if|"
+    r"guess|evaluate|assess|judge|predict|sort|tag|mark|flag|route|triage|moderate|(?:tell|say|find)(?: me| us)? (?:if|"
     r"whether|which|what|the|out)|recogni[sz]e|score|"
     r"use (?:the|this) (?:tool|function)(?: to)?|"
     r"given|is|are|does|do|was|would|which|what|whose|how|in which|to which|"
@@ -146,7 +146,7 @@ def _is_usual(sentence: str, names: set[str], *, is_question: bool, is_first: bo
         return len(strange) <= 6 and len(strange) * 2 <= len(words) + 2
     if _ROLE.match(lower):
         return len(words) < 60
-    if is_first and len(words) <= 10 and _PREDICATE.isdisjoint(words) and not _DIGIT.search(lower):
+    if is_first and "_" not in lower and len(words) <= 10 and _PREDICATE.isdisjoint(words) and not _DIGIT.search(lower):
         return len(strange) <= 4  # what the application is: "moderation filter of a cooking forum"
     return is_example(sentence, names)
 

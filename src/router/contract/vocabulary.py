@@ -125,6 +125,7 @@ ITEM_WORDS = table(
 
 MULTI_WORDS = table(
     """
+    up two one many least number
     apply applies applicable multiple several more any all every zero plus mehrere plusieurs varias várias
     """
 )
@@ -149,6 +150,7 @@ NOT_DATA = table(
 
 NOUNS = table(
     """
+    abteilungen rubriken ordner services secciones departamentos reparti settori afdelingen
     codes folders set
     outputs
     werte valores valeurs valori
@@ -175,6 +177,7 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
+    verify fact fact-check knowledge
     compare compared comparing comparison relative than previous previously yesterday today
     newest latest recent first last final second which
     opposite reverse reversed invert inverted swap swapped company context team exercise
