@@ -17,6 +17,7 @@ from .policy.compile import CompiledPolicy
 from .policy.judge import judge
 from .selection.candidates import Fleet, candidates, is_auto
 from .selection.choose import choose
+from .selection.redecide import facts_of
 from .state.store import Budgets, Health, Ledger
 from .telemetry import DETECTOR_FAILED, log
 from .types import Decision, Detector, Need, Outcome, PolicyRef, Record, Request, SignalName, Signals, Snapshot, Verdict
@@ -243,7 +244,7 @@ class Engine:
         now_s = self._clock()
         usd = outcome.usd if outcome.usd is not None else (decision.estimate.worst_usd or 0.0)
         self.budgets.settle(decision.id, usd, now_s)
-        record = Record(decision=decision, outcome=outcome, tenant=request.hints.tenant)
+        record = Record(decision=decision, outcome=outcome, tenant=request.hints.tenant, asked=facts_of(request))
         self.ledger.append(record)
         if on_record is not None:
             on_record(record)

@@ -40,6 +40,7 @@ __all__ = [
     "Prediction",
     "Record",
     "Request",
+    "RequestFacts",
     "Runner",
     "Severity",
     "Shape",
@@ -653,12 +654,30 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     saved_usd: float | None = None
 
 
+class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision reads of a request beside its signals; never its text. ``messages``: role and length of each."""
+
+    model: str = "auto"
+    policy: str | None = None
+    tenant: str | None = None
+    session: str | None = None
+    budget: Budget = Budget()
+    stream: bool = False
+    has_tools: bool = False
+    has_schema: bool = False
+    max_output_tokens: int | None = None
+    n_bytes: int = 0
+    messages: tuple[tuple[Role, int], ...] = ()
+    modalities: frozenset[str] = frozenset()
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the ledger: enough to replay the decision, and never the prompt unless the user asked for it."""
 
     decision: Decision
     outcome: Outcome
     tenant: str | None = None
+    asked: RequestFacts | None = None
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):

@@ -117,6 +117,69 @@ def schema(tests: bool) -> None:
     print(json.dumps(examples_schema() if tests else policy_schema(), indent=1, ensure_ascii=False))
 
 
+@policy.command()
+@click.argument("old")
+@click.argument("new")
+@click.option(
+    "--on", "source", type=click.Path(path_type=Path), required=True, help="Requests or a ledger; - is stdin."
+)
+@click.option("--fail-if", "fail_if", help='Exit 1 when it holds: "cost>+5% or local<-10%".')
+@click.option("--picture", type=click.Path(path_type=Path), help="Write the flows as SVG.")
+@click.option("--show", type=click.IntRange(0, 1000), default=20, help="How many changed requests to list (20).")
+@click.option("--processes", "-j", type=click.IntRange(1, 64), help="Worker processes (default: one a core).")
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
+@CONFIG
+def diff(
+    old: str,
+    new: str,
+    source: Path,
+    fail_if: str | None,
+    picture: Path | None,
+    show: int,
+    processes: int | None,
+    as_json: bool,
+    config: Path | None,
+) -> int:
+    """Decide the same requests under the policies OLD and NEW, and tell what changes. Nothing is called.
+
+    Rows are {"prompt": "..."}, OpenAI chat bodies, or records of a ledger (decided from their recorded signals; no
+    prompt is needed). Cost, latency and quality are the decisions' estimates, with 95 % intervals over requests.
+    """
+    import os
+
+    from ..offline.diff import diff as summed
+    from ..offline.fail_if import parse_fail_if
+    from ..offline.flow_picture import flows_svg
+    from ..offline.traffic import OpenEngine, compare_rows, compiled_policy
+    from .diff_table import print_diff
+    from .rows import lines, reading
+
+    condition = parse_fail_if(fail_if) if fail_if is not None else None
+    names = [compiled_policy(each).name for each in (old, new)]  # an error here needs no workers
+    open_engine = OpenEngine(str(config) if config is not None else None)
+    with reading(source) as stream:
+        rows = compare_rows(lines(stream), old, new, open_engine, processes=processes or os.cpu_count() or 1)
+        found = summed(rows)
+    if not found.rows:
+        raise RouterError(f"{source} holds no request that could be read.", hint="One JSON object a line.")
+    if picture is not None:
+        _write(picture, flows_svg(found.flows, *(names if names[0] != names[1] else (old, new))))
+    if as_json:
+        import msgspec
+
+        print(
+            msgspec.json.format(
+                msgspec.json.encode({**msgspec.to_builtins(found), "measured": found.measured()}), indent=1
+            ).decode()
+        )
+    else:
+        print_diff(found, old, new, show)
+    broken = condition.holds(found.measured()) if condition is not None else None
+    if broken is not None:
+        print(f"--fail-if holds: {broken}", file=sys.stderr)
+    return 1 if broken is not None else 0
+
+
 # ----- reading ---------------------------------------------------------------------------------------------------
 
 
