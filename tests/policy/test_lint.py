@@ -13,7 +13,7 @@ def told(policy):
     return [finding for finding in lint(policy, SIGNALS) if finding.severity != "note"]
 
 
-@pytest.mark.parametrize("name", ["guide", "cost-first", "latency-first", "quality-first", "private"])
+@pytest.mark.parametrize("name", ["guide", "cost-first", "latency-first", "quality-first", "private", "regulated"])
 def test_builtin_policies_are_clean(builtin, name: str) -> None:
     assert [str(finding) for finding in told(builtin[name])] == []
 

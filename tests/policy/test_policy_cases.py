@@ -26,7 +26,7 @@ def test_verdict_is_as_expected(policy: str, example: Example, builtin) -> None:
     assert run_example(builtin[policy], example).differences == ()
 
 
-@pytest.mark.parametrize("name", ["cost-first", "latency-first", "private", "quality-first"])
+@pytest.mark.parametrize("name", ["cost-first", "latency-first", "private", "quality-first", "regulated"])
 def test_preset_keeps_its_own_claims(name: str, builtin) -> None:
     results = check_examples(builtin[name])
     assert results

@@ -12,7 +12,7 @@ TEMPLATE = """\
 # Settings of the router. Everything here is optional; secrets stay in the environment.
 # Use it with: router route --config router.yaml FILE     or: export ROUTER_CONFIG=router.yaml
 
-# guide, cost-first, latency-first, quality-first, private, or a file of your own.
+# guide, cost-first, latency-first, quality-first, private, regulated, or a file of your own.
 policy: guide
 
 # Hosted models. Without this list the built-in ones are used; those whose key is set can be called.
@@ -67,13 +67,40 @@ server:
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default="router.yaml")
 @click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
-def init(path: Path, force: bool) -> None:
-    """Write a commented config to PATH (default: router.yaml)."""
+@click.option(
+    "--from-litellm", "source", type=click.Path(path_type=Path), help="A litellm proxy's config to take over."
+)
+def init(path: Path, force: bool, source: Path | None) -> None:
+    """Write a commented config to PATH (default: router.yaml).
+
+    With --from-litellm, models, keys' names, prices, tiers and budgets come from there, and what did not carry over is
+    listed.
+    """
+    text, notes = (TEMPLATE, ()) if source is None else _imported(source)
     try:
         with path.open("w" if force else "x", encoding="utf-8") as file:
-            file.write(TEMPLATE)
+            file.write(text)
     except FileExistsError as error:
         raise RouterError(f"{path} exists already.", hint="Choose another name, or say --force.") from error
     except OSError as error:
         raise RouterError(f"{path} cannot be written ({error.strerror}).", hint="Check the folder.") from error
     print(f"wrote {path}; try: router route --config {path} --text 'Hello'")
+    for note in notes:
+        print(f"  {note}")
+
+
+def _imported(source: Path) -> tuple[str, tuple[str, ...]]:
+    import yaml
+
+    from ..offline.from_litellm import import_litellm
+    from ..yamlfile import load_yaml
+
+    try:
+        written = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RouterError(f"{source} cannot be read ({error}).", hint="Check the path.") from error
+    found = import_litellm(load_yaml(written, name=str(source)))
+    head = f"# Taken over from {source.name}; secrets stay in the environment.\n"
+    notes = "".join(f"# - {note}\n" for note in found.notes)
+    told = f"# Look at these:\n{notes}" if notes else ""
+    return head + told + yaml.safe_dump(found.settings, sort_keys=False, allow_unicode=True), found.notes

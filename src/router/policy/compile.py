@@ -10,8 +10,10 @@ import msgspec
 from ..types import Budget, Fired, Objective, SignalName, Strength, Tier
 from .conditions import TASKS, Check
 from .flow import CompiledFlow, compile_flow
+from .gaps import check_closed
 from .read import PolicyFile, matching_ids
 from .schema import Rule, Then
+from .space import make_space
 from .when import Condition, all_hold, compile_when, conjuncts
 
 __all__ = ["CompiledPolicy", "CompiledRule", "TaskRules", "compile_policy"]
@@ -74,7 +76,7 @@ def compile_policy(file: PolicyFile) -> CompiledPolicy:
 
     Raises:
         ConfigError: a threshold that is not there, rules that overrule one another in a circle, a flow that leads
-            nowhere or in a circle.
+            nowhere or in a circle, a gap in a policy that is to fail closed.
     """
     acting = [rule for rule in file.rules if rule.then is not None]
     conditions = {rule.id: compile_when(file, rule.when, ("rules", rule.id, "when")) for rule in acting}
@@ -95,6 +97,8 @@ def compile_policy(file: PolicyFile) -> CompiledPolicy:
         for rule in ordered
     }
     _check_no_circle(file, [rule.id for rule in ordered], beats)
+    if file.fail_closed:
+        check_closed(file, make_space(file))
     rules = tuple(_rule(rule, ranks[rule.id], conditions[rule.id], beats[rule.id]) for rule in ordered)
     flow = compile_flow(file)
     reads = frozenset[str]().union(

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..yamlfile import Path, did_you_mean
 from .compile import CompiledPolicy, compile_policy
-from .finding import Finding, finding, finding_of
+from .finding import Finding, Severity, finding, finding_of
 from .flow import compile_flow
 from .prove import prove
 from .read import PolicyFile, matching_ids
@@ -100,10 +100,11 @@ def _conditions(file: PolicyFile, known_signals: Collection[str] | None) -> Iter
                 yield finding_of(error, file, name)
             continue
         missing = sorted(reads - set(known_signals)) if known_signals is not None else []
+        severity: Severity = "warning" if file.place(*path).file == file.file else "note"
         if missing:
             yield finding(
                 file,
-                "warning",
+                severity,
                 "signal-off",
                 f"no detector provides {', '.join(missing)}, so this is always unknown.",
                 *path,

@@ -6,7 +6,7 @@ with a request that shows it. What cannot be proved within the search's bounds i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from ..types import Need, Verdict
@@ -15,15 +15,15 @@ from .example_schema import Example
 from .examples import given_signals
 from .finding import Finding, Severity, finding
 from .flow import FlowEnd
+from .gaps import find_gap
 from .judge import judge
-from .search import Found, Goal, Witness, find, witness
+from .search import Found, Goal, Witness, every, fails, find, holds, witness
 from .space import Domains, Formula, Space, make_space, possible
 from .when import FALSE, TRUE
 
-__all__ = ["holds", "prove"]
+__all__ = ["prove"]
 
 _Part = Literal["prefer", "tier"]
-_SAFETY = ("refuse", "redact", "check", "forbid", "require")
 
 
 def prove(policy: CompiledPolicy) -> tuple[Finding, ...]:
@@ -197,7 +197,7 @@ class _Prover:
                 clash = sorted(require & set((wanted.forbid if wanted else None) or ()))
                 if other is rule or not clash:
                     continue
-                apart = self._find(_every([self._fires(rule), self._is_not(other)]))
+                apart = self._find(every([self._fires(rule), self._is_not(other)]))
                 if apart.is_impossible:
                     message = f"whenever {rule.id} requires {', '.join(clash)}, {other.id} forbids it."
                     yield finding(self.file, "error", "contradiction", message, *path, witness=self._shown(rule))
@@ -212,7 +212,7 @@ class _Prover:
                     ours, theirs = getattr(rule, part), getattr(other, part)
                     if ours is None or theirs is None or ours == theirs:
                         continue
-                    found = self._find(_every([self._fires(other), self._decides(rule, part)]))
+                    found = self._find(every([self._fires(other), self._decides(rule, part)]))
                     if found.domains is None:
                         continue
                     message = (
@@ -240,31 +240,16 @@ class _Prover:
     # ----- what nobody speaks of ---------------------------------------------------------------------------------
 
     def gaps(self) -> Iterator[Finding]:
-        """Signals that protect when they are raised, and leave a request unprotected when nobody could read them."""
-        protecting = [rule for rule in self.live if any(name in _SAFETY for name, _ in rule.asks)]
-        for name in ("safety",):
-            at = self.space.index(name)
-            asking = [rule for rule in protecting if at is not None and at in self.formulas[rule.id].variables]
-            if at is None or not asking:
-                continue
-            unread = 1 << (len(self.space.variables[at].regions) - 1)  # the last region is the unknown one
-            within = (*self.space.whole[:at], unread, *self.space.whole[at + 1 :])
-            goal = _every([self._is_not(rule) for rule in protecting])
-            found = find(self.space, goal, within=within)
-            if found.domains is None:
-                continue
-            rule = asking[0]
-            message = (
-                f"where {name} is unknown, neither {rule.id} nor any other rule protects the request; "
-                f"unknown is not clean: add a rule with `when: {{unknown: {name}}}`."
-            )
-            shown = witness(self.space, found.domains)
-            yield finding(self.file, "warning", "gap", message, "rules", rule.id, "when", witness=shown)
+        """Flagged requests are protected, unchecked ones are not."""
+        gap = find_gap(self.file, self.space)
+        if gap is not None:
+            path = ("rules", gap.rule, "when")
+            yield finding(self.file, "warning", "gap", gap.message, *path, witness=gap.witness)
 
     def uncovered(self) -> Iterator[Finding]:
         """Requests that no rule and no step of the flow speaks of."""
         speaking = [rule for rule in self.live if rule.prefer is not None or rule.refuses]
-        goal = _every([self._is_not(rule) for rule in speaking] + [self._leads_nowhere()])
+        goal = every([self._is_not(rule) for rule in speaking] + [self._leads_nowhere()])
         found = self._find(goal)
         if found.domains is None:
             return
@@ -298,13 +283,7 @@ class _Prover:
         return holds(self.formulas[rule.id])
 
     def _is_not(self, rule: CompiledRule) -> Goal:
-        formula = self.formulas[rule.id]
-
-        def goal(domains: Sequence[int]) -> bool | Formula:
-            answers = possible(formula, domains)
-            return False if answers == TRUE else True if not answers & TRUE else formula
-
-        return goal
+        return fails(self.formulas[rule.id])
 
     def _find(self, goal: Goal) -> Found:
         return find(self.space, goal)
@@ -312,29 +291,3 @@ class _Prover:
     def _shown(self, rule: CompiledRule) -> Witness | None:
         found = self._find(self._fires(rule)).domains
         return None if found is None else witness(self.space, found)
-
-
-def holds(formula: Formula) -> Goal:
-    """The goal that ``formula`` is true."""
-
-    def goal(domains: Sequence[int]) -> bool | Formula:
-        answers = possible(formula, domains)
-        return True if answers == TRUE else formula if answers & TRUE else False
-
-    return goal
-
-
-def _every(goals: Iterable[Goal]) -> Goal:
-    goals = tuple(goals)
-
-    def goal(domains: Sequence[int]) -> bool | Formula:
-        undecided: Formula | None = None
-        for part in goals:
-            answer = part(domains)
-            if answer is False:
-                return False
-            if undecided is None and answer is not True:
-                undecided = answer
-        return True if undecided is None else undecided
-
-    return goal

@@ -48,6 +48,7 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True):
     promises: tuple[Promise, ...]
     examples: tuple[Example, ...]
     removed: frozenset[str]
+    fail_closed: bool
     places: Mapping[Path, Place]
     hash: str
 
@@ -144,6 +145,7 @@ class _Resolution:
             promises=tuple(self.promises.values()),
             examples=tuple(text.examples),
             removed=frozenset(self.removed),
+            fail_closed=any(parent.fail_closed for _, parent in self.texts),
             places=self.places,
             hash=self._hash(text.policy, rules),
         )

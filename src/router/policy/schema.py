@@ -314,6 +314,10 @@ class PolicyText(Strict):
         default={}, description="Named numbers that conditions may use: `unsure: 40%`."
     )
     objective: ObjectiveWeights = Field(default=ObjectiveWeights(), description="Weights of the choice among equals.")
+    fail_closed: bool = Field(
+        default=False,
+        description="Does not load unless requests that could not be checked for safety are protected too; inherited.",
+    )
     budgets: Budgets | None = Field(
         default=None, description="Limits of each request; the caller's own limit binds too."
     )

@@ -6,15 +6,16 @@ answers of three-valued formulas as bounds). The search gives up after a number 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from .regions import PASSAGE, QUESTION
-from .space import Domains, Formula, Space
+from .space import Domains, Formula, Space, possible
+from .when import TRUE
 
-__all__ = ["Found", "Goal", "Witness", "find", "witness"]
+__all__ = ["Found", "Goal", "Witness", "every", "fails", "find", "holds", "witness"]
 
 # True: holds for every request within the domains; False: for none; a formula: it depends on this one, among others.
 Goal = Callable[[Sequence[int]], bool | Formula]
@@ -57,6 +58,43 @@ def find(space: Space, goal: Goal, *, within: Domains | None = None) -> Found:
         # The plainest region stands first, so it is pushed last.
         stack.extend((*domains[:at], region, *domains[at + 1 :]) for region in reversed(regions))
     return Found(domains=None, is_certain=space.is_complete)
+
+
+def holds(formula: Formula) -> Goal:
+    """The goal that ``formula`` is true."""
+
+    def goal(domains: Sequence[int]) -> bool | Formula:
+        answers = possible(formula, domains)
+        return True if answers == TRUE else formula if answers & TRUE else False
+
+    return goal
+
+
+def fails(formula: Formula) -> Goal:
+    """The goal that ``formula`` is not true: false or unknown."""
+
+    def goal(domains: Sequence[int]) -> bool | Formula:
+        answers = possible(formula, domains)
+        return False if answers == TRUE else True if not answers & TRUE else formula
+
+    return goal
+
+
+def every(goals: Iterable[Goal]) -> Goal:
+    """The goal that all of ``goals`` are reached."""
+    goals = tuple(goals)
+
+    def goal(domains: Sequence[int]) -> bool | Formula:
+        undecided: Formula | None = None
+        for part in goals:
+            answer = part(domains)
+            if answer is False:
+                return False
+            if undecided is None and answer is not True:
+                undecided = answer
+        return True if undecided is None else undecided
+
+    return goal
 
 
 def witness(space: Space, domains: Domains) -> Witness:

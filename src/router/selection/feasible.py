@@ -13,8 +13,7 @@ import msgspec
 
 from ..policy.compile import CompiledPolicy, CompiledRule
 from ..policy.finding import Finding, finding
-from ..policy.prove import holds
-from ..policy.search import Witness, find, witness
+from ..policy.search import Witness, find, holds, witness
 from ..policy.space import Domains, make_space, narrowed, possible
 from ..policy.when import TRUE
 from ..types import (
