@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from router.policy import check_examples, compile_policy, resolve
+from router.policy import check_examples, compile_policy, lint, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 SURVEY = frozenset(
@@ -31,6 +31,12 @@ def test_guide_page_matches_the_policy() -> None:
     made = runpy.run_path(str(ROOT / "docs" / "make_guide.py"))["guide_page"]()
     page = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
     assert page == made, "run: python docs/make_guide.py"
+
+
+def test_reference_is_made_from_the_models() -> None:
+    text = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
+    made = runpy.run_path(str(ROOT / "docs" / "make_policies.py"))["page"](text)
+    assert text == made, "run: python docs/make_policies.py"
 
 
 def test_no_rule_of_the_survey_is_missing(guide) -> None:
@@ -60,9 +66,10 @@ def test_moved_practice_is_noted(guide, name: str) -> None:
 def test_recipes_in_the_reference_hold(load) -> None:
     page = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
     recipes = [text for text in re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL) if text.startswith("policy:")]
-    assert len(recipes) >= 6
+    assert len(recipes) >= 10
     for recipe in recipes:
         policy = compile_policy(resolve(recipe, load, file="docs/policies.md"))
         failed = {result.name: result.differences for result in check_examples(policy) if result.differences}
         assert failed == {}
+        assert [str(each) for each in lint(policy) if each.severity == "error"] == []
         assert policy.file.examples
