@@ -137,9 +137,13 @@ def markers(text: str) -> list[Block]:
         if position < 0:
             break
         line = text.rfind("\n", 0, position) + 1
-        if position - line > 120:
-            line = position - 60
-        head = text[line:position]
+        stop = position
+        if text[position - 1 : position] == ")":  # "Sentiment (positive, negative):"
+            opening = text.rfind("(", line, position)
+            stop = opening if opening > line else position
+        if stop - line > 120:
+            line = stop - 60
+        head = text[line:stop]
         if headings and head.startswith("#"):
             continue
         cut = max(head.rfind(". "), head.rfind("? "), head.rfind("! "), head.rfind("。"), head.rfind(") "))
