@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.offline.recombined import recombined
+from router.offline.recombined import has_input, recombined
 
 ROWS = [
     ('Is this review good or bad? "The soup was cold and the bread was old."', "sentiment"),
@@ -33,3 +33,8 @@ def test_the_same_seed_makes_the_same_requests() -> None:
 
 def test_without_inputs_nothing_is_made() -> None:
     assert list(recombined([("hello", "dialogue")], [], 10)) == []
+
+
+def test_requests_without_an_input_are_known() -> None:
+    assert [has_input(text) for text, _ in ROWS] == [True, True, True, False]
+    assert not has_input("who wrote Middlemarch")

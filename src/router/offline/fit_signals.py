@@ -24,7 +24,7 @@ from ..local.files import read_arrays, write_arrays
 from ..signals.learned import Facts
 from ..signals.windows import WindowSpec
 from .pooled import Pooled, fit_heads, fit_pooled, quantised, reading_rows, window_rows
-from .recombined import recombined
+from .recombined import has_input, recombined
 from .signal_rows import RISKS, RiskRow, TaskRow, inputs, is_held_out, is_own, risk_rows, task_rows
 
 __all__ = ["LOOK_ALIKES", "fit_windows", "main", "worst"]
@@ -74,11 +74,12 @@ def fit_tasks(
 def _fit_tasks(
     rows: Sequence[TaskRow], texts: Sequence[str], labels: Sequence[str], spec: ReadingSpec, seed: int
 ) -> Pooled:
-    own = [row for row in rows if is_own(row)]
+    mixable = [is_own(row) and has_input(row.text) for row in rows]
+    own = [row for row, is_mixable in zip(rows, mixable, strict=True) if is_mixable]
     mixed = list(recombined([(row.text, row.task) for row in own], texts, RECOMBINED, seed))
-    weight = sum(row.weight for row in own)  # recombined rows take their share from the rows they are made of
-    scale = {True: 1.0 - MIXED_SHARE, False: 1.0}
-    weights = [row.weight * scale[is_own(row)] for row in rows] + [weight * MIXED_SHARE / len(mixed)] * len(mixed)
+    # What is mixed takes its weight from the rows that it is made of, so that no task gains or loses.
+    weights = [row.weight * (1.0 - MIXED_SHARE * of) for row, of in zip(rows, mixable, strict=True)]
+    weights += [MIXED_SHARE * sum(row.weight for row in own) / len(mixed)] * len(mixed)
     gold = [labels.index(row.task) for row in rows] + [labels.index(task) for _, task in mixed]
     places = reading_rows([row.text for row in rows] + [text for text, _ in mixed], spec)
     targets = np.eye(len(labels), dtype=np.float32)[gold]

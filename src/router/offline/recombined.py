@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from .typos import mistyped
 
-__all__ = ["recombined"]
+__all__ = ["has_input", "recombined"]
 
 _QUOTED = re.compile(r"([\"“«「„<]|```\n?)([^\"”»」<>“„]{12,})([\"”»」“<]|\n?```)")
 _TURN = "\n\nUser: "
@@ -50,14 +50,19 @@ def parts_of(text: str) -> Parts | None:
     return None
 
 
+def has_input(text: str) -> bool:
+    """Whether a request has an input that stands apart from an instruction of three words or more."""
+    parts = parts_of(text)
+    return parts is not None and len(f"{parts[0]}{parts[2]}".split()) >= 3
+
+
 def recombined(
     rows: Sequence[tuple[str, str]], more_inputs: Sequence[str], count: int, seed: int = 0
 ) -> Iterator[tuple[str, str]]:
     """``count`` pairs of text and task made from such pairs; ``more_inputs`` are further texts to stand in them."""
     draw = random.Random(seed)  # noqa: S311 no secret is drawn
-    split = [(parts, task) for text, task in rows if (parts := parts_of(text)) is not None]
-    usable = [(parts, task) for parts, task in split if len(f"{parts[0]}{parts[2]}".split()) >= 3]
-    inputs = [parts[1] for parts, _ in split if len(parts[1]) <= _MAX_INPUT]
+    usable = [(parts, task) for text, task in rows if has_input(text) and (parts := parts_of(text)) is not None]
+    inputs = [parts[1] for parts, _ in usable if len(parts[1]) <= _MAX_INPUT]
     if not usable:
         return
     for _ in range(count):
