@@ -42,7 +42,7 @@ def startup(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", where(results)])
 
 
-def understanding(results: Mapping[str, Any]) -> str:
+def readings(results: Mapping[str, Any]) -> list[str]:
     rows = [
         "| prompts | rows | strict | lenient | macro-F1 | target | surest 60 % | ECE |",
         "|---|---|---|---|---|---|---|---|",
@@ -53,7 +53,11 @@ def understanding(results: Mapping[str, Any]) -> str:
             f"| {name} | {row['rows']:,} | {row['strict']:.3f} | {row['lenient']:.3f} | {row['macro_f1']:.3f} | "
             f"{row['target']:.3f} | {row['surest_60_percent']:.3f} | {row['ece']:.3f} |"
         )
-    return "\n".join([*rows, "", where(results)])
+    return rows
+
+
+def understanding(results: Mapping[str, Any]) -> str:
+    return "\n".join([*readings(results), "", where(results)])
 
 
 def risks(results: Mapping[str, Any]) -> str:
@@ -93,17 +97,13 @@ def risks(results: Mapping[str, Any]) -> str:
 
 def tasks(results: Mapping[str, Any]) -> str:
     data, chat, typed = results["tasks_dev"], results["tasks_chat_dev"], results["typos_dev"]
-    rows = ["| task | F1, data sets | F1, people and applications |", "|---|---|---|"]
+    rows = [*readings(results), "", "| task | F1, data sets | F1, people and applications |", "|---|---|---|"]
     rows += [f"| {label} | {data['f1'][label]:.2f} | {chat['f1'].get(label, 0):.2f} |" for label in sorted(data["f1"])]
     slips = f"With three typos in each of {typed['rows']:,} requests: {typed['with_three_typos']:.3f} right, "
     slips += f"without: {typed['strict']:.3f}."
     confused = ["Most confused on data sets: " + "; ".join(data["most_confused"][:6]) + "."]
     confused.append("Among people and applications: " + "; ".join(chat["most_confused"][:6]) + ".")
-    time = results["time"]
-    spent = "Task and risks together: " + ", ".join(
-        f"{time[f'{words}_words_us']:.0f} us for {words:,} words" for words in (20, 200, 2000)
-    )
-    return "\n".join([*rows, "", slips, "", *confused, "", f"{spent}.", "", where(results)])
+    return "\n".join([*rows, "", slips, "", *confused, "", where(results)])
 
 
 def local_models(results: Mapping[str, Any]) -> str:
