@@ -203,6 +203,7 @@ def experts(results: Mapping[str, Any]) -> str:
                 f"{row['macro_f1']:.3f} | {row['three_typos']:.3f} | {row['ood_auroc']:.3f} | "
                 f"{row['ood_auroc_of_probability']:.3f} | {row['latency_us_p50']:.0f} us |"
             )
+    return "\n".join([*rows, "", where(results)])
 
 
 def local_answers(results: Mapping[str, Any]) -> str:
