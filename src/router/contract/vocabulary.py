@@ -32,7 +32,8 @@ __all__ = [
 
 ANSWER_WORDS = table(
     """
-    type kind answer label sentiment category class output classification response intent topic emotion result tag verdict
+    type kind answer label sentiment category class
+    output classification response intent topic emotion result tag verdict
     polarity prediction rating spam toxic toxicity decision department queue tone mood stance subject priority
     antwort stimmung kategorie ausgabe absicht ergebnis klasse thema réponse catégorie étiquette sortie
     intention respuesta sentimiento categoría etiqueta salida intención resposta sentimento categoria rótulo
