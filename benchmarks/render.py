@@ -227,6 +227,70 @@ def local_answers(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", where(results)])
 
 
+def dispatch_faults(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| calls that fail | | answered in time (least to most of the rounds) | calls a request | p50 | p95 | p99 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for rate, contenders in results["figures"].items():
+        for name, row in contenders.items():
+            low, high = row["answered_spread"]
+            rows.append(
+                f"| {rate} | {name} | {row['answered']:.1%} ({low:.1%} to {high:.1%}) | {row['calls']:.2f} | "
+                f"{row['p50_ms']:.0f} ms | {row['p95_ms']:.0f} ms | {row['p99_ms']:.0f} ms |"
+            )
+    note = (
+        f"{results['requests']} requests a round, {results['rounds']} rounds, {results['at_once']} at a time, deadline "
+        f"{results['deadline_s']:.0f} s; a request that was not answered counts with the deadline. Medians of rounds."
+    )
+    return "\n".join([*rows, "", note, "", where(results)])
+
+
+def dispatch_loopback(results: Mapping[str, Any]) -> str:
+    rows = ["| | p50 | p90 | p99 |", "|---|---|---|---|"]
+    for name, row in results["figures"].items():
+        rows.append(f"| {name} | {row['p50_us']:,.0f} us | {row['p90_us']:,.0f} us | {row['p99_us']:,.0f} us |")
+    return "\n".join([*rows, "", where(results)])
+
+
+def dispatch_window(results: Mapping[str, Any]) -> str:
+    rows = ["| | added a token | first token |", "|---|---|---|"]
+    for name, row in results["figures"].items():
+        rows.append(f"| {name} | {row['added_us_a_token']:.0f} us | {row['first_ms']:.1f} ms |")
+    return "\n".join([*rows, "", f"{results['tokens']} chunks of four characters, sent at once. {where(results)}"])
+
+
+def dispatch_conversations(results: Mapping[str, Any]) -> str:
+    rows = ["| seed | | cost | input from the cache | moves | requests |", "|---|---|---|---|---|---|"]
+    for seed, found in enumerate(results["rounds"]):
+        for name, row in found.items():
+            rows.append(
+                f"| {seed} | {name} | ${row['usd']:.2f} | {row['cached_share']:.1%} | {row['moves']} | "
+                f"{row['requests']:,} |"
+            )
+    return "\n".join([*rows, "", where(results)])
+
+
+def chaos(results: Mapping[str, Any]) -> str:
+    names = list(results["gateways"])
+    rows = [f"| guarantee | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+    words = {True: "held", False: "**broken**", None: "not tried"}
+    for index, row in enumerate(results["gateways"][names[0]]["results"]):
+        cells = []
+        for name in names:
+            found = results["gateways"][name]["results"][index]
+            seen = "" if found["held"] else f": {found['seen']}"
+            cells.append(words[found["held"]] + seen.replace("|", "/"))
+        rows.append(f"| {row['holds']} | {' | '.join(cells)} |")
+    totals = []
+    for name in names:
+        held = [row["held"] for row in results["gateways"][name]["results"]]
+        totals.append(f"{held.count(True)} held, {held.count(False)} broken, {held.count(None)} not tried")
+    rows.append(f"| **together** | {' | '.join(totals)} |")
+    versions = "; ".join(f"{name} {each['version']}" for name, each in results["gateways"].items())
+    return "\n".join([*rows, "", f"{versions}. {where(results)}"])
+
+
 def where(results: Mapping[str, Any]) -> str:
     on = results["measured_on"]
     return (
@@ -248,6 +312,11 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "proxy": proxy,
     "fuzz": fuzz,
     "experts": experts,
+    "dispatch_faults": dispatch_faults,
+    "dispatch_loopback": dispatch_loopback,
+    "dispatch_window": dispatch_window,
+    "dispatch_conversations": dispatch_conversations,
+    "chaos": chaos,
 }
 
 SOURCE = {"tasks": "understanding"}  # blocks whose results stand under another name

@@ -9,19 +9,23 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from tenacity.stop import stop_after_attempt
 
 from .backends.base import Backend, Reach
 from .backends.checking import TextCheck
 from .backends.late import LateBackend
+from .backends.means import AnswerCheck
 from .backends.prices import builtin_deployments, builtin_families, load_facts
 from .backends.run import Dispatcher
 from .catalogue import Deployment, LocalCard, Price, is_configured, provider_key_env, with_facts
 from .config import (
     DeploymentSettings,
+    DispatchSettings,
     Environment,
     LocalSettings,
     Settings,
@@ -37,13 +41,17 @@ from .local.load import load_local_model
 from .local.on_demand import OnDemandModel
 from .policy.compile import CompiledPolicy, compile_policy
 from .policy.read import resolve
+from .selection.attempts import Pacing
 from .selection.candidates import make_fleet
+from .selection.plan import Hedging
 from .signals import standard_detectors
 from .signals.ood import LocalDetector
 from .signals.pii import find_pii
+from .state.health import RetryBudget
 from .state.ids import Ids
 from .state.jsonl import JsonlLedger
 from .state.memory import MemoryBudgets, MemoryLedger
+from .state.sessions import MemorySessions
 from .state.store import Budgets, Ledger, SpendLimit
 from .types import Detector, LocalModel
 from .yamlfile import did_you_mean
@@ -84,7 +92,16 @@ def assemble(settings: Settings, environment: Environment, *, keep: Engine | Non
         *_quality(settings),
         second_look=second_look() if settings.safety.second_look else None,
     )
-    fleet = make_fleet(deployments, cards, builtin_families(), hash=_fleet_hash(deployments, cards))
+    dispatch = settings.dispatch
+    fleet = make_fleet(
+        deployments, cards, builtin_families(), hash=_fleet_hash(deployments, cards), balance=dispatch.balance
+    )
+    mirror = dispatch.mirror
+    if mirror is not None and mirror.to not in fleet.deployments:
+        raise ConfigError(
+            f"dispatch.mirror.to: there is no deployment {mirror.to!r}.",
+            hint=f"Deployments: {', '.join(sorted(fleet.deployments))}.",
+        )
     return Engine(
         policies=policies,
         default_policy=policies.default,
@@ -93,15 +110,20 @@ def assemble(settings: Settings, environment: Environment, *, keep: Engine | Non
         dispatcher=Dispatcher(
             backends={name: _late(name, place, settings.network) for name, place in _BACKENDS.items()},
             deployments=deployments,
+            pacing=_pacing(dispatch),
+            retries=RetryBudget(share=dispatch.extra_calls),
             find=find_pii,
             check=TextCheck(detectors, on_error=note_failure),
             health=keep.health if keep is not None else None,
+            answer_checks=_answer_checks(dispatch.checks, policies[policies.default]),
         ),
         budgets=keep.budgets if keep is not None else _budgets(settings),
         ledger=keep.ledger if keep is not None else _ledger(settings),
         clock=time.time,
         config_hash=_config_hash(settings),
         new_id=Ids(),
+        sessions=MemorySessions() if dispatch.sticky else None,
+        mirror=None if mirror is None else (mirror.to, mirror.share, mirror.at_once),
     )
 
 
@@ -118,6 +140,49 @@ def assemble_embeddings(settings: Settings, engine: Engine) -> Embeddings:
         own = _deployment(DeploymentSettings(**fields, price_per_million=each.price_per_million))
         deployments.append(_configured(with_facts(own, facts.get(each.model)), environment))
     return Embeddings(engine, deployments, Embedder(credential=credential, reach=settings.network))
+
+
+def _pacing(dispatch: DispatchSettings) -> Pacing:
+    hedge = dispatch.hedge
+    return Pacing(
+        max_calls=dispatch.max_calls,
+        stop=stop_after_attempt(dispatch.tries),
+        max_wait_s=dispatch.max_wait / 1000.0,
+        timeout_s=dispatch.timeout / 1000.0,
+        ttft_timeout_s=dispatch.first_token_timeout / 1000.0,
+        idle_timeout_s=dispatch.idle_timeout / 1000.0,
+        hedging=Hedging(is_on=hedge.on, least_ms=hedge.least, after_ms=hedge.after),
+    )
+
+
+def _answer_checks(own: Mapping[str, str], policy: CompiledPolicy) -> dict[str, AnswerCheck]:
+    """The user's checks of answers: those of the config, and those that the policy names among the installed entry
+    points of the group ``router.answer_checks``."""
+    asked = (dict(rule.asks).get("escalate") for rule in policy.rules)
+    named = {name for escalate in asked if escalate is not None for name in escalate.checks}
+    places = dict(own)
+    if not named <= places.keys():
+        # Looking through all installed packages takes time, so only who asks for it pays.
+        places = {point.name: point.value for point in entry_points(group="router.answer_checks")} | places
+    for name in sorted(named - places.keys()):
+        raise policy.file.error(
+            f"there is no check of answers called {name!r}.",
+            hint="Name a function in the config: dispatch: {checks: {" + name + ": my_module:my_function}}",
+        )
+    found: dict[str, AnswerCheck] = {}
+    for name, place in {**places, **own}.items():
+        module, _, function = place.partition(":")
+        try:
+            check = getattr(import_module(module), function)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigError(
+                f"dispatch.checks.{name}: {place!r} cannot be imported ({error}).",
+                hint="Write it as module:function, importable from here.",
+            ) from error
+        if not callable(check):
+            raise ConfigError(f"dispatch.checks.{name}: {place!r} is no function.")
+        found[name] = check
+    return found
 
 
 class PolicyShelf(Mapping[str, CompiledPolicy]):
@@ -245,6 +310,8 @@ def _deployment(each: DeploymentSettings) -> Deployment:
         tokens_per_s=each.tokens_per_s,
         in_house=each.in_house,
         tags=frozenset(each.tags),
+        weight=each.weight,
+        group=each.group,
         **optional,
     )
 

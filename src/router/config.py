@@ -14,12 +14,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import ConfigError
-from .units import parse_usd
+from .units import parse_ms, parse_share, parse_usd
 from .yamlfile import Document, load_yaml, place_error
 
 __all__ = [
     "AdminSettings",
     "DeploymentSettings",
+    "DispatchSettings",
     "EmbeddingSettings",
     "Environment",
     "LedgerSettings",
@@ -34,6 +35,8 @@ __all__ = [
 ]
 
 Usd = Annotated[float, BeforeValidator(parse_usd)]
+Milliseconds = Annotated[float, BeforeValidator(parse_ms), Field(ge=0)]
+Share = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1)]
 
 
 class _Strict(BaseModel):
@@ -69,6 +72,46 @@ class DeploymentSettings(_Strict):
     tokens_per_s: float = Field(default=60.0, gt=0)
     in_house: bool = False
     tags: list[str] = Field(default_factory=list)
+    weight: float = Field(default=1.0, ge=0)
+    group: str | None = Field(default=None, min_length=1, max_length=120)
+
+
+class HedgeSettings(_Strict):
+    """A second call beside one that takes longer than its 95th percentile; ``after`` stands in until that is known."""
+
+    on: bool = True
+    after: Milliseconds | None = None
+    least: Milliseconds = 50.0
+
+
+class MirrorSettings(_Strict):
+    """Copies of a share of the requests for the deployment ``to``, whose answers nobody sees."""
+
+    to: str = Field(min_length=1, max_length=120)
+    share: Share
+    at_once: int = Field(default=8, ge=1, le=1000)
+
+
+class DispatchSettings(_Strict):
+    """How patient a run is and how far it goes; see :class:`router.selection.plan.Pacing`.
+
+    ``tries`` is how often one deployment is called for a request; ``extra_calls`` the share of extra calls (retries,
+    hedges) that each deployment gets beside its first calls. ``checks`` are functions ``module:function`` that a
+    policy's ``escalate`` may name, beside installed entry points of the group ``router.answer_checks``.
+    """
+
+    timeout: Milliseconds = 600_000.0
+    first_token_timeout: Milliseconds = 120_000.0
+    idle_timeout: Milliseconds = 60_000.0
+    tries: int = Field(default=2, ge=1, le=10)
+    max_calls: int = Field(default=6, ge=1, le=50)
+    max_wait: Milliseconds = 30_000.0
+    extra_calls: Share = 0.2
+    balance: Literal["weighted", "fastest"] = "weighted"
+    hedge: HedgeSettings = HedgeSettings(on=False)
+    mirror: MirrorSettings | None = None
+    checks: dict[str, str] = Field(default_factory=dict)
+    sticky: bool = True
 
 
 class SpendSettings(_Strict):
@@ -168,6 +211,7 @@ class Settings(_Strict):
     local_models: LocalSettings = LocalSettings()
     spend_limits: list[SpendSettings] = Field(default_factory=list)
     ledger: LedgerSettings = LedgerSettings()
+    dispatch: DispatchSettings = DispatchSettings()
     server: ServerSettings = ServerSettings()
     quality: str | None = None
     safety: SafetySettings = SafetySettings()
@@ -282,6 +326,9 @@ def _fields(where: tuple[Any, ...]) -> list[str]:
         "local_models": LocalSettings,
         "spend_limits": SpendSettings,
         "ledger": LedgerSettings,
+        "dispatch": DispatchSettings,
+        "hedge": HedgeSettings,
+        "mirror": MirrorSettings,
         "server": ServerSettings,
         "admin": AdminSettings,
         "tls": TlsSettings,

@@ -11,6 +11,7 @@ import difflib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from typing import Any
 
+from .backends.mirror import Mirror
 from .backends.run import Dispatcher, StreamRun
 from .errors import NotConfigured, RequestError, UnknownModel
 from .policy.compile import CompiledPolicy
@@ -18,6 +19,7 @@ from .policy.judge import judge
 from .selection.candidates import Fleet, candidates, is_auto
 from .selection.choose import choose
 from .selection.redecide import facts_of
+from .state.sessions import MemorySessions, conversation_key
 from .state.store import Budgets, Health, Ledger
 from .telemetry import DETECTOR_FAILED, log
 from .types import Decision, Detector, Need, Outcome, PolicyRef, Record, Request, SignalName, Signals, Snapshot, Verdict
@@ -32,7 +34,8 @@ class Engine:
     """Everything that a request needs, assembled once and never changed; a reload builds another one.
 
     ``policies`` by name; ``detectors`` by the signal they provide; ``clock`` gives Unix seconds, ``new_id`` a fresh
-    decision id.
+    decision id. ``sessions`` remembers where conversations are warm, None forgets. ``mirror`` is the deployment that
+    gets copies, the share of requests that are copied, and how many at once.
     """
 
     def __init__(
@@ -48,12 +51,20 @@ class Engine:
         clock: Callable[[], float],
         new_id: Callable[[], str],
         config_hash: str = "",
+        sessions: MemorySessions | None = None,
+        mirror: tuple[str, float, int] | None = None,
     ) -> None:
         self.policies, self.default_policy = policies, default_policy
         self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
         self.budgets, self.ledger = budgets, ledger
-        self._clock, self._new_id = clock, new_id
         self._config_hash = config_hash
+        self._clock, self._new_id, self._sessions = clock, new_id, sessions
+        self._mirror: Mirror | None = None
+        if mirror is not None:
+            to, share, at_once = mirror
+            self._mirror = Mirror(
+                dispatcher, to=to, share=share, at_once=at_once, reserve=self._reserve, settle=self._settle
+            )
         self._models = frozenset({*fleet.deployments, *fleet.local, *(d.model for d in fleet.deployments.values())})
 
     @property
@@ -76,6 +87,7 @@ class Engine:
             latency_ms=health.latency_ms,
             tail_ms=health.tail_ms,
             ttft_tail_ms=health.ttft_tail_ms,
+            warm={} if self._sessions is None else self._sessions.warm(conversation_key(request), clock_s),
         )
 
     def observe(self, request: Request) -> Signals:
@@ -157,7 +169,7 @@ class Engine:
         try:
             outcome = await run.finish()
         finally:
-            self._settle(request, decision, run.outcome or Outcome(status="cancelled"), on_record)
+            self._finish(request, decision, run.outcome or Outcome(status="cancelled"), on_record)
         if run.failure is not None:
             raise run.failure
         return decision, outcome
@@ -187,6 +199,8 @@ class Engine:
 
     async def aclose(self) -> None:
         """Close connections and write out the ledger."""
+        if self._mirror is not None:
+            await self._mirror.aclose()
         await self.dispatcher.aclose()
         self.ledger.close()
 
@@ -249,9 +263,24 @@ class Engine:
         if on_record is not None:
             on_record(record)
 
+    def _finish(
+        self, request: Request, decision: Decision, outcome: Outcome, on_record: OnRecord | None = None
+    ) -> None:
+        """Settle, and do what follows an answer: remember where it is warm, copy it to the shadow."""
+        self._settle(request, decision, outcome, on_record)
+        if outcome.status != "answered" or decision.target.kind != "llm" or outcome.model is None:
+            return
+        if self._sessions is not None:
+            expected = decision.snapshot.warm.get(outcome.model, 0) if decision.snapshot is not None else 0
+            self._sessions.answered(
+                conversation_key(request), outcome.model, outcome.usage, self.clock_s(), expected=expected
+            )
+        if self._mirror is not None:
+            self._mirror.offer(request, decision, outcome)
+
     def _settler(self, request: Request, decision: Decision, on_record: OnRecord | None) -> Callable[[Outcome], None]:
         def settle(outcome: Outcome) -> None:
-            self._settle(request, decision, outcome, on_record)
+            self._finish(request, decision, outcome, on_record)
 
         return settle
 
@@ -293,7 +322,9 @@ class EngineStream:
 def _needed(verdict: Verdict) -> tuple[SignalName, ...]:
     if verdict.refuse is not None:
         return ("task",)
-    return ("task", "tokens") if "local" in verdict.forbid else ("task", "tokens", "local")
+    needed = ("task", "tokens") if "local" in verdict.forbid else ("task", "tokens", "local")
+    grades = verdict.escalate is not None and "contract" in verdict.escalate.on
+    return (*needed, "contract") if grades else needed
 
 
 def note_failure(detector: Detector, error: Exception) -> None:

@@ -9,7 +9,18 @@ from tenacity.stop import stop_after_attempt
 from tenacity.wait import wait_exponential
 
 from router.catalogue import Deployment, Price
-from router.selection.attempts import Call, Choice, Pacing, Plan, Running, Stop, Wait, make_plan, next_step
+from router.selection.attempts import (
+    Call,
+    Choice,
+    Pacing,
+    Plan,
+    Running,
+    Stop,
+    Wait,
+    can_escalate,
+    make_plan,
+    next_step,
+)
 from router.selection.plan import Hedging
 from router.types import (
     Attempt,
@@ -140,6 +151,12 @@ def test_keeping_time_back_never_starves_the_target():
     assert next_step(plan(slow, B, max_latency_ms=2200), [], 0.0).timeout_ms == 2200.0
 
 
+def test_a_hopeless_call_gives_way():
+    known = msgspec.structs.replace(A, expected_ms=50.0, tail_ms=100.0)
+    assert next_step(plan(known, B, max_latency_ms=3000), [], 0.0).timeout_ms == 300.0
+    assert next_step(plan(known, max_latency_ms=3000), [], 0.0).timeout_ms == 3000.0
+
+
 def test_no_time_left_calls_nobody():
     assert next_step(plan(max_latency_ms=1000), [], 999.5) == Stop(reason="deadline")
 
@@ -211,9 +228,9 @@ def test_a_blocked_target_gives_way():
 
 
 def test_a_lone_blocked_target_is_waited_for():
-    assert next_step(plan(A), [], 0.0, blocked={"a": 5000.0}) == Wait(until_ms=5000.0)
-    assert next_step(plan(A), [], 0.0, blocked={"a": 31_000.0}) == Stop(reason="unavailable")
-    assert next_step(plan(A, max_latency_ms=3000), [], 0.0, blocked={"a": 5000.0}) == Stop(reason="unavailable")
+    assert next_step(plan(A), [], 0.0, blocked={"a": 900.0}) == Wait(until_ms=900.0)
+    assert next_step(plan(A), [], 0.0, blocked={"a": 5000.0}) == Stop(reason="unavailable")
+    assert next_step(plan(A, max_latency_ms=600), [], 0.0, blocked={"a": 900.0}) == Stop(reason="unavailable")
 
 
 def test_a_retry_waits_for_the_breaker():
@@ -498,7 +515,9 @@ class Runs(RuleBasedStateMachine):
     def a_call_ends(self, which, error, retryable, retry_after, share, usd, began):
         running, step = self.running.pop(which % len(self.running))
         self.now = max(self.now, running.started_ms + share * min(step.timeout_ms, 60_000.0))
-        if error in (None, "cancelled") or (began and error == "network"):
+        if error == "rejected" and not can_escalate(self.plan, self.attempts, running.model):
+            error = None
+        if error in (None, "cancelled", "rejected") or (began and error == "network"):
             # The race is over: the others are cancelled, and their books are closed before the winner's.
             for other, _ in self.running:
                 self.close(other, "superseded" if error != "cancelled" else "cancelled", usd)

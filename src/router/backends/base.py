@@ -77,7 +77,7 @@ class ChunkStream(Protocol):
     """An async iterator of OpenAI ``chat.completion.chunk`` objects.
 
     It ends only when the answer is complete, else it raises UpstreamError; ``aclose`` stops the upstream and may be
-    called at any time.
+    called at any time. One that reads several chunks at once may have ``ready() -> chunk | None``, which never waits.
     """
 
     def __aiter__(self) -> ChunkStream: ...

@@ -45,7 +45,6 @@ class Course:
         started_s: float,
         *,
         is_stream: bool,
-        max_usd: float | None = None,
     ) -> None:
         self.means, self.request, self.decision = means, request, decision
         self.plan: Plan = make_plan(
@@ -54,7 +53,6 @@ class Course:
             jitter=means.jitter(),
             pacing=means.pacing,
             is_stream=is_stream,
-            max_usd=max_usd,
         )
         self.attempts: list[Attempt] = []
         self.outgoing = Outgoing(means, request, decision)
@@ -292,7 +290,8 @@ class Course:
         """The answer that came goes to a larger model; ``kept`` is what is shown if that has none, None for nothing."""
         self.kept = kept
         self._unshowable = why if kept is None else None
-        self._note(message=why, error="rejected")
+        # Nobody has seen any of it, so the run may go on.
+        self._note(message=why, error="rejected", ttft_ms=None)
 
     def is_refused(self, step: Stop) -> bool:
         """Whether there is nothing to show but a refusal."""

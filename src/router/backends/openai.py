@@ -198,6 +198,10 @@ class _SseStream:
         await self._drain()
         raise StopAsyncIteration
 
+    def ready(self) -> dict[str, Any] | None:
+        """The next chunk if it has come already, None when it must be waited for."""
+        return self._ready.popleft() if self._ready else None
+
     async def aclose(self) -> None:
         """Stop the upstream, unless it has finished."""
         self._ended = True

@@ -93,20 +93,12 @@ class Dispatcher:
         """What is known of the deployments' health."""
         return self._means.health
 
-    def start(
-        self,
-        request: Request,
-        decision: Decision,
-        *,
-        started_s: float | None = None,
-        max_usd: float | None = None,
-    ) -> Run:
+    def start(self, request: Request, decision: Decision, *, started_s: float | None = None) -> Run:
         """A run that has not begun; its ``outcome`` stands also when it is cancelled.
 
         ``started_s`` is when the request came in, by :meth:`clock_s`; its deadline counts from there. Else from now.
-        ``max_usd`` limits what all its calls together may cost, further than the decision's own limit.
         """
-        return Run(self._course(request, decision, started_s, max_usd, is_stream=False))
+        return Run(self._course(request, decision, started_s, is_stream=False))
 
     async def run(self, request: Request, decision: Decision) -> Outcome:
         """Carry the decision out.
@@ -121,16 +113,9 @@ class Dispatcher:
             raise run.failure
         return outcome
 
-    def stream(
-        self,
-        request: Request,
-        decision: Decision,
-        *,
-        started_s: float | None = None,
-        max_usd: float | None = None,
-    ) -> StreamRun:
+    def stream(self, request: Request, decision: Decision, *, started_s: float | None = None) -> StreamRun:
         """Carry the decision out as a stream; nothing is called before the first chunk is asked for."""
-        return StreamRun(self._course(request, decision, started_s, max_usd, is_stream=True))
+        return StreamRun(self._course(request, decision, started_s, is_stream=True))
 
     async def warm(self) -> None:
         """Load the backends of all configured deployments, so that no request waits for it.
@@ -152,11 +137,9 @@ class Dispatcher:
         for backend in self._means.backends.values():
             await backend.aclose()
 
-    def _course(
-        self, request: Request, decision: Decision, started_s: float | None, max_usd: float | None, *, is_stream: bool
-    ) -> Course:
+    def _course(self, request: Request, decision: Decision, started_s: float | None, *, is_stream: bool) -> Course:
         started_s = self._means.clock() if started_s is None else started_s
-        return Course(self._means, request, decision, started_s, is_stream=is_stream, max_usd=max_usd)
+        return Course(self._means, request, decision, started_s, is_stream=is_stream)
 
 
 class Run:

@@ -170,14 +170,20 @@ async def show_held(course: Course, kept: Kept) -> AsyncGenerator[dict[str, Any]
                 yield chunk
             return
         course.flags = tuple(sorted({*course.flags, *window.flags}))
-        if window.flags and chunks:
-            chunks = [*chunks[:-1], {**chunks[-1], "router": {"flags": sorted(window.flags)}}]
+        if window.flags:
+            chunks = _annotated(chunks, sorted(window.flags))
     for held in chunks:
         shown = _shown(course, held, kept.restorer, kept.strip)
         if shown is not None:
             yield shown
     if course.request.include_usage and kept.is_counted:
         yield _usage_chunk(kept.first, kept.usage)
+
+
+def _annotated(chunks: list[dict[str, Any]], flags: list[str]) -> list[dict[str, Any]]:
+    """The flags on the last chunk that belongs to a choice: one of usage alone may not reach the caller."""
+    last = max((at for at, chunk in enumerate(chunks) if chunk.get("choices")), default=None)
+    return [{**chunk, "router": {"flags": flags}} if at == last else chunk for at, chunk in enumerate(chunks)]
 
 
 def _refused(course: Course, kept: Kept, finding: Finding) -> list[dict[str, Any]]:
@@ -198,7 +204,11 @@ async def _sent(course: Course, opened: Opened) -> AsyncGenerator[dict[str, Any]
     try:
         for chunk in opened.early:
             yield chunk
+        ready = getattr(stream, "ready", _nothing)
         while True:
+            while (chunk_now := ready()) is not None:
+                meter.take(chunk_now)
+                yield chunk_now
             left = call.timeout_s - (clock() - opened.started_s)
             async with asyncio.timeout(max(0.0, min(left, call.idle_timeout_s))):
                 following = await anext(stream, None)
@@ -208,6 +218,10 @@ async def _sent(course: Course, opened: Opened) -> AsyncGenerator[dict[str, Any]
             yield following
     finally:
         await stream.aclose()
+
+
+def _nothing() -> None:
+    return None
 
 
 def _refusal_tail(like: Mapping[str, Any], choices: list[int], why: str) -> list[dict[str, Any]]:

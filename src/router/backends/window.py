@@ -116,9 +116,11 @@ class Window:
             text.cleared = text.end if is_end else max(text.cleared, text.end - reach)
             keep_from = max(text.base, text.cleared - reach)
             text.kept, text.base = text.kept[keep_from - text.base :], keep_from
+        shown = self._let_go(is_end)
+        for text in self._texts.values():
             if len(text.masks) > _MANY:
-                text.masks = tuple(mask for mask in text.masks if mask[1] >= keep_from)
-        return self._let_go(is_end), finding
+                text.masks = tuple(mask for mask in text.masks if mask[1] >= text.base)
+        return shown, finding
 
     def _let_go(self, is_end: bool) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

@@ -48,6 +48,12 @@ local_models:
 # ledger:
 #   path: ledger.jsonl
 
+# How patient a request is: docs/dispatch.md.
+# dispatch:
+#   first_token_timeout: 30s
+#   hedge: {after: 2s}                   # a second call beside a slow one
+#   mirror: {to: large, share: 2%}       # copies whose answers nobody sees
+
 # any, or loopback: no call leaves this machine, whatever is configured above (for tests and dry runs).
 # network: any
 

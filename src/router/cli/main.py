@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "init": ("init", "init", "Write a commented router.yaml."),
     "serve": ("serve", "serve", "Run the sidecar for OpenAI's and Anthropic's clients."),
     "keys": ("keys", "keys", "Make and check API keys for the sidecar."),
+    "chaos": ("chaos", "chaos", "Try any gateway between faulty upstreams."),
 }
 
 

@@ -7,12 +7,12 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ..types import Budget, Fired, Objective, SignalName, Strength, Tier
+from ..types import Budget, Escalation, Fired, Objective, SignalName, Strength, Tier
 from .conditions import TASKS, Check
 from .flow import CompiledFlow, compile_flow
 from .gaps import check_closed
 from .read import PolicyFile, matching_ids
-from .schema import Rule, Then
+from .schema import Escalate, Rule, Then
 from .space import make_space
 from .when import Condition, all_hold, compile_when, conjuncts
 
@@ -148,11 +148,19 @@ def _asks(then: Then) -> tuple[tuple[str, Any], ...]:
         "require": then.require and frozenset(then.require),
         "redact": then.redact and frozenset(then.redact),
         "check": then.check and frozenset(then.check),
+        "on_flag": then.check and dict(then.check),
+        # Without a hold-back the whole answer is held, which is stricter than any: 0 stands for it.
+        "hold": then.check and (then.hold or 0),
+        "escalate": then.escalate and _escalation(then.escalate),
         "warnings": then.warn and (then.warn,),
         "rank": then.rank and tuple(then.rank),
         "budget": budget and Budget(max_usd=budget.max_usd, max_latency_ms=budget.max_latency_ms),
     }
     return tuple((field, value) for field, value in asked.items() if value is not None)
+
+
+def _escalation(asked: Escalate) -> Escalation:
+    return Escalation(on=frozenset(asked.on or ()), min_logprob=asked.min_logprob, checks=tuple(asked.check or ()))
 
 
 def _outcome(then: Then) -> str:
@@ -172,6 +180,8 @@ def _outcome(then: Then) -> str:
     ):
         if words:
             parts.append(f"{verb} {', '.join(words)}")
+    if then.escalate is not None:
+        parts.append("escalate")
     if then.budget is not None:
         parts.append("budget")
     if then.warn is not None:

@@ -7,10 +7,11 @@ precedence wins; without any, the decision flow says where to go, and after it `
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, Literal
 
-from ..types import Budget, Need, Request, SignalName, Signals, Strength, Verdict
+from ..types import Budget, Escalation, Need, OnFlag, Request, SignalName, Signals, Strength, Verdict
 from .compile import CompiledPolicy, CompiledRule
 from .conditions import Values
 from .flow import FlowEnd
@@ -106,7 +107,35 @@ def _bound(fired: list[CompiledRule]) -> dict[str, Any]:
                 found[name] = tuple(dict.fromkeys(had + value))
             elif isinstance(value, Budget):
                 found[name] = _tightest(had, value)
+            elif name in _STRICTER:
+                found[name] = _STRICTER[name](had, value)
+    if "check" in found:
+        # What every flag is refused for needs no saying, and neither does holding the whole answer.
+        found["on_flag"] = {kind: does for kind, does in found["on_flag"].items() if does != "refuse"}
+        found["hold"] = found["hold"] or None
     return found
+
+
+def _stricter_flags(one: Mapping[str, OnFlag], other: Mapping[str, OnFlag]) -> dict[str, OnFlag]:
+    """Of two rules that say what a flag leads to, the stricter one is heeded."""
+    return {
+        kind: max((given[kind] for given in (one, other) if kind in given), key=_STRICTNESS.index)
+        for kind in {**one, **other}
+    }
+
+
+def _both_escalations(one: Escalation, other: Escalation) -> Escalation:
+    bars = [bar for bar in (one.min_logprob, other.min_logprob) if bar is not None]
+    checks = tuple(dict.fromkeys(one.checks + other.checks))
+    return Escalation(on=one.on | other.on, min_logprob=max(bars, default=None), checks=checks)
+
+
+_STRICTNESS: tuple[OnFlag, ...] = ("annotate", "redact", "escalate", "refuse")
+_STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
+    "on_flag": _stricter_flags,
+    "hold": lambda one, other: min(one, other) and max(one, other),
+    "escalate": _both_escalations,
+}
 
 
 def _tightest(one: Budget, other: Budget) -> Budget:

@@ -17,6 +17,7 @@ from .words import (
     RULE_ID,
     WORD,
     Budgets,
+    Checks,
     Count,
     FlagKinds,
     Languages,
@@ -175,9 +176,32 @@ _REQUIRE = "`local`, `llm`, `small`, `large`, `in_house` or a deployment's tag: 
 _FORBID = "The same words: no such target may answer. `llm` leaves deployments that are in house."
 _REFUSE = "The message of the refusal."
 _REDACT = "Kinds of personal data to mask before a hosted call; `pii` is all of them."
-_CHECK = "Flags to look for in a hosted answer; what has one, or cannot be checked, is refused."
+_CHECK = (
+    "Flags to look for in a hosted answer: what has one, or cannot be checked, is refused; or each with what follows: "
+    "`{pii: redact, toxicity: refuse}` (`annotate`, `redact`, `escalate` to a larger model, `refuse`)."
+)
+_HOLD = "How many characters of a checked stream are held back; left out, all of it until its end."
+_ESCALATE = "When a smaller model's answer goes to a larger one."
 _WARN = "A sentence for the record."
 _BUDGET = "Limits of the request, added to the caller's own."
+
+
+class Escalate(Strict):
+    """When a smaller model's answer goes to a larger one; one failed check is enough."""
+
+    on: Annotated[list[Literal["contract", "refusal", "cut_off"]], Field(min_length=1), *one_or_many] | None = Field(
+        default=None, description="It is not in the form that was asked for, it is a refusal, or it was cut off."
+    )
+    min_logprob: float | None = Field(
+        default=None, le=0, description="The least mean log-probability of a token (nats), where the provider gives it."
+    )
+    check: Tags | None = Field(default=None, description="Names of your own checks (`dispatch.checks` of the config).")
+
+    @model_validator(mode="after")
+    def _checks_something(self) -> Escalate:
+        if not self.model_fields_set:
+            raise ValueError("write on, min_logprob or check, or leave escalate out")
+        return self
 
 
 class Then(Strict):
@@ -190,7 +214,9 @@ class Then(Strict):
     forbid: Tags | None = Field(default=None, description=_FORBID)
     refuse: Text | None = Field(default=None, description=_REFUSE)
     redact: Tags | None = Field(default=None, description=_REDACT)
-    check: FlagKinds | None = Field(default=None, description=_CHECK)
+    check: Checks | None = Field(default=None, description=_CHECK)
+    hold: int | None = Field(default=None, ge=50, le=100_000, description=_HOLD)
+    escalate: Escalate | None = Field(default=None, description=_ESCALATE)
     warn: Text | None = Field(default=None, description=_WARN)
     budget: Budgets | None = Field(default=None, description=_BUDGET)
 
@@ -198,6 +224,8 @@ class Then(Strict):
     def _asks_for_something(self) -> Then:
         if all(getattr(self, name) is None for name in type(self).model_fields):
             raise ValueError("a rule must ask for something (prefer, tier, require, forbid, refuse, check ...)")
+        if self.hold is not None and self.check is None:
+            raise ValueError("hold is how much of a checked stream is held back; it needs check")
         if self.tier is not None and self.prefer == "local":
             raise ValueError("tier is a tier of hosted models; it does not go with prefer: local")
         return self
@@ -242,7 +270,9 @@ class ThenPatch(Open):
     forbid: Tags | None = Field(default=None, description=_FORBID)
     refuse: Text | None = Field(default=None, description=_REFUSE)
     redact: Tags | None = Field(default=None, description=_REDACT)
-    check: FlagKinds | None = Field(default=None, description=_CHECK)
+    check: Checks | None = Field(default=None, description=_CHECK)
+    hold: int | None = Field(default=None, ge=50, le=100_000, description=_HOLD)
+    escalate: Escalate | None = Field(default=None, description=_ESCALATE)
     warn: Text | None = Field(default=None, description=_WARN)
     budget: Budgets | None = Field(default=None, description=_BUDGET)
 

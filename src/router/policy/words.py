@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from ..types import OnFlag
 from .conditions import FLAG_KINDS, TASKS, Unit, parse_comparison, parse_number
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "RULE_PATTERN",
     "WORD",
     "Budgets",
+    "Checks",
     "Count",
     "FlagKinds",
     "Language",
@@ -90,6 +92,14 @@ def _listed(value: Any) -> Any:
 one_or_many = (BeforeValidator(_listed), _Written(lambda listed: {"anyOf": [listed["items"], listed]}))
 
 
+def _refusing_all(value: Any) -> Any:
+    """A list of flags means: an answer that has one of them is refused."""
+    listed = _listed(value)
+    if isinstance(listed, list) and all(isinstance(word, str) for word in listed):
+        return dict.fromkeys(listed, "refuse")
+    return value
+
+
 def word_context(word: str, options: list[str]) -> dict[str, Any]:
     """What an error about a wrong word carries, so that the reader is told what was probably meant."""
     return {"quoted": f'"{word}"', "word": word, "options": options}
@@ -139,6 +149,17 @@ Tasks = Annotated[list[Task], Field(min_length=1), *one_or_many]
 Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
 Languages = Annotated[list[Language], Field(min_length=1), *one_or_many]
 FlagKinds = Annotated[list[Annotated[str, *_one_of("flag", FLAG_KINDS)]], Field(min_length=1), *one_or_many]
+_FLAG = Annotated[str, *_one_of("flag", FLAG_KINDS)]
+Checks = Annotated[
+    dict[_FLAG, OnFlag],
+    Field(min_length=1),
+    BeforeValidator(_refusing_all),
+    _Written(lambda mapped: {"anyOf": [*_MANY_FLAGS, mapped]}),
+]
+_MANY_FLAGS: list[dict[str, Any]] = [
+    {"type": "string", "enum": list(FLAG_KINDS)},
+    {"type": "array", "items": {"type": "string", "enum": list(FLAG_KINDS)}, "minItems": 1},
+]
 RuleIds = Annotated[list[Annotated[str, Field(pattern=RULE_PATTERN)]], *one_or_many]
 Stakes = Literal["none", "medical", "legal", "financial"]
 Count = Annotated[int | float | str, BeforeValidator(_comparison("number")), _as_written(">=1000", ">0, <100")]

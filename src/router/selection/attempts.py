@@ -37,6 +37,7 @@ StopReason = Literal[
 # Errors that another deployment would answer with as well, or that must not be shopped around for.
 _FINAL = frozenset({"bad_request", "content_filter"})
 _CLOCK_MS = 0.5
+_HOPELESS = 3.0
 _NEVER = float("inf")
 _NOBODY: Mapping[str, float] = {}
 _NONE: frozenset[str] = frozenset()
@@ -191,7 +192,7 @@ class _State:
         )
         if reopening is not None and reopening > self.elapsed_ms:
             idle_since = max((a.started_ms + a.latency_ms for a in self.attempts), default=0.0)
-            is_soon = reopening - idle_since <= plan.pacing.max_wait_s * 1000.0
+            is_soon = reopening - idle_since <= plan.pacing.patience_s * 1000.0
             if is_soon and (plan.max_latency_ms is None or self.left_at(reopening) >= plan.pacing.min_call_ms):
                 return Wait(until_ms=reopening)
         if reopening is not None:
@@ -314,9 +315,7 @@ def _call(plan: Plan, index: int, later: int | None, elapsed_ms: float, role: At
     timeout = plan.pacing.timeout_s * 1000.0
     if plan.max_latency_ms is not None:
         left = plan.max_latency_ms - elapsed_ms
-        # Time for the next choice is kept back, as long as this one keeps what it usually needs.
-        kept = plan.choices[later].expected_ms if later is not None else 0.0
-        timeout = min(timeout, max(left - kept, min(left, choice.expected_ms * 1.5), left / 2))
+        timeout = min(timeout, left if later is None else _share_of(left, choice, plan.choices[later]))
     return Call(
         model=choice.model,
         kind=choice.kind,
@@ -324,3 +323,13 @@ def _call(plan: Plan, index: int, later: int | None, elapsed_ms: float, role: At
         ttft_ms=min(timeout, plan.pacing.ttft_timeout_s * 1000.0),
         role=role,
     )
+
+
+def _share_of(left: float, choice: Choice, later: Choice) -> float:
+    """How much of the time left a call gets while another choice could still answer after it."""
+    # Time for the next choice is kept back, as long as this one keeps what it usually needs.
+    usual = min(left, choice.expected_ms * 1.5)
+    kept = later.expected_ms if later.tail_ms is None else max(later.expected_ms, later.tail_ms)
+    share = max(left - kept, usual, left / 2)
+    # What takes several times as long as it nearly always does will hardly come any more.
+    return share if choice.tail_ms is None else min(share, max(_HOPELESS * choice.tail_ms, usual))

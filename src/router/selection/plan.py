@@ -104,16 +104,13 @@ def make_plan(
     jitter: float = 0.5,
     pacing: Pacing = _DEFAULT_PACING,
     is_stream: bool = False,
-    max_usd: float | None = None,
 ) -> Plan:
     """The target and its fallbacks in the decision's order, less those that the verdict forbids or that cannot be
-    called from here. ``max_usd`` limits the run further than the decision's own limit."""
+    called from here."""
     verdict = decision.verdict
     if decision.target.kind == "refuse" or verdict.refuse is not None:
         return Plan(choices=(), refused=True, jitter=jitter, pacing=pacing)
     limit = decision.budget.max_usd
-    if max_usd is not None:
-        limit = max_usd if limit is None else min(limit, max_usd)
     seen = decision.snapshot or _NO_SNAPSHOT
     measure = _Measure(
         seen=seen,

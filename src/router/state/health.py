@@ -34,11 +34,12 @@ class BreakerRules(msgspec.Struct, frozen=True, kw_only=True):
 
     ``failures`` in a row open it, and so does a smoothed share of errors of ``error_share`` once ``min_calls`` were
     seen. It stays open ``cooldown_s``, doubled at each opening in a row up to ``max_cooldown_s``; ``lasting_s`` after
-    an error that no retry can help (auth, quota). A Retry-After opens it for as long as it says, at most
+    an error that no retry can help (auth, quota). ``smoothing`` is the weight of the newest call in the share. A
+    Retry-After opens it for as long as it says, at most
     ``max_retry_after_s``. A probe that never comes back is given up after ``probe_s``.
     """
 
-    failures: int = 3
+    failures: int = 5
     error_share: float = 0.5
     min_calls: int = 10
     cooldown_s: float = 2.0
@@ -46,7 +47,7 @@ class BreakerRules(msgspec.Struct, frozen=True, kw_only=True):
     lasting_s: float = 60.0
     max_retry_after_s: float = 3600.0
     probe_s: float = 60.0
-    smoothing: float = 0.2
+    smoothing: float = 0.1
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,13 +195,14 @@ class MemoryHealth:
     def __init__(
         self,
         *,
-        failures: int = 3,
+        failures: int = 5,
         cooldown_s: float = 2.0,
         smoothing: float = 0.2,
         window_s: float = 300.0,
         rules: BreakerRules | None = None,
     ) -> None:
-        self.rules = rules or BreakerRules(failures=failures, cooldown_s=cooldown_s, smoothing=smoothing)
+        self.rules = rules or BreakerRules(failures=failures, cooldown_s=cooldown_s)
+        self._smoothing = smoothing
         self._window_s = window_s
         self._breakers: dict[str, Breaker] = {}
         self._open: dict[str, Breaker] = {}
@@ -291,7 +293,7 @@ class MemoryHealth:
             seen = self._seen[name] = _Seen()
         took = attempt.latency_ms
         before = seen.latency_ms
-        seen.latency_ms = took if before is None else before + self.rules.smoothing * (took - before)
+        seen.latency_ms = took if before is None else before + self._smoothing * (took - before)
         seen.times.append(took)
         if attempt.ttft_ms is not None:
             seen.ttfts.append(attempt.ttft_ms)

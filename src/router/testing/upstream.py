@@ -30,16 +30,21 @@ FaultKind = Literal[
     "error_in_body",
     "wrong_length",
     "huge_body",
+    "huge_chunk",
     "html",
+    "echo_key",
 ]
 _SPLIT = 7
+_HUGE = 2_000_000
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A good answer: ``text`` (streamed in pieces of seven characters) or ``tool_calls`` as OpenAI writes them.
 
     ``delay_s`` passes before the first byte, ``drip_s`` before each chunk. ``usage`` None sends none; ``message`` adds
-    fields to the message, ``late_usage`` sends the usage after the last choice even unasked, ``crlf`` ends lines so.
+    fields to the message, ``reasoning`` is what it thought (``reasoning_content``), ``logprobs`` stands in every choice
+    (in a stream with its end), ``late_usage`` sends the usage after the last choice even unasked, ``crlf`` ends lines
+    so.
     """
 
     text: str = "Hello from upstream."
@@ -48,6 +53,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         default_factory=lambda: {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
     )
     message: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    reasoning: str = ""
+    logprobs: Mapping[str, Any] | None = None
     delay_s: float = 0.0
     drip_s: float = 0.0
     late_usage: bool = False
@@ -58,7 +65,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """A failure. With ``status`` an error answer (``retry_after`` its header, ``code`` its error code); else ``kind``.
 
-    ``after`` is how many good chunks a stream gives first, ``delay_s`` how long a stall lasts.
+    ``after`` is how many good chunks a stream gives first, ``delay_s`` how long a stall lasts, ``size`` the bytes of a
+    huge body or chunk. ``echo_key`` is a 401 whose message holds the credential that came.
     """
 
     status: int = 0
@@ -68,6 +76,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     message: str = "scripted failure"
     after: int = 2
     delay_s: float = 30.0
+    size: int = _HUGE
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,12 +95,21 @@ class Upstream:
     """``async with Upstream([Fault(status=429), Answer()]) as up:`` serves ``up.url`` until the block ends.
 
     ``default`` is what comes when the script is at its end; a function makes it from the request's body.
-    ``received`` are the requests so far, ``dropped`` how many of them the client left before their end.
+    ``received`` are the requests so far, ``dropped`` how many of them the client left before their end. With a
+    ``share`` below 1 the default comes that often, evenly spread, and ``otherwise`` the rest of the time.
     """
 
-    def __init__(self, script: Iterable[Answer | Fault] = (), *, default: Default | None = None) -> None:
+    def __init__(
+        self,
+        script: Iterable[Answer | Fault] = (),
+        *,
+        default: Default | None = None,
+        share: float = 1.0,
+        otherwise: Answer | Fault | None = None,
+    ) -> None:
         self._script = list(script)
         self._default: Default = default or Answer()
+        self._share, self._otherwise, self._turn = share, otherwise or Answer(), 0.0
         self.received: list[Received] = []
         self.dropped = 0
         self.connections = 0
@@ -117,11 +135,27 @@ class Upstream:
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
         return self.url
 
+    def play(self, script: Iterable[Answer | Fault] = (), *, default: Answer | Fault | None = None) -> None:
+        """Go on with another script, and forget what came until now."""
+        self._script = list(script)
+        self._default = default or Answer()
+        self.received = []
+        self.dropped = 0
+
     async def stop(self) -> None:
         """Stop listening and end what is still open."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+
+    def _next_default(self) -> Default:
+        if self._share >= 1.0:
+            return self._default
+        self._turn += self._share
+        if self._turn < 1.0:
+            return self._otherwise
+        self._turn -= 1.0
+        return self._default
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         data = await request.read()
@@ -132,7 +166,7 @@ class Upstream:
         self.received.append(
             Received(path=request.path, headers=dict(request.headers), body=body, at_s=time.monotonic())
         )
-        step = self._script.pop(0) if self._script else self._default
+        step = self._script.pop(0) if self._script else self._next_default()
         if callable(step):
             step = step(body)
         try:
@@ -153,6 +187,8 @@ def completion(body: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None if answer.tool_calls else answer.text}
     if answer.tool_calls:
         message["tool_calls"] = list(answer.tool_calls)
+    if answer.reasoning:
+        message["reasoning_content"] = answer.reasoning
     message.update(answer.message)
     finish = "tool_calls" if answer.tool_calls else answer.finish_reason
     found: dict[str, Any] = {
@@ -187,8 +223,8 @@ def _embeddings(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _logprobs(body: Mapping[str, Any], answer: Answer) -> dict[str, Any] | None:
     """Each word of the text as a token of its own, where the caller asks for logprobs."""
-    if not body.get("logprobs"):
-        return None
+    if answer.logprobs is not None or not body.get("logprobs"):
+        return None if answer.logprobs is None else dict(answer.logprobs)
     words = [f" {word}" if at else word for at, word in enumerate(answer.text.split(" "))]
     return {
         "content": [
@@ -206,6 +242,8 @@ def _logprobs(body: Mapping[str, Any], answer: Answer) -> dict[str, Any] | None:
 
 def _chunks(body: Mapping[str, Any], answer: Answer) -> list[dict[str, Any]]:
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    thought = answer.reasoning
+    deltas.extend({"reasoning_content": thought[at : at + _SPLIT]} for at in range(0, len(thought), _SPLIT))
     if answer.tool_calls:
         for index, call in enumerate(answer.tool_calls):
             function = call["function"]
@@ -224,7 +262,10 @@ def _chunks(body: Mapping[str, Any], answer: Answer) -> list[dict[str, Any]]:
     found = [
         _chunk(body, [{"index": index, "delta": delta, "finish_reason": None}]) for delta in deltas for index in choices
     ]
-    found.extend(_chunk(body, [{"index": index, "delta": {}, "finish_reason": finish}]) for index in choices)
+    end: dict[str, Any] = {"delta": {}, "finish_reason": finish}
+    if answer.logprobs is not None:
+        end["logprobs"] = answer.logprobs
+    found.extend(_chunk(body, [{"index": index, **end}]) for index in choices)
     options = body.get("stream_options") or {}
     if answer.usage is not None and (options.get("include_usage") or answer.late_usage):
         found.append({**_chunk(body, []), "usage": dict(answer.usage)})
@@ -259,12 +300,14 @@ async def _answer(request: web.Request, body: Mapping[str, Any], answer: Answer)
 
 async def _fail(request: web.Request, body: Mapping[str, Any], fault: Fault) -> web.StreamResponse:
     kind = fault.kind
+    if kind == "echo_key":
+        return _error(401, f"wrong key: {request.headers.get('Authorization', 'none')}", "invalid_api_key", None)
     if kind == "html":
         return web.Response(text="<html>maintenance</html>", content_type="text/html")
     if kind == "error_in_body":
         return _json({"error": {"message": fault.message, "code": fault.code or "server_error"}})
     if kind == "huge_body":
-        return _json({**completion(body, Answer()), "padding": "x" * 2_000_000})
+        return _json({**completion(body, Answer()), "padding": "x" * fault.size})
     if not body.get("stream"):
         if kind == "malformed_body":
             return web.Response(body=b'{"choices": [', content_type="application/json")
@@ -285,6 +328,9 @@ async def _fail(request: web.Request, body: Mapping[str, Any], fault: Fault) -> 
         await response.write(b"data: " + msgspec.json.encode(chunk) + b"\n\n")
     if kind == "stall":
         await asyncio.sleep(fault.delay_s)
+    elif kind == "huge_chunk":
+        huge = _chunk(body, [{"index": 0, "delta": {"content": "x" * fault.size}, "finish_reason": None}])
+        await response.write(b"data: " + msgspec.json.encode(huge) + b"\n\n")
     elif kind == "malformed_chunk":
         await response.write(b'data: {"choices": [{"delta"\n\n')
     elif kind == "error_in_stream":

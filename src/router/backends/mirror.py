@@ -1,0 +1,91 @@
+"""Copies of a share of the requests for a shadow deployment, whose answers nobody sees.
+
+A copy is bound by the verdict like any fallback: masked, and not sent where the policy forbids. It never delays or
+changes the answer; what it costs is on the books under an id of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from zlib import crc32
+
+import msgspec
+
+from ..errors import BudgetExceeded
+from ..telemetry import log
+from ..types import Budget, Decision, Outcome, Request, Target
+from .run import Dispatcher
+
+__all__ = ["Mirror"]
+
+Reserve = Callable[[Request, Decision], None]
+Settle = Callable[[Request, Decision, Outcome], None]
+
+
+class Mirror:
+    """Sends copies of ``share`` (0..1) of the answered requests to the deployment ``to``, at most ``at_once`` at once.
+
+    ``reserve`` may refuse the money with BudgetExceeded, then no copy is sent; ``settle`` takes the outcome of each.
+    Whether a request is copied hangs on its decision's id alone, so that it can be told afterwards.
+    """
+
+    def __init__(
+        self, dispatcher: Dispatcher, *, to: str, share: float, at_once: int, reserve: Reserve, settle: Settle
+    ) -> None:
+        self._dispatcher, self._to, self._share, self._at_once = dispatcher, to, share, at_once
+        self._reserve, self._settle = reserve, settle
+        self._out: set[asyncio.Task[None]] = set()
+        self.skipped = 0
+
+    def is_drawn(self, decision: Decision) -> bool:
+        """Whether this request is one of the share."""
+        return crc32(f"mirror:{decision.id}".encode()) < self._share * 4294967296
+
+    def offer(self, request: Request, decision: Decision, outcome: Outcome) -> None:
+        """Copy an answered request if it is drawn; returns at once."""
+        if outcome.status != "answered" or outcome.model in (None, self._to) or decision.target.kind != "llm":
+            return
+        if not self.is_drawn(decision):
+            return
+        if len(self._out) >= self._at_once or self._to in self._dispatcher.health.blocked(self._dispatcher.clock_s()):
+            self.skipped += 1
+            return
+        copy = self._copy(decision)
+        try:
+            self._reserve(request, copy)
+        except BudgetExceeded:
+            self.skipped += 1
+            return
+        task = asyncio.get_running_loop().create_task(self._send(request, copy))
+        self._out.add(task)
+        task.add_done_callback(self._out.discard)
+
+    async def aclose(self) -> None:
+        """Stop the copies that are out."""
+        out = list(self._out)
+        for task in out:
+            task.cancel()
+        if out:
+            await asyncio.wait(out, timeout=1.0)
+
+    async def _send(self, request: Request, copy: Decision) -> None:
+        run = self._dispatcher.start(request, copy)
+        try:
+            await run.finish()
+            if run.failure is not None:
+                log.info("a mirrored copy for %s failed: %s", self._to, getattr(run.failure, "kind", "unknown"))
+        finally:
+            self._settle(request, copy, run.outcome or Outcome(status="cancelled"))
+
+    def _copy(self, decision: Decision) -> Decision:
+        # Nobody reads the answer, so nothing of it is checked; what binds the request stays.
+        verdict = msgspec.structs.replace(decision.verdict, check=frozenset(), on_flag={}, hold=None, escalate=None)
+        return msgspec.structs.replace(
+            decision,
+            id=f"{decision.id}-mirror",
+            target=Target(kind="llm", model=self._to),
+            fallbacks=(),
+            verdict=verdict,
+            budget=Budget(),
+        )
