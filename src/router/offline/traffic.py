@@ -23,7 +23,7 @@ from ..policy.judge import judge
 from ..selection.candidates import candidates
 from ..selection.choose import choose
 from ..selection.redecide import redecide, request_of
-from ..types import Decision, Need, PolicyRef, Request, Signals, Snapshot
+from ..types import Candidate, Decision, Need, PolicyRef, Request, Snapshot
 from ..wire.openai import read_row
 from .recorded import is_record, read_record
 
@@ -107,20 +107,24 @@ class _Worker:
     def _written(self, at: int, request: Request) -> Compared:
         signals = self.engine.observe(request)
         snapshot = Snapshot(id=str(at), now_s=0.0, models=self.engine.fleet.hash)
-        old, new = (
-            self._side(partial(self._decide, each, request, signals, snapshot)) for each in (self.old, self.new)
-        )
-        return Compared(at, old, new)
+        able: dict[Any, tuple[Candidate, ...]] = {}
 
-    def _decide(self, policy: CompiledPolicy, request: Request, signals: Signals, snapshot: Snapshot) -> Decision:
-        verdict = judge(policy, signals, request)
-        while isinstance(verdict, Need):
-            signals.fetch(verdict.signals)
+        def decide(policy: CompiledPolicy) -> Decision:
             verdict = judge(policy, signals, request)
-        signals.fetch(("task", "tokens", "local"))
-        found = candidates(request, signals, verdict, self.engine.fleet, snapshot)
-        ref = PolicyRef(name=policy.name, hash=policy.hash)
-        return choose(request, signals, verdict, found, self.engine.fleet, ref, snapshot)
+            while isinstance(verdict, Need):
+                signals.fetch(verdict.signals)
+                verdict = judge(policy, signals, request)
+            signals.fetch(("task", "tokens", "local"))
+            # Who is able hangs on what binds, not on what is recommended.
+            bound = (verdict.forbid, verdict.require, verdict.budget, verdict.max_error)
+            found = able.get(bound)
+            if found is None:
+                found = able[bound] = candidates(request, signals, verdict, self.engine.fleet, snapshot)
+            ref = PolicyRef(name=policy.name, hash=policy.hash)
+            return choose(request, signals, verdict, found, self.engine.fleet, ref, snapshot)
+
+        old, new = (self._side(partial(decide, each)) for each in (self.old, self.new))
+        return Compared(at, old, new)
 
     def _recorded(self, at: int, row: bytes) -> Compared:
         record = read_record(row)
