@@ -83,7 +83,7 @@ def _fit_tasks(
     gold = [labels.index(row.task) for row in rows] + [labels.index(task) for _, task in mixed]
     places = reading_rows([row.text for row in rows] + [text for text, _ in mixed], spec)
     targets = np.eye(len(labels), dtype=np.float32)[gold]
-    return fit_pooled(places, targets, np.array(weights, np.float32), seed=seed)
+    return fit_pooled(places, targets, np.array(weights, np.float32), epochs=12, dropout=0.4, seed=seed)
 
 
 def _temperature(scores: Floats, gold: npt.NDArray[np.int64], weights: Floats) -> float:
