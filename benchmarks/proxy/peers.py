@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV")
 PEERS = ("nginx", "uvicorn+aiohttp", "router", "litellm")
-START_S = 90.0
+START_S = 240.0
 
 
 class Peer:
