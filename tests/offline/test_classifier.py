@@ -184,3 +184,20 @@ def test_verify_and_show_speak_of_a_model(trained: Path, tmp_path: Path, capsys:
 
 def test_rows_of_a_file_round_trip(trained: Path) -> None:
     assert len(read_labelled(trained / "rows.jsonl").rows) > 800
+
+
+def test_trained_model_answers_a_request(trained: Path, tmp_path: Path) -> None:
+    from router import Router
+
+    (tmp_path / "router.yaml").write_text(f"local_models:\n  paths: [{trained}/model]\n")
+    system = "Classify the customer's message as delivery or billing. Answer with the label only."
+    request = {
+        "messages": [
+            {"role": "system", "content": system},
+            {"role": "user", "content": "where is my parcel today 12"},
+        ]
+    }
+    with Router.from_config(tmp_path / "router.yaml") as router:
+        answer = router.complete(request)
+    assert answer.decision.target.model == "model"
+    assert answer.text == "delivery"

@@ -117,7 +117,9 @@ class LocalClassifier:
             RequestError: too few rows, fewer than two labels, or labels that look like free text.
         """
         rows = self._usable(X, y, hosted, languages)
-        parts = split_rows(rows, test=0.0 if test is not None else 0.2, calibration=0.2, seed=self.seed)
+        # A promise needs hundreds of calibration rows, however few there are to learn from.
+        calibration = 0.2 if len(rows) >= 4000 else 0.3
+        parts = split_rows(rows, test=0.0 if test is not None else 0.2, calibration=calibration, seed=self.seed)
         held_out = test if test is not None else parts.test
         if test is not None:
             held_out = self._known_only(test, set(parts.fit.texts) | set(parts.calibration.texts))

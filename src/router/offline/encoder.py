@@ -113,7 +113,7 @@ class EncoderMaker:
         graph = Graph(self.graph_, self.tokenizer_, max_tokens=self.max_tokens)
         at = {label: index for index, label in enumerate(self.classes_)}
         order = np.random.default_rng(self.seed).permutation(len(calibration))
-        cut = min(len(order) // 3, 800)
+        cut = min(len(order) // 4, 800)
         first, second = calibration.pick(order[:cut]), calibration.pick(order[cut:])
         draw = np.random.default_rng(self.seed).permutation(len(rows))[:3000]
         sample = rows.pick(draw)

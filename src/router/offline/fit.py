@@ -299,7 +299,7 @@ def _two_halves(names: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _calibration_halves(rows: Rows, seed: int) -> tuple[Rows, Rows]:
     order = np.random.default_rng(seed).permutation(len(rows))
-    cut = min(len(rows) // 3, 800)  # a temperature needs few rows, a promise many
+    cut = min(len(rows) // 4, 800)  # a temperature needs few rows, a promise many
     return rows.pick(order[:cut]), rows.pick(order[cut:])
 
 

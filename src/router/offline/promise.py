@@ -238,10 +238,12 @@ def choose_threshold(
     Thresholds that too few rows pass to show anything are walked over: they can neither keep nor break the promise.
     """
     each = 1.0 - (1.0 - goal.confidence) / len(STARTS)
-    # What forgives so many errors is settled before the losses are seen.
-    needed = rows_needed(goal.limit if goal.keep is None else goal.max_error, each, _FORGIVEN)
     n = len(probability)
     gate = np.ones(n, bool) if may_answer is None else may_answer
+    # Settled before a loss is seen: where rows are few, the first test forgives nothing.
+    needed, least = (rows_needed(goal.max_error, each, errors) for errors in (_FORGIVEN, 0))
+    if int(gate.sum()) < 2 * needed:
+        needed = least
     reached: dict[float, tuple[int, float, float]] = {}
     for start in STARTS:
         for threshold in GRID:
