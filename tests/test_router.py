@@ -222,7 +222,7 @@ async def test_private_policy_keeps_everything_in_house(tmp_path: Path, upstream
 
 
 async def test_spending_limit_refuses_with_what_is_left(tmp_path: Path, upstream: Upstream) -> None:
-    path = config(tmp_path, upstream.url, "spend_limits: [{usd: $0.0001, window: day}]\n")
+    path = config(tmp_path, upstream.url, "budgets: [{usd: $0.0001, window: day}]\n")
     async with Router.from_config(path) as router:
 
         async def spend() -> None:
@@ -347,7 +347,7 @@ def test_huge_prompt_fits_no_context(bare: Router) -> None:
     [
         ("polcy: guide\n", ":1:", "policy"),
         ("deployments:\n  - {name: a, model: m, tear: small}\n", ":2:", "tier"),
-        ("spend_limits: [{usd: lots}]\n", ":1:", "amount"),
+        ("budgets: [{usd: lots}]\n", ":1:", "amount"),
         ("server: [1]\n", ":1:", "server|dictionary|mapping|valid"),
         ("a: [\n", ":2:", "YAML"),
     ],

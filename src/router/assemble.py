@@ -24,11 +24,15 @@ from .backends.prices import builtin_deployments, builtin_families, load_facts
 from .backends.run import Dispatcher
 from .catalogue import Deployment, LocalCard, Price, is_configured, provider_key_env, with_facts
 from .config import (
+    BudgetSettings,
+    CacheSettings,
     DeploymentSettings,
     DispatchSettings,
     Environment,
+    LedgerSettings,
     LocalSettings,
     Settings,
+    StateSettings,
     UpstreamSettings,
     credential,
     read_environment,
@@ -47,12 +51,18 @@ from .selection.plan import Hedging
 from .signals import standard_detectors
 from .signals.ood import LocalDetector
 from .signals.pii import find_pii
+from .state.accounting import Accounting
+from .state.budget import Budgets
+from .state.cache import AnswerCache, CacheStore, MemoryCache
 from .state.health import RetryBudget
 from .state.ids import Ids
-from .state.jsonl import JsonlLedger
-from .state.memory import MemoryBudgets, MemoryLedger
+from .state.jsonl import JsonlSink
+from .state.ledger import LedgerWriter
+from .state.limits import Limit
+from .state.memory import MemoryLedger, MemoryStore
 from .state.sessions import MemorySessions
-from .state.store import Budgets, Ledger, SpendLimit
+from .state.store import Ledger, RecordSink, Store, to_nano
+from .state.worker import Direct, Runner, StoreWorker
 from .types import Detector, LocalModel
 from .yamlfile import did_you_mean
 
@@ -65,6 +75,8 @@ __all__ = [
     "assemble",
     "assemble_embeddings",
     "builtin_policies",
+    "open_sink",
+    "open_store",
     "second_look",
     "signal_names",
 ]
@@ -82,7 +94,9 @@ def assemble(settings: Settings, environment: Environment, *, keep: Engine | Non
     Raises:
         ConfigError: a policy, a model directory or the ledger is wrong; ``file:line:column`` where there is one.
     """
-    deployments = tuple(_configured(each, environment) for each in _deployments(settings, environment))
+    deployments = tuple(
+        _configured(_priced(each, settings), environment) for each in _deployments(settings, environment)
+    )
     models = _local_models(settings.local_models, Path(settings.directory))
     cards = [card for _, card in models]
     policies = PolicyShelf(settings.policy, Path(settings.directory))
@@ -102,6 +116,7 @@ def assemble(settings: Settings, environment: Environment, *, keep: Engine | Non
             f"dispatch.mirror.to: there is no deployment {mirror.to!r}.",
             hint=f"Deployments: {', '.join(sorted(fleet.deployments))}.",
         )
+    new_id = Ids()
     return Engine(
         policies=policies,
         default_policy=policies.default,
@@ -117,11 +132,18 @@ def assemble(settings: Settings, environment: Environment, *, keep: Engine | Non
             health=keep.health if keep is not None else None,
             answer_checks=_answer_checks(dispatch.checks, policies[policies.default]),
         ),
-        budgets=keep.budgets if keep is not None else _budgets(settings),
-        ledger=keep.ledger if keep is not None else _ledger(settings),
+        accounting=Accounting(
+            budgets=keep.budgets.for_models(fleet.deployments) if keep is not None else _budgets(settings, deployments),
+            ledger=keep.ledger if keep is not None else _ledger(settings),
+            deployments=fleet.deployments,
+            clock=time.time,
+            new_id=new_id,
+            keeps_contents=settings.ledger.contents,
+        ),
+        cache=keep.cache if keep is not None else _cache(settings),
         clock=time.time,
         config_hash=_config_hash(settings),
-        new_id=Ids(),
+        new_id=new_id,
         sessions=MemorySessions() if dispatch.sticky else None,
         mirror=None if mirror is None else (mirror.to, mirror.share, mirror.at_once),
     )
@@ -416,14 +438,151 @@ def _quality(settings: Settings) -> tuple[Detector, ...]:
         raise error if error.file else ModelFileError(error.message, file=str(path), hint=error.hint) from error
 
 
-def _budgets(settings: Settings) -> Budgets:
-    return MemoryBudgets([SpendLimit(**limit.model_dump()) for limit in settings.spend_limits])
+def _priced(deployment: Deployment, settings: Settings) -> Deployment:
+    """An unknown price stays unknown, unless the user says what a call then counts as."""
+    price, assumed = deployment.price, settings.unknown_price
+    if assumed == "refuse" or (price.input is not None and price.output is not None):
+        return deployment
+    return msgspec.structs.replace(deployment, price=Price(input=0.0, output=0.0, per_call=assumed))
+
+
+def _budgets(settings: Settings, deployments: Sequence[Deployment]) -> Budgets:
+    names = [deployment.name for deployment in deployments]
+    for index, each in enumerate(settings.budgets):
+        if each.model is not None and each.model not in ("*", *names):
+            close = did_you_mean(each.model, names)
+            guess = f'Did you mean "{close}"? ' if close else ""
+            raise ConfigError(
+                f"budgets[{index}] names the unknown deployment {each.model!r}.",
+                hint=f"{guess}Deployments: {', '.join(sorted(names))}.",
+            )
+    return Budgets(
+        [_limit(each) for each in settings.budgets],
+        _runner(settings),
+        models=names,
+        refuses_when_down=settings.state.on_error == "refuse",
+    )
+
+
+def _limit(each: BudgetSettings) -> Limit:
+    if each.usd is not None:
+        unit, amount = "usd", to_nano(each.usd)
+    else:
+        unit, amount = ("requests", each.requests) if each.requests is not None else ("tokens", each.tokens or 0)
+    return Limit(
+        unit=unit,  # type: ignore[arg-type]
+        amount=amount,
+        window=each.window,
+        zone=each.timezone,
+        tenant=each.tenant,
+        key=each.key,
+        policy=each.policy,
+        model=each.model,
+        is_hard=each.mode == "hard",
+    )
+
+
+def _runner(settings: Settings) -> Runner:
+    state = settings.state
+    if not settings.budgets or state.is_memory:
+        return Direct(MemoryStore())
+    # Opened once here, so that a wrong file or address is an error of the start and not of a request.
+    opened = [open_store(state, Path(settings.directory))]
+
+    def reopen() -> Store:
+        return opened.pop() if opened else open_store(state, Path(settings.directory))
+
+    return StoreWorker(reopen, timeout_s=state.timeout / 1000.0, beat_s=state.lease / 4000.0)
+
+
+def open_store(state: StateSettings, directory: Path) -> Store:
+    """The store of budgets that ``state`` names.
+
+    Raises:
+        ConfigError: a wrong file or address. MissingExtra: its client is not installed.
+    """
+    lease_s, timeout_s, charge = state.lease / 1000.0, state.timeout / 1000.0, state.lost == "charge"
+    if state.path is not None:
+        found: Store = _load("sqlite:SqliteStore")(directory / state.path, lease_s=lease_s, charge_lost=charge)
+        return found
+    url = _address(state, "state")
+    if url.startswith(("redis://", "rediss://", "unix://")):
+        made: Store = _load("redis:RedisStore")(
+            url, prefix=state.prefix, lease_s=lease_s, charge_lost=charge, timeout_s=timeout_s
+        )
+        return made
+    if url.startswith(("postgresql://", "postgres://")):
+        kept: Store = _load("postgres:PostgresStore")(url, lease_s=lease_s, charge_lost=charge, timeout_s=timeout_s)
+        return kept
+    raise ConfigError(
+        "state.url is no address of a store.", hint="Write redis://HOST:6379/0 or postgresql://HOST/NAME."
+    )
 
 
 def _ledger(settings: Settings) -> Ledger:
-    if settings.ledger.path is None:
-        return MemoryLedger(settings.ledger.keep)
-    return JsonlLedger(Path(settings.directory) / settings.ledger.path, keep=settings.ledger.keep)
+    ledger, directory = settings.ledger, Path(settings.directory)
+    if ledger.is_memory:
+        return MemoryLedger(ledger.keep)
+    return LedgerWriter(
+        open_sink(ledger, directory),
+        spool=directory / ledger.spool,
+        keep=ledger.keep,
+        keep_s=None if ledger.keep_days is None else ledger.keep_days * 86_400.0,
+        refuses_when_down=ledger.on_error == "refuse",
+    )
+
+
+def open_sink(ledger: LedgerSettings, directory: Path) -> RecordSink:
+    """Where the records are that ``ledger`` describes.
+
+    Raises:
+        ConfigError: a wrong file or address, or none. MissingExtra: its client is not installed.
+    """
+    if ledger.path is not None:
+        path = directory / ledger.path
+        if path.suffix == ".jsonl":
+            return JsonlSink(path, max_bytes=ledger.max_file_bytes)
+        found: RecordSink = _load("sqlite:SqliteSink")(path)
+        return found
+    if ledger.is_memory:
+        raise ConfigError("the ledger is kept in memory only.", hint="Set ledger.path, e.g. to ledger.jsonl.")
+    url = _address(ledger, "ledger")
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ConfigError("ledger.url is no address of PostgreSQL.", hint="Write postgresql://HOST/NAME.")
+    made: RecordSink = _load("postgres:PostgresSink")(url)
+    return made
+
+
+def _cache(settings: Settings) -> AnswerCache | None:
+    cache, directory = settings.cache, Path(settings.directory)
+    if cache is None:
+        return None
+    if cache.path is not None:
+        store: CacheStore = _load("sqlite:SqliteCache")(directory / cache.path)
+    elif cache.is_memory:
+        store = MemoryCache(max_bytes=cache.max_bytes)
+    else:
+        url = _address(cache, "cache")
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise ConfigError("cache.url is no address of Redis.", hint="Write redis://HOST:6379/0.")
+        store = _load("redis:RedisCache")(url, prefix=cache.prefix)
+    return AnswerCache(store, ttl_s=cache.ttl / 1000.0, max_entry_bytes=cache.max_entry_bytes)
+
+
+def _address(place: StateSettings | LedgerSettings | CacheSettings, what: str) -> str:
+    if place.url is not None:
+        return place.url
+    found = credential(place.url_env or "")
+    if found is None:
+        raise ConfigError(
+            f"{what}.url_env names the variable {place.url_env}, which is not set.", hint="Set it to an address."
+        )
+    return found
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f".state.{module}", __package__), name)
 
 
 def _config_hash(settings: Settings) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .errors import ConfigError
 from .units import parse_ms, parse_share, parse_usd
@@ -19,6 +21,8 @@ from .yamlfile import Document, load_yaml, place_error
 
 __all__ = [
     "AdminSettings",
+    "BudgetSettings",
+    "CacheSettings",
     "DeploymentSettings",
     "DispatchSettings",
     "EmbeddingSettings",
@@ -26,7 +30,7 @@ __all__ = [
     "LedgerSettings",
     "ServerSettings",
     "Settings",
-    "SpendSettings",
+    "StateSettings",
     "TlsSettings",
     "UpstreamSettings",
     "credential",
@@ -37,6 +41,7 @@ __all__ = [
 Usd = Annotated[float, BeforeValidator(parse_usd)]
 Milliseconds = Annotated[float, BeforeValidator(parse_ms), Field(ge=0)]
 Share = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1)]
+_MOST_USD = 9_000_000.0
 
 
 class _Strict(BaseModel):
@@ -50,6 +55,7 @@ class PriceSettings(_Strict):
     output: Usd | None = None
     cached_input: Usd | None = None
     cache_write: Usd | None = None
+    reasoning: Usd | None = None
 
 
 class DeploymentSettings(_Strict):
@@ -114,19 +120,112 @@ class DispatchSettings(_Strict):
     sticky: bool = True
 
 
-class SpendSettings(_Strict):
-    """A spending limit over a window."""
+class BudgetSettings(_Strict):
+    """A limit of money, requests or tokens over a window; see :class:`router.state.limits.Limit`.
 
-    usd: Usd
-    window: Literal["hour", "day", "month", "total"] = "total"
+    A scope (``tenant``, ``key``, ``policy``, ``model``) is a name, or ``"*"``: each has its own.
+    """
+
+    usd: Usd | None = Field(default=None, le=_MOST_USD)
+    requests: int | None = Field(default=None, ge=0, le=10**12)
+    tokens: int | None = Field(default=None, ge=0, le=10**15)
+    window: Literal["second", "minute", "hour", "day", "month", "total"] = "total"
+    timezone: str = "UTC"
     tenant: str | None = None
+    key: str | None = None
+    policy: str | None = None
+    model: str | None = None
+    mode: Literal["hard", "soft"] = "hard"
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (LookupError, ValueError, OSError):
+            raise ValueError(f'there is no time zone "{name}"; write one such as "Europe/Berlin"') from None
+        return name
+
+    @model_validator(mode="after")
+    def _has_one_amount(self) -> Self:
+        if sum(amount is not None for amount in (self.usd, self.requests, self.tokens)) != 1:
+            raise ValueError("a budget has one of usd, requests and tokens")
+        return self
 
 
-class LedgerSettings(_Strict):
-    """Where records go: memory only, or also a file of JSON lines."""
+class _Located(_Strict):
+    """Something in a file (``path``), or behind an address (``url``, or ``url_env`` where it holds a password)."""
 
     path: str | None = None
+    url: str | None = None
+    url_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+
+    @field_validator("url")
+    @classmethod
+    def _has_no_secret(cls, url: str | None) -> str | None:
+        if url is not None and urlsplit(url).password:
+            raise ValueError("a password must not stand in the file; put the address into a variable (url_env)")
+        return url
+
+    @model_validator(mode="after")
+    def _is_one_place(self) -> Self:
+        if sum(place is not None for place in (self.path, self.url, self.url_env)) > 1:
+            raise ValueError("only one of path, url and url_env may be given")
+        return self
+
+    @property
+    def is_memory(self) -> bool:
+        """Whether no place is given."""
+        return self.path is None and self.url is None and self.url_env is None
+
+
+class StateSettings(_Located):
+    """Where budgets are kept: in memory, a SQLite file, Redis or PostgreSQL.
+
+    ``lease`` is after how long what a dead process had set aside is free again (``lost: charge``: counts as spent);
+    ``timeout`` how long a request waits for the store. ``on_error``: what happens to requests while it is away.
+    """
+
+    lease: Milliseconds = Field(default=60_000.0, ge=1_000)
+    timeout: Milliseconds = Field(default=2_000.0, ge=10)
+    lost: Literal["release", "charge"] = "release"
+    on_error: Literal["refuse", "continue"] = "refuse"
+    prefix: str = Field(default="router", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+
+
+class LedgerSettings(_Located):
+    """Where records go: memory, JSON lines or SQLite (``path`` ending in .jsonl or .db), or PostgreSQL.
+
+    ``keep`` newest stay in memory, ``keep_days`` is when written ones are deleted. ``contents``: prompts and answers
+    are recorded too. ``spool`` is where records wait while the ledger cannot be written; ``on_error``: may requests
+    start meanwhile.
+    """
+
     keep: int = Field(default=1_000, ge=0, le=1_000_000)
+    keep_days: float | None = Field(default=None, gt=0)
+    max_file_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
+    contents: bool = False
+    spool: str = "ledger.spool"
+    on_error: Literal["refuse", "continue-and-spool"] = "continue-and-spool"
+
+    @field_validator("path")
+    @classmethod
+    def _is_known(cls, path: str | None) -> str | None:
+        if path is not None and Path(path).suffix not in (".jsonl", ".db", ".sqlite"):
+            raise ValueError("a ledger's path ends in .jsonl (JSON lines) or .db (SQLite)")
+        return path
+
+
+class CacheSettings(_Located):
+    """Answers that are given again to exactly the same request of the same caller, for ``ttl``; off unless it is set.
+
+    Kept in memory (at most ``max_bytes``), a SQLite file (``path``) or Redis (``url``).
+    """
+
+    ttl: Milliseconds = Field(ge=1_000)
+    max_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    max_entry_bytes: int = Field(default=1024 * 1024, ge=1024)
+    prefix: str = Field(default="router", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
 
 
 class LocalSettings(_Strict):
@@ -202,16 +301,20 @@ class Settings(_Strict):
     """Everything that can be set, resolved. ``directory`` is where relative paths start.
 
     ``quality`` is a file that ``router train-quality`` wrote. ``network: loopback`` refuses every hosted call to
-    another machine: for tests and dry runs.
+    another machine: for tests and dry runs. ``unknown_price`` says what holds for a deployment without a known price:
+    under a hard money limit it is refused, or each of its calls counts as that much.
     """
 
     policy: str = "guide"
     deployments: list[DeploymentSettings] | None = None
     embeddings: list[EmbeddingSettings] = Field(default_factory=list)
     local_models: LocalSettings = LocalSettings()
-    spend_limits: list[SpendSettings] = Field(default_factory=list)
+    budgets: list[BudgetSettings] = Field(default_factory=list, max_length=1_000)
+    unknown_price: Literal["refuse"] | Usd = "refuse"
+    state: StateSettings = StateSettings()
     ledger: LedgerSettings = LedgerSettings()
     dispatch: DispatchSettings = DispatchSettings()
+    cache: CacheSettings | None = None
     server: ServerSettings = ServerSettings()
     quality: str | None = None
     safety: SafetySettings = SafetySettings()
@@ -324,11 +427,13 @@ def _fields(where: tuple[Any, ...]) -> list[str]:
         "embeddings": EmbeddingSettings,
         "price_per_million": PriceSettings,
         "local_models": LocalSettings,
-        "spend_limits": SpendSettings,
+        "budgets": BudgetSettings,
+        "state": StateSettings,
         "ledger": LedgerSettings,
         "dispatch": DispatchSettings,
         "hedge": HedgeSettings,
         "mirror": MirrorSettings,
+        "cache": CacheSettings,
         "server": ServerSettings,
         "admin": AdminSettings,
         "tls": TlsSettings,

@@ -30,6 +30,7 @@ from .types import (
     Record,
     Target,
     TaskReading,
+    Timing,
     Usage,
     Verdict,
 )
@@ -61,7 +62,7 @@ class Embeddings:
         deployment = self._named(asked.model)
         policy = engine.policy_for(request)
         verdict = Verdict()
-        snapshot = engine.snapshot(request)
+        snapshot = await engine.asnapshot(request)
         if request.messages:
             signals = engine.observe(request)
             judged = judge(policy, signals, request)
@@ -71,7 +72,9 @@ class Embeddings:
             verdict = judged
         self._check_policy(asked, deployment, verdict)
         estimate = _estimate(asked, deployment)
-        limits = [limit for limit in (request.hints.budget.max_usd, verdict.budget.max_usd) if limit is not None]
+        windows = (snapshot.left_usd, snapshot.model_left_usd.get(deployment.name))
+        own = (request.hints.budget.max_usd, verdict.budget.max_usd)
+        limits = [limit for limit in (*own, *windows) if limit is not None]
         if limits and (estimate.worst_usd is None or estimate.worst_usd > min(limits)):
             needed = "an unknown price" if estimate.worst_usd is None else format_usd(estimate.worst_usd)
             raise BudgetExceeded(
@@ -108,12 +111,11 @@ class Embeddings:
         Raises:
             UpstreamError: the provider failed. BudgetExceeded: a window's limit leaves too little.
         """
-        engine, tenant = self._engine, asked.request.hints.tenant
+        engine = self._engine
         deployment = self._named(asked.model)
-        assert decision.snapshot is not None
-        now_s = decision.snapshot.now_s
-        worst = decision.estimate.worst_usd or 0.0
-        engine.budgets.reserve(decision.id, tenant, worst, now_s)
+        worst = decision.estimate.worst_usd
+        tokens = -(-asked.request.n_bytes // _BYTES_A_TOKEN)
+        entry = await engine.accounting.open_named(asked.request, decision, worst or 0.0, tokens)
         attempts: list[Attempt] = []
         found: dict[str, Any] | None = None
         failure: UpstreamError | None = None
@@ -136,10 +138,7 @@ class Embeddings:
                     break
         finally:
             outcome = _outcome(deployment, attempts, (engine.clock_s() - began_s) * 1000.0)
-            engine.budgets.settle(decision.id, worst if outcome.usd is None else outcome.usd, now_s)
-            record = Record(decision=decision, outcome=outcome, tenant=tenant)
-            engine.ledger.append(record)
-            on_record(record)
+            engine.accounting.close(asked.request, entry, outcome, Timing(total=outcome.latency_ms), on_record)
         if found is None:
             raise failure or UpstreamError(f"{deployment.name}: no time was left.", kind="timeout")
         return found, outcome

@@ -11,22 +11,38 @@ import difflib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from typing import Any
 
+from .backends.local import completion_chunks
 from .backends.mirror import Mirror
 from .backends.run import Dispatcher, StreamRun
-from .errors import NotConfigured, RequestError, UnknownModel
+from .errors import BudgetExceeded, NotConfigured, RequestError, UnknownModel
 from .policy.compile import CompiledPolicy
 from .policy.judge import judge
 from .selection.candidates import Fleet, candidates, is_auto
 from .selection.choose import choose
-from .selection.redecide import facts_of
+from .state.accounting import Accounting, Entry, OnRecord, who_asks
+from .state.budget import Allowance
+from .state.cache import AnswerCache
+from .state.limits import Who
 from .state.sessions import MemorySessions, conversation_key
-from .state.store import Budgets, Health, Ledger
-from .telemetry import DETECTOR_FAILED, log
-from .types import Decision, Detector, Need, Outcome, PolicyRef, Record, Request, SignalName, Signals, Snapshot, Verdict
+from .state.store import Health
+from .telemetry import BUDGET_SETTLED_LATE, DETECTOR_FAILED, log
+from .types import (
+    Decision,
+    Detector,
+    Need,
+    Outcome,
+    PolicyRef,
+    Request,
+    SignalName,
+    Signals,
+    Snapshot,
+    Timing,
+    Verdict,
+)
 
 __all__ = ["Engine", "EngineStream", "note_failure"]
 
-OnRecord = Callable[[Record], None]
+_UNLIMITED = Allowance()
 _Deciding = Generator[tuple[Signals, tuple[SignalName, ...]], None, Decision]
 
 
@@ -35,7 +51,7 @@ class Engine:
 
     ``policies`` by name; ``detectors`` by the signal they provide; ``clock`` gives Unix seconds, ``new_id`` a fresh
     decision id. ``sessions`` remembers where conversations are warm, None forgets. ``mirror`` is the deployment that
-    gets copies, the share of requests that are copied, and how many at once.
+    gets copies, the share of requests that are copied, and how many at once. ``cache`` gives answers again, None never.
     """
 
     def __init__(
@@ -46,8 +62,8 @@ class Engine:
         detectors: Mapping[SignalName, Detector],
         fleet: Fleet,
         dispatcher: Dispatcher,
-        budgets: Budgets,
-        ledger: Ledger,
+        accounting: Accounting,
+        cache: AnswerCache | None = None,
         clock: Callable[[], float],
         new_id: Callable[[], str],
         config_hash: str = "",
@@ -56,15 +72,14 @@ class Engine:
     ) -> None:
         self.policies, self.default_policy = policies, default_policy
         self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
-        self.budgets, self.ledger = budgets, ledger
+        self.accounting, self.cache = accounting, cache
+        self.budgets, self.ledger = accounting.budgets, accounting.ledger
         self._config_hash = config_hash
         self._clock, self._new_id, self._sessions = clock, new_id, sessions
         self._mirror: Mirror | None = None
         if mirror is not None:
             to, share, at_once = mirror
-            self._mirror = Mirror(
-                dispatcher, to=to, share=share, at_once=at_once, reserve=self._reserve, settle=self._settle
-            )
+            self._mirror = Mirror(dispatcher, accounting, to=to, share=share, at_once=at_once)
         self._models = frozenset({*fleet.deployments, *fleet.local, *(d.model for d in fleet.deployments.values())})
 
     @property
@@ -73,22 +88,18 @@ class Engine:
         return self.dispatcher.health
 
     def snapshot(self, request: Request) -> Snapshot:
-        """The state that this request's decision will depend on."""
+        """The state that this request's decision will depend on. Blocks where budgets must be read from a store."""
         now_s = self._clock()
-        clock_s = self.clock_s()
-        health = self.health.view(clock_s)
-        return Snapshot(
-            id=self._new_id(),
-            now_s=now_s,
-            models=self.fleet.hash,
-            config=self._config_hash,
-            left_usd=self.budgets.left_usd(request.hints.tenant, now_s),
-            unhealthy=frozenset(self.health.blocked(clock_s)),
-            latency_ms=health.latency_ms,
-            tail_ms=health.tail_ms,
-            ttft_tail_ms=health.ttft_tail_ms,
-            warm={} if self._sessions is None else self._sessions.warm(conversation_key(request), clock_s),
-        )
+        if not self.budgets.limits:
+            return self._snapshot(request, now_s, _UNLIMITED)
+        return self._snapshot(request, now_s, self.budgets.allowance_now(self._who(request), now_s))
+
+    async def asnapshot(self, request: Request) -> Snapshot:
+        """As :meth:`snapshot`, without blocking."""
+        now_s = self._clock()
+        if not self.budgets.limits:
+            return self._snapshot(request, now_s, _UNLIMITED)
+        return self._snapshot(request, now_s, await self.budgets.allowance(self._who(request), now_s))
 
     def observe(self, request: Request) -> Signals:
         """The request's signals, none computed yet."""
@@ -132,7 +143,7 @@ class Engine:
 
     async def adecide(self, request: Request, *, snapshot: Snapshot | None = None) -> Decision:
         """As :meth:`decide`; slow signals are fetched in a worker thread."""
-        deciding = self._deciding(request, snapshot or self.snapshot(request), False)
+        deciding = self._deciding(request, snapshot or await self.asnapshot(request), False)
         try:
             while True:
                 signals, names = next(deciding)
@@ -163,16 +174,29 @@ class Engine:
                 be carried out. What was spent until then is on the ledger.
         """
         started_s = self.clock_s() if started_s is None else started_s
+        if self.cache is None:
+            return await self._answer(request, decision, started_s, on_record)
         decision = decision or await self.adecide(request)
-        self._reserve(request, decision)
-        run = self.dispatcher.start(request, decision, started_s=started_s)
+        async with self.cache.turn(request, decision, started_s) as turn:
+            if turn.found is not None:
+                self._serve(request, decision, turn.found, on_record)
+                return decision, turn.found
+            decision, outcome = await self._answer(request, decision, started_s, on_record)
+            turn.keep(outcome)
+        return decision, outcome
+
+    async def _answer(
+        self, request: Request, decision: Decision | None, started_s: float, on_record: OnRecord | None
+    ) -> tuple[Decision, Outcome]:
+        entry, timing = await self._open(request, decision, started_s)
+        run = self.dispatcher.start(request, entry.running, started_s=started_s)
         try:
             outcome = await run.finish()
         finally:
-            self._finish(request, decision, run.outcome or Outcome(status="cancelled"), on_record)
+            self._finish(request, entry, timing, run.outcome or Outcome(status="cancelled"), on_record)
         if run.failure is not None:
             raise run.failure
-        return decision, outcome
+        return entry.decision, outcome
 
     async def stream(
         self,
@@ -188,21 +212,38 @@ class Engine:
             RouterError: as :meth:`complete`, for everything that fails before the first chunk.
         """
         started_s = self.clock_s() if started_s is None else started_s
-        decision = decision or await self.adecide(request)
-        self._reserve(request, decision)
-        run = self.dispatcher.stream(request, decision, started_s=started_s)
-        return EngineStream(decision, run, self._settler(request, decision, on_record))
+        if self.cache is not None:
+            # A stream may be served from the cache; it fills none, for its answer is never held as a whole.
+            decision = decision or await self.adecide(request)
+            found = await self.cache.find(request, decision, started_s)
+            if found is not None:
+                decided = decision
+                return EngineStream(
+                    decided,
+                    CachedRun(found, request),
+                    lambda outcome: self._serve(request, decided, outcome, on_record),
+                )
+        entry, timing = await self._open(request, decision, started_s)
+        run = self.dispatcher.stream(request, entry.running, started_s=started_s)
+
+        def settle(outcome: Outcome) -> None:
+            self._finish(request, entry, timing, outcome, on_record)
+
+        return EngineStream(entry.decision, run, settle)
 
     async def warm(self) -> None:
         """Load now what the first hosted call would have to load; what cannot be loaded is logged."""
         await self.dispatcher.warm()
 
     async def aclose(self) -> None:
-        """Close connections and write out the ledger."""
+        """Close connections, write out the ledger and what is still to be settled."""
         if self._mirror is not None:
             await self._mirror.aclose()
         await self.dispatcher.aclose()
-        self.ledger.close()
+        await asyncio.to_thread(self.ledger.close)
+        await asyncio.to_thread(self.budgets.close)
+        if self.cache is not None:
+            self.cache.close()
 
     def _deciding(self, request: Request, snapshot: Snapshot, all_signals: bool) -> _Deciding:
         policy = self.policy_for(request)
@@ -219,9 +260,13 @@ class Engine:
         for name in wanted:
             signals[name]
         found = candidates(request, signals, verdict, self.fleet, snapshot)
-        return choose(
-            request, signals, verdict, found, self.fleet, PolicyRef(name=policy.name, hash=policy.hash), snapshot
-        )
+        named = PolicyRef(name=policy.name, hash=policy.hash)
+        try:
+            return choose(request, signals, verdict, found, self.fleet, named, snapshot)
+        except BudgetExceeded as error:
+            if snapshot.left_usd is None:
+                raise
+            raise self.budgets.refusal(self._who(request), error, snapshot.now_s) from None
 
     def _check_model(self, model: str) -> None:
         if is_auto(model) or model in self._models:
@@ -232,42 +277,23 @@ class Engine:
             hint=_did_you_mean(model, {"auto": None, **dict.fromkeys(self._models)}, "Models"),
         )
 
-    def _reserve(self, request: Request, decision: Decision) -> None:
-        target = decision.target
-        if target.kind != "llm":
-            return
-        if not target.configured:
-            deployment = self.fleet.deployments[target.model or ""]
-            credential = f"Set {deployment.key_env}" if deployment.key_env else "Configure a provider"
-            raise NotConfigured(
-                f"the decision is {target.model}, but no hosted provider is configured here.",
-                hint=f"{credential}, or point ROUTER_UPSTREAM at an OpenAI-compatible server.",
-            )
-        if decision.snapshot is None or decision.snapshot.left_usd is None:
-            return
-        allowed = {target.model, *decision.fallbacks}
-        worst = max((c.estimate.worst_usd or 0.0 for c in decision.candidates if c.model in allowed), default=0.0)
-        limit = decision.budget.max_usd
-        self.budgets.reserve(
-            decision.id, request.hints.tenant, worst if limit is None else min(worst, limit), self._clock()
-        )
-
-    def _settle(
-        self, request: Request, decision: Decision, outcome: Outcome, on_record: OnRecord | None = None
-    ) -> None:
-        now_s = self._clock()
-        usd = outcome.usd if outcome.usd is not None else (decision.estimate.worst_usd or 0.0)
-        self.budgets.settle(decision.id, usd, now_s)
-        record = Record(decision=decision, outcome=outcome, tenant=request.hints.tenant, asked=facts_of(request))
-        self.ledger.append(record)
-        if on_record is not None:
-            on_record(record)
+    async def _open(self, request: Request, decision: Decision | None, started_s: float) -> tuple[Entry, Timing]:
+        decision = decision or await self.adecide(request)
+        self._check_configured(decision)
+        decided_s = self.clock_s()
+        entry = await self.accounting.open(request, decision, lambda: self.adecide(request))
+        if entry.decision is not decision:
+            self._check_configured(entry.decision)
+        timing = Timing(decide=(decided_s - started_s) * 1000.0, reserve=(self.clock_s() - decided_s) * 1000.0)
+        return entry, timing
 
     def _finish(
-        self, request: Request, decision: Decision, outcome: Outcome, on_record: OnRecord | None = None
+        self, request: Request, entry: Entry, timing: Timing, outcome: Outcome, on_record: OnRecord | None
     ) -> None:
         """Settle, and do what follows an answer: remember where it is warm, copy it to the shadow."""
-        self._settle(request, decision, outcome, on_record)
+        timing = Timing(decide=timing.decide, reserve=timing.reserve, ttft=outcome.ttft_ms, total=outcome.latency_ms)
+        self.accounting.close(request, entry, outcome, timing, on_record)
+        decision = entry.decision
         if outcome.status != "answered" or decision.target.kind != "llm" or outcome.model is None:
             return
         if self._sessions is not None:
@@ -278,11 +304,56 @@ class Engine:
         if self._mirror is not None:
             self._mirror.offer(request, decision, outcome)
 
-    def _settler(self, request: Request, decision: Decision, on_record: OnRecord | None) -> Callable[[Outcome], None]:
-        def settle(outcome: Outcome) -> None:
-            self._finish(request, decision, outcome, on_record)
+    def _serve(self, request: Request, decision: Decision, outcome: Outcome, on_record: OnRecord | None) -> None:
+        """Record an answer that was given before. It costs nothing and is not limited."""
+        entry = self.accounting.free_entry(request, decision)
+        self.accounting.close(request, entry, outcome, Timing(total=outcome.latency_ms), on_record)
 
-        return settle
+    def _check_configured(self, decision: Decision) -> None:
+        target = decision.target
+        if target.kind == "llm" and not target.configured:
+            deployment = self.fleet.deployments[target.model or ""]
+            credential = f"Set {deployment.key_env}" if deployment.key_env else "Configure a provider"
+            raise NotConfigured(
+                f"the decision is {target.model}, but no hosted provider is configured here.",
+                hint=f"{credential}, or point ROUTER_UPSTREAM at an OpenAI-compatible server.",
+            )
+
+    def _who(self, request: Request) -> Who:
+        return who_asks(request, self.policy_for(request).name)
+
+    def _snapshot(self, request: Request, now_s: float, left: Allowance) -> Snapshot:
+        clock_s = self.clock_s()
+        health = self.health.view(clock_s)
+        return Snapshot(
+            id=self._new_id(),
+            now_s=now_s,
+            models=self.fleet.hash,
+            config=self._config_hash,
+            left_usd=left.left_usd,
+            unhealthy=frozenset(self.health.blocked(clock_s)),
+            latency_ms=health.latency_ms,
+            tail_ms=health.tail_ms,
+            ttft_tail_ms=health.ttft_tail_ms,
+            warm={} if self._sessions is None else self._sessions.warm(conversation_key(request), clock_s),
+            model_left_usd=left.model_left_usd,
+            soft_limits=left.used_up,
+        )
+
+
+class CachedRun:
+    """An answer that was given before, as the chunks of a stream."""
+
+    def __init__(self, outcome: Outcome, request: Request) -> None:
+        self.outcome: Outcome | None = outcome
+        self._chunks = completion_chunks(outcome.body or {}, include_usage=request.include_usage)
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        for chunk in self._chunks:
+            yield chunk
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
 
 class EngineStream:
@@ -291,7 +362,7 @@ class EngineStream:
     ``outcome`` is None until the stream ended or was closed.
     """
 
-    def __init__(self, decision: Decision, run: StreamRun, settle: Callable[[Outcome], None]) -> None:
+    def __init__(self, decision: Decision, run: StreamRun | CachedRun, settle: Callable[[Outcome], None]) -> None:
         self.decision = decision
         self.outcome: Outcome | None = None
         self._run, self._settle = run, settle
@@ -315,8 +386,18 @@ class EngineStream:
     async def _finish(self) -> None:
         if self.outcome is None:
             await self._run.aclose()
+            self._end()
+
+    def _end(self) -> None:
+        if self.outcome is None:
             self.outcome = self._run.outcome or Outcome(status="cancelled")
             self._settle(self.outcome)
+
+    def __del__(self) -> None:
+        # Dropped without being read or closed: what is held must not stay held for the life of the process.
+        if self.outcome is None:
+            log.warning(BUDGET_SETTLED_LATE)
+            self._end()
 
 
 def _needed(verdict: Verdict) -> tuple[SignalName, ...]:

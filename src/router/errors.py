@@ -10,7 +10,9 @@
     ├── NoCandidate                 422   nothing registered can honour the request (reason for each)
     │   ├── BudgetExceeded          402   nothing fits the money left
     │   └── DeadlineInfeasible      422   nothing fits the latency budget
+    ├── RateLimited                 429   too many requests or tokens in a window of time
     ├── NotConfigured               503   the chosen hosted deployment has no credentials or address here
+    ├── StateUnavailable            503   budgets or ledger cannot be reached, and nothing may run without them
     ├── DeadlineExceeded            504   time ran out while the request was running
     └── UpstreamError               502   a provider failed (kind, status, retryable, retry_after_s)
 
@@ -32,9 +34,11 @@ __all__ = [
     "ModelFileError",
     "NoCandidate",
     "NotConfigured",
+    "RateLimited",
     "RequestError",
     "RequestTooLarge",
     "RouterError",
+    "StateUnavailable",
     "UnknownModel",
     "UpstreamError",
     "UpstreamErrorKind",
@@ -192,6 +196,41 @@ class DeadlineInfeasible(NoCandidate):
     ) -> None:
         super().__init__(message, reasons=reasons, hint=hint)
         self.needed_ms, self.limit_ms = needed_ms, limit_ms
+
+
+class RateLimited(RouterError):
+    """A window's requests or tokens (``unit``) are used up. ``left`` of them remain, ``needed`` are asked for; the
+    window ends in ``retry_after_s`` seconds, at ``resets_at`` (None: never)."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "rate_limit_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        unit: str,
+        needed: int,
+        left: int,
+        retry_after_s: float | None = None,
+        resets_at: str | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.unit, self.needed, self.left = unit, needed, left
+        self.retry_after_s, self.resets_at = retry_after_s, resets_at
+
+
+class StateUnavailable(RouterError):
+    """What must be remembered cannot be written or read now; ``retry_after_s`` says when to try again."""
+
+    status = 503
+    code = "state_unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class NotConfigured(RouterError):

@@ -6,7 +6,9 @@ import logging
 
 __all__ = [
     "BUDGET_SETTLED_LATE",
+    "CACHE_DOWN",
     "DETECTOR_FAILED",
+    "HEADER_CACHE",
     "HEADER_COST",
     "HEADER_DECISION",
     "HEADER_MODEL",
@@ -14,6 +16,8 @@ __all__ = [
     "HEADER_REQUEST_ID",
     "HEADER_RULE",
     "HEADER_TARGET",
+    "LEDGER_BACK",
+    "LEDGER_DOWN",
     "LEDGER_LOST",
     "METRIC_ATTEMPTS",
     "METRIC_CUTS",
@@ -34,20 +38,28 @@ __all__ = [
     "METRIC_USD",
     "METRIC_VERSION",
     "MODEL_REFUSED",
+    "STATE_BACK",
+    "STATE_DOWN",
     "log",
 ]
 
 log = logging.getLogger("router")
 
 DETECTOR_FAILED = "a detector failed and its signals are unknown for this request"
-LEDGER_LOST = "records could not be written to the ledger"
+CACHE_DOWN = "the cache of answers cannot be used"
+LEDGER_DOWN = "the ledger cannot be written; records are spooled"
+LEDGER_BACK = "the ledger is back; spooled records were written"
+LEDGER_LOST = "records could neither be written nor spooled"
 MODEL_REFUSED = "a local model could not be loaded and takes no part"
-BUDGET_SETTLED_LATE = "a stream was dropped without being closed; its spend is settled by estimate"
+STATE_DOWN = "the state of budgets and limits cannot be reached"
+STATE_BACK = "the state of budgets and limits is back"
+BUDGET_SETTLED_LATE = "a stream was dropped without being closed; it is settled by what its run had counted"
 
 HEADER_MODEL = "x-router-model"
 HEADER_TARGET = "x-router-target"
 HEADER_RULE = "x-router-rule"
 HEADER_POLICY = "x-router-policy"
+HEADER_CACHE = "x-router-cache"
 HEADER_COST = "x-router-cost-usd"
 HEADER_DECISION = "x-router-decision-id"
 HEADER_REQUEST_ID = "x-request-id"

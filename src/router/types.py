@@ -55,6 +55,7 @@ __all__ = [
     "TargetKind",
     "TaskReading",
     "Tier",
+    "Timing",
     "TokenCount",
     "Tool",
     "Usage",
@@ -116,6 +117,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     """What the caller tells beside the chat body; every field is optional and beats what would be inferred.
 
     ``task`` is a task label, ``input`` the text to judge, ``labels`` the allowed answers in the caller's spelling.
+    ``key`` is no hint of the caller's: the surface puts a fingerprint of the credential there that it was shown.
     """
 
     task: str | None = None
@@ -125,6 +127,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     tenant: str | None = None
     policy: str | None = None
     session: str | None = None
+    key: str | None = None
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -550,10 +553,11 @@ class PolicyRef(msgspec.Struct, frozen=True, kw_only=True):
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """All state that a decision depended on; kept in the Record so that the decision can be made again.
 
-    ``now_s`` is Unix time; ``left_usd`` what tenant and policy windows leave; ``unhealthy`` deployments are open
-    breakers; ``latency_ms`` what was measured lately per deployment, ``tail_ms`` its 95th percentile and
-    ``ttft_tail_ms`` that of the first token; ``warm`` how many tokens of this conversation are warm at a deployment;
-    ``models`` the hash of the model set.
+    ``now_s`` is Unix time; ``left_usd`` what hard budgets leave, ``model_left_usd`` those of single deployments;
+    ``soft_limits`` are the soft ones that are used up, so that the cheapest able candidate is wanted. ``unhealthy``
+    deployments are open breakers; ``latency_ms`` what was measured lately per deployment, ``tail_ms`` its 95th
+    percentile and ``ttft_tail_ms`` that of the first token; ``warm`` how many tokens of this conversation are warm at a
+    deployment; ``models`` the hash of the model set.
     """
 
     id: str
@@ -566,6 +570,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     tail_ms: Mapping[str, float] = msgspec.field(default_factory=dict)
     ttft_tail_ms: Mapping[str, float] = msgspec.field(default_factory=dict)
     warm: Mapping[str, int] = msgspec.field(default_factory=dict)
+    model_left_usd: Mapping[str, float] = msgspec.field(default_factory=dict)
+    soft_limits: tuple[str, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -637,7 +643,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ``error`` is the kind of failure, for the record; the typed error itself travels beside the Outcome. ``flags`` are
     those that a check found in the answer that was given all the same (annotated or masked). ``escalated``: a smaller
     model was to answer and a larger one was asked; ``saved_usd`` is what that saved (below zero: cost) against asking
-    the larger one at once, by its estimate.
+    the larger one at once, by its estimate. ``cached``: the answer was given before and costs
+    nothing now; ``usage`` is what it cost then.
     """
 
     status: Literal["answered", "refused", "failed", "cancelled"]
@@ -652,6 +659,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     flags: tuple[str, ...] = ()
     saved_usd: float | None = None
+    cached: bool = False
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the time of a request went, in milliseconds: reading and deciding, setting money aside; ``ttft`` until the
+    first token (None when nothing was streamed) and ``total`` count from its start."""
+
+    decide: float = 0.0
+    reserve: float = 0.0
+    ttft: float | None = None
+    total: float = 0.0
 
 
 class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -672,12 +690,32 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the ledger: enough to replay the decision, and never the prompt unless the user asked for it."""
+    """One row of the ledger: enough to replay the decision, and never the prompt unless the user asked for it.
+
+    ``id`` is the run's; ``nano_usd`` what it cost in whole nano-dollars (1e-9 USD), ``is_priced`` whether every price
+    was known; ``rates`` are the prices of the models that were called, in USD a token. ``template`` is a fingerprint of
+    system prompt and instruction, the same for all requests that differ in their text alone. ``messages`` and
+    ``outcome.body`` are kept only where the ledger is told to keep contents.
+    ``writer``, ``number`` and ``previous`` are put in by who writes it down: who that was, how many records it wrote
+    before, and the hash of the last of them, so that one that is missing or was changed is seen.
+    """
 
     decision: Decision
     outcome: Outcome
     tenant: str | None = None
     asked: RequestFacts | None = None
+    id: str = ""
+    at_s: float = 0.0
+    key: str | None = None
+    nano_usd: int = 0
+    is_priced: bool = True
+    rates: Mapping[str, Mapping[str, float]] = msgspec.field(default_factory=dict)
+    template: str = ""
+    timing: Timing = Timing()
+    messages: tuple[Message, ...] = ()
+    writer: str = ""
+    number: int = 0
+    previous: str = ""
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):

@@ -222,11 +222,12 @@ def test_commented_settings_of_the_template_are_valid(tmp_path: Path) -> None:
     lines = []
     for line in TEMPLATE.splitlines():
         bare = line.removeprefix("# ")
-        is_setting = bare.startswith((" ", "deployments:", "spend_limits:", "ledger:", "embeddings:"))
+        is_setting = bare.startswith((" ", "deployments:", "budgets:", "state:", "ledger:", "embeddings:"))
         lines.append(bare if line.startswith("# ") and is_setting else line)
     file = tmp_path / "router.yaml"
     file.write_text("\n".join(lines))
     settings = load_settings(file)
     assert [deployment.name for deployment in settings.deployments or []] == ["small", "large", "at-home"]
-    assert len(settings.spend_limits) == 2
+    assert [budget.mode for budget in settings.budgets] == ["hard", "soft", "hard", "hard"]
+    assert settings.state.path == "state.db"
     assert settings.ledger.path == "ledger.jsonl"

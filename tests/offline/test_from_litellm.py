@@ -58,7 +58,7 @@ def test_models_prices_tiers_and_budgets_come_along(made: tuple[Path, str]) -> N
     price = by_name["small-one-2"].price_per_million
     assert price is not None
     assert (price.input, price.output) == (pytest.approx(0.15), pytest.approx(0.6))
-    assert [(limit.usd, limit.window) for limit in settings.spend_limits] == [(10.0, "month")]
+    assert [(limit.usd, limit.window) for limit in settings.budgets] == [(10.0, "month")]
 
 
 def test_no_secret_is_copied(made: tuple[Path, str]) -> None:

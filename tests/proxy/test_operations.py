@@ -174,7 +174,7 @@ def test_running_requests_finish_on_their_version(config: Path, upstream: Backgr
 def test_spending_is_remembered_over_a_reload(config: Path, upstream: Background) -> None:
     deployment = f"deployments: [{{name: up, model: m, backend: openai, api_base: '{upstream.url}', price_per_million: "
     deployment += "{input: $1000, output: $1000}, max_output_tokens: 10}]\n"
-    limits = "spend_limits: [{usd: $0.04, window: total}]\nserver: {watch: false}\n"
+    limits = "budgets: [{usd: $0.04, window: total}]\nserver: {watch: false}\n"
     config.write_text(f"policy: guide\n{deployment}{limits}")
     upstream.script()
     asked = {**STORY, "max_tokens": 5}

@@ -52,8 +52,8 @@ def test_wrong_config_ends_before_listening(config: Path) -> None:
     assert 'did you mean "policy"' in ended.stderr
 
 
-def test_spend_limits_refuse_several_workers(config: Path) -> None:
-    config.write_text("spend_limits: [{usd: $1}]\n")
+def test_budgets_in_memory_refuse_several_workers(config: Path) -> None:
+    config.write_text("budgets: [{usd: $1}]\n")
     ended = serve("--port", "0", "--workers", "2", "--config", str(config))
     assert ended.returncode == 1
     assert "one worker" in ended.stderr

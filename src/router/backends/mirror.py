@@ -7,34 +7,29 @@ changes the answer; what it costs is on the books under an id of its own.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from zlib import crc32
 
 import msgspec
 
-from ..errors import BudgetExceeded
+from ..errors import BudgetExceeded, RateLimited, StateUnavailable
+from ..state.accounting import Accounting
 from ..telemetry import log
-from ..types import Budget, Decision, Outcome, Request, Target
+from ..types import Budget, Decision, Outcome, Request, Target, Timing
 from .run import Dispatcher
 
 __all__ = ["Mirror"]
-
-Reserve = Callable[[Request, Decision], None]
-Settle = Callable[[Request, Decision, Outcome], None]
 
 
 class Mirror:
     """Sends copies of ``share`` (0..1) of the answered requests to the deployment ``to``, at most ``at_once`` at once.
 
-    ``reserve`` may refuse the money with BudgetExceeded, then no copy is sent; ``settle`` takes the outcome of each.
-    Whether a request is copied hangs on its decision's id alone, so that it can be told afterwards.
+    Where the books refuse the money no copy is sent; a copy is no request of its caller's. Whether a request is copied
+    hangs on its decision's id alone, so that it can be told afterwards.
     """
 
-    def __init__(
-        self, dispatcher: Dispatcher, *, to: str, share: float, at_once: int, reserve: Reserve, settle: Settle
-    ) -> None:
+    def __init__(self, dispatcher: Dispatcher, accounting: Accounting, *, to: str, share: float, at_once: int) -> None:
         self._dispatcher, self._to, self._share, self._at_once = dispatcher, to, share, at_once
-        self._reserve, self._settle = reserve, settle
+        self._books = accounting
         self._out: set[asyncio.Task[None]] = set()
         self.skipped = 0
 
@@ -51,13 +46,7 @@ class Mirror:
         if len(self._out) >= self._at_once or self._to in self._dispatcher.health.blocked(self._dispatcher.clock_s()):
             self.skipped += 1
             return
-        copy = self._copy(decision)
-        try:
-            self._reserve(request, copy)
-        except BudgetExceeded:
-            self.skipped += 1
-            return
-        task = asyncio.get_running_loop().create_task(self._send(request, copy))
+        task = asyncio.get_running_loop().create_task(self._send(request, self._copy(decision)))
         self._out.add(task)
         task.add_done_callback(self._out.discard)
 
@@ -70,13 +59,19 @@ class Mirror:
             await asyncio.wait(out, timeout=1.0)
 
     async def _send(self, request: Request, copy: Decision) -> None:
-        run = self._dispatcher.start(request, copy)
+        try:
+            entry = await self._books.open(request, copy, None, is_request=False)
+        except (BudgetExceeded, RateLimited, StateUnavailable):
+            self.skipped += 1
+            return
+        run = self._dispatcher.start(request, entry.running)
         try:
             await run.finish()
             if run.failure is not None:
                 log.info("a mirrored copy for %s failed: %s", self._to, getattr(run.failure, "kind", "unknown"))
         finally:
-            self._settle(request, copy, run.outcome or Outcome(status="cancelled"))
+            outcome = run.outcome or Outcome(status="cancelled")
+            self._books.close(request, entry, outcome, Timing(ttft=outcome.ttft_ms, total=outcome.latency_ms))
 
     def _copy(self, decision: Decision) -> Decision:
         # Nobody reads the answer, so nothing of it is checked; what binds the request stays.

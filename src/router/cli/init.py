@@ -39,14 +39,23 @@ local_models:
   shipped: true
   paths: []
 
-# At most so much money a window (hour, day, month, total), for all callers together or for one tenant.
-# spend_limits:
-#   - {usd: $5, window: day}
-#   - {usd: $1, window: day, tenant: acme}
+# At most so much money, so many requests or tokens in a window (second, minute, hour, day, month, total): for all
+# callers together, for one tenant, key, policy or model, or ("*") for each of them. See docs/money.md.
+# budgets:
+#   - {usd: $100, window: month, timezone: Europe/Berlin}
+#   - {usd: $80, window: month, timezone: Europe/Berlin, mode: soft}   # from here on the cheapest able model
+#   - {usd: $1, window: day, tenant: "*"}
+#   - {requests: 60, window: minute, key: "*"}
 
-# Every decision and what it cost, without the prompts.
+# Where budgets are kept: in memory; in a file that survives a restart; or in Redis or PostgreSQL for all replicas.
+# state:
+#   path: state.db
+#   # url: redis://localhost:6379/0
+
+# Every decision and what it cost, without the prompts: JSON lines, or a .db file (SQLite).
 # ledger:
 #   path: ledger.jsonl
+#   keep_days: 90
 
 # How patient a request is: docs/dispatch.md.
 # dispatch:

@@ -31,6 +31,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "replay": ("replay", "replay", "Decide recorded requests again, and prove the decisions."),
     "bench": ("bench", "bench", "Measure routing on recorded outcomes."),
     "train-quality": ("train_quality", "train_quality", "Learn answer quality from outcomes."),
+    "spend": ("spend", "spend", "Say what was spent, and how one request came to its price."),
+    "ledger": ("ledger", "ledger", "Show, export and verify the records of requests."),
     "init": ("init", "init", "Write a commented router.yaml."),
     "serve": ("serve", "serve", "Run the sidecar for OpenAI's and Anthropic's clients."),
     "keys": ("keys", "keys", "Make and check API keys for the sidecar."),

@@ -64,7 +64,7 @@ def import_litellm(document: Document) -> Imported:
     settings: dict[str, Any] = {"policy": "guide", "deployments": deployments}
     limits = reading.limits()
     if limits:
-        settings["spend_limits"] = limits
+        settings["budgets"] = limits
     reading.rest()
     Settings.model_validate(settings)
     return Imported(settings=settings, notes=tuple(dict.fromkeys(reading.notes)))
@@ -184,7 +184,7 @@ class _Reading:
         if router.get("model_group_alias"):
             self.notes.append(f"model_group_alias: {', '.join(router['model_group_alias'])}: name the deployments so.")
         if router.get("provider_budget_config"):
-            self.notes.append("provider_budget_config: budgets of a provider are not there; spend_limits hold for all.")
+            self.notes.append("provider_budget_config: budgets of a provider are not there; budgets hold for all.")
         known = {
             "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks", "max_budget",
             "budget_duration", "routing_strategy", "model_group_alias", "provider_budget_config",

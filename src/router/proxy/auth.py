@@ -94,6 +94,15 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 ANYBODY = Caller()
 
 
+def with_key(request: Request, caller: Caller, credential: bytes | None) -> Request:
+    """The request with what limits and the ledger call its key: the caller's id, else a fingerprint of the credential
+    that nobody asked for."""
+    key = caller.id or (hashlib.sha256(credential).hexdigest()[:12] if credential else None)
+    if key is None:
+        return request
+    return msgspec.structs.replace(request, hints=msgspec.structs.replace(request.hints, key=key))
+
+
 class KeyRing:
     """The valid keys. ``None`` entries: no keys file, everybody may do everything."""
 

@@ -7,6 +7,7 @@ import msgspec
 from ..types import Record
 from ..wire.embeddings import read_embedding
 from ..wire.hints import read_headers
+from .auth import with_key
 from .endpoints import receipt_headers
 from .exchange import Exchange, Route
 from .metrics import Metrics
@@ -21,7 +22,9 @@ def embedding_routes(metrics: Metrics) -> list[Route]:
         version, caller = exchange.version, exchange.caller
         hints = read_headers(exchange.scope["headers"])
         asked = read_embedding(await exchange.body(), hints=hints, limits=version.limits)
-        asked = msgspec.structs.replace(asked, request=caller.bind(asked.request))
+        asked = msgspec.structs.replace(
+            asked, request=with_key(caller.bind(asked.request), caller, exchange.header(b"authorization"))
+        )
         started_s = version.engine.clock_s()
         decision = await version.embeddings.decide(asked)
         decided_s = version.engine.clock_s()

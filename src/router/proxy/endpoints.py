@@ -12,6 +12,7 @@ from typing import Any
 from ..engine import EngineStream
 from ..errors import RequestError, RouterError, UnknownModel
 from ..telemetry import (
+    HEADER_CACHE,
     HEADER_COST,
     HEADER_DECISION,
     HEADER_MODEL,
@@ -27,6 +28,7 @@ from ..wire.forms import ReadForm, StreamForm, chat_form
 from ..wire.hints import read_headers
 from ..wire.openai import model_list
 from ..wire.responses import responses_form
+from .auth import with_key
 from .exchange import Ending, Endpoint, Exchange, Header, Route, unforeseen
 from .metrics import Metrics
 
@@ -65,7 +67,7 @@ async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
     body = await exchange.body()
     started_s = engine.clock_s()
     form = read(body, hints=hints, limits=exchange.version.limits)
-    request = caller.bind(form.request)
+    request = with_key(caller.bind(form.request), caller, exchange.header(b"authorization"))
     decision = await engine.adecide(request)
     decided_s = engine.clock_s()
     metrics.decided(decision, decided_s - started_s)
@@ -86,6 +88,7 @@ async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
     exchange.stages = (("read and decide", started_s, decided_s),)
     if request.stream:
         stream = await engine.stream(request, decision, started_s=started_s, on_record=told)
+        exchange.headers = receipt_headers(stream.decision)
         await _stream(exchange, stream, form.stream(), metrics)
         return
     decision, outcome = await engine.complete(request, decision, started_s=started_s, on_record=told)
@@ -188,11 +191,14 @@ def receipt_headers(decision: Decision, outcome: Outcome | None = None) -> list[
         (_POLICY, _printable(decision.policy.name)),
         (_DECISION, _printable(decision.id)),
     ]
+    if outcome is not None and outcome.cached:
+        found.append((_CACHE, b"hit"))
     if usd is not None:
         found.append((_COST, b"%.9f" % usd))
     return found
 
 
+_CACHE = HEADER_CACHE.encode()
 _MODEL, _TARGET, _RULE, _POLICY, _DECISION, _COST = (
     name.encode() for name in (HEADER_MODEL, HEADER_TARGET, HEADER_RULE, HEADER_POLICY, HEADER_DECISION, HEADER_COST)
 )

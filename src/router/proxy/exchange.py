@@ -6,6 +6,7 @@ It knows HTTP and nothing of routing. Source: https://asgi.readthedocs.io/en/lat
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -17,6 +18,7 @@ from ..errors import (
     BudgetExceeded,
     DeadlineExceeded,
     NotConfigured,
+    RateLimited,
     RequestTooLarge,
     RouterError,
     UpstreamError,
@@ -55,6 +57,7 @@ _EVENTS: tuple[Header, ...] = (
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 )
+_PATIENCE_S = 60.0
 _ID_HEADERS = (HEADER_REQUEST_ID.encode(), b"request-id")
 _encode = msgspec.json.Encoder().encode
 DRAIN = 4
@@ -195,14 +198,17 @@ class Exchange:
     async def fail(self, error: RouterError) -> None:
         """Answer with the error in the endpoint's shape."""
         headers: list[Header] = []
-        if isinstance(error, UpstreamError) and error.retry_after_s is not None:
-            headers.append((b"retry-after", b"%d" % max(1, round(error.retry_after_s))))
+        retry_s = getattr(error, "retry_after_s", None)
+        if retry_s is not None:
+            headers.append((b"retry-after", b"%d" % max(1, math.ceil(retry_s))))
         elif isinstance(error, Busy):
             headers.append((b"retry-after", b"1"))
-        if isinstance(error, NotConfigured | DeadlineExceeded | BudgetExceeded) or (
-            isinstance(error, UpstreamError) and not error.retryable
+        if (
+            isinstance(error, NotConfigured | DeadlineExceeded | BudgetExceeded)
+            or (isinstance(error, UpstreamError) and not error.retryable)
+            or (isinstance(error, RateLimited) and (retry_s is None or retry_s > _PATIENCE_S))
         ):
-            # OpenAI's clients repeat every 5xx unless they are told that it is of no use.
+            # OpenAI's clients repeat every 429 and 5xx unless they are told that it is of no use.
             headers.append((b"x-should-retry", b"false"))
         if isinstance(error, RequestTooLarge):
             # The rest of the body was not read, so the connection cannot be used again.

@@ -250,7 +250,11 @@ def _hash(paths: Iterable[Path], settings: Settings, engine: Engine) -> str:
 
 def _refuse_restarts(old: Settings, new: Settings) -> None:
     changed = [f"server.{name}" for name in _FIXED if getattr(old.server, name) != getattr(new.server, name)]
-    changed += [name for name in ("spend_limits", "ledger", "directory") if getattr(old, name) != getattr(new, name)]
+    changed += [
+        name
+        for name in ("budgets", "state", "ledger", "cache", "directory")
+        if getattr(old, name) != getattr(new, name)
+    ]
     if (old.server.keys is None) != (new.server.keys is None):
         changed.append("server.keys")
     if changed:

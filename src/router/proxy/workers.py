@@ -36,10 +36,10 @@ def serve(source: Source, *, announce: Callable[[str], None], workers: int = 1, 
             limits that each process would keep for itself; a config, policy, keys or model file is wrong.
     """
     settings = source.read()
-    if workers > 1 and settings.spend_limits:
+    if workers > 1 and settings.budgets and settings.state.is_memory:
         raise ConfigError(
-            "spend_limits are kept by each process on its own, so several workers would overspend.",
-            hint="Use one worker, or remove spend_limits.",
+            "budgets are kept by each process on its own, so several workers would overspend.",
+            hint="Set state.path (SQLite) or state.url (Redis, PostgreSQL), or use one worker.",
         )
     if workers == 1:
         _run_one(source, settings, announce, allow_public=allow_public)

@@ -108,6 +108,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     is_plain: bool
     needs: frozenset[str]
     context_tokens: int
+    model_left_usd: Mapping[str, float]
 
 
 def candidates(
@@ -176,7 +177,7 @@ def _asked(request: Request, signals: Signals, verdict: Verdict, snapshot: Snaps
         needs |= {"tools"}
     budget = effective_budget(request, verdict, snapshot)
     is_bound, auto = bool(verdict.forbid or verdict.require), is_auto(request.model)
-    is_limited = budget.max_usd is not None or budget.max_latency_ms is not None
+    is_limited = budget.max_usd is not None or budget.max_latency_ms is not None or bool(snapshot.model_left_usd)
     is_special = needs or request.json_schema is not None or request.max_output_tokens is not None
     return _Asked(
         request=request,
@@ -189,6 +190,7 @@ def _asked(request: Request, signals: Signals, verdict: Verdict, snapshot: Snaps
         is_plain=auto and not (is_bound or is_limited or is_special or snapshot.unhealthy),
         needs=needs,
         context_tokens=tokens.input + min(tokens.output_max, request.max_output_tokens or tokens.output),
+        model_left_usd=snapshot.model_left_usd,
     )
 
 
@@ -275,12 +277,13 @@ def _health_loss(deployment: Deployment, snapshot: Snapshot) -> _Loss:
 
 def _budget_loss(deployment: Deployment, asked: _Asked, estimate: Estimate) -> _Loss:
     budget, tokens = asked.budget, asked.tokens
-    if budget.max_usd is not None:
-        most = affordable_output(deployment.price, tokens.input, budget.max_usd)
+    max_usd = _least((budget.max_usd, asked.model_left_usd.get(deployment.name)))
+    if max_usd is not None:
+        most = affordable_output(deployment.price, tokens.input, max_usd)
         if most is None:
             return "money", "its price is unknown and a money limit is set"
         if most < tokens.output:
-            return "money", f"needs {format_usd(estimate.usd)}, the limit is {format_usd(budget.max_usd)}"
+            return "money", f"needs {format_usd(estimate.usd)}, the limit is {format_usd(max_usd)}"
     limit = budget.max_latency_ms
     if limit is not None and estimate.latency_ms is not None and estimate.latency_ms > limit:
         return "latency", f"needs {format_ms(estimate.latency_ms)}, the limit is {format_ms(limit)}"

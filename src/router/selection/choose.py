@@ -61,6 +61,8 @@ def choose(
             raise _nobody(found, budget)
         target = _target(order[0], fleet)
         reason = _reason(order[0], verdict, found, signals["task"].value or "this task") + stay_note(order, snapshot)
+        if snapshot.soft_limits:
+            reason = f"{reason}; the cheapest is wanted, since {snapshot.soft_limits[0]} is used up"
     hosted = tuple(candidate.model for candidate in order[1:] if candidate.kind == "llm")
     return Decision(
         id=snapshot.id,
@@ -75,7 +77,7 @@ def choose(
         signals=signals.known(),
         verdict=verdict,
         budget=budget,
-        max_output_tokens=_output_limit(order, fleet, signals, budget),
+        max_output_tokens=_output_limit(order, fleet, signals, budget, snapshot),
         evidence=signals["local"].value,
         snapshot=snapshot,
     )
@@ -112,8 +114,16 @@ def _order(
         leaves = candidate.model not in stays
         return (unwanted, other_tier, -liked, leaves, -utility(candidate.estimate, objective), candidate.model)
 
+    if snapshot.soft_limits:
+        # A soft limit that is used up overrules what is only recommended, never what is forbidden or required.
+        return sorted(able, key=lambda candidate: (*_cost(candidate), rank(candidate)))
     order = sorted(able, key=rank)
     return balanced(order, fleet, stays, draw) if fleet.groups else order
+
+
+def _cost(candidate: Candidate) -> tuple[bool, float]:
+    usd = candidate.estimate.usd
+    return (usd is None, usd or 0.0)
 
 
 def _target(candidate: Candidate, fleet: Fleet) -> Target:
@@ -156,15 +166,19 @@ def _task(signals: Signals) -> TaskReading:
     )
 
 
-def _output_limit(order: Sequence[Candidate], fleet: Fleet, signals: Signals, budget: Budget) -> int | None:
-    if budget.max_usd is None:
+def _output_limit(
+    order: Sequence[Candidate], fleet: Fleet, signals: Signals, budget: Budget, snapshot: Snapshot
+) -> int | None:
+    by_model = snapshot.model_left_usd
+    if budget.max_usd is None and not by_model:
         return None
     tokens = signals["tokens"].value or TokenCount(input=1, output=256, output_max=4096)
     limits = [
         limit
         for candidate in order
         if candidate.kind == "llm"
-        and (limit := output_limit(fleet.deployments[candidate.model], tokens, budget.max_usd)) is not None
+        for max_usd in (budget.max_usd, by_model.get(candidate.model))
+        if (limit := output_limit(fleet.deployments[candidate.model], tokens, max_usd)) is not None
     ]
     return min(limits) if limits else None
 

@@ -1,87 +1,95 @@
-"""The ledger as a file of JSON lines, written by one thread behind a bounded queue, so that no answer waits for a disk.
+"""Records as a file of JSON lines that anything can read. Several processes may append to one file.
 
-When the queue is full a record is not lost silently: ``append`` writes it itself and the caller waits.
+A file that has grown to ``max_bytes`` is set aside as ``NAME.TIME.jsonl``; what is set aside is deleted when its newest
+record is too old.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections import deque
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
+from ..errors import ConfigError, StateUnavailable
+from .store import Row
 
-from ..errors import ConfigError
-from ..telemetry import LEDGER_LOST, log
-from ..types import Record
-
-__all__ = ["JsonlLedger"]
+__all__ = ["JsonlSink"]
 
 
-class JsonlLedger:
-    """Appends one JSON object a record to ``path``; the newest ``keep`` stay in memory for :meth:`tail`."""
+class JsonlSink:
+    """See :class:`~.store.RecordSink`. A row is written a second time where it is given a second time; who reads by
+    :func:`~.ledger.read_records` sees it once."""
 
-    def __init__(self, path: Path, *, keep: int = 1_000, queue_size: int = 10_000) -> None:
+    def __init__(self, path: Path, *, max_bytes: int = 256 * 1024 * 1024) -> None:
+        self._path, self._max_bytes = path, max_bytes
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("ab")
+            self._file = self._open()
         except OSError as error:
             raise ConfigError(
                 f"the ledger cannot be opened for writing ({error.strerror}).",
                 file=str(path),
-                hint="Check the folder's permissions, or set another `ledger.path`.",
+                hint="Check the folder's permissions, or set another `ledger.url`.",
             ) from error
-        self._recent: deque[Record] = deque(maxlen=keep)
-        self._queue: queue.Queue[Record | None] = queue.Queue(queue_size)
-        self._encoder = msgspec.json.Encoder(order="deterministic")
-        self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._drain, name="router-ledger", daemon=True)
-        self._thread.start()
 
-    def append(self, record: Record) -> None:
-        """See :class:`~.store.Ledger`."""
-        self._recent.append(record)
+    def write(self, rows: Sequence[Row]) -> None:
+        """See :class:`~.store.RecordSink`."""
         try:
-            self._queue.put_nowait(record)
-        except queue.Full:
-            self._write([record])
+            self._follow()
+            size = os.fstat(self._file).st_size
+            data = b"".join(row.body + b"\n" for row in rows)
+            if size and os.pread(self._file, 1, size - 1) != b"\n":
+                data = b"\n" + data  # whoever wrote last died in the middle of a line
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            raise StateUnavailable(
+                f"the ledger {self._path} cannot be written ({error.strerror}).", hint="Check the disk."
+            ) from error
 
-    def tail(self, count: int) -> Sequence[Record]:
-        """See :class:`~.store.Ledger`."""
-        return list(self._recent)[-count:] if count > 0 else []
+    def scan(self, since_s: float | None = None, until_s: float | None = None) -> Iterator[bytes]:
+        """See :class:`~.store.RecordSink`."""
+        for path in [*self._aside(), self._path]:
+            try:
+                if since_s is not None and path.stat().st_mtime < since_s:
+                    continue
+                with path.open("rb") as lines:
+                    for line in lines:
+                        yield line.rstrip(b"\n")
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StateUnavailable(f"the ledger {path} cannot be read ({error.strerror}).") from error
 
-    def find(self, decision: str) -> Record | None:
-        """See :class:`~.store.Ledger`."""
-        return next((record for record in reversed(self._recent) if record.decision.id == decision), None)
+    def prune(self, before_s: float) -> None:
+        """See :class:`~.store.RecordSink`. Only whole files that were set aside are deleted."""
+        for path in self._aside():
+            if path.stat().st_mtime < before_s:
+                path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Write out what is queued and close the file; a second call does nothing."""
-        if self._file.closed:
-            return
-        self._queue.put(None)
-        self._thread.join(timeout=10)
-        with self._lock:
-            self._file.close()
+        """See :class:`~.store.RecordSink`."""
+        os.close(self._file)
 
-    def _drain(self) -> None:
-        while True:
-            batch = [self._queue.get()]
-            while len(batch) < 256:
-                try:
-                    batch.append(self._queue.get_nowait())
-                except queue.Empty:
-                    break
-            self._write([record for record in batch if record is not None])
-            if None in batch:
-                return
+    def _open(self) -> int:
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
 
-    def _write(self, records: Sequence[Record]) -> None:
-        lines = b"".join(self._encoder.encode(record) + b"\n" for record in records)
+    def _aside(self) -> list[Path]:
+        return sorted(self._path.parent.glob(f"{self._path.stem}.[0-9]*T*-*{self._path.suffix}"))
+
+    def _follow(self) -> None:
+        """Set the file aside when it is full, and open anew when somebody did."""
+        here = os.fstat(self._file)
         try:
-            with self._lock:
-                self._file.write(lines)
-                self._file.flush()
-        except (OSError, ValueError) as error:
-            log.error(LEDGER_LOST, extra={"records": len(records), "error": str(error)})
+            there = self._path.stat()
+        except FileNotFoundError:
+            there = None
+        if there is not None and there.st_ino == here.st_ino and here.st_size >= self._max_bytes:
+            stamp = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{time.time_ns() % 10**9:09d}"
+            self._path.rename(self._path.with_name(f"{self._path.stem}.{stamp}{self._path.suffix}"))
+            there = None
+        if there is None or there.st_ino != here.st_ino:
+            fresh = self._open()
+            os.close(self._file)
+            self._file = fresh

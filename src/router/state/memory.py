@@ -1,4 +1,4 @@
-"""State in this process: spending limits and the newest records. Lost when it ends.
+"""State in this process: accounts and the newest records. Lost when it ends.
 
 Safe for threads: each object guards itself with one lock, held only for arithmetic.
 """
@@ -6,89 +6,94 @@ Safe for threads: each object guards itself with one lock, held only for arithme
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
 
-from ..errors import BudgetExceeded
 from ..types import Record
-from ..units import format_usd
-from .store import SpendLimit, Window, from_nano, to_nano
+from .store import Balance, Granted, Op, Refused, Reply, Reserve, Settle, Settled
 
-__all__ = ["MemoryBudgets", "MemoryLedger"]
+__all__ = ["MemoryLedger", "MemoryStore"]
 
-_Key = tuple[int, str | None, str]
+_REMEMBER_S = 3600.0
 
 
-class MemoryBudgets:
-    """Spending limits over windows in UTC; ``limits`` may be empty, then nothing is ever refused."""
+class MemoryStore:
+    """See :class:`~.store.Store`. There is no lease: what this process holds ends with it."""
 
-    def __init__(self, limits: Sequence[SpendLimit] = ()) -> None:
-        self._limits = tuple(limits)
-        self._spent: dict[_Key, int] = {}
-        self._reserved: dict[str, tuple[tuple[_Key, ...], int]] = {}
+    def __init__(self, *, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._sums: dict[str, list[int]] = {}  # account -> [spent, reserved]
+        self._ends: dict[str, float] = {}
+        self._held: dict[str, Reserve] = {}
+        self._done: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def left_usd(self, tenant: str | None, now_s: float) -> float | None:
-        """See :class:`~.store.Budgets`."""
+    def apply(self, ops: Sequence[Op]) -> list[Reply]:
+        """See :class:`~.store.Store`."""
         with self._lock:
-            lefts = [self._left(key) for key in self._keys(tenant, now_s)]
-        return from_nano(max(0, min(lefts))) if lefts else None
+            return [self._reserve(op) if isinstance(op, Reserve) else self._settle(op) for op in ops]
 
-    def reserve(self, reservation: str, tenant: str | None, usd: float, now_s: float) -> None:
-        """See :class:`~.store.Budgets`."""
-        amount = to_nano(usd)
+    def balances(self, accounts: Sequence[str]) -> list[Balance]:
+        """See :class:`~.store.Store`."""
         with self._lock:
-            keys = self._keys(tenant, now_s)
-            for key in keys:
-                if self._left(key) < amount:
-                    raise self._refusal(key, amount, now_s)
-            for key in keys:
-                self._spent[key] = self._spent.get(key, 0) + amount
-            self._reserved[reservation] = (keys, amount)
+            return [self._balance(account) for account in accounts]
 
-    def settle(self, reservation: str, usd: float, now_s: float) -> None:
-        """See :class:`~.store.Budgets`."""
+    def beat(self) -> int:
+        """See :class:`~.store.Store`."""
+        now_s = self._now()
         with self._lock:
-            keys, amount = self._reserved.pop(reservation, ((), 0))
-            for key in keys:
-                self._spent[key] += to_nano(usd) - amount
-            self._forget_old_windows(now_s)
+            while self._done:
+                oldest = next(iter(self._done))
+                if self._done[oldest] > now_s - _REMEMBER_S:
+                    break
+                del self._done[oldest]
+            for account in [a for a, ends_s in self._ends.items() if ends_s < now_s - _REMEMBER_S]:
+                if not self._sums[account][1]:
+                    del self._sums[account], self._ends[account]
+        return 0
 
-    def _keys(self, tenant: str | None, now_s: float) -> tuple[_Key, ...]:
-        keys: list[_Key] = []
-        for index, limit in enumerate(self._limits):
-            if limit.tenant is None:
-                keys.append((index, None, _window_start(limit.window, now_s)))
-            elif limit.tenant in ("*", tenant):
-                keys.append((index, tenant or "", _window_start(limit.window, now_s)))
-        return tuple(keys)
+    def close(self) -> None:
+        """See :class:`~.store.Store`."""
 
-    def _left(self, key: _Key) -> int:
-        return to_nano(self._limits[key[0]].usd) - self._spent.get(key, 0)
+    def _reserve(self, op: Reserve) -> Reply:
+        sums = self._sums
+        if op.id not in self._held and op.id not in self._done:
+            for index, claim in enumerate(op.claims):
+                if claim.cap is not None:
+                    spent, reserved = sums.get(claim.account, _EMPTY)
+                    if spent + reserved + claim.amount > claim.cap:
+                        return Refused(index, tuple(self._balance(claim.account) for claim in op.claims))
+            for claim in op.claims:
+                self._sum(claim.account, claim.ends_s)[1] += claim.amount
+            self._held[op.id] = op
+        return Granted(tuple([self._balance(claim.account) for claim in op.claims]))
 
-    def _refusal(self, key: _Key, amount: int, now_s: float) -> BudgetExceeded:
-        limit, left = self._limits[key[0]], max(0, self._left(key))
-        resets_at = _window_end(limit.window, now_s)
-        who = f"tenant {key[1]!r}" if key[1] else "all tenants together"
-        return BudgetExceeded(
-            f"the {limit.window} budget of {format_usd(limit.usd)} for {who} leaves {format_usd(from_nano(left))}; "
-            f"this request may need {format_usd(from_nano(amount))}.",
-            needed_usd=from_nano(amount),
-            left_usd=from_nano(left),
-            resets_at=resets_at,
-            hint=f"It resets at {resets_at}." if resets_at else "Raise the limit in the config.",
-        )
+    def _settle(self, op: Settle) -> Reply:
+        if op.id not in self._done:
+            held = self._held.pop(op.id, None)
+            if held is not None:
+                for claim in held.claims:
+                    self._sums[claim.account][1] -= claim.amount
+            for share in op.shares:
+                self._sum(share.account, share.ends_s)[0] += share.amount
+            self._done[op.id] = self._now()
+        return Settled(tuple([self._balance(share.account) for share in op.shares]))
 
-    def _forget_old_windows(self, now_s: float) -> None:
-        if len(self._spent) < 10_000:
-            return
-        held = {key for keys, _ in self._reserved.values() for key in keys}
-        self._spent = {
-            key: spent
-            for key, spent in self._spent.items()
-            if key in held or key[2] == _window_start(self._limits[key[0]].window, now_s)
-        }
+    def _sum(self, account: str, ends_s: float | None) -> list[int]:
+        found = self._sums.get(account)
+        if found is None:
+            found = self._sums[account] = [0, 0]
+            if ends_s is not None:
+                self._ends[account] = ends_s
+        return found
+
+    def _balance(self, account: str) -> Balance:
+        spent, reserved = self._sums.get(account, _EMPTY)
+        return Balance(spent, reserved)
+
+
+_EMPTY = (0, 0)
 
 
 class MemoryLedger:
@@ -101,6 +106,9 @@ class MemoryLedger:
         """See :class:`~.store.Ledger`."""
         self._records.append(record)
 
+    def check(self) -> None:
+        """Memory is always there."""
+
     def tail(self, count: int) -> Sequence[Record]:
         """See :class:`~.store.Ledger`."""
         return list(self._records)[-count:] if count > 0 else []
@@ -111,24 +119,3 @@ class MemoryLedger:
 
     def close(self) -> None:
         """Nothing is held back."""
-
-
-def _window_start(window: Window, now_s: float) -> str:
-    if window == "total":
-        return ""
-    form = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "month": "%Y-%m"}[window]
-    return datetime.fromtimestamp(now_s, UTC).strftime(form)
-
-
-def _window_end(window: Window, now_s: float) -> str | None:
-    now = datetime.fromtimestamp(now_s, UTC).replace(minute=0, second=0, microsecond=0)
-    match window:
-        case "hour":
-            end = now + timedelta(hours=1)
-        case "day":
-            end = now.replace(hour=0) + timedelta(days=1)
-        case "month":
-            end = (now.replace(day=1, hour=0) + timedelta(days=32)).replace(day=1)
-        case _:
-            return None
-    return end.isoformat()

@@ -1,56 +1,184 @@
 """What the router must remember, as small protocols; each technology meets the meanings only here.
 
-Money is counted in whole nano-dollars (1e-9 USD), so that sums are exact. Times are Unix seconds, given by the caller.
+A store counts: whole nano-dollars (1e-9 USD), requests or tokens, in named accounts with a cap. Sums are integers, so
+they are exact. Every operation carries an id and may be sent again: it is done once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
 from ..types import Attempt, Record
 from .health import HealthView
 
-__all__ = ["Budgets", "Health", "Ledger", "SpendLimit", "Window", "from_nano", "to_nano"]
+__all__ = [
+    "MAX_COUNT",
+    "Balance",
+    "Claim",
+    "Granted",
+    "Health",
+    "Ledger",
+    "Op",
+    "RecordSink",
+    "Refused",
+    "Reply",
+    "Reserve",
+    "Row",
+    "Settle",
+    "Settled",
+    "Share",
+    "Store",
+    "from_nano",
+    "to_nano",
+]
 
-Window = Literal["hour", "day", "month", "total"]
+# Redis counts in doubles inside its scripts, so all stores keep below 2**53: about 9 million dollars an account.
+MAX_COUNT = (1 << 53) - 1
 
 
-class SpendLimit(msgspec.Struct, frozen=True, kw_only=True):
-    """At most ``usd`` a ``window`` for one tenant (``"*"``: for each tenant alike; None: for all together)."""
+class Claim(msgspec.Struct, frozen=True, array_like=True):
+    """``amount`` to be set aside in ``account``, whose spent and reserved sums may not pass ``cap`` (None: no cap).
 
-    usd: float
-    window: Window = "total"
-    tenant: str | None = None
+    ``ends_s`` is the Unix time at which the account's window ends and it may be forgotten later; None for never.
+    """
+
+    account: str
+    amount: int
+    cap: int | None = None
+    ends_s: float | None = None
 
 
-class Budgets(Protocol):
-    """Spending limits: money is reserved before a call and settled after it, so that N callers cannot overspend."""
+class Share(msgspec.Struct, frozen=True, array_like=True):
+    """What was really used of ``account``; 0 gives back everything that was set aside there."""
 
-    def left_usd(self, tenant: str | None, now_s: float) -> float | None:
-        """What the tightest window leaves, reservations counted as spent; None when there is no limit."""
+    account: str
+    amount: int
+    ends_s: float | None = None
 
-    def reserve(self, reservation: str, tenant: str | None, usd: float, now_s: float) -> None:
-        """Set ``usd`` aside under the id ``reservation``.
 
-        Raises:
-            BudgetExceeded: it does not fit; nothing was set aside.
-        """
+class Reserve(msgspec.Struct, frozen=True):
+    """Set all ``claims`` aside under ``id``, or none of them. Accounts must differ."""
 
-    def settle(self, reservation: str, usd: float, now_s: float) -> None:
-        """Replace a reservation by what was really spent; 0 releases it. An unknown id is ignored."""
+    id: str
+    claims: tuple[Claim, ...]
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """Replace what is held under ``id`` by what was used. An id that is no longer held (its lease had ended, or the
+    store lost it) is charged all the same: it was spent. The second settlement of an id changes nothing."""
+
+    id: str
+    shares: tuple[Share, ...] = ()
+
+
+Op = Reserve | Settle
+
+
+class Balance(msgspec.Struct, frozen=True, array_like=True):
+    """Sums of an account."""
+
+    spent: int = 0
+    reserved: int = 0
+
+    @property
+    def used(self) -> int:
+        """Spent or set aside."""
+        return self.spent + self.reserved
+
+
+class Granted(msgspec.Struct, frozen=True):
+    """It is set aside; ``balances`` of its accounts afterwards, in the order of the claims."""
+
+    balances: tuple[Balance, ...]
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """``claims[index]`` does not fit, and nothing was set aside; ``balances`` as they are."""
+
+    index: int
+    balances: tuple[Balance, ...]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """``balances`` after a settlement, in the order of its shares."""
+
+    balances: tuple[Balance, ...]
+
+
+Reply = Granted | Refused | Settled
+
+
+class Store(Protocol):
+    """Accounts with caps in one technology. Blocking: whoever runs an event loop calls it in a thread.
+
+    What a process holds is bound to its lease, which :meth:`beat` renews. When a process dies its lease ends, and the
+    next ``beat`` of any other process gives back what it held.
+
+    Raises:
+        StateUnavailable: from every method, when the store cannot be reached. The operation may have been done.
+    """
+
+    def apply(self, ops: Sequence[Op]) -> list[Reply]:
+        """Do ``ops`` in order; each is atomic, also against other processes."""
+
+    def balances(self, accounts: Sequence[str]) -> list[Balance]:
+        """Sums of ``accounts``; an unknown one is empty."""
+
+    def beat(self) -> int:
+        """Renew this process's lease, give back what ended leases held, forget what is over; how many were given
+        back."""
+
+    def close(self) -> None:
+        """Close connections; what is still held stays held until the lease ends."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A record as it is written down: ``body`` is its JSON."""
+
+    id: str
+    at_s: float
+    tenant: str | None
+    body: bytes
+
+
+class RecordSink(Protocol):
+    """Where records are kept. Blocking, called by one thread; writing a row of the same id again changes nothing.
+
+    Raises:
+        StateUnavailable: it cannot be reached, written or read.
+    """
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Append all of them, or none that could not be written again."""
+
+    def scan(self, since_s: float | None = None, until_s: float | None = None) -> Iterator[bytes]:
+        """Bodies in the order in which they were written; some may lie outside the times, none inside is left out."""
+
+    def prune(self, before_s: float) -> None:
+        """Forget what is older than this Unix time."""
+
+    def close(self) -> None:
+        """Close files and connections."""
 
 
 class Ledger(Protocol):
-    """One row a request, appended once and never changed."""
+    """One record a request, appended once and never changed."""
 
     def append(self, record: Record) -> None:
-        """Take the record; must not block the answer."""
+        """Take the record; does not block the answer."""
+
+    def check(self) -> None:
+        """Whether a request may start now.
+
+        Raises:
+            StateUnavailable: records cannot be written, and the policy is to refuse then.
+        """
 
     def tail(self, count: int) -> Sequence[Record]:
-        """The newest records, oldest first."""
+        """The newest records of this process, oldest first."""
 
     def find(self, decision: str) -> Record | None:
         """The record of a decision by its id, None when it is not (or no longer) known."""

@@ -13,6 +13,7 @@ from ..errors import (
     BudgetExceeded,
     DeadlineInfeasible,
     NoCandidate,
+    RateLimited,
     RequestError,
     RequestTooLarge,
     RouterError,
@@ -465,6 +466,9 @@ def error_body(error: RouterError) -> dict[str, Any]:
     if isinstance(error, BudgetExceeded):
         found["needed_usd"] = error.needed_usd
         found["left_usd"] = error.left_usd
+        found["resets_at"] = error.resets_at
+    if isinstance(error, RateLimited):
+        found |= {"unit": error.unit, "needed": error.needed, "left": error.left, "resets_at": error.resets_at}
     if isinstance(error, DeadlineInfeasible):
         found["needed_ms"] = error.needed_ms
         found["limit_ms"] = error.limit_ms

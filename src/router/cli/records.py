@@ -1,0 +1,91 @@
+"""Where the ledger's commands read from, and the moments that they are told."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import click
+
+from ..errors import ConfigError, RequestError
+
+if TYPE_CHECKING:
+    from ..state.store import RecordSink
+
+__all__ = ["LEDGER", "SINCE", "UNTIL", "ZONE", "ledger_of", "moment", "zone_of"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+_AGO = re.compile(r"(\d+)\s*(m|h|d|w)")
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+LEDGER = click.option(
+    "--ledger", type=click.Path(path_type=Path), help="Read this .jsonl or .db file instead of the config's ledger."
+)
+SINCE = click.option("--since", help="From when on: 7d, 24h, 30m ago, or a date such as 2026-11-01.")
+UNTIL = click.option("--until", help="Until when (exclusive), written likewise.")
+ZONE = click.option("--timezone", default="UTC", show_default=True, help="Whose days are meant, e.g. Europe/Berlin.")
+
+
+def ledger_of(config: Path | None, ledger: Path | None) -> RecordSink:
+    """The ledger that the options name; it is not made where there is none.
+
+    Raises:
+        ConfigError: there is none, or it cannot be opened.
+    """
+    from ..assemble import open_sink
+    from ..config import LedgerSettings, Settings, load_settings, read_environment
+
+    if ledger is not None:
+        found, directory = _settings_of(ledger), Path()
+    else:
+        named = config or (Path(given) if (given := read_environment().config) else None)
+        settings = load_settings(named) if named is not None else Settings()
+        found, directory = settings.ledger, Path(settings.directory)
+    if found.path is not None and not (directory / found.path).is_file():
+        raise ConfigError("there is no ledger yet.", file=str(directory / found.path), hint="Answer a request first.")
+    sink: RecordSink = open_sink(LedgerSettings.model_validate(found.model_dump()), directory)
+    return sink
+
+
+def _settings_of(path: Path) -> Any:
+    from ..config import LedgerSettings
+
+    try:
+        return LedgerSettings(path=str(path))
+    except ValueError as error:
+        raise ConfigError("a ledger's file ends in .jsonl or .db.", file=str(path)) from error
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The time zone.
+
+    Raises:
+        RequestError: there is none of that name.
+    """
+    try:
+        return ZoneInfo(name)
+    except (LookupError, ValueError, OSError) as error:
+        raise RequestError(f"there is no time zone {name!r}.", hint="Write one such as Europe/Berlin.") from error
+
+
+def moment(text: str | None, zone: ZoneInfo) -> float | None:
+    """Unix seconds of ``7d`` (ago) or of an ISO date or time, in ``zone`` where it names none.
+
+    Raises:
+        RequestError: it is neither.
+    """
+    if text is None:
+        return None
+    ago = _AGO.fullmatch(text.strip())
+    if ago is not None:
+        return time.time() - int(ago[1]) * _SECONDS[ago[2]]
+    try:
+        when = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise RequestError(f"{text!r} is no moment.", hint="Write 7d, 24h, or a date such as 2026-11-01.") from error
+    return (when if when.tzinfo is not None else when.replace(tzinfo=zone)).astimezone(UTC).timestamp()

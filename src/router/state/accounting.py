@@ -1,0 +1,200 @@
+"""The books of one request: what is set aside before it runs, what is settled and recorded after it.
+
+Nothing here decides or calls anybody; how money and records are kept stands behind :mod:`.store`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from ..catalogue import Deployment, Price
+from ..errors import BudgetExceeded, RateLimited
+from ..selection.needs import capped, hosted_models, worst_tokens, worst_usd
+from ..selection.redecide import facts_of
+from ..types import Decision, Outcome, Record, Request, Timing
+from .budget import Budgets, Hold, Needs
+from .limits import Who
+from .store import Ledger, to_nano
+
+__all__ = ["Accounting", "Entry", "OnRecord", "template_of", "who_asks"]
+
+OnRecord = Callable[[Record], None]
+
+_TRIES = 3
+_MOST_TEMPLATE = 20_000
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One request that may run: the decision as it was made, and ``running`` as its limits let it run. ``worst`` is
+    what a call counts as, in nano-dollars, when nobody knows what it cost."""
+
+    id: str
+    decision: Decision
+    running: Decision
+    who: Who
+    hold: Hold
+    worst: Mapping[str, int] = {}
+
+
+class Accounting:
+    """``deployments`` by name; ``clock`` gives Unix seconds, ``new_id`` fresh ids. ``keeps_contents``: prompts and
+    answers go into the records too."""
+
+    def __init__(
+        self,
+        *,
+        budgets: Budgets,
+        ledger: Ledger,
+        deployments: Mapping[str, Deployment],
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        keeps_contents: bool = False,
+    ) -> None:
+        self.budgets, self.ledger = budgets, ledger
+        self._deployments, self._clock, self._new_id = deployments, clock, new_id
+        self._keeps_contents = keeps_contents
+
+    async def open(
+        self,
+        request: Request,
+        decision: Decision,
+        decide: Callable[[], Awaitable[Decision]] | None,
+        *,
+        is_request: bool = True,
+    ) -> Entry:
+        """Set aside what ``decision`` may use. Where others were faster, ``decide`` is asked again with what is left.
+        ``is_request``: it counts as a request, where their number is limited.
+
+        Raises:
+            BudgetExceeded, RateLimited: a hard limit leaves too little.
+            StateUnavailable: budgets or ledger cannot be reached, and nothing may run without them.
+        """
+        self.ledger.check()
+        who = who_asks(request, decision.policy.name)
+        id = self._new_id()
+        if not self.budgets.limits:
+            return Entry(id, decision, decision, who, Hold(""))
+        for attempt in range(_TRIES):
+            try:
+                return await self._reserve(id, request, decision, who, requests=int(is_request))
+            except BudgetExceeded as refusal:
+                if decide is None or attempt == _TRIES - 1:
+                    raise
+                try:
+                    decision = await decide()
+                except BudgetExceeded:
+                    raise refusal from None
+        raise AssertionError("the last try returns or raises")
+
+    def free_entry(self, request: Request, decision: Decision) -> Entry:
+        """An entry that holds nothing: for what costs nothing."""
+        return Entry(self._new_id(), decision, decision, who_asks(request, decision.policy.name), Hold(""))
+
+    async def _reserve(self, id: str, request: Request, decision: Decision, who: Who, *, requests: int) -> Entry:
+        tokens = worst_tokens(request, decision)
+        worst = worst_usd(request, decision, self._deployments, tokens)
+        is_local = decision.target.kind != "llm"
+        nano = {name: _up(usd) for name, usd in worst.items()}
+        needs = Needs(nano, tokens.input + tokens.output_max if worst else 0, requests)
+        try:
+            hold = await self.budgets.reserve(id, who, needs, self._clock())
+        except (BudgetExceeded, RateLimited) as refusal:
+            if not is_local or not worst or (isinstance(refusal, RateLimited) and refusal.unit == "requests"):
+                raise
+            # A local answer costs nothing: there is only no money to escalate.
+            decision = msgspec.structs.replace(decision, fallbacks=())
+            hold = await self.budgets.reserve(id, who, Needs({}, 0, requests), self._clock())
+        running = decision
+        if hosted_models(decision) and any(limit.is_hard and limit.unit != "requests" for limit, _, _ in hold.counts):
+            running = capped(decision, tokens, None if hold.nano is None else hold.nano / 1e9)
+        return Entry(id, decision, running, who, hold, nano)
+
+    async def open_named(self, request: Request, decision: Decision, worst_usd: float, tokens: int) -> Entry:
+        """As :meth:`open`, for a decision that is not made by choice and may use so much at most."""
+        self.ledger.check()
+        who = who_asks(request, decision.policy.name)
+        id, nano = self._new_id(), {decision.target.model or "": _up(worst_usd)}
+        hold = await self.budgets.reserve(id, who, Needs(nano, tokens), self._clock())
+        return Entry(id, decision, decision, who, hold, nano)
+
+    def close(
+        self, request: Request, entry: Entry, outcome: Outcome, timing: Timing, on_record: OnRecord | None = None
+    ) -> None:
+        """Settle and record what happened, and tell ``on_record``. Never blocks; may be called from any thread."""
+        now_s = self._clock()
+        spent: dict[str, int] = {}
+        rates: dict[str, dict[str, float]] = {}
+        tokens, is_priced = 0, True
+        for attempt in outcome.attempts:
+            if attempt.kind != "llm":
+                continue
+            tokens += attempt.usage.input + attempt.usage.output
+            deployment = self._deployments.get(attempt.model)
+            if deployment is not None and attempt.usd != 0.0 and attempt.model not in rates:
+                rates[attempt.model] = rates_of(deployment.price, attempt.usage.input)
+            is_priced = is_priced and attempt.usd is not None
+            cost = entry.worst.get(attempt.model, 0) if attempt.usd is None else to_nano(attempt.usd)
+            spent[attempt.model] = spent.get(attempt.model, 0) + cost
+        self.budgets.settle(entry.hold, spent, tokens)
+        kept = outcome if self._keeps_contents else msgspec.structs.replace(outcome, body=None)
+        record = Record(
+            id=entry.id,
+            at_s=now_s,
+            decision=entry.decision,
+            outcome=kept,
+            tenant=entry.who.tenant,
+            asked=facts_of(request),
+            key=entry.who.key,
+            nano_usd=sum(spent.values()),
+            is_priced=is_priced,
+            rates=rates,
+            template=template_of(request, entry.decision),
+            timing=timing,
+            messages=request.messages if self._keeps_contents else (),
+        )
+        self.ledger.append(record)
+        if on_record is not None:
+            on_record(record)
+
+
+def who_asks(request: Request, policy: str) -> Who:
+    """Whose request it is, as limits see it."""
+    return Who(request.hints.tenant, request.hints.key, policy)
+
+
+def rates_of(price: Price, input_tokens: int) -> dict[str, float]:
+    """The known prices of a call with so many input tokens, USD a token (``per_call`` a call)."""
+    at = price.at(input_tokens)
+    names = ("input", "output", "cached_input", "cache_write", "reasoning")
+    found = {name: rate for name in names if (rate := getattr(at, name)) is not None}
+    return {**found, "per_call": at.per_call} if at.per_call else found
+
+
+def template_of(request: Request, decision: Decision) -> str:
+    """Fingerprint of system prompt and instruction: the request less the text that is judged, 16 hex digits.
+
+    Without a known text to judge only system messages and tools count, for a user's message is then all text.
+    """
+    split = decision.signals.get("split")
+    found = split.value if split is not None else None
+    digest = hashlib.blake2b(digest_size=8)
+    for index, message in enumerate(request.messages):
+        if message.role in ("system", "developer"):
+            text = message.text
+        elif found is not None and index == found.message:
+            text = f"{message.text[: found.start]}\0{message.text[found.end :]}"
+        else:
+            continue
+        digest.update(f"{message.role}\0{text[:_MOST_TEMPLATE]}\0".encode("utf-8", "replace"))
+    for tool in request.tools:
+        digest.update(f"tool\0{tool.name}\0".encode("utf-8", "replace"))
+    return digest.hexdigest()
+
+
+def _up(usd: float) -> int:
+    """Whole nano-dollars, never less than ``usd``."""
+    nano = to_nano(usd)
+    return nano if nano / 1e9 >= usd else nano + 1

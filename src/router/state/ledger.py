@@ -1,0 +1,236 @@
+"""The ledger: records are taken at once, and written down by one thread, so that no answer waits for a disk or server.
+
+What cannot be written now goes to a spool file beside, and from there to the ledger when it is back. Each writer
+numbers its records and names the hash of the one before, so that :func:`verify` sees what is missing or was changed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+
+from ..errors import RouterError, StateUnavailable
+from ..telemetry import LEDGER_BACK, LEDGER_DOWN, LEDGER_LOST, log
+from ..types import Record
+from .spool import Spool
+from .store import RecordSink, Row
+
+__all__ = ["LedgerWriter", "Verification", "read_records", "verify"]
+
+_BATCH = 256
+_PRUNE_EVERY_S = 600.0
+_FULL = 0.8
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder(Record).decode
+
+
+class LedgerWriter:
+    """See :class:`~.store.Ledger`. The newest ``keep`` records stay in memory for :meth:`tail`.
+
+    ``refuses_when_down``: while records cannot be written, no new request may start; those that run are spooled. Else
+    all go on, and are spooled. ``keep_s`` is how long records are kept (None: for ever).
+    """
+
+    def __init__(
+        self,
+        sink: RecordSink,
+        *,
+        spool: Path,
+        keep: int = 1_000,
+        refuses_when_down: bool = False,
+        keep_s: float | None = None,
+        queue_size: int = 10_000,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._sink, self._refuses, self._keep_s, self._now = sink, refuses_when_down, keep_s, now
+        self._writer, self._number, self._previous = uuid4().hex[:16], 0, ""
+        self._spool = Spool(spool, self._writer)
+        self._recent: deque[Record] = deque(maxlen=keep)
+        self._queue: queue.Queue[Record | None] = queue.Queue(queue_size)
+        self._most_waiting = int(queue_size * _FULL)
+        self._error: RouterError | None = None
+        self._pause_s = self._retry_at_s = self._pruned_s = 0.0
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._thread = threading.Thread(target=self._work, name="router-ledger", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    def append(self, record: Record) -> None:
+        """See :class:`~.store.Ledger`. Only when the queue is full does the caller write to the spool itself."""
+        self._recent.append(record)
+        try:
+            self._queue.put_nowait(record)
+        except queue.Full:
+            with self._lock:
+                self._spool_rows(self._rows([record]))
+
+    def check(self) -> None:
+        """See :class:`~.store.Ledger`."""
+        if self._refuses and (self._error is not None or self._queue.qsize() > self._most_waiting):
+            why = f"{self._error.message}" if self._error is not None else "records come faster than they are written."
+            raise StateUnavailable(
+                f"the ledger cannot take records, and no request may run without one: {why}",
+                retry_after_s=max(1.0, self._pause_s),
+                hint="Bring it back, or set `ledger.on_error: continue-and-spool`.",
+            )
+
+    def tail(self, count: int) -> Sequence[Record]:
+        """See :class:`~.store.Ledger`."""
+        return list(self._recent)[-count:] if count > 0 else []
+
+    def find(self, decision: str) -> Record | None:
+        """See :class:`~.store.Ledger`."""
+        return next((record for record in reversed(self._recent) if record.decision.id == decision), None)
+
+    def close(self) -> None:
+        """Write out what is queued and close; a second call does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        atexit.unregister(self.close)
+        self._queue.put(None)
+        self._thread.join(timeout=10)
+
+    def _work(self) -> None:
+        self._replay()
+        while True:
+            batch = self._next()
+            records = [record for record in batch if record is not None]
+            with self._lock:
+                self._write(self._rows(records))
+            if None in batch:
+                with suppress(RouterError):
+                    self._sink.close()
+                self._spool.close()
+                return
+
+    def _next(self) -> list[Record | None]:
+        """Whatever waits, at most one batch; empty when it is time to look after the spool."""
+        batch: list[Record | None] = []
+        with suppress(queue.Empty):
+            batch.append(self._queue.get(timeout=self._pause_s or 30.0))
+            while len(batch) < _BATCH:
+                batch.append(self._queue.get_nowait())
+        return batch
+
+    def _rows(self, records: Iterable[Record]) -> list[Row]:
+        found = []
+        for record in records:
+            signed = msgspec.structs.replace(record, writer=self._writer, number=self._number, previous=self._previous)
+            body = _encode(signed)
+            self._number, self._previous = self._number + 1, _hash(body)
+            found.append(Row(record.id, record.at_s, record.tenant, body))
+        return found
+
+    def _write(self, rows: Sequence[Row]) -> None:
+        if time.monotonic() < self._retry_at_s and not self._is_closed:
+            self._spool_rows(rows)
+            return
+        try:
+            if self._error is not None or self._spool.is_used:
+                self._spool.replay(self._sink.write)
+            if rows:
+                self._sink.write(rows)
+            self._prune()
+        except Exception as error:  # noqa: BLE001 whatever a client library raises, records must not be lost
+            self._fail(error)
+            self._spool_rows(rows)
+            return
+        if self._error is not None:
+            log.warning(LEDGER_BACK)
+            self._error, self._pause_s = None, 0.0
+
+    def _replay(self) -> None:
+        """What an earlier process left in its spool."""
+        try:
+            self._spool.adopt(self._sink.write)
+        except Exception as error:  # noqa: BLE001 as in _write
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        told = error if isinstance(error, RouterError) else StateUnavailable(f"({type(error).__name__})")
+        if self._error is None:
+            log.error("%s: %s", LEDGER_DOWN, told)
+        self._error = told
+        self._pause_s = min(5.0, max(0.1, self._pause_s * 2))
+        self._retry_at_s = time.monotonic() + self._pause_s
+
+    def _spool_rows(self, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        try:
+            self._spool.write(rows)
+        except OSError as error:
+            log.error("%s: %d records, ids from %s on (%s)", LEDGER_LOST, len(rows), rows[0].id, error)
+
+    def _prune(self) -> None:
+        if self._keep_s is not None and time.monotonic() - self._pruned_s > _PRUNE_EVERY_S:
+            self._sink.prune(self._now() - self._keep_s)
+            self._pruned_s = time.monotonic()
+
+
+def read_records(sink: RecordSink, since_s: float | None = None, until_s: float | None = None) -> Iterator[Record]:
+    """The records between two Unix times, each once; what cannot be read is passed over (:func:`verify` tells)."""
+    last: dict[str, int] = {}
+    for body in sink.scan(since_s, until_s):
+        try:
+            record = _decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+        # A spool that was replayed twice wrote its records again.
+        if record.writer and record.number <= last.get(record.writer, -1):
+            continue
+        last[record.writer] = record.number
+        if (since_s is None or record.at_s >= since_s) and (until_s is None or record.at_s < until_s):
+            yield record
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """What :func:`verify` found: ``records`` that are whole, ``writers`` of them, their sum in nano-dollars, and
+    ``faults`` as sentences."""
+
+    records: int
+    writers: int
+    nano_usd: int
+    faults: tuple[str, ...]
+
+
+def verify(bodies: Iterable[bytes]) -> Verification:
+    """Read everything: rows that cannot be read, gaps in a writer's numbers, records that are not what their successor
+    says. A writer's oldest records may have been pruned: it may begin at any number."""
+    faults: list[str] = []
+    writers: dict[str, tuple[int, str]] = {}
+    count = nano = 0
+    for line, body in enumerate(bodies, start=1):
+        try:
+            record = _decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            faults.append(f"row {line} cannot be read ({error}); a process may have died while writing it")
+            continue
+        before = writers.get(record.writer)
+        if before is not None and record.number <= before[0]:
+            continue
+        if before is not None and record.number != before[0] + 1:
+            missing = record.number - before[0] - 1
+            faults.append(f"{missing} record(s) of writer {record.writer} are missing before {record.id}")
+        elif before is not None and record.previous != before[1]:
+            faults.append(f"the record before {record.id} (writer {record.writer}) was changed")
+        writers[record.writer] = (record.number, _hash(body))
+        count += 1
+        nano += record.nano_usd
+    return Verification(count, len(writers), nano, tuple(faults))
+
+
+def _hash(body: bytes) -> str:
+    return hashlib.blake2b(body, digest_size=16).hexdigest()

@@ -1,0 +1,246 @@
+"""Records: written down by all sinks alike, spooled while that is impossible, and proved complete afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import stores
+from ledger_records import a_record
+
+from router.errors import ConfigError, StateUnavailable
+from router.state.jsonl import JsonlSink
+from router.state.ledger import LedgerWriter, read_records, verify
+from router.state.postgres import PostgresSink
+from router.state.sqlite import SqliteSink
+from router.state.store import RecordSink, Row
+
+KINDS = ["jsonl", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=KINDS)
+def open_sink(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], RecordSink]]:
+    opened: list[RecordSink] = []
+    if request.param == "postgres":
+        stores.require("postgres")
+        address = stores.schema_url(stores.fresh_name())
+
+    def open_one() -> RecordSink:
+        if request.param == "jsonl":
+            opened.append(JsonlSink(tmp_path / "deep" / "ledger.jsonl"))
+        elif request.param == "sqlite":
+            opened.append(SqliteSink(tmp_path / "deep" / "ledger.db"))
+        else:
+            opened.append(PostgresSink(address))
+        return opened[-1]
+
+    yield open_one
+    for sink in opened:
+        if not isinstance(sink, JsonlSink):
+            sink.close()
+
+
+class Flaky:
+    """A sink that is away while ``is_down``, and may break in the middle of a write."""
+
+    def __init__(self, inner: RecordSink) -> None:
+        self.inner, self.is_down, self.breaks_after = inner, False, False
+
+    def write(self, rows: Sequence[Row]) -> None:
+        if self.is_down:
+            raise StateUnavailable("away.")
+        self.inner.write(rows)
+        if self.breaks_after:
+            self.breaks_after = False
+            raise StateUnavailable("it was written, and the connection broke.")
+
+    def scan(self, since_s: float | None = None, until_s: float | None = None) -> Iterator[bytes]:
+        return self.inner.scan(since_s, until_s)
+
+    def prune(self, before_s: float) -> None:
+        self.inner.prune(before_s)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+def eventually(check: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if check():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never came true")
+
+
+def test_every_record_is_written_and_read_back(open_sink: Callable[[], RecordSink], tmp_path: Path) -> None:
+    ledger = LedgerWriter(open_sink(), spool=tmp_path / "spool", queue_size=4, keep=3)
+    records = [a_record(number, tenant="é\n'") for number in range(60)]
+    for record in records:
+        ledger.append(record)
+    assert [record.id for record in ledger.tail(9)] == ["r57", "r58", "r59"]
+    ledger.close()
+    ledger.close()
+    # Who finds the queue full writes past it, so the order of writing may be another.
+    found = sorted(read_records(open_sink()), key=lambda record: record.at_s)
+    assert [record.id for record in found] == [record.id for record in records]
+    assert found[7].decision == records[7].decision
+    checked = verify(open_sink().scan())
+    assert (checked.records, checked.writers, checked.nano_usd, checked.faults) == (60, 1, 60_000, ())
+
+
+def test_records_are_found_by_time(open_sink: Callable[[], RecordSink], tmp_path: Path) -> None:
+    ledger = LedgerWriter(open_sink(), spool=tmp_path / "spool")
+    for number in range(10):
+        ledger.append(a_record(number, at_s=time.time() - 20))
+    ledger.close()
+    records = list(read_records(open_sink()))
+    found = read_records(open_sink(), records[3].at_s, records[6].at_s)
+    assert [record.id for record in found] == ["r3", "r4", "r5"]
+
+
+def test_records_are_spooled_and_replayed(open_sink: Callable[[], RecordSink], tmp_path: Path) -> None:
+    sink = Flaky(open_sink())
+    ledger = LedgerWriter(sink, spool=tmp_path / "spool")
+    ledger.append(a_record(0))
+    eventually(lambda: len(list(read_records(open_sink()))) == 1)
+    sink.is_down = True
+    for number in range(1, 30):
+        ledger.append(a_record(number))
+    eventually(lambda: any(tmp_path.glob("spool.*")))
+    ledger.check()  # it goes on without a ledger
+    sink.is_down = False
+    eventually(lambda: not any(tmp_path.glob("spool.*")))
+    ledger.append(a_record(30))
+    ledger.close()
+    assert [record.id for record in read_records(open_sink())] == [f"r{number}" for number in range(31)]
+    assert verify(open_sink().scan()).faults == ()
+
+
+def test_what_was_written_before_it_broke_counts_once(open_sink: Callable[[], RecordSink], tmp_path: Path) -> None:
+    sink = Flaky(open_sink())
+    sink.breaks_after = True
+    ledger = LedgerWriter(sink, spool=tmp_path / "spool")
+    for number in range(5):
+        ledger.append(a_record(number))
+        time.sleep(0.03)
+    ledger.close()
+    found = [record.id for record in read_records(open_sink())]
+    assert found == [f"r{number}" for number in range(5)]
+    checked = verify(open_sink().scan())
+    assert (checked.records, checked.nano_usd, checked.faults) == (5, 5_000, ())
+
+
+def test_a_ledger_that_refuses_lets_nobody_start(tmp_path: Path) -> None:
+    sink = Flaky(SqliteSink(tmp_path / "ledger.db"))
+    sink.is_down = True
+    ledger = LedgerWriter(sink, spool=tmp_path / "spool", refuses_when_down=True)
+    ledger.check()
+    ledger.append(a_record(0))  # was running when it broke
+    eventually(lambda: any(tmp_path.glob("spool.*")))
+    with pytest.raises(StateUnavailable, match="on_error"):
+        ledger.check()
+    sink.is_down = False
+    eventually(lambda: not any(tmp_path.glob("spool.*")))
+    eventually(lambda: ledger.check() is None)
+    ledger.close()
+
+
+def test_the_next_process_takes_over_the_spool_of_a_dead_one(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, time; sys.path[:0] = sys.argv[2:]\n"
+        "from pathlib import Path\n"
+        "from ledger_records import a_record\n"
+        "from test_ledger import Flaky\n"
+        "from router.state.jsonl import JsonlSink\n"
+        "from router.state.ledger import LedgerWriter\n"
+        "folder = Path(sys.argv[1]); sink = Flaky(JsonlSink(folder / 'ledger.jsonl')); sink.is_down = True\n"
+        "ledger = LedgerWriter(sink, spool=folder / 'spool')\n"
+        "[ledger.append(a_record(number)) for number in range(20)]\n"
+        "while ledger._queue.qsize(): time.sleep(0.01)\n"
+        "time.sleep(0.2); print('ready', flush=True); time.sleep(60)"
+    )
+    here = str(Path(__file__).parent)
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), here], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == b"ready\n"
+        # While it lives, its spool is its own.
+        LedgerWriter(JsonlSink(tmp_path / "ledger.jsonl"), spool=tmp_path / "spool").close()
+        assert list(read_records(JsonlSink(tmp_path / "ledger.jsonl"))) == []
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    (spool,) = tmp_path.glob("spool.*")
+    with spool.open("ab") as torn:
+        torn.write(b'{"id": "r99", "at')
+    LedgerWriter(JsonlSink(tmp_path / "ledger.jsonl"), spool=tmp_path / "spool").close()
+    found = [record.id for record in read_records(JsonlSink(tmp_path / "ledger.jsonl"))]
+    assert found == [f"r{number}" for number in range(20)]
+    assert not spool.exists()
+
+
+def test_a_line_cut_by_death_costs_nobody_else(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    for turn in range(2):
+        ledger = LedgerWriter(JsonlSink(path), spool=tmp_path / "spool")
+        ledger.append(a_record(turn))
+        ledger.close()
+        if turn == 0:
+            with path.open("ab") as file:
+                file.write(b'{"decision": {"id"')
+    assert [record.id for record in read_records(JsonlSink(path))] == ["r0", "r1"]
+    (fault,) = verify(JsonlSink(path).scan()).faults
+    assert "row 2" in fault
+
+
+@pytest.mark.parametrize("change", ["remove", "alter", "swap"])
+def test_tampering_is_seen(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "ledger.jsonl"
+    ledger = LedgerWriter(JsonlSink(path), spool=tmp_path / "spool")
+    for number in range(6):
+        ledger.append(a_record(number))
+    ledger.close()
+    lines = path.read_bytes().splitlines(keepends=True)
+    if change == "remove":
+        del lines[3]
+    elif change == "alter":
+        lines[3] = lines[3].replace(b'"nano_usd":1000', b'"nano_usd":1')
+    else:
+        lines[2], lines[3] = lines[3], lines[2]
+    path.write_bytes(b"".join(lines))
+    assert verify(JsonlSink(path).scan()).faults
+
+
+@pytest.mark.parametrize("open_sink", KINDS[1:], indirect=True)
+def test_old_records_are_pruned(open_sink: Callable[[], RecordSink], tmp_path: Path) -> None:
+    ledger = LedgerWriter(open_sink(), spool=tmp_path / "spool", keep_s=100.0, now=lambda: 1.8e9 + 105.0)
+    for number in range(10):
+        ledger.append(a_record(number))
+    ledger.close()
+    assert [record.id for record in read_records(open_sink())] == [f"r{number}" for number in range(5, 10)]
+
+
+def test_a_full_file_is_set_aside_and_old_ones_deleted(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    first, second = (JsonlSink(path, max_bytes=2_000) for _ in range(2))
+    for number in range(40):
+        body = b'{"number": %d, "padding": "%s"}' % (number, b"x" * 100)
+        (first, second)[number % 2].write([Row(f"r{number}", 0.0, None, body)])
+    aside = sorted(tmp_path.glob("ledger.*.jsonl"))
+    assert len(aside) > 1
+    assert len(list(first.scan())) == 40
+    os.utime(aside[0], (1.0, 1.0))
+    first.prune(time.time() - 60)
+    assert sorted(tmp_path.glob("ledger.*.jsonl")) == aside[1:]
+
+
+def test_a_ledger_that_cannot_be_opened_is_a_config_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for make in (JsonlSink, SqliteSink):
+        with pytest.raises(ConfigError, match="cannot be opened"):
+            make(tmp_path / "file" / "ledger.jsonl")
