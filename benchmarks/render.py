@@ -291,6 +291,31 @@ def chaos(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", f"{versions}. {where(results)}"])
 
 
+def money_crash(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| store | reservations | granted | processes killed | given back after leases | overshoot | leaked | difference |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for run in results["runs"]:
+        counts = ("reservations", "granted", "killed", "given_back_after_leases")
+        sums = ("overshoot_nano", "leaked_nano", "difference_nano")
+        rows.append(
+            f"| {run['store']} | {' | '.join(f'{run[name]:,}' for name in counts)} | "
+            f"{' | '.join(f'${run[name] / 1e9:g}' for name in sums)} |"
+        )
+    return "\n".join([*rows, "", where(results)])
+
+
+def money(results: Mapping[str, Any]) -> str:
+    rows = ["| | p50 | p90 | p99 | at rest, p50 | p99 | overshoot |", "|---|---|---|---|---|---|---|"]
+    for row in results["cost"]:
+        times = " | ".join(
+            f"{row[name]:,.0f} us" for name in ("p50_us", "p90_us", "p99_us", "rest_p50_us", "rest_p99_us")
+        )
+        rows.append(f"| {row['name']} | {times} | ${row['overshoot_usd']:.2f} |")
+    return "\n".join([*rows, "", where(results)])
+
+
 def where(results: Mapping[str, Any]) -> str:
     on = results["measured_on"]
     return (
@@ -317,6 +342,8 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "dispatch_window": dispatch_window,
     "dispatch_conversations": dispatch_conversations,
     "chaos": chaos,
+    "money": money,
+    "money_crash": money_crash,
 }
 
 SOURCE = {"tasks": "understanding"}  # blocks whose results stand under another name

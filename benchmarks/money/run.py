@@ -4,8 +4,8 @@ Run: ``python benchmarks/money/run.py [--calls 1500]``. Redis and PostgreSQL by 
 ROUTER_TEST_POSTGRES, else on their usual ports; one that is not there is left out and named.
 
 Measured is the time that the request itself spends: it waits for the reservation; settlement and record are handed over
-and written by other threads (in memory: done at once). Between two requests the loop rests for 2 ms, as if a model
-were answering. litellm's path is what its Router does for a budgeted deployment: ``async_filter_deployments`` before
+and written by other threads (in memory: done at once). Twice: with requests back to back, and (at rest) with 2 ms of
+sleep between two, after which the processor's caches are cold and each thread must be woken. litellm's path is what its Router does for a budgeted deployment: ``async_filter_deployments`` before
 the call and ``async_log_success_event`` after it. It reads what was spent and adds to it, and sets nothing aside: of N
 concurrent requests all may pass. ``overshoot`` counts that: 200 concurrent requests of $0.01 against $1.
 """
@@ -25,8 +25,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from router.errors import BudgetExceeded, RouterError
 from router.state.budget import Budgets, Needs
+from router.state.ids import Ids
 from router.state.ledger import LedgerWriter
 from router.state.limits import Limit, Who
 from router.state.memory import MemoryLedger, MemoryStore
@@ -45,6 +48,7 @@ from router.types import (
     Verdict,
 )
 
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 REDIS = os.environ.get("ROUTER_TEST_REDIS", "redis://127.0.0.1:6379/0")
 POSTGRES = os.environ.get("ROUTER_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/test")
 REST_S = 0.002
@@ -85,6 +89,7 @@ class Ours:
         self.budgets = Budgets(limits, self._runner(kind, folder))
         self.small = Budgets([Limit(unit="usd", amount=10**9, tenant=uuid.uuid4().hex[:8])], self._runner(kind, folder))
         self.ledger = self._ledger(kind, folder)
+        self.ids, self.record = Ids(), record("")
 
     def _runner(self, kind: str, folder: Path) -> Any:
         if kind == "memory":
@@ -118,10 +123,10 @@ class Ours:
         return LedgerWriter(SqliteSink(folder / f"{kind}-ledger.db"), spool=folder / "spool")
 
     async def step(self, _: int) -> None:
-        id = uuid.uuid4().hex
+        id = self.ids()
         hold = await self.budgets.reserve(id, Who("acme"), Needs({"small": 10_000_000}, 500), time.time())
         self.budgets.settle(hold, {"small": 900_000}, 520)
-        self.ledger.append(record(id))
+        self.ledger.append(msgspec.structs.replace(self.record, id=id))
 
     async def overshoot_usd(self) -> float:
         limit = self.small.limits[0]
@@ -205,25 +210,29 @@ async def measure(calls: int) -> tuple[list[dict[str, Any]], dict[str, str]]:
             contenders.append(contender)
         except (RouterError, OSError, ImportError) as error:
             left_out[name] = str(error)
-    times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    rested: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    busy: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for start in range(0, calls, 100):
         for contender in contenders:
-            for turn in range(start, min(start + 100, calls)):
-                began = time.perf_counter()
-                await contender.step(turn)
-                times[contender.name].append((time.perf_counter() - began) * 1e6)
-                await asyncio.sleep(REST_S)
+            for times, rest_s in ((busy, 0.0), (rested, REST_S)):
+                for turn in range(start, min(start + 100, calls)):
+                    began = time.perf_counter()
+                    await contender.step(turn)
+                    times[contender.name].append((time.perf_counter() - began) * 1e6)
+                    await asyncio.sleep(rest_s)
     rows = []
     for contender in contenders:
-        taken = sorted(times[contender.name])
         overshoot = await contender.overshoot_usd()
-        cuts = statistics.quantiles(taken, n=100)
+        cuts = statistics.quantiles(busy[contender.name], n=100)
+        rest = statistics.quantiles(rested[contender.name], n=100)
         rows.append(
             {
                 "name": contender.name,
                 "p50_us": round(cuts[49], 1),
                 "p90_us": round(cuts[89], 1),
                 "p99_us": round(cuts[98], 1),
+                "rest_p50_us": round(rest[49], 1),
+                "rest_p99_us": round(rest[98], 1),
                 "overshoot_usd": round(overshoot, 9),
             }
         )

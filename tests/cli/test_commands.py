@@ -222,7 +222,7 @@ def test_commented_settings_of_the_template_are_valid(tmp_path: Path) -> None:
     lines = []
     for line in TEMPLATE.splitlines():
         bare = line.removeprefix("# ")
-        is_setting = bare.startswith((" ", "deployments:", "budgets:", "state:", "ledger:", "embeddings:"))
+        is_setting = bare.startswith((" ", "deployments:", "budgets:", "state:", "ledger:", "embeddings:", "dispatch:"))
         lines.append(bare if line.startswith("# ") and is_setting else line)
     file = tmp_path / "router.yaml"
     file.write_text("\n".join(lines))
