@@ -293,7 +293,7 @@ def chaos(results: Mapping[str, Any]) -> str:
 
 def money_crash(results: Mapping[str, Any]) -> str:
     rows = [
-        "| store | reservations | granted | processes killed | given back after leases | overshoot | leaked | difference |",
+        "| store | reservations | granted | killed | given back after leases | overshoot | leaked | difference |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for run in results["runs"]:
