@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,7 +129,7 @@ def test_errors_have_anthropic_s_shape(client: anthropic.Anthropic, upstream: Ba
     assert body["type"] == "error"
     assert body["error"]["type"] == "not_found_error"
     assert body["request_id"] == unknown.value.response.headers["request-id"]
-    upstream.script(*[Fault(status=429, retry_after="3")] * 9)
+    upstream.script(*[Fault(status=429, retry_after="1")] * 9)
     with pytest.raises(anthropic.APIStatusError) as limited:
         client.messages.create(model="auto", max_tokens=10, messages=STORY)
     assert limited.value.status_code in (429, 503)
@@ -152,7 +153,21 @@ def test_models_are_listed(client: anthropic.Anthropic) -> None:
     assert client.models.retrieve("router/guide").display_name == "router/guide"
 
 
+def answered_again(client: anthropic.Anthropic, upstream: Background) -> None:
+    """Wait until no deployment cools down after the failures of other tests."""
+    for _ in range(60):
+        upstream.script(Answer())
+        try:
+            client.messages.create(model="auto", max_tokens=10, messages=STORY)
+        except anthropic.APIStatusError:
+            time.sleep(0.25)
+        else:
+            return
+    pytest.fail("the sidecar has not recovered")
+
+
 def test_client_times_out(client: anthropic.Anthropic, upstream: Background) -> None:
+    answered_again(client, upstream)
     upstream.script(Answer(delay_s=30.0))
     with pytest.raises(anthropic.APITimeoutError):
         client.messages.create(model="auto", max_tokens=10, messages=STORY, timeout=1.0)

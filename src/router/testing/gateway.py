@@ -154,7 +154,11 @@ class Gateway:
     def _post(self, headers: Mapping[str, str] | None, fields: Mapping[str, Any]) -> Any:
         if self._session is None:
             raise RuntimeError("use it as a context manager")
-        body = {"model": self._model, "messages": [{"role": "user", "content": "Tell me something."}], **fields}
+        body = {
+            "model": self._model,
+            "messages": [{"role": "user", "content": "Name three rivers of Europe."}],
+            **fields,
+        }
         return self._session.post(
             self._url,
             data=msgspec.json.encode(body),
