@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
@@ -111,20 +112,11 @@ def test_plugin_collects_files_and_asserts_routes(folder: Path) -> None:
         "    assert_routes('Write a story about a fox.', to='local', fired=['LONG'])\n",
         encoding="utf-8",
     )
+    # Where the package is installed, its entry point has registered the plugin.
+    is_installed = any(point.value == "router.testing.plugin" for point in entry_points(group="pytest11"))
+    named = [] if is_installed else ["-p", "router.testing.plugin"]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "router.testing.plugin",
-            "-p",
-            "no:asyncio",
-            "-p",
-            "no:xdist",
-            ".",
-        ],
+        [sys.executable, "-m", "pytest", "-q", *named, "-p", "no:asyncio", "-p", "no:xdist", "."],
         capture_output=True,
         text=True,
         cwd=folder,
