@@ -33,6 +33,7 @@ ORDER = [
     "config",
     "engine",
     "embedding",
+    "stores",
     "assemble",
     "api",
     "offline",

@@ -37,8 +37,8 @@ def ledger_of(config: Path | None, ledger: Path | None) -> RecordSink:
     Raises:
         ConfigError: there is none, or it cannot be opened.
     """
-    from ..assemble import open_sink
     from ..config import LedgerSettings, Settings, load_settings, read_environment
+    from ..stores import open_sink
 
     if ledger is not None:
         found, directory = _settings_of(ledger), Path()

@@ -1,0 +1,180 @@
+"""Settings -> where money, records and answers are kept: memory, files, Redis or PostgreSQL.
+
+Optional packages are named as import strings and imported where the settings ask for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .catalogue import Deployment
+from .config import BudgetSettings, CacheSettings, LedgerSettings, Settings, StateSettings, credential
+from .errors import ConfigError
+from .state.budget import Budgets
+from .state.cache import AnswerCache, CacheStore, MemoryCache
+from .state.jsonl import JsonlSink
+from .state.ledger import LedgerWriter
+from .state.limits import Limit
+from .state.memory import MemoryLedger, MemoryStore
+from .state.store import Ledger, RecordSink, Store, to_nano
+from .state.worker import Direct, Runner, StoreWorker
+from .yamlfile import did_you_mean
+
+__all__ = ["budgets_of", "cache_of", "ledger_of", "open_sink", "open_store"]
+
+_REDIS = ("redis://", "rediss://", "unix://")
+_POSTGRES = ("postgresql://", "postgres://")
+
+
+def budgets_of(settings: Settings, deployments: Sequence[Deployment]) -> Budgets:
+    """The budgets that ``settings`` set.
+
+    Raises:
+        ConfigError: one names no deployment, or their store has a wrong file or address.
+        MissingExtra: the client of their store is not installed.
+    """
+    names = [deployment.name for deployment in deployments]
+    for index, each in enumerate(settings.budgets):
+        if each.model is not None and each.model not in ("*", *names):
+            close = did_you_mean(each.model, names)
+            guess = f'Did you mean "{close}"? ' if close else ""
+            raise ConfigError(
+                f"budgets[{index}] names the unknown deployment {each.model!r}.",
+                hint=f"{guess}Deployments: {', '.join(sorted(names))}.",
+            )
+    return Budgets(
+        [_limit(each) for each in settings.budgets],
+        _runner(settings),
+        models=names,
+        refuses_when_down=settings.state.on_error == "refuse",
+    )
+
+
+def _limit(each: BudgetSettings) -> Limit:
+    if each.usd is not None:
+        unit, amount = "usd", to_nano(each.usd)
+    else:
+        unit, amount = ("requests", each.requests) if each.requests is not None else ("tokens", each.tokens or 0)
+    return Limit(
+        unit=unit,  # type: ignore[arg-type]
+        amount=amount,
+        window=each.window,
+        zone=each.timezone,
+        tenant=each.tenant,
+        key=each.key,
+        policy=each.policy,
+        model=each.model,
+        is_hard=each.mode == "hard",
+    )
+
+
+def _runner(settings: Settings) -> Runner:
+    state = settings.state
+    if not settings.budgets or state.is_memory:
+        return Direct(MemoryStore())
+    # Opened once here, so that a wrong file or address is an error of the start and not of a request.
+    opened = [open_store(state, Path(settings.directory))]
+
+    def reopen() -> Store:
+        return opened.pop() if opened else open_store(state, Path(settings.directory))
+
+    return StoreWorker(reopen, timeout_s=state.timeout / 1000.0, beat_s=state.lease / 4000.0)
+
+
+def open_store(state: StateSettings, directory: Path) -> Store:
+    """The store of budgets that ``state`` names.
+
+    Raises:
+        ConfigError: a wrong file or address. MissingExtra: its client is not installed.
+    """
+    lease_s, timeout_s, charge = state.lease / 1000.0, state.timeout / 1000.0, state.lost == "charge"
+    if state.path is not None:
+        found: Store = _load("sqlite:SqliteStore")(directory / state.path, lease_s=lease_s, charge_lost=charge)
+        return found
+    url = _address(state, "state")
+    if url.startswith(_REDIS):
+        made: Store = _load("redis:RedisStore")(
+            url, prefix=state.prefix, lease_s=lease_s, charge_lost=charge, timeout_s=timeout_s
+        )
+        return made
+    if url.startswith(_POSTGRES):
+        kept: Store = _load("postgres:PostgresStore")(url, lease_s=lease_s, charge_lost=charge, timeout_s=timeout_s)
+        return kept
+    raise ConfigError(
+        "state.url is no address of a store.", hint="Write redis://HOST:6379/0 or postgresql://HOST/NAME."
+    )
+
+
+def ledger_of(settings: Settings) -> Ledger:
+    """The ledger that ``settings`` describe. Raises as :func:`open_sink`."""
+    ledger, directory = settings.ledger, Path(settings.directory)
+    if ledger.is_memory:
+        return MemoryLedger(ledger.keep)
+    return LedgerWriter(
+        open_sink(ledger, directory),
+        spool=directory / ledger.spool,
+        keep=ledger.keep,
+        keep_s=None if ledger.keep_days is None else ledger.keep_days * 86_400.0,
+        refuses_when_down=ledger.on_error == "refuse",
+    )
+
+
+def open_sink(ledger: LedgerSettings, directory: Path) -> RecordSink:
+    """Where the records are that ``ledger`` describes.
+
+    Raises:
+        ConfigError: a wrong file or address, or none. MissingExtra: its client is not installed.
+    """
+    if ledger.path is not None:
+        path = directory / ledger.path
+        if path.suffix == ".jsonl":
+            return JsonlSink(path, max_bytes=ledger.max_file_bytes)
+        found: RecordSink = _load("sqlite:SqliteSink")(path)
+        return found
+    if ledger.is_memory:
+        raise ConfigError("the ledger is kept in memory only.", hint="Set ledger.path, e.g. to ledger.jsonl.")
+    url = _address(ledger, "ledger")
+    if not url.startswith(_POSTGRES):
+        raise ConfigError("ledger.url is no address of PostgreSQL.", hint="Write postgresql://HOST/NAME.")
+    made: RecordSink = _load("postgres:PostgresSink")(url)
+    return made
+
+
+def cache_of(settings: Settings) -> AnswerCache | None:
+    """The cache of answers that ``settings`` ask for, None without one.
+
+    Raises:
+        ConfigError: a wrong file or address. MissingExtra: its client is not installed.
+    """
+    cache, directory = settings.cache, Path(settings.directory)
+    if cache is None:
+        return None
+    if cache.path is not None:
+        store: CacheStore = _load("sqlite:SqliteCache")(directory / cache.path)
+    elif cache.is_memory:
+        store = MemoryCache(max_bytes=cache.max_bytes)
+    else:
+        url = _address(cache, "cache")
+        if not url.startswith(_REDIS):
+            raise ConfigError("cache.url is no address of Redis.", hint="Write redis://HOST:6379/0.")
+        store = _load("redis:RedisCache")(url, prefix=cache.prefix)
+    return AnswerCache(store, ttl_s=cache.ttl / 1000.0, max_entry_bytes=cache.max_entry_bytes)
+
+
+def _address(place: StateSettings | LedgerSettings | CacheSettings, what: str) -> str:
+    if place.url is not None:
+        return place.url
+    found = credential(place.url_env or "")
+    if found is None:
+        raise ConfigError(
+            f"{what}.url_env names the variable {place.url_env}, which is not set.", hint="Set it to an address."
+        )
+    return found
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f".state.{module}", __package__), name)
