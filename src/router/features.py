@@ -36,6 +36,7 @@ __all__ = [
     "read",
     "sparse_rows",
     "task_scores",
+    "unsupported",
     "wide_grams",
 ]
 
@@ -114,7 +115,22 @@ def prepared(text: str, *, head: int, tail: int) -> bytes:
 
 def bits_of(orders: Iterable[int]) -> int:
     """A set of small numbers as an integer with these bits set, which is how ``compiled`` takes n-gram orders."""
-    return sum(1 << order for order in set(orders))
+    bits = 0
+    for order in orders:
+        bits |= 1 << order
+    return bits
+
+
+def unsupported(spec: FeatureSpec, most_bits: int) -> str | None:
+    """What of a file's ``spec`` cannot be scored here, None when all can; ``most_bits`` is the largest table."""
+    orders = (*spec.words, *spec.chars)
+    if not (8 <= spec.bits <= most_bits and spec.words and spec.words[0] == 1 and spec.edges == 0):
+        return f"bits {spec.bits}, words {spec.words} and edges {spec.edges} are not supported"
+    if len(orders) > 12 or not all(1 <= order <= 8 for order in orders):
+        return f"n-gram orders {orders} are not supported"
+    if min(spec.head, spec.tail) < 0 or not 16 <= spec.head + spec.tail <= MAX_BYTES:
+        return f"head {spec.head} and tail {spec.tail} are not supported"
+    return None
 
 
 class TextHashes:

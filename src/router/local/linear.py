@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .. import features
 from ..catalogue import LocalCard
 from ..errors import ModelFileError
-from ..features import MAX_BYTES, FeatureSpec, TextHashes, bits_of, buckets, prepared
+from ..features import FeatureSpec, TextHashes, bits_of, buckets, prepared, unsupported
 from ..types import Prediction
 from .base import checked_file, read_card
 from .files import read_arrays
@@ -236,13 +236,9 @@ def _misfit(
         spec = _spec(metadata.get("spec", ""))
     except (msgspec.MsgspecError, RecursionError) as error:
         return f"its feature specification cannot be read ({error})"
-    orders = (*spec.words, *spec.chars)
-    if not (8 <= spec.bits <= KNOWN_BITS and spec.words and spec.words[0] == 1 and spec.edges == 0):
-        return f"bits {spec.bits}, words {spec.words} and edges {spec.edges} are not supported"
-    if len(orders) > 12 or not all(1 <= order <= 8 for order in orders):
-        return f"n-gram orders {orders} are not supported"
-    if min(spec.head, spec.tail) < 0 or not 16 <= spec.head + spec.tail <= MAX_BYTES:
-        return f"head {spec.head} and tail {spec.tail} are not supported"
+    limits = unsupported(spec, KNOWN_BITS)
+    if limits is not None:
+        return limits
     expected: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
         "table": (np.int8, (1 << spec.bits, labels + 1)),
         "scale": (np.float32, (labels + 1,)),

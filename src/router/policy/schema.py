@@ -204,9 +204,7 @@ class Escalate(Strict):
         return self
 
 
-class Then(Strict):
-    """What a rule asks for. `prefer`, `tier` and `rank` recommend; everything else binds."""
-
+class _Asks(Open):
     prefer: Literal["local", "llm", "tie"] | None = Field(default=None, description=_PREFER)
     tier: Tier | None = Field(default=None, description=_TIER)
     rank: Tags | None = Field(default=None, description=_RANK)
@@ -219,6 +217,10 @@ class Then(Strict):
     escalate: Escalate | None = Field(default=None, description=_ESCALATE)
     warn: Text | None = Field(default=None, description=_WARN)
     budget: Budgets | None = Field(default=None, description=_BUDGET)
+
+
+class Then(_Asks, Strict):
+    """What a rule asks for. `prefer`, `tier` and `rank` recommend; everything else binds."""
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> Then:
@@ -260,21 +262,8 @@ class Rule(Strict):
         return self
 
 
-class ThenPatch(Open):
+class ThenPatch(_Asks):
     """As `then`; a key given replaces the parent's, `null` takes it away, the rest stays."""
-
-    prefer: Literal["local", "llm", "tie"] | None = Field(default=None, description=_PREFER)
-    tier: Tier | None = Field(default=None, description=_TIER)
-    rank: Tags | None = Field(default=None, description=_RANK)
-    require: Tags | None = Field(default=None, description=_REQUIRE)
-    forbid: Tags | None = Field(default=None, description=_FORBID)
-    refuse: Text | None = Field(default=None, description=_REFUSE)
-    redact: Tags | None = Field(default=None, description=_REDACT)
-    check: Checks | None = Field(default=None, description=_CHECK)
-    hold: int | None = Field(default=None, ge=50, le=100_000, description=_HOLD)
-    escalate: Escalate | None = Field(default=None, description=_ESCALATE)
-    warn: Text | None = Field(default=None, description=_WARN)
-    budget: Budgets | None = Field(default=None, description=_BUDGET)
 
 
 class RulePatch(Strict):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelFileError
-from ..features import MAX_BYTES, FeatureSpec, linear_scores, prepared
+from ..features import FeatureSpec, linear_scores, prepared, unsupported
 from ..types import Signal, SignalName, Signals
 
 __all__ = ["FORMAT", "LearnedQuality", "QualityFacts", "quality_from_arrays"]
@@ -83,12 +83,8 @@ def quality_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mappin
         wrong = f"format {metadata.get('format')!r} instead of {FORMAT!r}"
     elif not (1 <= count <= _MAX_MODELS and len(facts.means) == count and len(set(facts.models)) == count):
         wrong = f"{count} models with {len(facts.means)} means"
-    elif not (8 <= spec.bits <= 20 and spec.edges == 0 and spec.words[:1] == (1,)):
-        wrong = f"bits {spec.bits}, words {spec.words} and edges {spec.edges} are not supported"
-    elif not all(1 <= order <= 8 for order in (*spec.words, *spec.chars)):
-        wrong = "n-grams of that order are not supported"
-    elif min(spec.head, spec.tail) < 0 or not 16 <= spec.head + spec.tail <= MAX_BYTES:
-        wrong = f"head {spec.head} and tail {spec.tail} are not supported"
+    elif (limits := unsupported(spec, 20)) is not None:
+        wrong = limits
     elif table.dtype != np.int8 or table.shape != (1 << spec.bits, count):
         wrong = f"table is {table.dtype} {table.shape}"
     elif any(array.dtype != np.float32 or array.shape != (count,) for array in (scale, bias)):
