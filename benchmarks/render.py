@@ -148,17 +148,19 @@ def _interval(figure: Mapping[str, Any]) -> str:
 def day(results: Mapping[str, Any]) -> str:
     large = results["always_large"]
     rows = [
-        "| | bill | accuracy | random, same bill | answered here | of these right | wrongly here | p50 | p99 |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| | bill | accuracy | random, same bill | answered here | of these right | wrongly here | refused | p50 | p99 |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, key in (("always the large model", "always_large"), ("always the small model", "always_small")):
         row = results[key]
-        rows.append(f"| {name} | {row['usd'] / large['usd']:.0%} | {row['accuracy']:.3f} | | | | | | |")
+        rows.append(f"| {name} | {row['usd'] / large['usd']:.0%} | {row['accuracy']:.3f} | | | | | | | |")
     for name, row in results["presets"].items():
+        refused = sum(count for target, count in row["targets"].items() if target.startswith("refuse"))
         rows.append(
             f"| `{name}` | {row['usd'] / large['usd']:.0%} | {row['accuracy']:.3f} | "
             f"{row['random_at_equal_cost']:.3f} | {row['local_share']:.0%} | {row['local_accuracy']:.3f} | "
-            f"{row['wrongly_local']} | {row['p50_ms']:.0f} ms | {row['p99_ms']:.0f} ms |"
+            f"{row['wrongly_local']} | {refused / results['requests']:.0%} | {row['p50_ms']:.0f} ms | "
+            f"{row['p99_ms']:.0f} ms |"
         )
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in results["kinds"].items())
     return "\n".join([*rows, "", f"{results['requests']:,} requests ({kinds}).", "", where(results)])
