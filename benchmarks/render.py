@@ -148,7 +148,7 @@ def _interval(figure: Mapping[str, Any]) -> str:
 def day(results: Mapping[str, Any]) -> str:
     large = results["always_large"]
     rows = [
-        "| | bill | accuracy | random, same bill | answered here | of these right | wrongly here | refused | p50 | p99 |",
+        "| | bill | accuracy | random, same bill | answered here | of it right | wrongly here | refused | p50 | p99 |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, key in (("always the large model", "always_large"), ("always the small model", "always_small")):
