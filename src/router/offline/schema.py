@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from typing import Any
@@ -48,6 +49,10 @@ def decision_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of ``router decide``'s rows, ``/v1/route`` and the ledger's ``decision``."""
     types = [Decision, *_SIGNALS.values()]
     refs, components = msgspec.json.schema_components(types, ref_template="#/$defs/{name}")
+    for component in components.values():
+        # msgspec before 0.23 keeps the indentation of docstrings.
+        if "description" in component:
+            component["description"] = inspect.cleandoc(component["description"])
     names = dict(zip(["Decision", *_SIGNALS], refs, strict=True))
     decision = components["Decision"]
     decision["properties"]["signals"] = {

@@ -59,7 +59,8 @@ class LedgerWriter:
         self._queue: queue.Queue[Record | None] = queue.Queue(queue_size)
         self._most_waiting = int(queue_size * _FULL)
         self._error: RouterError | None = None
-        self._pause_s = self._retry_at_s = self._pruned_s = 0.0
+        self._pause_s = self._retry_at_s = 0.0
+        self._pruned_s = float("-inf")
         self._lock = threading.Lock()
         self._is_closed = False
         self._thread = threading.Thread(target=self._work, name="router-ledger", daemon=True)

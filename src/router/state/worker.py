@@ -110,7 +110,8 @@ class StoreWorker(Runner):
         self._wake = threading.Condition(threading.Lock())
         self._store: Store | None = None
         self._is_idle = self._is_closing = False
-        self._down_until_s = self._pause_s = self._beaten_s = 0.0
+        self._down_until_s = self._pause_s = 0.0
+        self._beaten_s = float("-inf")
         self._thread = threading.Thread(target=self._work, name="router-state", daemon=True)
         self._thread.start()
         atexit.register(self.close)

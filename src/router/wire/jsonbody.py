@@ -47,9 +47,10 @@ def decoded(data: bytes | bytearray | memoryview, limits: Limits) -> tuple[dict[
         body = _decode(raw)
     except RecursionError:
         raise _too_deep(limits) from None
-    except UnicodeDecodeError as error:
-        raise RequestError("the body is not UTF-8.", hint="Encode it as UTF-8.") from error
     except (msgspec.DecodeError, ValueError) as error:
+        # Which of the two msgspec raises for wrong bytes depends on its version.
+        if not _is_utf8(raw):
+            raise RequestError("the body is not UTF-8.", hint="Encode it as UTF-8.") from error
         raise RequestError(f"the body is not JSON: {error}.", hint="Send a JSON object with messages.") from error
     if not isinstance(body, dict):
         raise wrong("the body", "an object", body)
@@ -57,6 +58,14 @@ def decoded(data: bytes | bytearray | memoryview, limits: Limits) -> tuple[dict[
     if raw.count(b"{") + raw.count(b"[") > limits.max_depth:
         _check_depth(body, limits)
     return body, size
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _check_depth(body: dict[str, Any], limits: Limits) -> None:
