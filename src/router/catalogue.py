@@ -136,7 +136,8 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     this model may be read as. ``threshold`` is the least calibrated probability at which it may answer, set on
     calibration rows for ``promise`` (``{"max_error": 0.02, "confidence": 0.95, ...}``); ``language_thresholds`` replace
     it for a language. ``ood_threshold`` is the least in-distribution score. ``metrics`` maps a data set's name to its
-    figures.
+    figures. ``template``: it learnt the hosted answers to one prompt template (see ``Record.template``) and may answer
+    requests of that template only, whatever their task is read as; empty: requests of its task.
     """
 
     name: str
@@ -162,6 +163,7 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[str, ...] = ()
     latency_us: float = 100.0
     made_with: Mapping[str, str] = msgspec.field(default_factory=dict)
+    template: str = ""
     version: int = 1
 
 

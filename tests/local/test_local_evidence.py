@@ -7,6 +7,7 @@ from local_making import asking, card_of, maker
 from router.catalogue import LocalCard
 from router.local.linear import LinearModel
 from router.signals.ood import LocalDetector
+from router.signals.template import template_of
 from router.types import Contract, Hints, LocalEvidence, Prediction, Signals, Split
 
 TEXT = "the old ship left the harbour and green waves hit the pier"
@@ -209,3 +210,45 @@ def test_no_models_mean_no_evidence() -> None:
     assert found["local"].value is None
     assert found["annotated"].value == 0
     assert found["ood"].value is None
+
+
+# ----- models that are bound to one prompt template -----
+
+
+def bound(template: str, away: dict[str, str] | None = None) -> LocalDetector:
+    model = Fixed("fixed", {"garden": 0.95, "sea": 0.05})
+    return LocalDetector([model], {"fixed": model.card(template=template)}, away=lambda: away or {})
+
+
+def own_template() -> str:
+    signals = asking(TEXT, LABELS)
+    return template_of(signals.request, signals["split"].value)
+
+
+def test_bound_model_answers_its_template_whatever_the_task_is_read_as() -> None:
+    found = evidence(bound(own_template()), asking(TEXT, LABELS, task=("translation", 0.99)))
+    assert found.reason is None
+    assert found.answer == ("garden",)
+
+
+def test_bound_model_answers_no_other_template() -> None:
+    assert bound("0123456789abcdef")(asking(TEXT, LABELS, task=("sentiment", 0.9)))["local"].value is None
+
+
+def test_bound_model_asks_for_the_other_conditions() -> None:
+    found = evidence(bound(own_template()), asking(TEXT, (*LABELS, "moon")))
+    assert "'moon' is no label" in (found.reason or "")
+
+
+@pytest.mark.parametrize("state", ["shadow", "quarantined", "retired"])
+def test_model_that_is_away_says_so_and_reads_nothing(state: str) -> None:
+    found = evidence(bound(own_template(), {"fixed": state}), asking(TEXT, LABELS))
+    assert "does not answer for now" in (found.reason or "")
+    assert found.probability is None
+
+
+def test_model_in_shadow_is_tried_beside_and_a_retired_one_is_not() -> None:
+    tried = bound(own_template(), {"fixed": "shadow"}).trial(asking(TEXT, LABELS))
+    assert [each.answer for each in tried] == [("garden",)]
+    assert not bound(own_template(), {"fixed": "retired"}).trial(asking(TEXT, LABELS))
+    assert not bound("0123456789abcdef", {"fixed": "shadow"}).trial(asking(TEXT, LABELS))

@@ -6,7 +6,7 @@ Provides ``local`` (:class:`LocalEvidence`), ``annotated`` (rows behind the matc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from ..types import (
 from .excerpt import excerpt
 from .label_map import LabelMap, LabelReader
 from .language import identify
+from .template import template_of
 
 __all__ = ["LocalDetector"]
 
@@ -36,6 +37,9 @@ _NAME = "local-models"
 _LANGUAGE_CERTAINTY = 0.6
 # Labels that the request does not allow may hold so much of the probability, and no more.
 _MOST_REMOVED = 0.2
+# States in which a model that does not answer is still tried beside.
+_TRIED = frozenset({"shadow", "quarantined"})
+_SAID = {"shadow": "in shadow", "quarantined": "in quarantine"}
 
 
 class _Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +47,7 @@ class _Match(msgspec.Struct, frozen=True, kw_only=True):
     card: LocalCard
     labels: LabelMap | None
     is_task_certain: bool
+    state: str | None = None
 
 
 class LocalDetector:
@@ -56,6 +61,9 @@ class LocalDetector:
         contradiction: from it on the task classifier overrules labels that speak for another task, 0..1.
         least_share: below this probability of all the models' tasks together, a prompt's wording is not searched for
             labels (those of a schema, a tool or a hint always are), 0..1.
+        away: tells the models that do not answer for now, by name, and the state that they are in instead.
+
+    A model whose card names a prompt template answers requests of that template, whatever their task is read as.
     """
 
     provides: tuple[SignalName, ...] = ("local", "annotated", "ood")
@@ -69,21 +77,50 @@ class LocalDetector:
         task_certainty: float = 0.5,
         contradiction: float = 0.8,
         least_share: float = 0.05,
+        away: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._models = tuple((model, cards[model.name], LabelReader(cards[model.name])) for model in models)
-        self._tasks = frozenset(task for card in cards.values() for task in (card.task, *card.also_tasks))
+        self._templates = frozenset(card.template for card in cards.values() if card.template)
+        self._tasks = frozenset(
+            task for card in cards.values() if not card.template for task in (card.task, *card.also_tasks)
+        )
+        self._away = away
         self.slow = any(not model.is_fast for model in models)
         self._least, self._task_certainty, self._contradiction = least_certainty, task_certainty, contradiction
         self._least_share = least_share
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         """The three signals; ``local`` is None when no model's task and labels match the request."""
-        if not self._models or self._is_elsewhere(signals):
+        if not self._models:
+            return _nothing()
+        template = self._template(signals)
+        if not template and self._is_elsewhere(signals):
             return _nothing()
         contract: Signal[Contract] = signals["contract"]
-        match = self._match(signals, contract.value)
-        if match is None:
-            return _nothing()
+        match = self._match(signals, contract.value, template, self._away())
+        return _nothing() if match is None else self._read(signals, contract, match)
+
+    def trial(self, signals: Signals) -> list[LocalEvidence]:
+        """What the models that are in shadow or in quarantine would have said of this request, each for itself.
+
+        Not for the way of a request: it runs the models, slow ones too.
+        """
+        away = {name: state for name, state in self._away().items() if state in _TRIED}
+        if not away:
+            return []
+        signals.fetch(("task", "scores", "language"))
+        template = self._template(signals)
+        contract: Signal[Contract] = signals["contract"]
+        found: list[LocalEvidence] = []
+        for name in away:
+            match = self._match(signals, contract.value, template, {}, only=name)
+            if match is not None:
+                evidence: Signal[LocalEvidence] = self._read(signals, contract, match)["local"]
+                found += [] if evidence.value is None else [evidence.value]
+        return found
+
+    def _read(self, signals: Signals, contract: Signal[Contract], match: _Match) -> Mapping[SignalName, Signal[Any]]:
+        """The three signals by the matching model."""
         card = match.card
         text = self._text(signals)
         language = _language(signals, text)
@@ -99,7 +136,7 @@ class LocalDetector:
         if mismatch:  # its rows speak of other labels, so they are no annotated data for this request
             return {"local": _said(evidence, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN}
         annotated = _said(card.rows, signals["task"].confidence if match.labels is None else 1.0)
-        if text is None:
+        if text is None or match.state is not None:
             if blocked is None:
                 evidence = msgspec.structs.replace(
                     evidence, reason="the text to judge could not be told from the instruction with certainty"
@@ -116,6 +153,13 @@ class LocalDetector:
             "ood": _said(where, max(inside, 1.0 - inside)),
         }
 
+    def _template(self, signals: Signals) -> str:
+        """The request's template, where a model was trained on it; else empty."""
+        if not self._templates:
+            return ""
+        template = template_of(signals.request, signals["split"].value)
+        return template if template in self._templates else ""
+
     def _is_elsewhere(self, signals: Signals) -> bool:
         """Whether no model could match, whatever labels are asked for: then they need not be read."""
         scores: Mapping[str, float] | None = signals["scores"].value
@@ -124,42 +168,60 @@ class LocalDetector:
         request = signals.request
         return request.json_schema is None and not request.tools and request.hints.labels is None
 
-    def _match(self, signals: Signals, contract: Contract | None) -> _Match | None:
+    def _match(
+        self,
+        signals: Signals,
+        contract: Contract | None,
+        template: str,
+        away: Mapping[str, str],
+        *,
+        only: str | None = None,
+    ) -> _Match | None:
         task: Signal[str] = signals["task"]
         request = signals.request
         is_given = request.json_schema is not None or bool(request.tools) or request.hints.labels is not None
-        best: tuple[tuple[bool, bool, int, int], _Match] | None = None
+        best: tuple[tuple[bool, bool, bool, bool, int, int], _Match] | None = None
         for order, (model, card, reader) in enumerate(self._models):
+            if (only is not None and card.name != only) or (card.template and card.template != template):
+                continue
+            is_bound = bool(card.template)
             labels = reader(contract) if contract is not None else None
             fits = labels is not None and labels.reason is None
-            is_its_task = task.value == card.task or (fits and task.value in card.also_tasks)
+            is_its_task = is_bound or task.value == card.task or (fits and task.value in card.also_tasks)
             # A schema, a tool or a hint names the answers beyond doubt, so that the task is told.
             contradicted = not is_its_task and not is_given and task.value is not None
             contradicted = contradicted and task.confidence >= self._contradiction
             is_told = fits and labels is not None and labels.is_telling and not contradicted
             if not is_its_task and not is_told:
                 continue
-            if labels is not None and not labels.mapped and sum(c.task == card.task for _, c, _ in self._models) > 1:
+            if labels is not None and not labels.mapped and not is_bound and self._count(card.task) > 1:
                 continue  # one of several models of a task, and none of its labels: it has nothing to do with this
-            rank = (fits, is_its_task, labels.mapped if labels is not None else 0, -order)
-            certain = is_told or (is_its_task and task.confidence >= self._task_certainty)
-            match = _Match(model=model, card=card, labels=labels, is_task_certain=certain)
+            state = away.get(card.name)
+            rank = (fits, state is None, is_bound, is_its_task, labels.mapped if labels is not None else 0, -order)
+            certain = is_bound or is_told or (is_its_task and task.confidence >= self._task_certainty)
+            match = _Match(model=model, card=card, labels=labels, is_task_certain=certain, state=state)
             if best is None or rank > best[0]:
                 best = (rank, match)
         return None if best is None else best[1]
+
+    def _count(self, task: str) -> int:
+        """How many models are for any request of a task."""
+        return sum(card.task == task and not card.template for _, card, _ in self._models)
 
     def _obstacle(
         self, match: _Match, contract: Signal[Contract], signals: Signals, language: str | None
     ) -> str | None:
         """The first condition that fails before the text is read."""
         name, asked = match.card.name, contract.value
+        if match.state is not None:
+            return f"{name} does not answer for now: it is {_SAID.get(match.state, match.state)}"
         if asked is None:
             return "it is unknown which answer is asked for"
         if asked.blocker is not None:
             return asked.blocker.rstrip(".")
         if match.labels is None:
             hints = signals.request.hints
-            alone = sum(card.task == match.card.task for _, card, _ in self._models) == 1
+            alone = self._count(match.card.task) == 1 and not match.card.template
             if hints.task != match.card.task or asked.shape != "bare_label" or not alone:
                 return "the labels that the answer may have are unknown"
         elif match.labels.reason is not None:

@@ -5,26 +5,28 @@ Nothing here decides or calls anybody; how money and records are kept stands beh
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
 from ..catalogue import Deployment, Price
+from ..contract import Memory
 from ..errors import BudgetExceeded, RateLimited
 from ..selection.needs import capped, hosted_models, worst_tokens, worst_usd
 from ..selection.redecide import facts_of
-from ..types import Decision, Outcome, Record, Request, Timing
+from ..signals.contract import read_asked
+from ..signals.template import template_of
+from ..telemetry import DETECTOR_FAILED, log
+from ..types import Decision, Outcome, Record, Request, Split, Timing
 from .budget import Budgets, Hold, Needs
 from .limits import Who
 from .store import Ledger, to_nano
 
-__all__ = ["Accounting", "Entry", "OnRecord", "template_of", "who_asks"]
+__all__ = ["Accounting", "Entry", "OnRecord", "who_asks"]
 
 OnRecord = Callable[[Record], None]
 
 _TRIES = 3
-_MOST_TEMPLATE = 20_000
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -56,6 +58,7 @@ class Accounting:
         self.budgets, self.ledger = budgets, ledger
         self._deployments, self._clock, self._new_id = deployments, clock, new_id
         self._keeps_contents = keeps_contents
+        self._memory = Memory()
 
     async def open(
         self,
@@ -151,13 +154,24 @@ class Accounting:
             nano_usd=sum(spent.values()),
             is_priced=is_priced,
             rates=rates,
-            template=template_of(request, entry.decision),
+            template=template_of(request, self._split(request, entry.decision)),
             timing=timing,
             messages=request.messages if self._keeps_contents else (),
         )
         self.ledger.append(record)
         if on_record is not None:
             on_record(record)
+
+    def _split(self, request: Request, decision: Decision) -> Split | None:
+        """The text that is judged, as the decision knows it. Where contents are kept, models may be trained on them,
+        and the template must not hang on which models were there to ask for it."""
+        found = decision.signals.get("split")
+        if found is None and self._keeps_contents:
+            try:
+                found = read_asked(request, self._memory)[1]
+            except Exception as error:  # noqa: BLE001 a text that cannot be read must not cost the record
+                log.error("%s: split, %s", DETECTOR_FAILED, type(error).__name__)
+        return None if found is None else found.value
 
 
 def who_asks(request: Request, policy: str) -> Who:
@@ -171,27 +185,6 @@ def rates_of(price: Price, input_tokens: int) -> dict[str, float]:
     names = ("input", "output", "cached_input", "cache_write", "reasoning")
     found = {name: rate for name in names if (rate := getattr(at, name)) is not None}
     return {**found, "per_call": at.per_call} if at.per_call else found
-
-
-def template_of(request: Request, decision: Decision) -> str:
-    """Fingerprint of system prompt and instruction: the request less the text that is judged, 16 hex digits.
-
-    Without a known text to judge only system messages and tools count, for a user's message is then all text.
-    """
-    split = decision.signals.get("split")
-    found = split.value if split is not None else None
-    digest = hashlib.blake2b(digest_size=8)
-    for index, message in enumerate(request.messages):
-        if message.role in ("system", "developer"):
-            text = message.text
-        elif found is not None and index == found.message:
-            text = f"{message.text[: found.start]}\0{message.text[found.end :]}"
-        else:
-            continue
-        digest.update(f"{message.role}\0{text[:_MOST_TEMPLATE]}\0".encode("utf-8", "replace"))
-    for tool in request.tools:
-        digest.update(f"tool\0{tool.name}\0".encode("utf-8", "replace"))
-    return digest.hexdigest()
 
 
 def _up(usd: float) -> int:
