@@ -14,7 +14,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = "src/router/_ngrams.c"
+SOURCES = ["src/router/_ngrams.c", "src/router/_words.c"]
 
 
 class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
@@ -42,7 +42,7 @@ def compiled(root: Path) -> Path:
 
     extension = Extension(
         "router._ngrams",
-        [SOURCE],
+        SOURCES,
         define_macros=[("Py_LIMITED_API", "0x030b0000")],
         py_limited_api=True,
         extra_compile_args=[] if sys.platform == "win32" else ["-O3", "-std=c11"],

@@ -656,6 +656,14 @@ static PyObject *census(PyObject *module, PyObject *data) {
     return Py_BuildValue("(nnnnnnn)", small, capitals, digits, marks, counts[' '], pairs, counts['\n']);
 }
 
+/* ---- _words.c ------------------------------------------------------------------------------------------------------ */
+
+void words_fill_tables(void);
+PyObject *words_make(PyObject *module, PyObject *args);
+PyObject *words_groups(PyObject *module, PyObject *args);
+PyObject *phrases_make(PyObject *module, PyObject *list);
+PyObject *phrases_in(PyObject *module, PyObject *args);
+
 /* ---- Module ------------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef METHODS[] = {
@@ -663,6 +671,10 @@ static PyMethodDef METHODS[] = {
     {"worst_windows", worst_windows, METH_VARARGS, worst_windows_doc},
     {"label_scores", label_scores, METH_VARARGS, label_scores_doc},
     {"census", census, METH_O, census_doc},
+    {"words", words_make, METH_VARARGS, NULL},
+    {"word_groups", words_groups, METH_VARARGS, NULL},
+    {"phrases", phrases_make, METH_O, NULL},
+    {"phrases_in", phrases_in, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -672,5 +684,6 @@ static struct PyModuleDef MODULE = {
 
 PyMODINIT_FUNC PyInit__ngrams(void) {
     fill_tables();
+    words_fill_tables();
     return PyModule_Create(&MODULE);
 }

@@ -84,6 +84,17 @@ _POINTING = triggers(
     "articolo dokument artikel abschnitt kontext selon d'après según basándote segundo secondo zusammen"
 )
 _LONG, _PASSAGE = 280, 140
+# What a heading's last word ends in, after its number was taken off.
+_HEADING_ENDS = (
+    "context", "contexts", "passage", "passages", "document", "documents", "doc", "article", "articles", "paragraph",
+    "paragraphs", "excerpt", "excerpts", "background", "source", "sources", "result", "results", "reference",
+    "references", "knowledge", "text", "transcript", "story", "snippet", "snippets", "chunk", "chunks", "notes",
+    "facts", "evidence", "manual", "faq", "policy", "contract", "report", "information", "kontext", "abschnitt",
+    "dokument", "dokumente", "artikel", "hintergrund", "contexte", "extrait", "texte", "contexto", "pasaje",
+    "párrafo", "documento", "fragmento", "texto", "trecho", "contesto", "brano", "testo", "kontekst", "fragment",
+    "контекст", "отрывок", "текст", "документ",
+)  # fmt: skip
+_BEHIND_HEADING = " *\t\n0123456789()[]"
 _CLOSING = re.compile(r"[:：\]]")
 _HEADING_SIZE, _MOST_MARKS = 90, 12
 
@@ -137,7 +148,8 @@ def _has_heading(text: str) -> bool:
     for number, mark in enumerate(_CLOSING.finditer(text)):
         if number == _MOST_MARKS:
             return _HEADING.search(text, mark.start() - _HEADING_SIZE) is not None
-        if _HEADING.search(text, max(0, mark.start() - _HEADING_SIZE), mark.end()):
+        before = text[max(0, mark.start() - 32) : mark.start()].rstrip(_BEHIND_HEADING).lower()
+        if before.endswith(_HEADING_ENDS) and _HEADING.search(text, max(0, mark.start() - _HEADING_SIZE), mark.end()):
             return True
     return False
 

@@ -7,6 +7,7 @@ of characters is enough; what the whole text tells cheaply (its length, marks co
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..types import Request
@@ -17,18 +18,17 @@ __all__ = ["HEAD", "TAIL", "Excerpt", "excerpt", "flow", "near"]
 HEAD, TAIL, SYSTEM = 700, 400, 600
 
 _MAX_PLACES = 32
-_NONE: frozenset[bytes] = frozenset()
+_NONE: frozenset[str] = frozenset()
 
-_BLANKS = bytes(c if 48 <= c <= 57 or 97 <= c <= 122 or c == 39 or c >= 128 else 32 for c in range(256))
 _NO_BLANKS_BETWEEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 
 
 class Excerpt(NamedTuple):
     """``system`` and ``user`` are whole texts; ``text`` is what is read of them, ``lower`` its lower case.
 
-    ``ask`` is the user's part of ``lower``; ``words`` the distinct words of ``lower`` as UTF-8, ``groups`` the bits of
-    the triggers among them; ``is_unspaced`` tells
-    that it has signs of a script that writes no blanks (or glues words), so that words say little.
+    ``ask`` is the user's part of ``lower``; ``triggers`` the words of triggers that stand in ``lower``,
+    ``groups`` their bits; ``is_unspaced`` tells that it has signs of a script that writes no blanks (or glues words),
+    so that words say little.
     """
 
     system: str
@@ -36,7 +36,7 @@ class Excerpt(NamedTuple):
     text: str
     lower: str
     ask: str
-    words: frozenset[bytes]
+    triggers: frozenset[str]
     groups: int
     is_unspaced: bool
     has_digit: bool
@@ -45,9 +45,9 @@ class Excerpt(NamedTuple):
         """Whether one of the trigger's words stands in ``lower``."""
         return self.groups & trigger.bit != 0
 
-    def among(self, trigger: Trigger) -> frozenset[bytes]:
+    def among(self, trigger: Trigger) -> frozenset[str]:
         """Those of the trigger's words that stand in ``lower``."""
-        return trigger.words & self.words if self.groups & trigger.bit else _NONE
+        return trigger.words & self.triggers if self.groups & trigger.bit else _NONE
 
 
 def excerpt(request: Request) -> Excerpt:
@@ -67,25 +67,24 @@ def excerpt(request: Request) -> Excerpt:
     else:
         lower = ask
     raw = lower.encode("utf-8", "replace")
-    words = frozenset(raw.translate(_BLANKS).split())
+    bits, found = groups(raw)
     unspaced = not lower.isascii() and _NO_BLANKS_BETWEEN.search(lower) is not None
     has_digit = len(raw) != len(raw.translate(None, b"0123456789"))
-    return Excerpt(system, user, read, lower, ask, words, groups(words), unspaced, has_digit)
+    return Excerpt(system, user, read, lower, ask, found, bits, unspaced, has_digit)
 
 
-def flow(text: str, words: frozenset[bytes], reach: int) -> str:
+def flow(text: str, words: Iterable[str], reach: int) -> str:
     """As :func:`near`, in one line with a blank in front: a pattern that starts with a blank is found far faster."""
     return " " + near(text, words, reach).replace("\n", " ")
 
 
-def near(text: str, words: frozenset[bytes], reach: int) -> str:
+def near(text: str, words: Iterable[str], reach: int) -> str:
     """The stretches of ``text`` within ``reach`` characters of ``words``, a line each; wide patterns are slow on prose.
 
     Stretches begin and end between words and run into one another where they overlap.
     """
     places: list[tuple[int, int]] = []
-    for raw in words:
-        word = raw.decode("utf-8", "replace")
+    for word in words:
         place = text.find(word)
         while place >= 0 and len(places) < _MAX_PLACES:
             places.append((place, place + len(word)))

@@ -8,32 +8,31 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 from ..types import Message, Signals
 from .excerpt import excerpt
+from .gates import Gates
 from .rule import Rule
 
 __all__ = ["FEW_SHOT"]
 
-_MARKS = (
+_MARKS = frozenset((
     "output", "answer", "label", "sentiment", "a", "category", "class", "translation", "response", "result",
     "completion", "intent", "topic", "summary", "entities", "tag", "json", "sql", "target", "prediction", "score",
     "rating", "decision", "ausgabe", "antwort", "kategorie", "sortie", "réponse", "étiquette", "salida",
     "respuesta", "etiqueta", "categoría", "saída", "resposta", "risposta", "etichetta", "categoria", "输出", "答案",
     "标签", "回答", "分类", "出力", "答え", "ラベル", "출력", "답변", "ответ", "выход", "french", "spanish",
     "german", "english", "corrected", "assistant", "emotion", "verdict",
-)  # fmt: skip
-_LINE = re.compile(
-    rf"^[ \t>*\-#]*(?:{'|'.join(map(re.escape, _MARKS))})[*]*[ \t]*[:：=][*]*(?P<value>[^\n]*)(?=(?P<next>\n[^\n]*)?)",
-    re.IGNORECASE | re.MULTILINE,
-)
+))  # fmt: skip
 _INLINE = re.compile(r"(?:\boutput|\banswer|\blabel|\bA|输出|答案)\s?[:：]\s?\S", re.IGNORECASE)
 _ARROW = re.compile(r"^[^\n]{2,200}?\s*(?:->|=>|→|==>|⇒)\s*[^\n]{1,80}$", re.MULTILINE)
 _SHOTS = re.compile(r"<(?:example|shot|sample)(?: [^>]{0,40})?>", re.IGNORECASE)
 _NUMBERED = re.compile(
     r"^[ \t*#]*(?:example|beispiel|exemple|ejemplo|exemplo|esempio|例|示例) ?(?:#|no\.? ?)?\d+\b", re.I | re.M
 )
-_READ = 12_000
+_NUMBERED_GATES = Gates(("example", "beispiel", "exemple", "ejemplo", "exemplo", "esempio", "例"))
+_READ, _MOST_MARK = 12_000, 60
 
 
 def _read(signals: Signals) -> tuple[int | None, float]:
@@ -57,12 +56,9 @@ def _pairs(text: str, breaks: int) -> int:
     if text.count(":") + text.count("：") + text.count("=") >= 2:
         marks: Counter[str] = Counter()
         filled: Counter[str] = Counter()
-        for match in _LINE.finditer(text):
-            mark = match[0].split(":", 1)[0].split("：", 1)[0].strip(" \t>*-#=").lower()
+        for mark, is_filled in _marked(text):
             marks[mark] += 1
-            following = (match["next"] or "").strip()
-            if match["value"].strip(" *_`\"'") or (following and not following.endswith((":", "："))):
-                filled[mark] += 1
+            filled[mark] += is_filled
         # One marked line alone is the place for the answer, or a field of a form.
         pairs = [mark for mark in marks if marks[mark] >= 2]
         # The answer's mark is the one that stands open at the end.
@@ -73,9 +69,25 @@ def _pairs(text: str, breaks: int) -> int:
         found = max(found, arrows if arrows >= 2 and "(" not in text[: text.find("\n")] else 0)
     if "<" in text:
         found = max(found, len(_SHOTS.findall(text)))
-    if breaks >= 3 and found == 0:
+    if breaks >= 3 and found == 0 and _NUMBERED_GATES.found(text.lower()):
         found = len(_NUMBERED.findall(text))
     return found
+
+
+def _marked(text: str) -> Iterator[tuple[str, bool]]:
+    """The marks that lines begin with ("**Label:** spam" -> "label"), and whether something follows them."""
+    lines = text.split("\n")
+    signs = [sign for sign in ":：=" if sign in text]
+    for number, line in enumerate(lines):
+        cut = min([at for sign in signs if (at := line.find(sign)) >= 0], default=-1)
+        if not 0 < cut <= _MOST_MARK:
+            continue
+        mark = line[:cut].lstrip(" \t>*-#").rstrip(" \t").rstrip("*").lower()
+        if mark not in _MARKS:
+            continue
+        following = lines[number + 1].strip() if number + 1 < len(lines) else ""
+        value = line[cut + 1 :].strip(" *_`\"'")
+        yield mark, bool(value) or (following != "" and not following.endswith((":", "：")))
 
 
 def _turns(messages: tuple[Message, ...]) -> int:

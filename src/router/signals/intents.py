@@ -10,6 +10,7 @@ import re
 
 from ..types import Signals
 from .excerpt import Excerpt, excerpt, near
+from .gates import Gates
 from .rule import Rule
 from .triggers import trigger, triggers
 
@@ -68,10 +69,10 @@ _CLAUSE = re.compile(
     rf"{_POLITE}(?:{_VERB})\b"
 )
 _ITEM = re.compile(
-    rf"^[ \t]*(?:\(?\d{{1,2}}[.):]|[-*•]|\(?[a-d]\)|(?:first|second|third|finally|then|"
-    rf"next),?)[ \t]+{_POLITE}(?:{_VERB})\b",
-    re.M,
+    rf"[ \t]*(?:\(?\d{{1,2}}[.):]|[-*•]|\(?[a-d]\)|(?:first|second|third|finally|then|"
+    rf"next),?)[ \t]+{_POLITE}(?:{_VERB})\b"
 )
+_ITEM_STARTS = frozenset("0123456789-*•(abcdfstn")
 _NUMBERED = re.compile(r"^[ \t]*\(?(?:\d{1,2})[.)][ \t]+[^\n]{4,200}$", re.M)
 _ADDED = re.compile(
     r"(?:^|[.!?,;\n]\s*|\band )(?:(?:oh,? |and |but )?(?:also\b|btw\b|by the way|additionally|in addition|"
@@ -93,11 +94,15 @@ _ADDING = triggers(
     "also btw additionally addition besides plus separately außerdem zusätzlich übrigens aussi ailleurs además también "
     "cierto além também inoltre"
 )
-_OTHER = triggers("another second more other by while on autre otra outra altra noch un'altra")
-_THING = triggers("question thing way you're we're top chose cosa pregunta coisa frage")
+_ADDING_GATES = Gates(
+    ("by the way", "on top of that", "another thing", "more thing", "second question", "another question",
+     "while you're", "while we're", "while you are", "while we are", "de plus", "en plus", "autre question",
+     "autre chose", "par ailleurs", "otra cosa", "otra pregunta", "por cierto", "além disso", "outra coisa",
+     "altra cosa", "noch eine frage", "noch etwas", "zusätzlich", "in addition")
+)  # fmt: skip
 _GROUP = re.compile(r"\(\?:[^()]*(?:\([^()]*\)[^()]*)*\)")
 _VERBS = trigger(
-    word.encode()
+    word
     for kind, form in _KINDS
     if kind != "answer"
     for part in _GROUP.sub("", form).split("|")
@@ -121,7 +126,7 @@ def _count(view: Excerpt) -> tuple[int, float]:
             return 1 + min(added, 3), 0.75
     breaks = ask.count("\n")
     if breaks >= 1:
-        kinds = {match.lastgroup for match in _ITEM.finditer(ask)}
+        kinds = _listed(ask) if view.has(_VERBS) else ()
         # A list of things to do with different verbs; a list of criteria or of examples has none.
         if len(kinds) >= 2:
             return min(len(kinds), 9), 0.85
@@ -129,14 +134,14 @@ def _count(view: Excerpt) -> tuple[int, float]:
             asked = [line for line in _NUMBERED.findall(ask) if "?" in line]
             if len(asked) >= 2 and len(view.user) < 900:
                 return len(asked), 0.7
-    adds = view.has(_ADDING) or (view.has(_OTHER) and view.has(_THING))
+    adds = (*view.among(_ADDING), *_ADDING_GATES.found(ask))
     several = len(view.among(_VERBS)) >= 2
     if not adds and not several:
         return 1, 0.93
     limit = ask[:500] if len(view.user) > 1100 else ask[:900]
     # The first ask of a request stands where requests begin.
     start = ask[:200]
-    if several and any(verb.decode() in start for verb in view.among(_VERBS)) and _CLAUSE.search(start):
+    if several and any(verb in start for verb in view.among(_VERBS)) and _CLAUSE.search(start):
         colon = limit.find(": ")
         if colon > 0 and any(match.lastgroup != "answer" for match in _CLAUSE.finditer(limit[:colon])):
             # What stands behind "Translate this:" is the text to work on.
@@ -149,10 +154,16 @@ def _count(view: Excerpt) -> tuple[int, float]:
             return len(found), 0.8
     added = 0
     if adds and len(view.user) < 1500:
-        added = len(_ADDED.findall(near(limit, view.among(_ADDING) | view.among(_OTHER), 30)))
+        added = len(_ADDED.findall(near(limit, adds, 30)))
     if added:
         return 1 + min(max(added, len(_QUESTION.findall(limit)) - 1), 4), 0.75
     return 1, 0.85
+
+
+def _listed(ask: str) -> set[str | None]:
+    """The kinds of what the lines of a list ask for."""
+    items = [line for line in ask.split("\n") if line.lstrip(" \t")[:1] in _ITEM_STARTS]
+    return {match.lastgroup for line in items if (match := _ITEM.match(line)) is not None}
 
 
 def _are_asks(found: dict[str, int]) -> bool:

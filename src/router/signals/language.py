@@ -13,6 +13,7 @@ import numpy as np
 
 from ..types import Signal, SignalName, Signals
 from .excerpt import Excerpt, excerpt
+from .triggers import words_in
 
 __all__ = ["LANGUAGES", "Language", "identify"]
 
@@ -200,7 +201,7 @@ def _by_script(text: str) -> str:
 
 
 def _by_words(view: Excerpt, codes: tuple[str, ...], text: str) -> tuple[str | None, float]:
-    words = view.words
+    words = words_in(view.lower.encode("utf-8", "replace"))
     is_ascii = text.isascii()
     if is_ascii:
         english = len(words & _SETS["en"])

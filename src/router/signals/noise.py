@@ -50,7 +50,7 @@ _MANGLED = re.compile(
 )
 _STRETCHED = re.compile(r"[!?]{3,}|\.{4,}|([a-z])\1{3,}|([!?.,])(?: ?\2){3,}")
 _LOG = re.compile(
-    r"^\s*(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\[?(?:INFO|ERROR|WARN|DEBUG)\b|at [\w.$]+\(|\w{3} \d{1,2} \d\d:\d\d)", re.M
+    r"\s*(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\[?(?:INFO|ERROR|WARN|DEBUG)\b|at [\w.$]+\(|\w{3} \d{1,2} \d\d:\d\d)"
 )
 _GARBLED = re.compile(r"\b(?:[a-z]+\d+[a-z]+|[a-z]*[01][a-z]+)\b", re.IGNORECASE)
 _DIGIT = re.compile(r"[0-9]")
@@ -87,7 +87,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if breaks >= 3:
         if ">" in sample or "-----" in sample or "fw" in view.ask[:40] or "sent from my" in view.ask:
             points += 0.5 * min(len(_FORWARDED.findall(sample)), 2)
-        if "```" not in sample and len(_LOG.findall(sample)) >= 3:
+        if "```" not in sample and sum(_LOG.match(line) is not None for line in sample.split("\n")) >= 3:
             points += 1.0
     if letters < 0.45 * len(raw) and sample.isascii() and size > 60 and sample.count("|") + sample.count("~") > 8:
         points += 0.5

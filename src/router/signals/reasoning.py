@@ -10,6 +10,7 @@ import re
 
 from ..types import Signals
 from .excerpt import Excerpt, excerpt, flow, near
+from .gates import Gates
 from .rule import Rule
 from .triggers import triggers
 
@@ -25,10 +26,13 @@ _STRONG_WORDS = triggers(
     "schritt beweise löse étape pas démontre démontrer démontrez prouve prouver prouvez résous résoudre paso demuestra "
     "demostrar resuelve passo resolva dimostra risolvi stap krok шаг докажи докажите реши решите puzzle"
 )
-_AMOUNT = triggers("many much long far old fast often tall")
-_MEASURE = triggers(
-    "total average speed distance area volume perimeter cost price sum difference product profit ratio percentage new "
-    "final remaining"
+_QUANTITY_GATES = Gates(
+    f"{how} {much}"
+    for how, muches in (
+        ("how", ("many", "much", "long", "far", "old", "fast", "often", "tall")),
+        *((f"what {tense}", ("the", "his", "her", "their", "its")) for tense in ("is", "was", "will be", "are")),
+    )
+    for much in muches
 )
 _CALCULATING = triggers(
     "calculate compute combien wieviel wieviele viele viel cuántos cuántas cuánto cuantos quantos "
@@ -37,13 +41,8 @@ _CALCULATING = triggers(
 )
 _RATE_WORDS = triggers("catch meet arrive finish reach overtake")
 _PLAN_WORDS = triggers("plan schedule itinerary timetable strategy route seating tradeoffs trade tradeoff offs optimal")
-_ASKING = triggers(
-    "many much long far old fast often tall total average speed distance area volume perimeter cost price sum "
-    "difference product profit ratio percentage new final remaining calculate compute combien wieviel wieviele viel "
-    "viele cuánto cuánta cuántos cuántas cuanto cuanta cuantos cuantas quanto quanta quantos quantas quanti quante "
-    "сколько hoeveel ile berechne berechnen calcule calculer calcula calcular calcola вычисли oblicz"
-)
-_ORDERING = triggers("older younger taller shorter faster slower heavier left right all no if some either")
+_COMPARED = triggers("older younger taller shorter faster slower heavier left right")
+_SOME, _SUPPOSED = triggers("all no some"), triggers("if either")
 _FIGURE_WORDS = triggers(
     "two three four five six seven eight nine ten twelve twenty half twice thrice double dozen third"
 )
@@ -91,6 +90,7 @@ _EXPLICIT = re.compile(
     r"step[- ]by[- ]step|chain[- ]of[- ]thought|show (?:all )?(?:your|the) (?:work|steps)|"
     r"think (?:it )?(?:through|carefully)"
 )
+_EXPLICIT_WORDS = triggers("step chain show think")
 _RATE = re.compile(
     r"\b(?:when|where|at what time) (?:do|does|will|did|would) [^.?!]{3,60}\b(?:catch|meet|arrive|finish|reach|"
     r"overtake)"
@@ -141,19 +141,34 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         points += 1.0 if task.confidence >= 0.6 else 0.6
     elif task.value == "commonsense_reasoning":
         points += 0.3
-    elif task.value in _LABELLING and task.confidence >= 0.5 and _EXPLICIT.search(view.lower) is None:
+    elif task.value in _LABELLING and task.confidence >= 0.5 and not _is_explicit(view):
         # The text to judge may speak of proofs and sums; the label asked for needs none.
         points *= 0.3
-    elif task.value in _WITH_FIGURES and task.confidence >= 0.5 and _EXPLICIT.search(view.lower) is None:
+    elif task.value in _WITH_FIGURES and task.confidence >= 0.5 and not _is_explicit(view):
         points *= 0.6
     if points >= 1.0:
         return True, min(0.95, 0.75 + 0.1 * points)
     return (False, 0.9) if points < 0.5 else (None, 0.0)
 
 
+def _is_explicit(view: Excerpt) -> bool:
+    return view.has(_EXPLICIT_WORDS) and _EXPLICIT.search(view.lower) is not None
+
+
+def _may_order(view: Excerpt) -> bool:
+    ask, ways = view.ask, 0
+    if view.has(_COMPARED):
+        ways += ask.count(" than ") + ask.count(" of ")
+    if view.has(_SOME):
+        ways += ask.count(" are ")
+    if view.has(_SUPPOSED):
+        ways += ask.count(" then ") + ask.count("either ")
+    return ways >= 2
+
+
 def _points(view: Excerpt) -> float:
     points = 0.0
-    ask, words = view.ask, view.words
+    ask = view.ask
     if view.is_unspaced and _UNSPACED.search(view.lower):
         points += 1.0
     strong = view.among(_STRONG_WORDS)
@@ -162,26 +177,17 @@ def _points(view: Excerpt) -> float:
     has_digit = view.has_digit
     if has_digit and ("+" in ask or "*" in ask or "=" in ask or "×" in ask or "^" in ask) and _ARITHMETIC.search(ask):
         points += 1.0
-    asks = (
-        ("?" in ask and b"how" in words and view.has(_AMOUNT))
-        or ("?" in ask and b"what" in words and view.has(_MEASURE))
-        or view.has(_CALCULATING)
-    )
+    asks = view.among(_CALCULATING) or ("?" in ask and _QUANTITY_GATES.found(ask))
     races = view.has(_RATE_WORDS)
     if (asks or races) and (has_digit or view.has(_FIGURE_WORDS)):
-        figures = sum(ask.count(word.decode()) for word in view.among(_FIGURE_WORDS))
+        figures = sum(ask.count(word) for word in view.among(_FIGURE_WORDS))
         if has_digit:
             figures += len(ask.encode("utf-8", "replace").translate(_NUMBERS).split())
         if figures >= 2 and races and _RATE.search(ask):
             points += 1.0
-        if figures >= 2 and asks and _QUANTITY.search(near(ask, view.among(_ASKING), 40)):
+        if figures >= 2 and asks and _QUANTITY.search(near(ask, asks, 40)):
             points += 1.0 if figures <= 12 else 0.6
-    if (
-        view.has(_ORDERING)
-        and ("?" in ask or "？" in ask)
-        and ask.count(" than ") + ask.count(" are ") + ask.count(" of ") + ask.count("if ") >= 2
-        and len(_ORDER.findall(" " + ask.replace("\n", " "))) >= 2
-    ):
+    if ("?" in ask or "？" in ask) and _may_order(view) and len(_ORDER.findall(" " + ask.replace("\n", " "))) >= 2:
         points += 1.0
     plans = view.among(_PLAN_WORDS)
     if plans and _PLAN.search(near(ask, plans, 200)):

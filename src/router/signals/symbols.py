@@ -58,7 +58,8 @@ _MEANING = triggers(
 )
 _UNSPACED = re.compile(r"定义(?:新)?运算|规定|重新定义|新运算|演算子|定義")
 # Rows of blanks and one or two marks, at least four of them alike in width: a figure drawn with characters.
-_ART = re.compile(r"(?:^[ #*@.|_/\\\-+=oO0X█▓▒░▄▀■□●]{5,80}$\n?){4,}", re.MULTILINE)
+_ART_MARKS = " #*@.|_/\\-+=oO0X█▓▒░▄▀■□●"
+_ART = re.compile(rf"(?:^[{re.escape(_ART_MARKS)}]{{5,80}}$\n?){{4,}}", re.MULTILINE)
 _FORMS = re.compile(r"[#*@█▓■●]{2}|[|_/\\]{2}|[#*@█X0][ .]+[#*@█X0]")
 
 
@@ -90,13 +91,17 @@ def _around(view: Excerpt) -> str:
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
     view = signals.view(excerpt)
-    if view.user.count("\n") >= 4 and _is_art(view.user[:4000]):
+    if view.user.count("\n") >= 4 and _may_be_art(view.user[:4000]) and _is_art(view.user[:4000]):
         return True, 0.8
     if not _may_redefine(view):
         return False, 0.97
     if _is_redefined(view):
         return True, 0.88
     return (True, 0.75) if _PLAIN_WORDS.search(_around(view)) else (False, 0.93)
+
+
+def _may_be_art(text: str) -> bool:
+    return sum(not line.strip(_ART_MARKS) for line in text.split("\n") if len(line) >= 5) >= 4
 
 
 def _is_art(text: str) -> bool:

@@ -6,30 +6,32 @@ a bit; a request's words are met with all groups at once, so that a signal with 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-__all__ = ["Trigger", "groups", "trigger", "triggers"]
+from .. import features
+
+__all__ = ["Trigger", "groups", "trigger", "triggers", "words_in"]
 
 
 class Trigger(NamedTuple):
-    """A group of words, as UTF-8, and its bit in :func:`groups`."""
+    """A group of words and its bit in :func:`groups`."""
 
-    words: frozenset[bytes]
+    words: frozenset[str]
     bit: int
 
 
 # Filled while the modules of the signals are imported, and never after.
-_BITS: dict[bytes, int] = {}
+_BITS: dict[str, int] = {}
 _made: list[Trigger] = []
 
 
 def triggers(words: str) -> Trigger:
     """The group of the blank-separated ``words``, which are lower case."""
-    return trigger(word.encode() for word in words.split())
+    return trigger(words.split())
 
 
-def trigger(words: Iterable[bytes]) -> Trigger:
+def trigger(words: Iterable[str]) -> Trigger:
     """The group of ``words``."""
     made = Trigger(frozenset(words), 1 << len(_made))
     _made.append(made)
@@ -38,9 +40,32 @@ def trigger(words: Iterable[bytes]) -> Trigger:
     return made
 
 
-def groups(words: Set[bytes]) -> int:
-    """The bits of all groups that hold one of ``words``."""
-    found = 0
-    for word in _BITS.keys() & words:
-        found |= _BITS[word]
-    return found
+def groups(raw: bytes) -> tuple[int, frozenset[str]]:
+    """The bits of all groups of which a word stands in ``raw``, lower-case UTF-8, and those words."""
+    if features.compiled is None:
+        found = _BITS.keys() & {word.decode("utf-8", "replace") for word in words_in(raw)}
+        bits = 0
+        for word in found:
+            bits |= _BITS[word]
+        return bits, frozenset(found)
+    known = _known or _make_known(features.compiled)
+    bits, numbers = features.compiled.word_groups(known[1], raw)
+    words = known[0]
+    return bits, frozenset([words[number] for number in numbers])
+
+
+def words_in(raw: bytes) -> frozenset[bytes]:
+    """The distinct words of lower-case UTF-8: letters, digits, apostrophes and all beyond ASCII."""
+    return frozenset(raw.translate(_BLANKS).split())
+
+
+_BLANKS = bytes(c if 48 <= c <= 57 or 97 <= c <= 122 or c == 39 or c >= 128 else 32 for c in range(256))
+_known: tuple[list[str], object] | None = None
+
+
+def _make_known(compiled: Any) -> tuple[list[str], object]:
+    # Made when a request first asks: by then all groups are there.
+    global _known
+    words = list(_BITS)
+    _known = words, compiled.words([word.encode() for word in words], [_BITS[word] for word in words])
+    return _known
