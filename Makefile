@@ -42,12 +42,12 @@ $(BIN)/python:
 	echo "Python 3.11 or newer is needed and was not found (tried: $(strip $(TRIED)))." >&2; \
 	echo "Install it, or name it: make run PYTHON=/path/to/python3" >&2; exit 1
 
-$(VENV)/.installed: pyproject.toml hatch_build.py src/router/_ngrams.c | $(BIN)/python
+$(VENV)/.installed: pyproject.toml hatch_build.py src/router/_ngrams.c src/router/_words.c | $(BIN)/python
 	@echo "Installing guide-router and what it needs into $(VENV) (the first time takes a minute)"
 	@$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml hatch_build.py src/router/_ngrams.c | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml hatch_build.py src/router/_ngrams.c src/router/_words.c | $(BIN)/python
 	@echo "Installing guide-router with its development tools into $(VENV) (the first time takes a minute)"
 	@$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.installed

@@ -17,6 +17,8 @@ from router.local.files import read_arrays
 from router.local.linear import LinearModel
 from router.local.linear import load_linear as load_local_model
 from router.signals.census import census
+from router.signals.gates import Gates
+from router.signals.triggers import groups, words_in
 from router.signals.windows import WindowSpec, worst_windows
 
 SHIPPED = Path(router.__file__).parent / "builtin"
@@ -132,3 +134,56 @@ def test_census(text: str) -> None:
     fast, slow = both(lambda: census(raw))
     assert fast == slow
     assert fast.blanks - fast.pairs == text.count(" ") - text.count("  ")
+
+
+WORDS = ["the", "don't", "review", "été", "previous", "x", "42", "a" * 30, "kein-wort", "große"]
+
+
+@settings(deadline=None, max_examples=150)
+@given(text=TEXTS | st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join))
+@example(text="")
+@example(text="don't don't dont")
+def test_word_groups(text: str) -> None:
+    raw = text.lower().encode("utf-8", "replace")
+    fast, slow = both(lambda: groups(raw))
+    assert fast == slow
+    made = COMPILED.words([word.encode() for word in WORDS], [1 << (number % 64) for number in range(len(WORDS))])
+    bits, numbers = COMPILED.word_groups(made, raw)
+    held = [number for number, word in enumerate(WORDS) if word.encode() in words_in(raw)]
+    assert list(numbers) == held
+    assert bits == sum(1 << number for number in held)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    text=TEXTS | st.text(alphabet="abé你 ", max_size=60),
+    phrases=st.lists(st.text(alphabet="abé你 ", min_size=2, max_size=4), min_size=1, max_size=12),
+)
+@example(text="", phrases=["ab"])
+@example(text="aab", phrases=["aab", "ab", "aabb"])
+def test_gates(text: str, phrases: list[str]) -> None:
+    fast, slow = both(lambda: Gates(phrases).found(text))
+    assert fast == slow
+
+
+def test_wrong_words_and_phrases_are_refused() -> None:
+    assert COMPILED is not None, "CI must compile router._ngrams"
+    for call in (
+        lambda: COMPILED.words([b"a"], []),
+        lambda: COMPILED.words([b""], [1]),
+        lambda: COMPILED.phrases([b"a"]),
+        lambda: COMPILED.phrases([b"a" * 2000]),
+        lambda: COMPILED.phrases_in(COMPILED.words([b"a"], [1]), b"a"),
+        lambda: COMPILED.word_groups(COMPILED.phrases([b"ab"]), b"a"),
+    ):
+        with pytest.raises(ValueError, match=r"needed|between|PyCapsule"):
+            call()
+    for call in (
+        lambda: COMPILED.words(["a"], [1]),
+        lambda: COMPILED.words([b"a"], ["1"]),
+        lambda: COMPILED.words([b"a"], [-1]),
+        lambda: COMPILED.phrases((b"ab",)),
+        lambda: COMPILED.phrases_in(COMPILED.phrases([b"ab"]), "ab"),
+    ):
+        with pytest.raises((TypeError, OverflowError)):
+            call()

@@ -23,9 +23,9 @@ import numpy.typing as npt
 from ..catalogue import LocalCard
 from ..errors import RequestError
 from ..local.base import CardedModel
-from ..signals.excerpt import excerpt
+from ..signals.excerpt import edges
 from ..signals.language import identify
-from ..types import TASKS, Message, Request
+from ..types import TASKS
 from .choose import Score, cross_validate, winner
 from .embedding import EmbeddingMaker
 from .fit import LinearMaker
@@ -226,7 +226,7 @@ class LocalClassifier:
         if rows.languages:
             return tuple(sorted(set(rows.languages)))
         sample = rows.texts[:: max(1, len(rows) // 400)]
-        heard = [identify(excerpt(Request(messages=(Message(role="user", text=text),)))) for text in sample]
+        heard = [identify(edges(text).lower()) for text in sample]
         counts: dict[str, int] = {}
         for code, confidence in heard:
             if code is not None and confidence >= 0.6:

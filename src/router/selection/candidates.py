@@ -19,6 +19,7 @@ __all__ = ["MODEL_AUTO", "Balance", "Fleet", "candidates", "effective_budget", "
 
 MODEL_AUTO = "auto"
 Balance = Literal["weighted", "fastest"]
+_MOST_TASKS = 64
 _Loss = tuple[Failure, str] | None
 _CAPABILITY = {"image": "vision", "audio": "audio", "file": "files", "video": "video"}
 
@@ -28,7 +29,8 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
 
     ``traits`` are each deployment's tags and what its family is good at. ``is_plan``: no hosted deployment can be
     called from here, so all take part and the decision says what it would do. ``groups`` names the group of those that
-    share their load with others, ``balance`` how: by their weights, or the faster of two drawn by weight.
+    share their load with others, ``balance`` how: by their weights, or the faster of two drawn by weight. ``others``:
+    the local models as candidates for a task that none of them is made for, worked out once for each task.
     """
 
     deployments: Mapping[str, Deployment]
@@ -38,6 +40,7 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
     groups: Mapping[str, str] = msgspec.field(default_factory=dict)
     balance: Balance = "weighted"
+    others: dict[str, tuple[Candidate, ...]] = msgspec.field(default_factory=dict)
 
 
 def make_fleet(
@@ -118,7 +121,10 @@ def candidates(
     asked = _asked(request, signals, verdict, snapshot)
     evidence: LocalEvidence | None = signals["local"].value
     learned: Mapping[str, float] | None = signals["quality"].value
-    found = [_local(card, evidence, asked) for card in fleet.local.values()]
+    if evidence is None and asked.is_plain:
+        found = list(fleet.others.get(asked.task) or _others(fleet, asked.task))
+    else:
+        found = [_local(card, evidence, asked) for card in fleet.local.values()]
     plan = fleet.is_plan
     for deployment in fleet.deployments.values():
         estimate = estimate_hosted(deployment, asked.task, asked.tokens, snapshot, learned)
@@ -202,6 +208,21 @@ def output_limit(deployment: Deployment, tokens: TokenCount, max_usd: float | No
     return most if most is not None and most < tokens.output_max else None
 
 
+def _others(fleet: Fleet, task: str) -> tuple[Candidate, ...]:
+    found = tuple(
+        Candidate(model=card.name, kind="local", estimate=estimate_local(card, None), failed=failed, reason=reason)
+        for card in fleet.local.values()
+        for failed, reason in (_not_made_for(card, task),)
+    )
+    if len(fleet.others) < _MOST_TASKS:
+        fleet.others[task] = found
+    return found
+
+
+def _not_made_for(card: LocalCard, task: str) -> tuple[Failure, str]:
+    return "model", f"made for {card.task}; this is {task}"
+
+
 def _local(card: LocalCard, evidence: LocalEvidence | None, asked: _Asked) -> Candidate:
     mine = evidence if evidence is not None and evidence.model == card.name else None
     estimate = estimate_local(card, mine)
@@ -220,7 +241,7 @@ def _local_loss(card: LocalCard, mine: LocalEvidence | None, asked: _Asked, esti
     if not asked.is_auto and asked.request.model != card.name:
         return "model", f"the request asks for {asked.request.model}"
     if mine is None:
-        return "model", f"made for {card.task}; this is {asked.task}"
+        return _not_made_for(card, asked.task)
     if mine.reason is not None:
         return "evidence", mine.reason
     if verdict.max_error is not None and card.promise.get("max_error", 1.0) > verdict.max_error:

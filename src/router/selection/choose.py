@@ -14,7 +14,6 @@ from ..types import (
     Candidate,
     Decision,
     Estimate,
-    Objective,
     PolicyRef,
     Request,
     Runner,
@@ -30,7 +29,7 @@ from .balance import balanced
 from .candidates import Fleet, effective_budget, is_auto, output_limit
 from .stickiness import stay_note, staying, warm_tier
 
-__all__ = ["choose", "utility"]
+__all__ = ["choose"]
 
 
 def choose(
@@ -83,17 +82,6 @@ def choose(
     )
 
 
-def utility(estimate: Estimate, objective: Objective) -> float:
-    """``quality - cost * usd - latency * seconds``; an unknown price counts as the worst."""
-    if estimate.usd is None:
-        return float("-inf")
-    return (
-        objective.quality * (estimate.quality or 0.0)
-        - objective.cost * estimate.usd
-        - objective.latency * (estimate.latency_ms or 0.0) / 1000.0
-    )
-
-
 def _order(
     found: Sequence[Candidate], verdict: Verdict, fleet: Fleet, snapshot: Snapshot, draw: str, *, is_learned: bool
 ) -> list[Candidate]:
@@ -105,14 +93,28 @@ def _order(
     prefer, objective, wanted = verdict.prefer, verdict.objective, frozenset(verdict.rank)
     stays = staying(able, snapshot) if snapshot.warm else frozenset()
 
+    by_quality, by_cost, by_latency = objective.quality, objective.cost, objective.latency / 1000.0
+    is_llm_wanted, traits = prefer == "llm", fleet.traits
+
     def rank(candidate: Candidate) -> tuple[bool, bool, int, bool, float, str]:
         # In a tie the local model comes first: equal in quality, so the cheaper and faster one.
-        is_local = candidate.kind == "local"
-        unwanted = is_local if prefer == "llm" else not is_local
-        liked = len(wanted & fleet.traits[candidate.model]) if wanted and not is_local else 0
-        other_tier = not is_local and tier is not None and candidate.tier != tier
-        leaves = candidate.model not in stays
-        return (unwanted, other_tier, -liked, leaves, -utility(candidate.estimate, objective), candidate.model)
+        name, estimate, is_local = candidate.model, candidate.estimate, candidate.kind == "local"
+        # Quality less what cost and latency weigh; an unknown price counts as the worst.
+        worth = (
+            float("-inf")
+            if estimate.usd is None
+            else by_quality * (estimate.quality or 0.0)
+            - by_cost * estimate.usd
+            - by_latency * (estimate.latency_ms or 0.0)
+        )
+        return (
+            is_local is is_llm_wanted,
+            not is_local and tier is not None and candidate.tier != tier,
+            -len(wanted & traits[name]) if wanted and not is_local else 0,
+            name not in stays,
+            -worth,
+            name,
+        )
 
     if snapshot.soft_limits:
         # A soft limit that is used up overrules what is only recommended, never what is forbidden or required.
@@ -157,12 +159,12 @@ def _reason(chosen: Candidate, verdict: Verdict, found: Sequence[Candidate], tas
 def _task(signals: Signals) -> TaskReading:
     task = signals["task"]
     scores: Mapping[str, float] = signals["scores"].value or {}
-    runners = sorted(scores.items(), key=lambda item: -item[1])[:4]
+    runners = sorted(scores, key=scores.__getitem__, reverse=True)[:4]
     label = task.value or "other"
     return TaskReading(
         label=label,
         probability=task.confidence,
-        runners_up=tuple(Runner(label=name, probability=value) for name, value in runners if name != label)[:3],
+        runners_up=tuple([Runner(label=name, probability=scores[name]) for name in runners if name != label][:3]),
     )
 
 

@@ -28,7 +28,7 @@ def estimate_hosted(
 
     What of the conversation is warm in its prompt cache is billed at the cached price; the worst case counts on none.
     """
-    name = deployment.name
+    name, price = deployment.name, deployment.price
     latency = snapshot.latency_ms.get(name)
     if latency is None:
         latency = deployment.ttft_ms + tokens.output * 1000.0 / deployment.tokens_per_s
@@ -36,14 +36,17 @@ def estimate_hosted(
     if learned is not None:
         quality = learned.get(name, learned.get(deployment.model))
     if quality is None:
-        quality = deployment.quality.get(task)
-    if quality is None:
-        quality = deployment.quality.get("*", _TIER_QUALITY[deployment.tier])
-    usd = expected_usd(deployment.price, tokens)
-    saved = _saved_usd(deployment.price, tokens, snapshot.warm.get(name, 0)) if snapshot.warm else None
+        priors = deployment.quality
+        quality = priors.get(task)
+        if quality is None:
+            quality = priors.get("*", _TIER_QUALITY[deployment.tier])
+    usd, worst = expected_usd(price, tokens), worst_case_usd(price, tokens)
+    if not (snapshot.warm or snapshot.tail_ms):
+        return Estimate(usd=usd, worst_usd=worst, latency_ms=latency, quality=quality)
+    saved = _saved_usd(price, tokens, snapshot.warm.get(name, 0))
     return Estimate(
         usd=usd if usd is None or saved is None else usd - saved,
-        worst_usd=worst_case_usd(deployment.price, tokens),
+        worst_usd=worst,
         latency_ms=latency,
         quality=quality,
         tail_ms=snapshot.tail_ms.get(name),

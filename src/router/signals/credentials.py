@@ -7,10 +7,11 @@ it is ("password:", "api_key="), and never when it is a placeholder or a piece o
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from .hits import Hit
 
-__all__ = ["key_in_token", "worded_secrets"]
+__all__ = ["SECRET_GATES", "key_in_token", "worded_secrets"]
 
 _KEY = re.compile(
     r"(?<![A-Za-z0-9])(?:"
@@ -35,9 +36,14 @@ _URL_LOGIN = re.compile(r"[a-z][a-z0-9+.-]{1,24}://(?P<login>[^\s:/@\"'<>]{1,64}
 _WEBHOOK = re.compile(r"https://hooks\.slack\.com/services/[A-Za-z0-9/]{20,}")
 _BEARER = re.compile(r"earer[ :]+[\"']?(?P<secret>[A-Za-z0-9._~+/=-]{16,})")
 
-_PASSWORD_GATES = ("pass", "pwd", "kennwort", "contrase", "senha", "wachtwoord")
-_OTHER_PASSWORD_GATES = ("hasło", "парол", "密码", "密碼", "パスワード", "비밀번호")
+_PASSWORD_GATES = (
+    "pass", "pwd", "kennwort", "contrase", "senha", "wachtwoord", "hasło", "парол", "密码", "密碼", "パスワード",
+    "비밀번호",
+)  # fmt: skip
 _KEY_GATES = ("secret", "token", "key")
+SECRET_GATES = ("-----begin", "://", "earer", *_PASSWORD_GATES, *_KEY_GATES)
+"""Phrases, in lower case, without one of which :func:`worded_secrets` finds nothing."""
+
 _WORDED = re.compile(
     r"(?P<password>pass(?:word|wort|wd|phrase|code|e)?|pwd|kennwort|contraseña|contrasena|senha|hasło|"
     r"wachtwoord|"
@@ -68,11 +74,14 @@ def key_in_token(text: str, start: int, end: int, hits: list[Hit]) -> None:
             hits.append(Hit("api_key", match.start(), match.end(), 0.99))
 
 
-def worded_secrets(text: str, lower: str, hits: list[Hit], *, has_digit: bool) -> None:
-    """Private keys, logins in addresses, bearer tokens, and what stands behind "password:" and the like."""
+def worded_secrets(text: str, lower: str, found: Collection[str], hits: list[Hit], *, has_digit: bool) -> None:
+    """Private keys, logins in addresses, bearer tokens, and what stands behind "password:" and the like.
+
+    ``found``: those of :data:`SECRET_GATES` that stand in ``lower``, among others.
+    """
     if "-----BEGIN" in text:
         _private_keys(text, hits)
-    if "://" in text:
+    if "://" in found:
         if "@" in text:
             hits.extend(
                 Hit("api_key", match.start("login"), match.end("login"), 0.99)
@@ -88,8 +97,9 @@ def worded_secrets(text: str, lower: str, hits: list[Hit], *, has_digit: bool) -
             if _is_random(match["secret"], 16) and not _is_filler(match["secret"])
         )
     # A password may have no digit, a key always has one.
-    gates = _PASSWORD_GATES if text.isascii() else _PASSWORD_GATES + _OTHER_PASSWORD_GATES
-    for gate in (*gates, *_KEY_GATES) if has_digit else gates:
+    for gate in (*_PASSWORD_GATES, *_KEY_GATES) if has_digit else _PASSWORD_GATES:
+        if gate not in found:
+            continue
         at = lower.find(gate)
         while at >= 0:
             _after_word(text, at, hits)

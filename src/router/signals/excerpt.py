@@ -13,9 +13,9 @@ from typing import NamedTuple
 from ..types import Request
 from .triggers import Trigger, groups
 
-__all__ = ["HEAD", "TAIL", "Excerpt", "excerpt", "flow", "near"]
+__all__ = ["Excerpt", "edges", "excerpt", "flow", "is_unspaced", "near"]
 
-HEAD, TAIL, SYSTEM = 700, 400, 600
+_HEAD, _TAIL, _SYSTEM = 700, 400, 600
 
 _MAX_PLACES = 32
 _NONE: frozenset[str] = frozenset()
@@ -59,18 +59,27 @@ def excerpt(request: Request) -> Excerpt:
     last = request.last_user()
     if last is not None:
         user = request.messages[last].text
-    read = user if len(user) <= HEAD + TAIL else f"{user[:HEAD]}\n{user[-TAIL:]}"
+    read = edges(user)
     ask = read.lower()
     if system:
-        read = f"{system[:SYSTEM]}\n{read}"
+        read = f"{system[:_SYSTEM]}\n{read}"
         lower = read.lower()
     else:
         lower = ask
     raw = lower.encode("utf-8", "replace")
     bits, found = groups(raw)
-    unspaced = not lower.isascii() and _NO_BLANKS_BETWEEN.search(lower) is not None
     has_digit = len(raw) != len(raw.translate(None, b"0123456789"))
-    return Excerpt(system, user, read, lower, ask, found, bits, unspaced, has_digit)
+    return Excerpt(system, user, read, lower, ask, found, bits, is_unspaced(lower), has_digit)
+
+
+def edges(text: str) -> str:
+    """What is read of a text: its first 700 and its last 400 characters."""
+    return text if len(text) <= _HEAD + _TAIL else f"{text[:_HEAD]}\n{text[-_TAIL:]}"
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether signs of a script that writes no blanks stand in ``text``."""
+    return not text.isascii() and _NO_BLANKS_BETWEEN.search(text) is not None
 
 
 def flow(text: str, words: Iterable[str], reach: int) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 
 from ..types import Message, Signals
 from .excerpt import excerpt
-from .gates import Gates
 from .rule import Rule
 
 __all__ = ["FEW_SHOT"]
@@ -29,9 +28,8 @@ _INLINE = re.compile(r"(?:\boutput|\banswer|\blabel|\bA|输出|答案)\s?[:：]\
 _ARROW = re.compile(r"^[^\n]{2,200}?\s*(?:->|=>|→|==>|⇒)\s*[^\n]{1,80}$", re.MULTILINE)
 _SHOTS = re.compile(r"<(?:example|shot|sample)(?: [^>]{0,40})?>", re.IGNORECASE)
 _NUMBERED = re.compile(
-    r"^[ \t*#]*(?:example|beispiel|exemple|ejemplo|exemplo|esempio|例|示例) ?(?:#|no\.? ?)?\d+\b", re.I | re.M
+    r"[ \t*#]*(?:example|beispiel|exemple|ejemplo|exemplo|esempio|例|示例) ?(?:#|no\.? ?)?\d+\b", re.IGNORECASE
 )
-_NUMBERED_GATES = Gates(("example", "beispiel", "exemple", "ejemplo", "exemplo", "esempio", "例"))
 _READ, _MOST_MARK = 12_000, 60
 
 
@@ -69,8 +67,8 @@ def _pairs(text: str, breaks: int) -> int:
         found = max(found, arrows if arrows >= 2 and "(" not in text[: text.find("\n")] else 0)
     if "<" in text:
         found = max(found, len(_SHOTS.findall(text)))
-    if breaks >= 3 and found == 0 and _NUMBERED_GATES.found(text.lower()):
-        found = len(_NUMBERED.findall(text))
+    if breaks >= 3 and found == 0:
+        found = sum(_NUMBERED.match(line) is not None for line in text.split("\n"))
     return found
 
 

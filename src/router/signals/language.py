@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..types import Signal, SignalName, Signals
-from .excerpt import Excerpt, excerpt
+from .excerpt import excerpt, is_unspaced
 from .triggers import words_in
 
 __all__ = ["LANGUAGES", "Language", "identify"]
@@ -165,20 +165,20 @@ class Language:
     slow = False
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
-        code, confidence = identify(signals.view(excerpt))
+        view = signals.view(excerpt)
+        code, confidence = identify(view.ask or view.lower)
         return {"language": Signal(value=code, confidence=confidence, detector="language")}
 
 
-def identify(view: Excerpt) -> tuple[str | None, float]:
-    """Language code and the probability that it is right; ``(None, 0.0)`` when nothing tells."""
-    text = view.ask or view.lower
+def identify(text: str) -> tuple[str | None, float]:
+    """Language code of a lower-case text and the probability that it is right; ``(None, 0.0)`` when nothing tells."""
     if not text.isascii():
         found = _by_script(text)
         if found in ("cyrillic", "arabic"):
-            return _by_words(view, _CYRILLIC if found == "cyrillic" else _ARABIC, text)
+            return _by_words(text, _CYRILLIC if found == "cyrillic" else _ARABIC)
         if found not in ("", "latin"):
             return found, 0.97
-    return _by_words(view, _LATIN, text)
+    return _by_words(text, _LATIN)
 
 
 def _by_script(text: str) -> str:
@@ -200,8 +200,8 @@ def _by_script(text: str) -> str:
     return "zh" if best == "han" else best
 
 
-def _by_words(view: Excerpt, codes: tuple[str, ...], text: str) -> tuple[str | None, float]:
-    words = words_in(view.lower.encode("utf-8", "replace"))
+def _by_words(text: str, codes: tuple[str, ...]) -> tuple[str | None, float]:
+    words = words_in(text.encode("utf-8", "replace"))
     is_ascii = text.isascii()
     if is_ascii:
         english = len(words & _SETS["en"])
@@ -224,6 +224,6 @@ def _by_words(view: Excerpt, codes: tuple[str, ...], text: str) -> tuple[str | N
     (best, code), second = scores[0], scores[1][0]
     if best < 1.0:
         if codes is _LATIN:
-            return ("en", 0.6) if is_ascii and len(text) >= 12 and not view.is_unspaced else (None, 0.0)
+            return ("en", 0.6) if is_ascii and len(text) >= 12 and not is_unspaced(text) else (None, 0.0)
         return codes[0], 0.6
     return code, min(0.99, 0.5 + 0.5 * (best - second) / (best + 1.0) + 0.03 * best)

@@ -17,15 +17,13 @@ from ..types import (
     Contract,
     LocalEvidence,
     LocalModel,
-    Message,
     Prediction,
-    Request,
     Signal,
     SignalName,
     Signals,
     Split,
 )
-from .excerpt import excerpt
+from .excerpt import edges
 from .label_map import LabelMap, LabelReader
 from .language import identify
 from .template import template_of
@@ -253,7 +251,7 @@ def _language(signals: Signals, text: str | None) -> str | None:
     own: str | None = None
     messages = signals.request.messages
     if text is not None and not (len(messages) == 1 and len(text) == len(messages[0].text)):
-        own, certainty = identify(excerpt(Request(messages=(Message(role="user", text=text),))))
+        own, certainty = identify(edges(text).lower())
         if certainty >= _LANGUAGE_CERTAINTY:
             return own
     whole: str | None = signals["language"].value

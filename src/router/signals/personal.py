@@ -7,10 +7,11 @@ A name or a street in a text is mostly no personal data (novels, history, openin
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from .hits import Hit
 
-__all__ = ["birth_date", "may_tell_birth", "names", "street"]
+__all__ = ["NAME_GATES", "birth_date", "may_tell_birth", "names", "street"]
 
 _UP = r"[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞİŁŃŇŌŐŘŚŞŠŤŪŮŰŹŻŽА-ЯЁΑ-Ω]"
 _LOW = r"[a-zß-öø-ÿāăąćčďđēęěğıłńňōőřśşšťūůűźżžа-яёά-ώ'’]"
@@ -48,9 +49,9 @@ _NAME_GATES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("姓名", r"姓名[:：]\s?(?P<name>[\u4e00-\u9fff]{2,4})(?![\u4e00-\u9fff])"),
     )
 )
-# One of these stands in each gate.
-_ROOTS = ("name", "nom", "i am ", "i'm ", "amo ", "appelle ", "naam")
-_OTHER_ROOTS = ("heiße", "nazywam", "зовут", "我叫", "姓名")
+NAME_GATES = tuple(gate for gate, _ in _NAME_GATES)
+"""Phrases, in lower case, without one of which :func:`names` finds nothing."""
+
 _WHOSE = re.compile(
     r"(?:\b(?:my|patient'?s?|customer'?s?|client'?s?|user'?s?|employee'?s?|full|first|last|legal|maiden|applicant'?s?|"
     r"cardholder'?s?|account holder'?s?|contact|guest'?s?|passenger'?s?|his|her|their|mein|meine?r?|mon|mi|meu|mio|"
@@ -222,12 +223,14 @@ _BIRTH = re.compile(
 )
 
 
-def names(text: str, lower: str, hits: list[Hit]) -> None:
-    """Names that somebody gives as a person's: "My name is ...", "Name: ...", in a dozen languages."""
-    roots = _ROOTS if text.isascii() else _ROOTS + _OTHER_ROOTS
-    if not any(root in lower for root in roots):
-        return
+def names(text: str, lower: str, gates: Collection[str], hits: list[Hit]) -> None:
+    """Names that somebody gives as a person's: "My name is ...", "Name: ...", in a dozen languages.
+
+    ``gates``: those of :data:`NAME_GATES` that stand in ``lower``, among others.
+    """
     for gate, form in _NAME_GATES:
+        if gate not in gates:
+            continue
         at = lower.find(gate)
         while at >= 0:
             match = form.match(text, at)

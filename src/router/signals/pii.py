@@ -14,10 +14,11 @@ from typing import Any
 
 from ..types import Flag, Request, Severity, Signal, SignalName, Signals, Span
 from .checksums import card_network, iban, iban_length, luhn
-from .credentials import key_in_token, worded_secrets
+from .credentials import SECRET_GATES, key_in_token, worded_secrets
+from .gates import Gates
 from .hits import Hit, PiiKind, settled
 from .identifiers import identifiers, lettered_identifiers
-from .personal import birth_date, may_tell_birth, names, street
+from .personal import NAME_GATES, birth_date, may_tell_birth, names, street
 from .phones import phones
 from .surroundings import surroundings
 
@@ -130,6 +131,9 @@ _NO_DOMAIN = frozenset(
 )
 
 
+_GATES = Gates(("at)", "at]", *SECRET_GATES, *NAME_GATES))
+
+
 def find_pii(text: str) -> tuple[Hit, ...]:
     """Personal data and secrets in ``text``, in reading order, none overlapping.
 
@@ -142,13 +146,15 @@ def find_pii(text: str) -> tuple[Hit, ...]:
     hits: list[Hit] = []
     if "@" in text:
         hits.extend(_emails(text))
-    if "at)" in lower or "at]" in lower:
+    found = _GATES.found(lower)
+    if "at)" in found or "at]" in found:
         hits.extend(Hit("email", match.start(), match.end(), 0.9) for match in _SPELT_OUT.finditer(text))
     if not text.isascii() and _OTHER_DIGITS.search(text):
         text = text.translate(_ASCII_DIGITS)
     has_digit = _has_digit(text)
-    worded_secrets(text, lower, hits, has_digit=has_digit)
-    names(text, lower, hits)
+    if found:
+        worded_secrets(text, lower, found, hits, has_digit=has_digit)
+        names(text, lower, found, hits)
     if has_digit:
         _numbers(text, lower, hits)
     return settled(hits) if hits else ()

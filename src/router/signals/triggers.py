@@ -7,7 +7,8 @@ a bit; a request's words are met with all groups at once, so that a signal with 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from functools import cache
+from typing import NamedTuple
 
 from .. import features
 
@@ -48,9 +49,8 @@ def groups(raw: bytes) -> tuple[int, frozenset[str]]:
         for word in found:
             bits |= _BITS[word]
         return bits, frozenset(found)
-    known = _known or _make_known(features.compiled)
-    bits, numbers = features.compiled.word_groups(known[1], raw)
-    words = known[0]
+    words, known = _known()
+    bits, numbers = features.compiled.word_groups(known, raw)
     return bits, frozenset([words[number] for number in numbers])
 
 
@@ -60,12 +60,11 @@ def words_in(raw: bytes) -> frozenset[bytes]:
 
 
 _BLANKS = bytes(c if 48 <= c <= 57 or 97 <= c <= 122 or c == 39 or c >= 128 else 32 for c in range(256))
-_known: tuple[list[str], object] | None = None
 
 
-def _make_known(compiled: Any) -> tuple[list[str], object]:
+@cache
+def _known() -> tuple[list[str], object]:
     # Made when a request first asks: by then all groups are there.
-    global _known
+    assert features.compiled is not None
     words = list(_BITS)
-    _known = words, compiled.words([word.encode() for word in words], [_BITS[word] for word in words])
-    return _known
+    return words, features.compiled.words([word.encode() for word in words], [_BITS[word] for word in words])
