@@ -121,7 +121,10 @@ def schema(tests: bool) -> None:
 @click.argument("old")
 @click.argument("new")
 @click.option(
-    "--on", "source", type=click.Path(path_type=Path), required=True, help="Requests or a ledger; - is stdin."
+    "--on",
+    "source",
+    type=click.Path(path_type=Path),
+    help="Requests, or a ledger (.jsonl, .db); - is stdin. Left out: the ledger of the configuration.",
 )
 @click.option("--fail-if", "fail_if", help='Exit 1 when it holds: "cost>+5% or local<-10%".')
 @click.option("--picture", type=click.Path(path_type=Path), help="Write the flows as SVG.")
@@ -132,7 +135,7 @@ def schema(tests: bool) -> None:
 def diff(
     old: str,
     new: str,
-    source: Path,
+    source: Path | None,
     fail_if: str | None,
     picture: Path | None,
     show: int,
@@ -152,16 +155,18 @@ def diff(
     from ..offline.flow_picture import flows_svg
     from ..offline.traffic import OpenEngine, compare_rows, compiled_policy
     from .diff_table import print_diff
-    from .rows import lines, reading
+    from .records import rows_of
 
     condition = parse_fail_if(fail_if) if fail_if is not None else None
     names = [compiled_policy(each).name for each in (old, new)]  # an error here needs no workers
     open_engine = OpenEngine(str(config) if config is not None else None)
-    with reading(source) as stream:
-        rows = compare_rows(lines(stream), old, new, open_engine, processes=processes or os.cpu_count() or 1)
+    with rows_of(source, config) as given:
+        rows = compare_rows(given, old, new, open_engine, processes=processes or os.cpu_count() or 1)
         found = summed(rows)
     if not found.rows:
-        raise RouterError(f"{source} holds no request that could be read.", hint="One JSON object a line.")
+        raise RouterError(
+            f"{source or 'the ledger'} holds no request that could be read.", hint="One JSON object a line."
+        )
     if picture is not None:
         _write(picture, flows_svg(found.flows, *(names if names[0] != names[1] else (old, new))))
     if as_json:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,12 +13,12 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from ..errors import ConfigError, RequestError
+from ..errors import ConfigError, RequestError, RouterError
 
 if TYPE_CHECKING:
     from ..state.store import RecordSink
 
-__all__ = ["LEDGER", "SINCE", "UNTIL", "ZONE", "ledger_of", "moment", "zone_of"]
+__all__ = ["LEDGER", "SINCE", "UNTIL", "ZONE", "ledger_of", "moment", "rows_of", "zone_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _AGO = re.compile(r"(\d+)\s*(m|h|d|w)")
@@ -50,6 +51,29 @@ def ledger_of(config: Path | None, ledger: Path | None) -> RecordSink:
         raise ConfigError("there is no ledger yet.", file=str(directory / found.path), hint="Answer a request first.")
     sink: RecordSink = open_sink(LedgerSettings.model_validate(found.model_dump()), directory)
     return sink
+
+
+@contextmanager
+def rows_of(source: Path | None, config: Path | None) -> Iterator[Iterator[bytes | RouterError]]:
+    """The lines of a file (``-`` is standard input), or the records of a ledger: the ``.db`` file named, and the one of
+    ``config`` where none is named.
+
+    Raises:
+        ConfigError: there is no such ledger. RouterError: the file cannot be opened.
+    """
+    from .rows import lines, reading
+
+    if source is None or source.suffix == ".db":
+        from ..state.ledger import each_once
+
+        sink = ledger_of(config, source)
+        try:
+            yield each_once(sink.scan())
+        finally:
+            sink.close()
+        return
+    with reading(source) as stream:
+        yield lines(stream)
 
 
 def _settings_of(path: Path) -> Any:

@@ -6,9 +6,11 @@ Rows go to worker processes in chunks and come back as small values, in order.
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
+from multiprocessing.pool import AsyncResult
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +78,14 @@ def compare_rows(
         return
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, _start, (old, new, open_engine)) as pool:
-        for found in pool.imap(_work, chunks):
-            yield from found
+        # Rows are read here, not in the pool's thread, and no faster than they are decided.
+        waiting: deque[AsyncResult[list[Compared]]] = deque()
+        for chunk in chunks:
+            waiting.append(pool.apply_async(_work, (chunk,)))
+            if len(waiting) > 2 * processes:
+                yield from waiting.popleft().get()
+        while waiting:
+            yield from waiting.popleft().get()
 
 
 def _chunks(rows: Iterable[bytes | RouterError]) -> Iterator[list[tuple[int, bytes | str]]]:

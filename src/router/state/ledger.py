@@ -25,7 +25,7 @@ from ..types import Record
 from .spool import Spool
 from .store import RecordSink, Row
 
-__all__ = ["LedgerWriter", "Verification", "read_records", "verify"]
+__all__ = ["LedgerWriter", "Verification", "each_once", "read_records", "verify"]
 
 _BATCH = 256
 _PRUNE_EVERY_S = 600.0
@@ -183,18 +183,38 @@ class LedgerWriter:
 
 def read_records(sink: RecordSink, since_s: float | None = None, until_s: float | None = None) -> Iterator[Record]:
     """The records between two Unix times, each once; what cannot be read is passed over (:func:`verify` tells)."""
-    last: dict[str, int] = {}
-    for body in sink.scan(since_s, until_s):
+    for body in each_once(sink.scan(since_s, until_s)):
         try:
             record = _decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
-        # A spool that was replayed twice wrote its records again.
-        if record.writer and record.number <= last.get(record.writer, -1):
-            continue
-        last[record.writer] = record.number
         if (since_s is None or record.at_s >= since_s) and (until_s is None or record.at_s < until_s):
             yield record
+
+
+class _Number(msgspec.Struct):
+    writer: str = ""
+    number: int = 0
+
+
+_decode_number = msgspec.json.Decoder(_Number).decode
+
+
+def each_once(bodies: Iterable[bytes]) -> Iterator[bytes]:
+    """The rows as they are, but each once: a spool that was replayed twice wrote its records again. Rows that cannot
+    be read are passed on."""
+    last: dict[str, int] = {}
+    for body in bodies:
+        try:
+            found = _decode_number(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            yield body
+            continue
+        if found.writer:
+            if found.number <= last.get(found.writer, -1):
+                continue
+            last[found.writer] = found.number
+        yield body
 
 
 class Verification(msgspec.Struct, frozen=True):
