@@ -482,13 +482,13 @@ import sys
 from router import Router
 with Router.from_config(sys.argv[1]) as router:
     router.decide("Tell me a story about a lighthouse")
-    before = {"aiohttp", "litellm"} & set(sys.modules)
+    before = {"httptools", "litellm"} & set(sys.modules)
     router.warm()
-    print(sorted(before), sorted({"aiohttp", "litellm"} & set(sys.modules)))
+    print(sorted(before), sorted({"httptools", "litellm"} & set(sys.modules)))
 """
 
 
-@pytest.mark.parametrize(("backend", "loaded"), [("openai", "['aiohttp']"), ("litellm", "['aiohttp', 'litellm']")])
+@pytest.mark.parametrize(("backend", "loaded"), [("openai", "['httptools']"), ("litellm", "['litellm']")])
 def test_warming_up_loads_only_what_is_used(tmp_path: Path, backend: str, loaded: str) -> None:
     path = config(tmp_path, "http://127.0.0.1:9/v1")
     path.write_text(path.read_text().replace("backend: openai", f"backend: {backend}"))

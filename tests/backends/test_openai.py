@@ -73,8 +73,7 @@ async def test_connections_are_used_again(backend):
                     pass
             else:
                 await backend.send(call(up.url))
-        connections = len(backend._session.connector._conns)
-        assert connections == 1
+        assert len(up.peers) == 1
 
 
 @pytest.mark.parametrize("crlf", [False, True])

@@ -259,8 +259,8 @@ def test_workers_share_metrics_and_reload_together(config: Path) -> None:
         callers, operators = running.addresses
         for _ in range(20):
             assert call(callers, "/healthz")[0] == 200
-        counted = values(operators, "router_http_requests_total")
-        assert counted[(("endpoint", "/healthz"), ("status", "200"))] == 20
+        answered = (("endpoint", "/healthz"), ("status", "200"))
+        assert eventually(lambda: values(operators, "router_http_requests_total").get(answered) == 20)
         config.write_text("policy: private\nserver: {admin: {port: 0}, watch: false}\n")
         assert call(operators, "/admin/reload", {})[0] == 200
 

@@ -162,7 +162,7 @@ def test_the_next_process_takes_over_the_spool_of_a_dead_one(tmp_path: Path) -> 
         "folder = Path(sys.argv[1]); sink = Flaky(JsonlSink(folder / 'ledger.jsonl')); sink.is_down = True\n"
         "ledger = LedgerWriter(sink, spool=folder / 'spool')\n"
         "[ledger.append(a_record(number)) for number in range(20)]\n"
-        "while ledger._queue.qsize(): time.sleep(0.01)\n"
+        "while not any(folder.glob('spool.*')): time.sleep(0.01)\n"
         "time.sleep(0.2); print('ready', flush=True); time.sleep(60)"
     )
     here = str(Path(__file__).parent)

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from ..catalogue import Deployment
 from ..errors import UpstreamError
 from .base import Credential, Reach, check_reach, error_from_status, error_in_body, malformed, scrub
+from .http import HttpPool, head_of, target_of
 
 __all__ = ["Embedder"]
 
@@ -23,13 +23,13 @@ _encode = msgspec.json.Encoder().encode
 class Embedder:
     """Calls ``<api_base>/embeddings``, or ``litellm.aembedding`` where the deployment's backend is litellm.
 
-    The session belongs to the event loop that uses it first.
+    The connections belong to the event loop that uses it first.
     """
 
     def __init__(self, *, credential: Credential, reach: Reach = "any", connect_timeout_s: float = 10.0) -> None:
         self._credential, self._reach = credential, reach
         self._connect_timeout_s = connect_timeout_s
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: HttpPool | None = None
         self._litellm: Any = None
 
     async def embed(self, deployment: Deployment, body: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
@@ -59,30 +59,25 @@ class Embedder:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
         if self._litellm is not None:
             await self._litellm.aclose()
 
     async def _by_http(self, deployment: Deployment, body: Mapping[str, Any]) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "guide-router"}
         key = self._key(deployment)
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        if self._session is None or self._session.closed:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        url = (deployment.api_base or "https://api.openai.com/v1").rstrip("/") + "/embeddings"
-        name = deployment.name
+        if self._pool is None or not self._pool.belongs_to(asyncio.get_running_loop()):
+            self._pool = HttpPool(connect_timeout_s=self._connect_timeout_s)
+        name, sent = deployment.name, _encode(body)
         try:
-            async with self._session.post(url, data=_encode(body), headers=headers, allow_redirects=False) as response:
-                data = await response.content.read(_MAX_BODY_BYTES)
-                status, reason = response.status, response.reason
-                retry_after = response.headers.get("Retry-After")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+            target = target_of((deployment.api_base or "https://api.openai.com/v1").rstrip("/") + "/embeddings")
+            head = head_of(target, headers)
+            answer = await self._pool.post(target, b"%b%d\r\n\r\n%b" % (head, len(sent), sent), most=_MAX_BODY_BYTES)
+        except (OSError, ValueError) as error:
             raise UpstreamError(
                 f"{name}: the connection failed ({scrub(str(error), key) or type(error).__name__}).",
                 kind="network",
@@ -90,6 +85,8 @@ class Embedder:
                 deployment=name,
                 hint="Check the deployment's api_base, and that the server runs.",
             ) from error
+        status, data = answer.status, answer.body
+        retry_after = answer.headers.get(b"retry-after", b"").decode("latin-1")
         try:
             found = _decode(data)
         except msgspec.DecodeError as error:
@@ -98,7 +95,7 @@ class Embedder:
             found = {}
         told = found.get("error") if isinstance(found, dict) else None
         if status != 200:
-            message = str(told.get("message") if isinstance(told, Mapping) else told or reason or "")
+            message = str(told.get("message") if isinstance(told, Mapping) else told or "")
             raise error_from_status(status, message=scrub(message, key), deployment=name, retry_after=retry_after)
         if told or not isinstance(found, dict):
             raise error_in_body(told or "no object", name)

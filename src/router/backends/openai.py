@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible server, spoken to over aiohttp: one pool of connections, JSON by msgspec, streams by SSE.
+"""Any OpenAI-compatible server: one pool of connections, JSON by msgspec, streams by SSE.
 
 The room knows HTTP and OpenAI's error shapes. Whatever goes wrong is an ``UpstreamError``; a stream that ends early is
 one too.
@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from ..errors import UpstreamError
@@ -33,6 +32,7 @@ from .base import (
     read_usage,
     scrub,
 )
+from .http import HttpAnswer, HttpError, HttpPool, HttpStream, HttpTooLarge, Target, head_of, target_of
 
 __all__ = ["OpenAIBackend"]
 
@@ -41,6 +41,7 @@ _DEFAULT_KEY = "OPENAI_API_KEY"
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _DRAIN_S = 0.05
+_MOST_HEADS = 1_000
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -69,49 +70,63 @@ class OpenAIBackend:
         self._credential, self._reach = credential, reach
         self._max_connections, self._keepalive_s = max_connections, keepalive_s
         self._connect_timeout_s, self._max_body_bytes = connect_timeout_s, max_body_bytes
-        self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pool: HttpPool | None = None
+        self._heads: dict[tuple[str, str, str | None], tuple[Target, bytes]] = {}
 
     async def send(self, call: UpstreamCall) -> Reply:
         """The whole answer; see :class:`router.backends.base.Backend`."""
         name = call.deployment.name
-        response = await self._post(call, accept="application/json")
+        target, data, key = self._outgoing(call, accept="application/json")
         try:
-            data = await self._read(response, name, self._max_body_bytes)
-        except (aiohttp.ClientError, OSError) as error:
-            raise _network(name, error, sent=True) from error
-        finally:
-            response.release()
+            answer = await self._connected().post(target, data, most=self._max_body_bytes)
+        except HttpTooLarge as error:
+            raise malformed(name, str(error)) from error
+        except OSError as error:
+            raise _network(name, error) from error
+        if answer.status != 200:
+            raise _status_error(answer, name, key)
+        if b"content-encoding" in answer.headers:
+            raise malformed(name, "the answer is compressed, which was not asked for")
         try:
-            body = check_reply(_decode(data), name)
+            body = check_reply(_decode(answer.body), name)
         except msgspec.DecodeError as error:
             raise malformed(name, "the answer is not JSON") from error
-        return Reply(body=body, usage=read_usage(body.get("usage")), raw=data)
+        return Reply(body=body, usage=read_usage(body.get("usage")), raw=answer.body)
 
     async def open_stream(self, call: UpstreamCall) -> ChunkStream:
         """The stream of chunks; see :class:`router.backends.base.Backend`."""
         name = call.deployment.name
-        response = await self._post(call, accept="text/event-stream")
-        if response.content_type in ("application/json", "text/html"):
-            try:
-                data = await self._read(response, name, _MAX_ERROR_BYTES)
-                raise _not_a_stream(data, name)
-            except (aiohttp.ClientError, OSError) as error:
-                raise _network(name, error, sent=True) from error
-            finally:
-                response.close()
-        return _SseStream(response, name, n=call.request.n, max_bytes=self._max_body_bytes)
+        target, data, key = self._outgoing(call, accept="text/event-stream")
+        try:
+            stream = await self._connected().open(target, data)
+        except OSError as error:
+            raise _network(name, error) from error
+        kind = stream.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if stream.status == 200 and kind not in (b"application/json", b"text/html"):
+            return _SseStream(stream, name, n=call.request.n, max_bytes=self._max_body_bytes)
+        status, headers = stream.status, stream.headers
+        try:
+            body = await _read(stream, _MAX_ERROR_BYTES)
+        except OSError as error:
+            if status == 200:
+                raise _network(name, error) from error
+            body = b""
+        finally:
+            stream.close()
+        if status != 200:
+            raise _status_error(HttpAnswer(status, headers, body), name, key)
+        raise _not_a_stream(body, name)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        session, self._session, self._loop = self._session, None, None
-        if session is not None:
-            await session.close()
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
 
-    async def _post(self, call: UpstreamCall, *, accept: str) -> aiohttp.ClientResponse:
+    def _outgoing(self, call: UpstreamCall, *, accept: str) -> tuple[Target, bytes, str | None]:
+        """Where the call goes, its bytes, and the credential in them."""
         deployment = call.deployment
         check_reach(self._reach, deployment)
-        headers = {"Content-Type": "application/json", "Accept": accept}
         key: str | None = None
         key_name = deployment.key_env or (None if deployment.api_base else _DEFAULT_KEY)
         if key_name is not None:
@@ -123,61 +138,57 @@ class OpenAIBackend:
                     deployment=deployment.name,
                     hint=f"Set the environment variable {key_name}.",
                 )
+        base = deployment.api_base or _DEFAULT_BASE
+        found = self._heads.get((base, accept, key))
+        if found is None:
+            found = self._head(base, accept, key, deployment.name)
+        target, head = found
+        body = _encode(call.body)
+        return target, b"%b%d\r\n\r\n%b" % (head, len(body), body), key
+
+    def _head(self, base: str, accept: str, key: str | None, name: str) -> tuple[Target, bytes]:
+        headers = {"Content-Type": "application/json", "Accept": accept, "User-Agent": "guide-router"}
+        if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        url = (deployment.api_base or _DEFAULT_BASE).rstrip("/") + "/chat/completions"
         try:
-            # Redirects are not followed: the credential would go along to wherever they point.
-            response = await self._connected().post(
-                url, data=_encode(call.body), headers=headers, allow_redirects=False
-            )
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            refused = isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL | ValueError)
-            raise _network(deployment.name, error, sent=not refused) from error
-        if response.status == 200:
-            return response
-        try:
-            data = await self._read(response, deployment.name, _MAX_ERROR_BYTES)
-        except (aiohttp.ClientError, OSError, UpstreamError):
-            data = b""
-        finally:
-            response.release()
-        raise _status_error(response, data, deployment.name, key)
+            target = target_of(base.rstrip("/") + "/chat/completions")
+            head = head_of(target, headers)
+        except ValueError as error:
+            raise UpstreamError(
+                f"{name}: it cannot be called ({scrub(str(error), key)}).",
+                kind="network",
+                deployment=name,
+                hint="Check the deployment's api_base and its credential.",
+            ) from None
+        if len(self._heads) >= _MOST_HEADS:
+            self._heads.clear()
+        self._heads[base, accept, key] = target, head
+        return target, head
 
-    def _connected(self) -> aiohttp.ClientSession:
-        loop = asyncio.get_running_loop()
-        if self._session is None or self._session.closed or self._loop is not loop:
-            self._loop = loop
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._max_connections, keepalive_timeout=self._keepalive_s),
-                # The whole call is timed by who calls; here only the way to the server is.
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout_s),
-                cookie_jar=aiohttp.DummyCookieJar(),
+    def _connected(self) -> HttpPool:
+        pool = self._pool
+        if pool is None or not pool.belongs_to(asyncio.get_running_loop()):
+            pool = self._pool = HttpPool(
+                max_connections=self._max_connections,
+                keepalive_s=self._keepalive_s,
+                connect_timeout_s=self._connect_timeout_s,
             )
-        return self._session
+        return pool
 
-    async def _read(self, response: aiohttp.ClientResponse, name: str, most: int) -> bytes:
-        length = response.content_length
-        if length is not None and length > most:
-            response.close()
-            raise malformed(name, f"the answer has {length:,} bytes, more than the {most:,} allowed")
-        if length is not None:
-            return await response.read()
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in response.content.iter_any():
-            size += len(piece)
-            if size > most:
-                response.close()
-                raise malformed(name, f"the answer has more than the {most:,} bytes allowed")
-            pieces.append(piece)
-        return b"".join(pieces)
+
+async def _read(stream: HttpStream, most: int) -> bytes:
+    """The start of an answer that is read for its message only."""
+    found = b""
+    while len(found) < most and (piece := await stream.read()):
+        found += piece
+    return found[:most]
 
 
 class _SseStream:
     """Chunks of one response. Every end but a complete answer raises, after the chunks that came before it."""
 
-    def __init__(self, response: aiohttp.ClientResponse, name: str, *, n: int, max_bytes: int) -> None:
-        self._response, self._name = response, name
+    def __init__(self, stream: HttpStream, name: str, *, n: int, max_bytes: int) -> None:
+        self._stream, self._name = stream, name
         self._parser = SseParser(max_bytes=max_bytes)
         self._completeness = Completeness(n)
         self._ready: deque[dict[str, Any]] = deque()
@@ -206,21 +217,21 @@ class _SseStream:
         """Stop the upstream, unless it has finished."""
         self._ended = True
         self._ready.clear()
-        self._response.close()
+        self._stream.close()
 
     async def _fill(self) -> None:
         try:
-            piece = await self._response.content.readany()
+            piece = await self._stream.read()
             self._take(piece)
         except UpstreamError as error:
             self._fail(error)
-        except (aiohttp.ClientError, OSError) as error:
-            self._fail(_network(self._name, error, sent=True))
+        except OSError as error:
+            self._fail(_network(self._name, error))
         except EventTooLarge as error:
             self._fail(malformed(self._name, str(error)))
         except asyncio.CancelledError:
             self._ended = True
-            self._response.close()
+            self._stream.close()
             raise
 
     def _take(self, piece: bytes) -> None:
@@ -250,42 +261,40 @@ class _SseStream:
 
     def _fail(self, error: UpstreamError) -> None:
         self._ended, self._failure = True, error
-        self._response.close()
+        self._stream.close()
 
     async def _drain(self) -> None:
-        # The end of the response must be read for the connection to be used again.
-        if self._response.closed:
-            return
+        # The end of the answer must be read for the connection to be used again.
         try:
             async with asyncio.timeout(_DRAIN_S):
-                while await self._response.content.readany():
+                while await self._stream.read():
                     pass
-        except (TimeoutError, aiohttp.ClientError, OSError):
-            self._response.close()
-        else:
-            self._response.release()
+        except (TimeoutError, OSError):
+            pass
+        self._stream.close()
 
 
-def _network(name: str, error: Exception, *, sent: bool) -> UpstreamError:
-    timed_out = isinstance(error, TimeoutError)
+def _network(name: str, error: OSError) -> UpstreamError:
+    is_sent = isinstance(error, HttpError) and error.is_sent
     return UpstreamError(
         f"{name}: the connection failed ({scrub(str(error)) or type(error).__name__}).",
-        kind="timeout" if timed_out else "network",
-        retryable=not isinstance(error, ValueError),
+        kind="timeout" if isinstance(error, TimeoutError) else "network",
+        retryable=True,
         deployment=name,
-        may_be_billed=sent,
-        hint="" if sent else "Check the deployment's api_base, and that the server runs.",
+        may_be_billed=is_sent,
+        hint="" if is_sent else "Check the deployment's api_base, and that the server runs.",
     )
 
 
-def _status_error(response: aiohttp.ClientResponse, data: bytes, name: str, secret: str | None) -> UpstreamError:
-    message, code = _error_fields(data)
+def _status_error(answer: HttpAnswer, name: str, secret: str | None) -> UpstreamError:
+    message, code = _error_fields(answer.body[:_MAX_ERROR_BYTES])
+    retry_after = answer.headers.get(b"retry-after")
     return error_from_status(
-        response.status,
-        message=scrub(message or response.reason or "", secret),
+        answer.status,
+        message=scrub(message, secret),
         code=code,
         deployment=name,
-        retry_after=response.headers.get("Retry-After"),
+        retry_after=None if retry_after is None else retry_after.decode("latin-1"),
     )
 
 

@@ -7,8 +7,9 @@ the sum. Source: https://prometheus.github.io/client_python/multiprocess/
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -25,7 +26,8 @@ OTHER = "other"
 _FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _SLOW = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
-M = TypeVar("M", Counter, Histogram)
+_MOST_NOTED = 1_024
+_Key = tuple[Any, ...]
 
 
 class Metrics:
@@ -38,7 +40,8 @@ class Metrics:
     def __init__(self, *, is_shared: bool = False) -> None:
         self._is_shared = is_shared
         registry = self._registry = CollectorRegistry()
-        self._children: dict[tuple[Any, ...], Any] = {}
+        self._children: dict[_Key, Any] = {}
+        self._noted: deque[tuple[_Key, float]] = deque()
         self._values: dict[str, set[str]] = {}
 
         def counter(name: str, what: str, *labels: str) -> Counter:
@@ -80,44 +83,44 @@ class Metrics:
 
     def http(self, endpoint: str, status: int, seconds: float) -> None:
         """One request has ended; ``endpoint`` is a path of the routes."""
-        self._child(self._requests, endpoint, str(status)).inc()
-        self._child(self._seconds, endpoint).observe(seconds)
+        self._note((self._requests, endpoint, str(status)), 1.0)
+        self._note((self._seconds, endpoint), seconds)
 
     def decided(self, decision: Decision, seconds: float) -> None:
         """One decision was made within ``seconds``."""
-        self._child(self._decisions, decision.policy.name, decision.target.kind, decision.task.label).inc()
+        self._note((self._decisions, decision.policy.name, decision.target.kind, decision.task.label), 1.0)
         for fired in decision.verdict.rules:
             if fired.decisive:
-                self._child(self._rules, fired.id).inc()
-        self._deciding.observe(seconds)
+                self._note((self._rules, fired.id), 1.0)
+        self._note((self._deciding,), seconds)
 
     def finished(self, decision: Decision, outcome: Outcome, *, tenant: str | None, is_known: bool) -> None:
         """A decision was carried out. ``is_known``: ``tenant`` comes from a key."""
-        self._child(self._outcomes, decision.target.kind, outcome.status).inc()
+        self._note((self._outcomes, decision.target.kind, outcome.status), 1.0)
         for attempt in outcome.attempts:
             model = self._bounded("model", attempt.model)
-            self._child(self._attempts, model, attempt.error or "none").inc()
+            self._note((self._attempts, model, attempt.error or "none"), 1.0)
             if attempt.kind != "llm":
                 continue
-            self._child(self._upstream, model).observe(attempt.latency_ms / 1000.0)
+            self._note((self._upstream, model), attempt.latency_ms / 1000.0)
             if attempt.ttft_ms is not None:
-                self._child(self._ttft, model).observe(attempt.ttft_ms / 1000.0)
+                self._note((self._ttft, model), attempt.ttft_ms / 1000.0)
             usage = attempt.usage
             if usage.input or usage.output:
-                self._child(self._tokens, model, "input").inc(usage.input)
-                self._child(self._tokens, model, "output").inc(usage.output)
+                self._note((self._tokens, model, "input"), usage.input)
+                self._note((self._tokens, model, "output"), usage.output)
             if attempt.usd:
-                self._child(self._usd, model).inc(attempt.usd)
+                self._note((self._usd, model), attempt.usd)
         if is_known and outcome.usd:
-            self._child(self._tenant_usd, self._bounded("tenant", tenant or "")).inc(outcome.usd)
+            self._note((self._tenant_usd, self._bounded("tenant", tenant or "")), outcome.usd)
 
     def cut(self) -> None:
         """A stream ended in an error after it had begun."""
-        self._cuts.inc()
+        self._note((self._cuts,), 1.0)
 
     def reloaded(self, *, is_taken: bool) -> None:
         """A reload took over, or was refused."""
-        self._child(self._reloads, "taken" if is_taken else "refused").inc()
+        self._note((self._reloads, "taken" if is_taken else "refused"), 1.0)
 
     def serves(self, version: str, loaded_s: float) -> None:
         """``version`` serves from now on; it was loaded at the Unix time ``loaded_s``."""
@@ -129,6 +132,7 @@ class Metrics:
 
     def render(self, *, in_flight: int, unhealthy: Mapping[str, bool]) -> bytes:
         """All metrics as text, of all workers."""
+        self.flush()
         self._in_flight.set(in_flight)
         for model, is_open in unhealthy.items():
             self._unhealthy.labels(self._bounded("model", model)).set(is_open)
@@ -138,12 +142,36 @@ class Metrics:
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
 
-    def _child(self, metric: M, *labels: str) -> M:
+    def flush(self) -> None:
+        """Count what was noted. Other workers see it only then, so that each should do it now and then."""
+        noted, sums = self._noted, dict[_Key, float]()
+        for _ in range(len(noted)):
+            try:
+                key, amount = noted.popleft()
+            except IndexError:
+                # Another thread flushes as well.
+                break
+            if isinstance(key[0], Histogram):
+                self._child(key).observe(amount)
+            else:
+                sums[key] = sums.get(key, 0.0) + amount
+        for key, amount in sums.items():
+            self._child(key).inc(amount)
+
+    def _note(self, key: _Key, amount: float) -> None:
+        # prometheus_client takes a lock for each value; a deque takes what comes from any thread, and most of it can be
+        # summed up before.
+        noted = self._noted
+        noted.append((key, amount))
+        if len(noted) >= _MOST_NOTED:
+            self.flush()
+
+    def _child(self, key: _Key) -> Any:
         # labels() takes a lock and builds a key each time; what it gives never changes.
-        key = (metric, *labels)
-        found: M | None = self._children.get(key)
+        found = self._children.get(key)
         if found is None:
-            found = self._children[key] = metric.labels(*labels)
+            metric, *labels = key
+            found = self._children[key] = metric.labels(*labels) if labels else metric
         return found
 
     def _bounded(self, label: str, value: str) -> str:

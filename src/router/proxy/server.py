@@ -76,7 +76,7 @@ class Process:
         self._warming = asyncio.create_task(self.serving.current.engine.warm())
         self._watching = asyncio.create_task(self.serving.watch())
         started()
-        ticking = asyncio.create_task(main.tick())
+        ticking = asyncio.create_task(main.tick(self._metrics.flush))
         await stopping.wait()
         self.serving.is_draining = True
         for task in (self._watching, self._warming, ticking):
@@ -139,10 +139,11 @@ class _Server(uvicorn.Server):
         self.lifespan = self.config.lifespan_class(self.config)
         await self.startup(sockets=[listener])
 
-    async def tick(self) -> None:
-        """What uvicorn does all the time: the Date header of the answers."""
+    async def tick(self, each_second: Callable[[], None]) -> None:
+        """What uvicorn does all the time (the Date header of the answers), and ``each_second``."""
         counter = 0
         while True:
+            each_second()
             await self.on_tick(counter)
             counter += 10
             await asyncio.sleep(1.0)

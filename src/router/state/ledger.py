@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import hashlib
-import queue
 import threading
 import time
 from collections import deque
@@ -28,6 +27,8 @@ from .store import RecordSink, Row
 __all__ = ["LedgerWriter", "Verification", "each_once", "read_records", "verify"]
 
 _BATCH = 256
+# Each waking of the thread takes the interpreter from the event loop: what comes within this time is written at once.
+_GATHER_S = 0.01
 _PRUNE_EVERY_S = 600.0
 _FULL = 0.8
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -56,13 +57,13 @@ class LedgerWriter:
         self._writer, self._number, self._previous = uuid4().hex[:16], 0, ""
         self._spool = Spool(spool, self._writer)
         self._recent: deque[Record] = deque(maxlen=keep)
-        self._queue: queue.Queue[Record | None] = queue.Queue(queue_size)
-        self._most_waiting = int(queue_size * _FULL)
+        self._waiting: deque[Record] = deque()
+        self._queue_size, self._most_waiting = queue_size, int(queue_size * _FULL)
+        self._has_work, self._closing = threading.Event(), threading.Event()
         self._error: RouterError | None = None
         self._pause_s = self._retry_at_s = 0.0
         self._pruned_s = float("-inf")
         self._lock = threading.Lock()
-        self._is_closed = False
         self._thread = threading.Thread(target=self._work, name="router-ledger", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -70,15 +71,17 @@ class LedgerWriter:
     def append(self, record: Record) -> None:
         """See :class:`~.store.Ledger`. Only when the queue is full does the caller write to the spool itself."""
         self._recent.append(record)
-        try:
-            self._queue.put_nowait(record)
-        except queue.Full:
+        if len(self._waiting) < self._queue_size:
+            self._waiting.append(record)
+            if not self._has_work.is_set():
+                self._has_work.set()
+        else:
             with self._lock:
                 self._spool_rows(self._rows([record]))
 
     def check(self) -> None:
         """See :class:`~.store.Ledger`."""
-        if self._refuses and (self._error is not None or self._queue.qsize() > self._most_waiting):
+        if self._refuses and (self._error is not None or len(self._waiting) > self._most_waiting):
             why = f"{self._error.message}" if self._error is not None else "records come faster than they are written."
             raise StateUnavailable(
                 f"the ledger cannot take records, and no request may run without one: {why}",
@@ -96,34 +99,36 @@ class LedgerWriter:
 
     def close(self) -> None:
         """Write out what is queued and close; a second call does nothing."""
-        if self._is_closed:
+        if self._closing.is_set():
             return
-        self._is_closed = True
+        self._closing.set()
         atexit.unregister(self.close)
-        self._queue.put(None)
+        self._has_work.set()
         self._thread.join(timeout=10)
 
     def _work(self) -> None:
         self._replay()
-        while True:
-            batch = self._next()
-            records = [record for record in batch if record is not None]
-            with self._lock:
-                self._write(self._rows(records))
-            if None in batch:
-                with suppress(RouterError):
-                    self._sink.close()
-                self._spool.close()
-                return
+        is_last = False
+        while not is_last:
+            self._has_work.wait(self._pause_s or 30.0)
+            self._closing.wait(_GATHER_S)
+            # In this order: what comes after the last look at the queue sets the event again.
+            self._has_work.clear()
+            is_last = self._closing.is_set()
+            while True:
+                batch = self._next()
+                with self._lock:
+                    self._write(self._rows(batch))
+                if not self._waiting:
+                    break
+        with suppress(RouterError):
+            self._sink.close()
+        self._spool.close()
 
-    def _next(self) -> list[Record | None]:
+    def _next(self) -> list[Record]:
         """Whatever waits, at most one batch; empty when it is time to look after the spool."""
-        batch: list[Record | None] = []
-        with suppress(queue.Empty):
-            batch.append(self._queue.get(timeout=self._pause_s or 30.0))
-            while len(batch) < _BATCH:
-                batch.append(self._queue.get_nowait())
-        return batch
+        waiting = self._waiting
+        return [waiting.popleft() for _ in range(min(len(waiting), _BATCH))]
 
     def _rows(self, records: Iterable[Record]) -> list[Row]:
         found = []
@@ -135,7 +140,7 @@ class LedgerWriter:
         return found
 
     def _write(self, rows: Sequence[Row]) -> None:
-        if time.monotonic() < self._retry_at_s and not self._is_closed:
+        if time.monotonic() < self._retry_at_s and not self._closing.is_set():
             self._spool_rows(rows)
             return
         try:
@@ -254,4 +259,4 @@ def verify(bodies: Iterable[bytes]) -> Verification:
 
 
 def _hash(body: bytes) -> str:
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
+    return hashlib.sha256(body).hexdigest()[:32]

@@ -95,7 +95,8 @@ class Upstream:
     """``async with Upstream([Fault(status=429), Answer()]) as up:`` serves ``up.url`` until the block ends.
 
     ``default`` is what comes when the script is at its end; a function makes it from the request's body.
-    ``received`` are the requests so far, ``dropped`` how many of them the client left before their end. With a
+    ``received`` are the requests so far, ``dropped`` how many of them the client left before their end, ``peers`` the
+    connections that they came by. With a
     ``share`` below 1 the default comes that often, evenly spread, and ``otherwise`` the rest of the time.
     """
 
@@ -112,7 +113,7 @@ class Upstream:
         self._share, self._otherwise, self._turn = share, otherwise or Answer(), 0.0
         self.received: list[Received] = []
         self.dropped = 0
-        self.connections = 0
+        self.peers: set[object] = set()
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -159,6 +160,7 @@ class Upstream:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         data = await request.read()
+        self.peers.add(request.transport and request.transport.get_extra_info("peername"))
         try:
             body = msgspec.json.decode(data)
         except msgspec.DecodeError:
