@@ -352,6 +352,11 @@ class CachedRun:
         for chunk in self._chunks:
             yield chunk
 
+    @property
+    def has_ready(self) -> bool:
+        """Its chunks are all there, and few."""
+        return False
+
     async def aclose(self) -> None:
         """Nothing is open."""
 
@@ -370,6 +375,11 @@ class EngineStream:
 
     def __aiter__(self) -> AsyncIterator[Mapping[str, Any]]:
         return self._chunks
+
+    @property
+    def has_ready(self) -> bool:
+        """Whether the next chunk comes without waiting, so that it may be sent together with this one."""
+        return self._run.has_ready
 
     async def aclose(self) -> None:
         """Stop; what was used until now is counted."""

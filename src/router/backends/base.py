@@ -63,21 +63,18 @@ class UpstreamCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole answer: OpenAI's ``chat.completion`` object, and its usage, None when the provider sent none.
-
-    ``raw`` are the bytes that ``body`` was read from, where it came as OpenAI's JSON.
-    """
+    """A whole answer: OpenAI's ``chat.completion`` object, and its usage, None when the provider sent none."""
 
     body: dict[str, Any]
     usage: Usage | None = None
-    raw: bytes | None = None
 
 
 class ChunkStream(Protocol):
     """An async iterator of OpenAI ``chat.completion.chunk`` objects.
 
     It ends only when the answer is complete, else it raises UpstreamError; ``aclose`` stops the upstream and may be
-    called at any time. One that reads several chunks at once may have ``ready() -> chunk | None``, which never waits.
+    called at any time. One that reads several chunks at once may have ``ready() -> chunk | None``, which never waits,
+    and ``has_ready``: whether another one that is to be shown will come without waiting.
     """
 
     def __aiter__(self) -> ChunkStream: ...

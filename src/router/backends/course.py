@@ -6,7 +6,7 @@ It decides neither what comes next (``selection/attempts.py``) nor drives it (``
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -34,7 +34,8 @@ class Course:
     """The state of one run. ``started_s`` is when the request began, by ``means.clock``.
 
     ``withheld`` says why the answer that came is not shown; None when it is, or none came. ``kept`` is an answer that
-    failed a check of ``escalate`` and is given if nothing better comes.
+    failed a check of ``escalate`` and is given if nothing better comes. ``has_ready`` says whether the next chunk of a
+    stream comes without waiting.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Course:
         self.withheld: str | None = None
         self.kept: Any = None
         self.flags: tuple[str, ...] = ()
+        self.has_ready: Callable[[], bool] = bool
         self._unshowable: str | None = None
         self._hosted_error: UpstreamError | None = None
         self._local_error: UpstreamError | None = None

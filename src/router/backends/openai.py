@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from ..errors import UpstreamError
+from ..wire.jsonbody import RawJson
 from ..wire.sse import DONE, EventTooLarge, SseParser
 from .base import (
     ChunkStream,
@@ -88,10 +89,10 @@ class OpenAIBackend:
         if b"content-encoding" in answer.headers:
             raise malformed(name, "the answer is compressed, which was not asked for")
         try:
-            body = check_reply(_decode(answer.body), name)
+            body = RawJson(check_reply(_decode(answer.body), name), answer.body)
         except msgspec.DecodeError as error:
             raise malformed(name, "the answer is not JSON") from error
-        return Reply(body=body, usage=read_usage(body.get("usage")), raw=answer.body)
+        return Reply(body=body, usage=read_usage(body.get("usage")))
 
     async def open_stream(self, call: UpstreamCall) -> ChunkStream:
         """The stream of chunks; see :class:`router.backends.base.Backend`."""
@@ -213,6 +214,11 @@ class _SseStream:
         """The next chunk if it has come already, None when it must be waited for."""
         return self._ready.popleft() if self._ready else None
 
+    @property
+    def has_ready(self) -> bool:
+        """Whether the next chunk has come already and belongs to a choice."""
+        return bool(self._ready) and bool(self._ready[0].get("choices"))
+
     async def aclose(self) -> None:
         """Stop the upstream, unless it has finished."""
         self._ended = True
@@ -250,7 +256,8 @@ class _SseStream:
                 raise error_in_body(chunk.get("error") or chunk, self._name)
             chunk = check_chunk(chunk, self._name)
             self._completeness.take(chunk)
-            self._ready.append(chunk)
+            # Data of several lines cannot be sent on as one.
+            self._ready.append(chunk if b"\n" in event.data else RawJson(chunk, event.data))
         if not piece:
             self._end()
 

@@ -219,6 +219,11 @@ class StreamRun:
     async def __anext__(self) -> dict[str, Any]:
         return await self._chunks.__anext__()
 
+    @property
+    def has_ready(self) -> bool:
+        """Whether the next chunk comes without waiting, so that it may be sent together with this one."""
+        return self._course.has_ready()
+
     async def aclose(self) -> None:
         """Stop the upstream; what was used until now is counted."""
         await self._chunks.aclose()

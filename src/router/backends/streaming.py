@@ -6,7 +6,7 @@ Nothing is shown before the first token, so that until then another deployment m
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
@@ -108,6 +108,7 @@ async def relay(course: Course, opened: Opened) -> AsyncGenerator[dict[str, Any]
         window = Window(verdict, course.means.check, hold=hold, max_bytes=course.means.max_held_bytes)
     first: dict[str, Any] = {}
     bad: Finding | None = None
+    course.has_ready = _shows_at_once(opened) if window is None else _never
     async with aclosing(_sent(course, opened)) as sent:
         async for chunk in sent:
             first = first or chunk
@@ -222,6 +223,18 @@ async def _sent(course: Course, opened: Opened) -> AsyncGenerator[dict[str, Any]
 
 def _nothing() -> None:
     return None
+
+
+def _shows_at_once(opened: Opened) -> Callable[[], bool]:
+    """Tells whether the chunk after the present one will be shown without waiting for the upstream."""
+    stream = opened.stream
+    if not hasattr(stream, "has_ready"):
+        return _never
+    return lambda: bool(stream.has_ready)
+
+
+def _never() -> bool:
+    return False
 
 
 def _refusal_tail(like: Mapping[str, Any], choices: list[int], why: str) -> list[dict[str, Any]]:

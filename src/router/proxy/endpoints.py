@@ -34,6 +34,8 @@ from .metrics import Metrics
 
 __all__ = ["answering_routes", "receipt_headers"]
 
+_MOST_TOGETHER = 64
+
 
 def answering_routes(metrics: Metrics) -> list[Route]:
     """``/v1/chat/completions``, ``/v1/completions``, ``/v1/responses``, ``/v1/messages`` (and its token count), and the
@@ -102,40 +104,53 @@ async def _stream(exchange: Exchange, stream: EngineStream, form: StreamForm, me
         # What fails before the first chunk is still an ordinary error answer.
         first = await anext(chunks, None)
         await exchange.open_events()
-        if first is not None:
-            await _send(exchange, form.take(first))
-        await _forward(exchange, chunks, form, metrics)
+        await _forward(exchange, stream, first, chunks, form, metrics)
     finally:
         await stream.aclose()
 
 
 async def _forward(
-    exchange: Exchange, chunks: AsyncIterator[Mapping[str, Any]], form: StreamForm, metrics: Metrics
+    exchange: Exchange,
+    stream: EngineStream,
+    first: Mapping[str, Any] | None,
+    chunks: AsyncIterator[Mapping[str, Any]],
+    form: StreamForm,
+    metrics: Metrics,
 ) -> None:
+    # What came together is sent together: each piece costs a system call.
+    held: list[bytes] = []
+
+    def ending(data: bytes) -> bytes:
+        return b"".join([*held, data])
+
     try:
-        async for chunk in chunks:
-            await _send(exchange, form.take(chunk))
+        if first is not None:
+            held.append(form.take(first))
+            while True:
+                if not stream.has_ready or len(held) >= _MOST_TOGETHER:
+                    if data := b"".join(held):
+                        await exchange.event(data)
+                    held.clear()
+                chunk = await anext(chunks, None)
+                if chunk is None:
+                    break
+                held.append(form.take(chunk))
     except RouterError as error:
         # After the first byte there is no error answer any more: the error is an event, and no end follows it.
         metrics.cut()
         exchange.facts["error"] = error.code
-        await exchange.event(form.fail(error), more=False)
+        await exchange.event(ending(form.fail(error)), more=False)
     except asyncio.CancelledError:
         if not exchange.is_gone:
             metrics.cut()
-            await exchange.event(form.fail(Ending()), more=False)
+            await exchange.event(ending(form.fail(Ending())), more=False)
         raise
     except Exception:  # noqa: BLE001 as above, for what nobody foresaw: a cut stream must not look complete
         metrics.cut()
         log.exception("stream %s failed unexpectedly", exchange.request_id.decode())
-        await exchange.event(form.fail(unforeseen()), more=False)
+        await exchange.event(ending(form.fail(unforeseen())), more=False)
     else:
-        await exchange.event(form.close(), more=False)
-
-
-async def _send(exchange: Exchange, data: bytes) -> None:
-    if data:
-        await exchange.event(data)
+        await exchange.event(ending(form.close()), more=False)
 
 
 async def _count_tokens(exchange: Exchange) -> None:

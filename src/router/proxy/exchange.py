@@ -25,6 +25,7 @@ from ..errors import (
 )
 from ..telemetry import HEADER_REQUEST_ID
 from ..types import Record
+from ..wire.jsonbody import RawJson
 from ..wire.openai import error_body
 from .auth import ANYBODY, Caller, Scope, Unauthorized
 from .serving import Version
@@ -176,8 +177,8 @@ class Exchange:
         return next((value for key, value in self.scope["headers"] if key == name), None)
 
     async def answer(self, body: Any, *, status: int = 200, headers: Sequence[Header] = ()) -> None:
-        """Answer with JSON; ``body`` is encoded, or sent as it is when it is bytes."""
-        data = body if isinstance(body, bytes) else _encode(body)
+        """Answer with JSON: ``body`` encoded, or the bytes that it was read from where it is nothing else."""
+        data = body.raw if type(body) is RawJson else _encode(body)
         await self.answer_text(data, _JSON, status=status, headers=headers)
 
     async def answer_text(

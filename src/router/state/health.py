@@ -7,6 +7,7 @@ Time comes in as a value. Who may be called, it says; whom to call, ``selection/
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Mapping
 from typing import Literal
@@ -173,6 +174,29 @@ class RetryBudget:
             self._empty = self._empty ^ {model}
 
 
+class _Newest:
+    """The newest numbers, kept in order as well, so that their 95th percentile is at hand."""
+
+    __slots__ = ("_in_order", "_values")
+
+    def __init__(self) -> None:
+        self._values: deque[float] = deque()
+        self._in_order: list[float] = []
+
+    def add(self, value: float) -> None:
+        """Take one in; the oldest goes once there are enough."""
+        if len(self._values) == _SAMPLES:
+            del self._in_order[bisect_left(self._in_order, self._values.popleft())]
+        self._values.append(value)
+        insort(self._in_order, value)
+
+    @property
+    def tail(self) -> float | None:
+        """The 95th percentile (nearest rank), None where fewer than 20 were seen."""
+        count = len(self._in_order)
+        return self._in_order[-(-count * 19 // 20) - 1] if count >= _FEW else None
+
+
 class _Seen:
     """The newest latencies of one deployment."""
 
@@ -180,8 +204,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self.latency_ms: float | None = None
-        self.times: deque[float] = deque(maxlen=_SAMPLES)
-        self.ttfts: deque[float] = deque(maxlen=_SAMPLES)
+        self.times, self.ttfts = _Newest(), _Newest()
         self.newest_s = 0.0
 
 
@@ -278,8 +301,8 @@ class MemoryHealth:
             seen = self._seen.get(name)
             for into, value in (
                 (latency, seen.latency_ms if seen else None),
-                (tail, _tail(seen.times) if seen else None),
-                (ttft, _tail(seen.ttfts) if seen else None),
+                (tail, seen.times.tail if seen else None),
+                (ttft, seen.ttfts.tail if seen else None),
             ):
                 if value is None:
                     into.pop(name, None)
@@ -294,17 +317,12 @@ class MemoryHealth:
         took = attempt.latency_ms
         before = seen.latency_ms
         seen.latency_ms = took if before is None else before + self._smoothing * (took - before)
-        seen.times.append(took)
+        seen.times.add(took)
         if attempt.ttft_ms is not None:
-            seen.ttfts.append(attempt.ttft_ms)
+            seen.ttfts.add(attempt.ttft_ms)
         seen.newest_s = now_s
         self._stale.add(name)
 
 
 _CLOSED = Breaker()
 _NOBODY: Mapping[str, float] = {}
-
-
-def _tail(values: deque[float]) -> float | None:
-    """The 95th percentile (nearest rank), None where fewer than 20 answers were seen."""
-    return sorted(values)[-(-len(values) * 19 // 20) - 1] if len(values) >= _FEW else None

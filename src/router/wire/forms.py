@@ -13,7 +13,7 @@ import msgspec
 
 from ..errors import RouterError
 from ..types import Hints, Request
-from .jsonbody import Limits
+from .jsonbody import Limits, RawJson
 from .openai import error_body, read_chat
 from .sse import DONE, encode_event
 
@@ -77,7 +77,7 @@ class ChatForm:
         return body
 
     def stream(self) -> StreamForm:
-        """Chunks as they are, then ``[DONE]``."""
+        """Chunks as they came, then ``[DONE]``."""
         return _ChatEvents()
 
 
@@ -100,8 +100,8 @@ class _ChatEvents:
 
 
 def event(data: Any) -> bytes:
-    """``data`` as one event in JSON."""
-    return b"data: %b\n\n" % _encode(data)
+    """``data`` as one event in JSON, in the bytes that it came in where it has them."""
+    return b"data: %b\n\n" % (data.raw if type(data) is RawJson else _encode(data))
 
 
 def named_event(data: Mapping[str, Any]) -> bytes:

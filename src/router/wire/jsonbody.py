@@ -13,7 +13,7 @@ import msgspec
 
 from ..errors import RequestError, RequestTooLarge
 
-__all__ = ["Limits", "checked_mapping", "decoded", "shown", "too_large", "wrong"]
+__all__ = ["Limits", "RawJson", "checked_mapping", "decoded", "shown", "too_large", "wrong"]
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +24,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     max_messages: int = 10_000
     max_tools: int = 1_000
     max_n: int = 128
+
+
+class RawJson(dict[str, Any]):
+    """A JSON object together with the bytes that it was read from; a changed copy of it is a plain dict."""
+
+    __slots__ = ("raw",)
+
+    def __init__(self, value: Mapping[str, Any], raw: bytes) -> None:
+        super().__init__(value)
+        self.raw = raw
 
 
 _BOM = b"\xef\xbb\xbf"
