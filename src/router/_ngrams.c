@@ -664,6 +664,8 @@ PyObject *words_groups(PyObject *module, PyObject *args);
 PyObject *phrases_make(PyObject *module, PyObject *list);
 PyObject *phrases_in(PyObject *module, PyObject *args);
 
+#define VERSION 2 /* features.py asks for it: a module that is older than its sources is not used */
+
 /* ---- Module ------------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef METHODS[] = {
@@ -685,5 +687,7 @@ static struct PyModuleDef MODULE = {
 PyMODINIT_FUNC PyInit__ngrams(void) {
     fill_tables();
     words_fill_tables();
-    return PyModule_Create(&MODULE);
+    PyObject *module = PyModule_Create(&MODULE);
+    if (module && PyModule_AddIntConstant(module, "VERSION", VERSION)) Py_CLEAR(module);
+    return module;
 }

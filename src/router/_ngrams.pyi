@@ -2,6 +2,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+VERSION: int
+
 _Array = npt.NDArray[Any]
 
 def task_scores(

@@ -20,6 +20,9 @@ try:
     from . import _ngrams as compiled
 except ImportError:
     compiled = None  # type: ignore[assignment]
+else:
+    if getattr(compiled, "VERSION", 0) != 2:  # built from other sources than these: installing anew builds it again
+        compiled = None  # type: ignore[assignment]
 
 __all__ = [
     "FeatureSpec",

@@ -260,6 +260,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     (booleans, numbers), None when the labels themselves are written. ``blocker`` says why the contract cannot be
     honoured exactly by a classifier (a required free-text field, several label fields ...), None when it can.
     ``fixed`` are other fields of the JSON answer that the schema leaves no choice in, as ``(path, value)``.
+    ``question``: what is said of the text by "yes" ("toxic" in "Is this comment toxic?"), empty when unknown.
     """
 
     shape: Shape
@@ -270,6 +271,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     values: tuple[Any, ...] | None = None
     blocker: str | None = None
     fixed: tuple[tuple[tuple[str, ...], Any], ...] = ()
+    question: str = ""
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):

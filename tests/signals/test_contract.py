@@ -11,9 +11,12 @@ from contract_cases import cases, judge, reading
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from router.catalogue import LocalCard
 from router.contract import check, render, render_tool_arguments
+from router.contract.polar import question_of
 from router.errors import RequestError
 from router.signals.contract import ContractDetector, read_asked
+from router.signals.label_map import LabelReader
 from router.signals.split import read_split
 from router.types import Contract, Hints, Message, Request, Signals, Tool
 
@@ -177,3 +180,54 @@ def test_hinted_labels_keep_spelling_and_order(labels: list[str]) -> None:
     contract = read_asked(ask(("user", "so so"), hints=Hints(labels=tuple(labels))))[0].value
     assert contract is not None
     assert contract.labels == tuple(labels)
+
+
+def a_card(name: str, labels: tuple[str, ...]) -> LocalCard:
+    return LocalCard(
+        name=name, task="toxicity", labels=labels, maker="linear", languages=("en",), rows=900, threshold=0.8,
+        ood_threshold=0.2, licence="CC0-1.0", data_hash="", files={},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("Is this comment toxic? Answer yes or no.", "toxic"),
+        ("Is the following text message spam? yes/no", "spam"),
+        ("Decide whether the comment is toxic. Answer yes or no.", "toxic"),
+        ("Reply YES if the message is spam, NO otherwise.", "spam"),
+        ("Ist dieser Kommentar toxisch? Antworte mit ja oder nein.", "toxisch"),
+        ("Entscheide, ob die Nachricht Spam ist. Antworte mit ja oder nein.", "spam"),
+        ("Est-ce que ce commentaire est toxique ? Réponds par oui ou non.", "toxique"),
+        ("¿Es este comentario tóxico? Responde sí o no.", "tóxico"),
+        ("Is this a spam message? Answer yes or no.", "spam message"),
+        # A denial, a degree, two questions and another order of yes and no leave it unknown.
+        ("Reply NO if the message is spam, YES otherwise.", ""),
+        ("Is this comment free of insults? Answer yes or no.", ""),
+        ("Is this message not spam? Answer yes or no.", ""),
+        ("Is this comment less toxic? Answer yes or no.", ""),
+        ("Is this comment non-toxic? Answer yes or no.", ""),
+        ("Is this comment toxic? Is this comment spam? Answer yes or no.", ""),
+    ],
+)
+def test_what_yes_means_is_read_from_the_question(text: str, asked: str) -> None:
+    assert question_of([text]) == asked
+
+
+def test_yes_answers_a_question_by_a_labels_name() -> None:
+    card = a_card(name="toxicity", labels=("not_toxic", "toxic"))
+    contract = read_asked(ask(("system", "Is this comment toxic? Answer yes or no."), ("user", "you fool")))[0].value
+    assert contract is not None
+    found = LabelReader(card)(contract)
+    assert found is not None
+    assert found.places == (1, 0)
+    assert found.is_telling
+
+
+def test_yes_is_no_label_of_a_model_that_has_such_an_intent() -> None:
+    card = a_card(name="intents", labels=("yes", "no", "greeting", "goodbye"))
+    contract = read_asked(ask(("system", "Is the message polite? Answer yes or no."), ("user", "you fool")))[0].value
+    assert contract is not None
+    found = LabelReader(card)(contract)
+    assert found is not None
+    assert found.reason is not None

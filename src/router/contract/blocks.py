@@ -71,6 +71,12 @@ _NO_INPUT = frozenset({"possible", "allowed", "example", "sample", "valid", "ava
 _STRIP = " \t*_#>-•`"
 
 
+# "in <ticket> tags": the element is spoken of, it does not begin here.
+_SPOKEN_OF = re.compile(
+    r"(?:\s?(?:and|\.{3}|…|,)?\s?</[^<>\n]{1,40}>)?[\"'`]? (?:xml )?(?:tags?|elements?|block|section)\b", re.I
+)
+
+
 def has_marker(text: str) -> bool:
     """Whether a text can hold a marker at all; cheap."""
     return ":" in text or "：" in text or "#" in text
@@ -86,6 +92,9 @@ def tags(text: str) -> list[Block]:
         opening = _TAG.search(text, position)
         if opening is None:
             break
+        if _SPOKEN_OF.match(text, opening.end()):
+            position = opening.end()
+            continue
         closing = text.find(f"</{opening[1]}>", opening.end())
         if closing < 0:
             position = opening.end()

@@ -99,7 +99,7 @@ _UNSURE: Mapping[str, re.Pattern[str]] = {
 _SENTENCE_END = re.compile(r"[\n?!]|\.(?=\s|$)")
 _PREPOSITION = re.compile(
     r"\b(?:as|into|under|to|whether|if|is|in|als|ob|comme|en|como|se|come|entre|tra|between|among|by|with|"
-    r"of)(?=[ :])|[:：](?=\s)",
+    r"ist|est|es|é|è|of)(?=[ :])|[:：](?=\s)",
     re.IGNORECASE,
 )
 _ARE = re.compile(r"\s+(?:are|is|sind|lauten|sont|son|são|sono|zijn)\b", re.IGNORECASE)

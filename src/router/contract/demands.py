@@ -9,6 +9,7 @@ import re
 
 from .understood import unexplained
 from .vocabulary import (
+    ANSWER_WORDS,
     COPULAS,
     DATA_TAGS,
     EXTRA_WORDS,
@@ -145,9 +146,12 @@ _FORM = re.compile(
     r"(?:your|the|with|each)\b.{0,30}\bwith\b|\bstart(?:ing)? with (?:the field|[\"'`])|\bfollowed by\b|\bemoji|"
     r"\bhashtag|"
     r"\b(?:in|inside|within|between) (?:square|round|curly|angle|double) brackets\b|\byaml\b|\bcsv\b|\bmarkdown\b|"
+    r"\bincluding (?:the |its |their )?(?:double |single )?(?:quot\w+|brackets|full stops?|"
+    r"periods?|dots?|hash\w*|punctuation|numbers?|bullets?)\b|"
     r"\[\[|\]\]|\bone per line\b|\bper line\b",
     re.IGNORECASE,
 )
+_TAGGED = re.compile(r"\b(?:in|inside|within|between|with|by|using) (?:\w+ )?<(\w{2,30})>", re.IGNORECASE)
 _TEMPLATE = re.compile(
     r"(?:format|form|like this|as follows|template|shape)\b[^\n:]{0,40}:?\s*\n?\s*[\"'`]?[A-Z]\w{2,20}: ?[<\[{(\w]",
     re.MULTILINE,
@@ -300,11 +304,13 @@ def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json:
         return None
     spoken = _affirmed(text, words)
     if not is_json:
-        wrapped = _WRAPPED.search(text)
-        if wrapped is not None and wrapped[1].lower() not in DATA_TAGS and f"</{wrapped[1]}" in text.replace("\\", ""):
-            return "the answer is to be wrapped in tags."
+        for wrapped in _WRAPPED.finditer(text):
+            if wrapped[1].lower() not in DATA_TAGS and f"</{wrapped[1]}" in text.replace("\\", ""):
+                return "the answer is to be wrapped in tags."
         if _TEMPLATE.search(spoken):
             return "the answer is to be written in a form of its own."
+    if "<" in spoken and any(tag[1].lower() in ANSWER_WORDS for tag in _TAGGED.finditer(spoken)):
+        return "the answer is to be wrapped in tags."
     if _FORM.search(spoken):
         return "the answer is to be written in a form of its own."
     if _UPPER.search(spoken) and any(label != label.upper() for label in labels):
@@ -339,8 +345,13 @@ def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | Non
     return None
 
 
+# What the instructor library says of every tool (https://python.useinstructor.com).
+_BOILERPLATE = re.compile(r"Correctly extracted `[^`]{1,80}` with all the required parameters with correct types\.?")
+
+
 def described(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
     """Why the description of a schema, field or tool decides the label; None when it only says what is there."""
+    text = _BOILERPLATE.sub("", text)
     found = rule(text, words, labels)
     if found is None and (
         words & {"example", "examples", "only", "beispiel", "exemple", "ejemplo"} or unexplained(text, labels)

@@ -234,6 +234,8 @@ def _without_header(text: str, start: int, end: int) -> tuple[int, int]:
     heading = _HEADING.match(text, start, end)
     if heading is None:
         return start, end
+    if heading[0].rstrip(" \t*:：").isupper() and heading[0][-1] != "\n":
+        return start, end  # "URGENT: your parcel is held": a heading known by nobody, shouted by the text itself
     if heading[0].endswith("\n"):
         return trimmed(text, heading.end(), end)
     return -1, end

@@ -14,7 +14,7 @@ __all__ = ["KNOWN", "UNSPACED"]
 
 _ENGLISH = table(
     """
-    otherwise
+    otherwise rules guidelines dict dictionary python member enum named
     element elements set function value apply applies diary chat
     element elements set function return value
     tagging tags record recorded
@@ -152,7 +152,8 @@ _ITALIAN = table(
     """
     assegnare ogni dato data migliore adatta un'etichetta il lo la i gli le un uno una di del della dei delle e o
     non né è sono essere sei tu tuo tua questo questa questi queste seguente seguenti sotto sopra solo soltanto
-    solamente esattamente unica parola parole rispondi risposta risposte restituisci indica con senza in nel nella a
+    solamente esattamente unica sola singola parola parole rispondi risposta risposte restituisci indica con senza
+    in nel nella a
     al alla per tra fra come se quale quali che chi nome categoria categorie classe classi etichetta etichette
     sentimento sentiment tono intento intenti argomento tema testo testi messaggio messaggi recensione recensioni
     commento commenti opinione frase titolo articolo richiesta ticket cliente utente classifica classificare

@@ -168,7 +168,7 @@ def _quoted(text: str, start: int) -> Listing | None:
         end = match.end()
         note = _NOTE.match(text, end)
         if note is not None:
-            defined = True
+            defined = defined or not _FORM.fullmatch(note[0].strip(" ()"))
             end = note.end()
         between = _BETWEEN.match(text, end)
         if between is None:
@@ -262,7 +262,7 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
         piece = text[closing + 1 : tail_end]
         if not _GOES_ON.match(piece):
             break
-        defined = True
+        defined = defined or not _FORM.fullmatch(text, stop.end(), closing)
         parts.append(piece)
         end, stop = tail_end, following
     segment = "".join(parts)
@@ -335,8 +335,8 @@ def _plausible(items: list[str], max_words: int) -> bool:
     if not 2 <= len(items) <= MAX_LABELS:
         return False
     for item in items:
-        if " " in item and _LEAD.fullmatch(item):
-            return False  # "only with the": words that lead to a list
+        if " " in item and (_LEAD.fullmatch(item) or _CODED.match(item)):
+            return False  # "only with the": words that lead to a list; "1 for positive": what stands for the label
         if not item or len(item) > _MAX_CHARS or item.count(" ") >= max_words or not any(map(str.isalnum, item)):
             return False
         if (
@@ -353,5 +353,16 @@ def _plausible(items: list[str], max_words: int) -> bool:
     return len({item.casefold() for item in items}) == len(items)
 
 
+_CODED = re.compile(
+    r"[\"'(\[]?(?:-?\d{1,3}|[A-Za-z]|[+-])[\"')\]]? ?(?:=+>?|->|→| (?:for|if|when|means?|meaning|is|stands for|"
+    r"für|wenn|bedeutet|pour|si|para|per|significa)) ",
+    re.IGNORECASE,
+)
+# A remark on how labels are written, which gives them no meaning.
+_FORM = re.compile(
+    r"(?:(?:in |all |exactly |only |just )*(?:upper ?-?case|lower ?-?case|capitals?|caps|(?:one|a single) word|"
+    r"as written|no punctuation|required|default spelling|case[- ]sensitive)(?: only| letters)?)",
+    re.IGNORECASE,
+)
 _ARTICLE = re.compile(r"(?:an?|eine?n?|une?|una) ", re.IGNORECASE)
 _ELLIPSIS = frozenset({"etc", "...", "…", "and so on", "usw", "so on", "others like that", "and more"})

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from .listing import Listing, list_at
-from .vocabulary import RANGE_WORDS
+from .vocabulary import INPUT_WORDS, RANGE_WORDS
 from .words import words_of
 
-__all__ = ["YES_WORDS", "ranges", "yes_no"]
+__all__ = ["YES_WORDS", "is_polar", "question_of", "ranges", "yes_no"]
 
 _YES = {
     "yes": ("no",), "y": ("n",), "ja": ("nein", "nee"), "oui": ("non",), "sí": ("no",), "si": ("no",), "sì": ("no",),
@@ -37,6 +37,53 @@ _RANGE = re.compile(
     r"(?:\s*(?:stars?|sterne[n]?|étoiles?|estrellas?|estrelas?|stelle|sterren|星|つ星))?",
     re.IGNORECASE,
 )
+
+
+_INPUT = "|".join(sorted(map(re.escape, (word for word in INPUT_WORDS if word.isalpha())), key=len, reverse=True))
+_SUBJECT = rf"(?:it|this|(?:[^\W\d_]['\w’-]* ){{1,4}}?(?:{_INPUT}))"
+_WHAT = (
+    r"(?:an? |eine? |un[ea]? |considered )?(?P<what>[^\W\d_][\w-]*(?: [\w-]+){0,2}?) ?"
+    r"(?=[?.,;:!()\n]|$|or not\b|oder nicht\b|ist\b|\byes/no|\bja/nein)"
+)
+_ASKED = tuple(
+    re.compile(form, re.IGNORECASE)
+    for form in (
+        rf"(?:^|[\n.:!?] ?)(?:is|ist|¿? ?es|è|é) {_SUBJECT} {_WHAT}",
+        rf"\b(?:whether|(?:tell me|decide|determine|check|say|judge|detect|indicate|assess|evaluate) if|"
+        rf"(?:yes|true)[\"'”’]{{0,2}},? (?:if|when)) {_SUBJECT} is {_WHAT}",
+        rf"\bob {_SUBJECT} {_WHAT}",
+        rf"(?:^|[\n.:!?] ?)est-ce que {_SUBJECT} est {_WHAT}",
+        rf"\bsi {_SUBJECT} (?:es|est) {_WHAT}",
+    )
+)
+_DENIED = re.compile(r"(?:not?|non|un|free|kein|nicht|pas|sin|sans|less|more|too|very|never)\b|non-?|un(?!i)")
+_AGAINST = re.compile(r"\b(?:no|false|nein|non|não)[\"'”’]{0,2},? (?:if|when|wenn|si|se)\b", re.IGNORECASE)
+
+
+def is_polar(labels: Sequence[str]) -> bool:
+    """Whether the answers are yes and no, or true and false."""
+    return len(labels) == 2 and any(
+        {label.casefold() for label in labels} == {yes, no} for yes, nos in _YES.items() for no in nos
+    )
+
+
+def question_of(texts: Iterable[str]) -> str:
+    """What instructions ask whether it is so of the text to judge ("toxic"); empty unless exactly one thing is asked.
+
+    A denial ("not spam") is left to whoever reads more than words.
+    """
+    found: set[str] = set()
+    for text in texts:
+        if _AGAINST.search(text):
+            return ""
+        for form in _ASKED:
+            for match in form.finditer(text):
+                words = match["what"].casefold().split()
+                while len(words) > 1 and words[0] in INPUT_WORDS:
+                    words.pop(0)
+                found.add(" ".join(words))
+    asked = found.pop() if len(found) == 1 else ""
+    return "" if _DENIED.match(asked) else asked
 
 
 def yes_no(text: str, words: frozenset[str]) -> Iterator[Listing]:

@@ -17,6 +17,7 @@ from .examples import Shown, shown_answers
 from .instruction import Spoken, instructions, remainder
 from .listing import Listing
 from .memory import Memory
+from .polar import is_polar, question_of
 from .schema import Field, alternation, read_schema
 from .understood import unexplained
 from .wording import listings
@@ -81,6 +82,9 @@ def finished(drafted: Draft, request: Request, split: Split | None, memory: Memo
     contract = drafted.contract
     if contract.blocker is None and contract.labels is not None:
         contract = _ruled(drafted, request, split, memory)
+        if contract.blocker is None and is_polar(contract.labels or ()):
+            question = question_of(remainder(part, split) for part in drafted.spoken)
+            contract = msgspec.structs.replace(contract, question=question)
     return Signal(value=contract, confidence=drafted.confidence, detector=DETECTOR)
 
 

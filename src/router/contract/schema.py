@@ -99,6 +99,9 @@ def _choose(leaves: list[_Leaf]) -> Field:
     elif any(leaf is not field for leaf in needed):
         names = ", ".join(repr(".".join(leaf.path)) for leaf in needed if leaf is not field)
         blocker = f"the schema also requires {names}, which is no label."
+    elif any(leaf is not field and leaf.kind != "fixed" for leaf in leaves):
+        names = ", ".join(repr(".".join(leaf.path)) for leaf in leaves if leaf is not field and leaf.kind != "fixed")
+        blocker = f"the schema also has {names}, which an answer may fill."
     texts_only = all(isinstance(value, str) for value in field.values)
     return Field(
         path=field.path,

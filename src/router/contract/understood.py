@@ -58,6 +58,10 @@ _PLAIN = (
 _PREDICATE = table("is are was were be must should can may will ist sind muss est sont doit es son debe é são è sono")
 _TAGS = re.compile(r"</?[a-z_]{2,24}>")
 _DIGIT = re.compile(r"\d")
+_POLAR = re.compile(
+    r"(?:and |also,? )?(?:do|does|did|has|have|had|can|could|will|would|is there|are there|was there)\b(?! you)"
+)
+_YES = frozenset(("yes", "no", "true", "false", "ja", "nein", "oui", "non", "sí", "si", "sim", "não", "nee", "y", "n"))
 _OR = re.compile(r"\b(?:or|oder|ou)\b")
 _SHOWN = "\x00"
 _ANSWERED = re.compile(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
@@ -133,7 +137,7 @@ def _is_usual(sentence: str, names: set[str], *, is_question: bool, is_first: bo
         for name in sorted(spoken, key=len, reverse=True):
             if name not in KNOWN:
                 lower = lower.replace(name, "_")
-    if is_question and "_" not in lower and not spoken and _OR.search(lower):
+    if is_question and "_" not in lower and not spoken and (_OR.search(lower) or _asks_anew(lower, names)):
         return False  # a second question beside the one whose answers are listed
     words = _WORD.findall(lower)
     strange = [word for word in words if not _is_known(word, names)]
@@ -149,6 +153,11 @@ def _is_usual(sentence: str, names: set[str], *, is_question: bool, is_first: bo
     if is_first and "_" not in lower and len(words) <= 10 and _PREDICATE.isdisjoint(words) and not _DIGIT.search(lower):
         return len(strange) <= 4  # what the application is: "moderation filter of a cooking forum"
     return is_example(sentence, names)
+
+
+def _asks_anew(lower: str, names: set[str]) -> bool:
+    """A question to be answered by yes or no, where neither is a label."""
+    return _POLAR.match(lower) is not None and names.isdisjoint(_YES)
 
 
 def _is_known(word: str, names: set[str]) -> bool:

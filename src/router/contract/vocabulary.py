@@ -53,6 +53,7 @@ CLASSIFY = table(
     categorizes sorted call put klassifiziere klassifizieren ordne einordnen bewerte bestimme stufe
     kategorisiere ordnen beurteile classe classez classifie classifiez catégorise évalue détermine clasifica
     clasificar clasifique categoriza etiqueta evalúa determina indica classifique classificar avalie identifique
+    indica indique identifica identifique decida analiza prüfe entscheide erkenne identifie indiquez identifiez indichi
     classifica classificare valuta etichetta classificeer categoriseer beoordeel bepaal
     """
 )
@@ -87,7 +88,7 @@ EXTRA_WORDS = table(
 
 FORM_WORDS = table(
     """
-    uppercase lowercase capital capitals caps capitalized tags tag prefix prefixed suffix format snippet block
+    including uppercase lowercase capital capitals caps capitalized tags tag prefix prefixed suffix format snippet block
     begin start end xml yaml csv markdown bold emoji hashtag table inside within enclosed wrap wrapped brackets
     between starting followed separated bullet per line lines großbuchstaben kleinbuchstaben majuscules
     minuscules mayúsculas minúsculas maiúsculas maiuscolo minuscolo hoofdletters

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ..catalogue import LocalCard
+from ..contract.polar import YES_WORDS, is_polar
 from ..types import Contract
 
 __all__ = ["LabelMap", "LabelReader", "folded"]
@@ -29,6 +30,9 @@ _CATCH_ALL = frozenset(
     }
 )  # fmt: skip
 # Words with a plain meaning of their own: without two others they fit a model only when the task is known.
+_POLAR = frozenset(
+    {"true", "false", "yes", "no", "y", "n", "ja", "nein", "oui", "non", "sí", "si", "sim", "não", "nee"}
+)
 _EVERYDAY = frozenset({"good", "bad", "pos", "neg", "clean", "normal", "ok", "safe", "true", "false", "yes", "no"})
 
 
@@ -61,14 +65,14 @@ class LabelReader:
                 key = folded(spelling)
                 if self._places.setdefault(key, place) != place:
                     self._places[key] = -1  # one spelling for two labels means neither
-        self._known: dict[tuple[tuple[str, ...], str], LabelMap] = {}
+        self._known: dict[tuple[tuple[str, ...], str, str], LabelMap] = {}
 
     def __call__(self, contract: Contract) -> LabelMap | None:
         """How the contract's labels read, None when it has none."""
         labels = contract.labels
         if labels is None:
             return None
-        key = (labels, contract.path[-1] if contract.path else "")
+        key = (labels, contract.path[-1] if contract.path else "", contract.question)
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= _CAPACITY:
@@ -76,10 +80,13 @@ class LabelReader:
             found = self._known[key] = self._read(*key)
         return found
 
-    def _read(self, labels: tuple[str, ...], field: str) -> LabelMap:
+    def _read(self, labels: tuple[str, ...], field: str, question: str) -> LabelMap:
         keys = [folded(label) for label in labels]
-        if len(self._labels) == 2 and set(keys) in ({"true", "false"}, {"yes", "no"}):
-            return self._polar(keys, field)
+        if len(self._labels) == 2 and is_polar(keys):
+            return self._polar(keys, field, question)
+        if _POLAR.issuperset(keys) and len(self._labels) > len(keys):
+            reason = f"{labels[0]!r} answers the request's own question, and is no label of {self._name} there"
+            return LabelMap(places=(None,) * len(keys), reason=reason)
         places = tuple(place if (place := self._places.get(key)) is not None and place >= 0 else None for key in keys)
         used = [place for place in places if place is not None]
         for label, key, place in zip(labels, keys, places, strict=True):
@@ -96,16 +103,16 @@ class LabelReader:
             return LabelMap(places=places, reason="fewer than two answers are allowed")
         return LabelMap(places=places, is_telling=sum(key not in _EVERYDAY for key in keys) > 1)
 
-    def _polar(self, keys: Sequence[str], field: str) -> LabelMap:
-        """Yes or no to a field that carries a label's own name: ``{"is_spam": true}``."""
-        name = folded(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", field))
-        named = self._places.get(name.removeprefix("is ").removesuffix(" flag"), -1)
+    def _polar(self, keys: Sequence[str], field: str, question: str) -> LabelMap:
+        """Yes or no to a label's own name: the field's ``{"is_spam": true}``, or the question's "Is this spam?"."""
+        name = folded(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", field)).removeprefix("is ").removesuffix(" flag")
+        meant = {self._places.get(name, -1), self._places.get(folded(question), -1)} - {-1}
+        named = meant.pop() if len(meant) == 1 else -1
         if named < 0:
             return LabelMap(
                 places=(None,) * len(keys), reason=f"which label of {self._name} is meant by yes is not certain"
             )
-        yes = {"true", "yes"}
-        return LabelMap(places=tuple(named if key in yes else 1 - named for key in keys), is_telling=True)
+        return LabelMap(places=tuple(named if key in YES_WORDS else 1 - named for key in keys), is_telling=True)
 
 
 def folded(label: str) -> str:

@@ -22,6 +22,8 @@ THRESHOLD = 0.6
 """Below this certainty the split is unknown."""
 
 _MAX_CHARS = 65_536
+_PLACEHOLDER = re.compile(r"\W*(?:\{{1,3}|<<?|\[\[?|\$\{?|%\()\s*[\w .-]{1,40}\s*(?:\}{1,3}|>>?|\]\]?|\)s)\W*|\W*")
+"""A template's slot that was never filled."""
 _HEADER = re.compile(r"[^\W\d_][\w -]{0,24}[:：]\s*")
 
 
@@ -45,7 +47,7 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
     start, end = unquoted(text, *trimmed(text, start, end))
     if start >= end or end - start > _MAX_CHARS or is_several(text[start:end]):
         return _UNKNOWN
-    if has_residue(text[start:end]):
+    if has_residue(text[start:end]) or _PLACEHOLDER.fullmatch(text, start, end):
         return _UNKNOWN
     if not _labels_stand_outside(request, contract, index, start, end):
         return _UNKNOWN
