@@ -56,6 +56,7 @@ from .types import Detector, LocalModel
 from .yamlfile import did_you_mean
 
 if TYPE_CHECKING:
+    from .backends.probing import Prober
     from .embedding import Embeddings
     from .signals.second_look import SecondLook
 
@@ -104,7 +105,7 @@ def assemble(settings: Settings, environment: Environment, *, keep: Engine | Non
             hint=f"Deployments: {', '.join(sorted(fleet.deployments))}.",
         )
     new_id = Ids()
-    return Engine(
+    engine = Engine(
         policies=policies,
         default_policy=policies.default,
         detectors=detectors,
@@ -118,6 +119,7 @@ def assemble(settings: Settings, environment: Environment, *, keep: Engine | Non
             check=TextCheck(detectors, on_error=note_failure),
             health=keep.health if keep is not None else None,
             answer_checks=_answer_checks(dispatch.checks, policies[policies.default]),
+            continues=dispatch.continue_streams,
         ),
         accounting=Accounting(
             budgets=keep.budgets.for_models(fleet.deployments)
@@ -136,6 +138,8 @@ def assemble(settings: Settings, environment: Environment, *, keep: Engine | Non
         sessions=MemorySessions() if dispatch.sticky else None,
         mirror=None if mirror is None else (mirror.to, mirror.share, mirror.at_once),
     )
+    engine.prober = _prober(settings, engine)
+    return engine
 
 
 def assemble_embeddings(settings: Settings, engine: Engine) -> Embeddings:
@@ -163,6 +167,24 @@ def _pacing(dispatch: DispatchSettings) -> Pacing:
         ttft_timeout_s=dispatch.first_token_timeout / 1000.0,
         idle_timeout_s=dispatch.idle_timeout / 1000.0,
         hedging=Hedging(is_on=hedge.on, least_ms=hedge.least, after_ms=hedge.after),
+    )
+
+
+def _prober(settings: Settings, engine: Engine) -> Prober | None:
+    check = settings.dispatch.health_check
+    if check is None:
+        return None
+    from .backends.probing import HealthCheck, Prober
+
+    return Prober(
+        engine.fleet.deployments.values(),
+        engine.health,
+        HealthCheck(
+            every_s=check.every / 1000.0, timeout_s=check.timeout / 1000.0, path=check.path, failures=check.failures
+        ),
+        credential=credential,
+        clock=engine.clock_s,
+        reach=settings.network,
     )
 
 

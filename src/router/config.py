@@ -27,6 +27,7 @@ __all__ = [
     "DispatchSettings",
     "EmbeddingSettings",
     "Environment",
+    "HealthCheckSettings",
     "LedgerSettings",
     "ServerSettings",
     "Settings",
@@ -98,12 +99,23 @@ class MirrorSettings(_Strict):
     at_once: int = Field(default=8, ge=1, le=1000)
 
 
+class HealthCheckSettings(_Strict):
+    """OpenAI-compatible servers are asked (GET ``path`` below ``api_base``) each ``every``; after ``failures`` in a row
+    their deployments are passed over until they answer again. Only the sidecar checks."""
+
+    every: Milliseconds = Field(default=30_000.0, ge=1_000)
+    timeout: Milliseconds = Field(default=5_000.0, ge=10)
+    path: str = Field(default="/models", pattern=r"^/[A-Za-z0-9._~/-]*$")
+    failures: int = Field(default=2, ge=1, le=100)
+
+
 class DispatchSettings(_Strict):
     """How patient a run is and how far it goes; see :class:`router.selection.plan.Pacing`.
 
     ``tries`` is how often one deployment is called for a request; ``extra_calls`` the share of extra calls (retries,
     hedges) that each deployment gets beside its first calls. ``checks`` are functions ``module:function`` that a
     policy's ``escalate`` may name, beside installed entry points of the group ``router.answer_checks``.
+    ``continue_streams``: a stream of plain text that is cut after its first token goes on at a fallback, marked.
     """
 
     timeout: Milliseconds = 600_000.0
@@ -118,6 +130,8 @@ class DispatchSettings(_Strict):
     mirror: MirrorSettings | None = None
     checks: dict[str, str] = Field(default_factory=dict)
     sticky: bool = True
+    continue_streams: bool = False
+    health_check: HealthCheckSettings | None = None
 
 
 class BudgetSettings(_Strict):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .backends.local import completion_chunks
 from .backends.mirror import Mirror
@@ -40,6 +40,9 @@ from .types import (
     Verdict,
 )
 
+if TYPE_CHECKING:
+    from .backends.probing import Prober
+
 __all__ = ["Engine", "EngineStream", "note_failure"]
 
 _UNLIMITED = Allowance()
@@ -52,6 +55,7 @@ class Engine:
     ``policies`` by name; ``detectors`` by the signal they provide; ``clock`` gives Unix seconds, ``new_id`` a fresh
     decision id. ``sessions`` remembers where conversations are warm, None forgets. ``mirror`` is the deployment that
     gets copies, the share of requests that are copied, and how many at once. ``cache`` gives answers again, None never.
+    ``prober`` is what asks servers for their health, for who has the time to do so now and then; None: nobody does.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Engine:
         self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
         self.accounting, self.cache = accounting, cache
         self.budgets, self.ledger = accounting.budgets, accounting.ledger
+        self.prober: Prober | None = None
         self._config_hash = config_hash
         self._clock, self._new_id, self._sessions = clock, new_id, sessions
         self._mirror: Mirror | None = None
@@ -237,6 +242,8 @@ class Engine:
 
     async def aclose(self) -> None:
         """Close connections, write out the ledger and what is still to be settled."""
+        if self.prober is not None:
+            self.prober.close()
         if self._mirror is not None:
             await self._mirror.aclose()
         await self.dispatcher.aclose()

@@ -7,6 +7,8 @@ import logging
 __all__ = [
     "BUDGET_SETTLED_LATE",
     "CACHE_DOWN",
+    "DEPLOYMENT_DOWN",
+    "DEPLOYMENT_UP",
     "DETECTOR_FAILED",
     "HEADER_CACHE",
     "HEADER_COST",
@@ -46,6 +48,8 @@ __all__ = [
 log = logging.getLogger("router")
 
 DETECTOR_FAILED = "a detector failed and its signals are unknown for this request"
+DEPLOYMENT_DOWN = "a health check found a deployment down, and it is passed over"
+DEPLOYMENT_UP = "a health check found a deployment back"
 CACHE_DOWN = "the cache of answers cannot be used"
 LEDGER_DOWN = "the ledger cannot be written; records are spooled"
 LEDGER_BACK = "the ledger is back; spooled records were written"

@@ -63,7 +63,7 @@ def ask(target, body=b"{}"):
 
 async def test_one_connection_serves_many_requests():
     async with serving(OK, CHUNKED, OK) as (server, pool, target):
-        found = [await pool.post(target, ask(target, b"[%d]" % turn), most=100) for turn in range(3)]
+        found = [await pool.send(target, ask(target, b"[%d]" % turn), most=100) for turn in range(3)]
     assert [answer.body for answer in found] == [b"{}", b"abcde", b"{}"]
     assert [body for _, body in server.requests] == [b"[0]", b"[1]", b"[2]"]
     assert server.connections == 1
@@ -85,8 +85,8 @@ def test_pieces_of_the_network_change_nothing(cuts, is_stream):
                 while piece := await stream.read():
                     got += piece
             else:
-                got = (await pool.post(target, ask(target), most=100)).body
-            assert (await pool.post(target, ask(target), most=100)).body == b"{}"
+                got = (await pool.send(target, ask(target), most=100)).body
+            assert (await pool.send(target, ask(target), most=100)).body == b"{}"
             return got, server.connections
 
     assert asyncio.run(run()) == (b"abcde", 1)
@@ -94,13 +94,13 @@ def test_pieces_of_the_network_change_nothing(cuts, is_stream):
 
 async def test_answer_without_length_ends_with_its_connection():
     async with serving(b"HTTP/1.1 200 OK\r\n\r\n{}", closes=True) as (_, pool, target):
-        answer = await pool.post(target, ask(target), most=100)
+        answer = await pool.send(target, ask(target), most=100)
         assert (answer.status, answer.body, pool.idle) == (200, b"{}", 0)
 
 
 async def test_interim_answers_are_passed_over():
     async with serving(b"HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\n" + OK) as (_, pool, target):
-        answer = await pool.post(target, ask(target), most=100)
+        answer = await pool.send(target, ask(target), most=100)
     assert (answer.status, answer.body) == (200, b"{}")
     assert b"x-early" not in answer.headers
 
@@ -121,7 +121,7 @@ async def test_interim_answers_are_passed_over():
 async def test_broken_answers_are_errors(answer, said):
     async with serving(answer, closes=True) as (_, pool, target):
         with pytest.raises(HttpError, match=said) as caught:
-            await pool.post(target, ask(target), most=500)
+            await pool.send(target, ask(target), most=500)
         assert caught.value.is_sent
         assert pool.idle == 0
 
@@ -130,7 +130,7 @@ async def test_broken_answers_are_errors(answer, said):
 async def test_bytes_beyond_an_answer_never_reach_the_next(excess):
     async with serving(OK + excess, [OK, excess], OK, OK) as (server, pool, target):
         for _ in range(3):
-            assert (await pool.post(target, ask(target), most=100)).body == b"{}"
+            assert (await pool.send(target, ask(target), most=100)).body == b"{}"
             await asyncio.sleep(0.02)
     assert server.connections == 3
 
@@ -139,9 +139,9 @@ async def test_cancelled_call_cuts_its_connection():
     async with serving([], OK) as (server, pool, target):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await pool.post(target, ask(target), most=100)
+                await pool.send(target, ask(target), most=100)
         await asyncio.wait_for(server.left.wait(), 5)
-        assert (await pool.post(target, ask(target), most=100)).body == b"{}"
+        assert (await pool.send(target, ask(target), most=100)).body == b"{}"
     assert server.connections == 2
 
 
@@ -187,15 +187,15 @@ async def test_slow_reader_slows_the_server():
 
 async def test_no_more_connections_than_allowed():
     async with serving(*[[OK[:5], OK[5:]]] * 12, max_connections=2) as (server, pool, target):
-        found = await asyncio.gather(*(pool.post(target, ask(target), most=100) for _ in range(12)))
+        found = await asyncio.gather(*(pool.send(target, ask(target), most=100) for _ in range(12)))
         assert {answer.body for answer in found} == {b"{}"}
         assert server.connections == 2
 
 
 async def test_who_waits_for_a_connection_may_leave():
     async with serving([OK[:5], OK[5:]], OK, max_connections=1) as (_, pool, target):
-        first = asyncio.create_task(pool.post(target, ask(target), most=100))
-        waiting = [asyncio.create_task(pool.post(target, ask(target), most=100)) for _ in range(3)]
+        first = asyncio.create_task(pool.send(target, ask(target), most=100))
+        waiting = [asyncio.create_task(pool.send(target, ask(target), most=100)) for _ in range(3)]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         waiting[0].cancel()
@@ -205,7 +205,7 @@ async def test_who_waits_for_a_connection_may_leave():
 
 async def test_idle_connections_are_closed_in_time():
     async with serving(OK, keepalive_s=0.02) as (server, pool, target):
-        await pool.post(target, ask(target), most=100)
+        await pool.send(target, ask(target), most=100)
         assert pool.idle == 1
         await asyncio.wait_for(server.left.wait(), 5)
         assert pool.idle == 0
@@ -218,7 +218,7 @@ async def test_nobody_there_was_sent_nothing():
     await listening.wait_closed()
     pool = HttpPool()
     with pytest.raises(HttpError) as caught:
-        await pool.post(target, ask(target), most=100)
+        await pool.send(target, ask(target), most=100)
     assert not caught.value.is_sent
 
 

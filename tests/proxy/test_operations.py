@@ -271,6 +271,25 @@ def test_workers_share_metrics_and_reload_together(config: Path) -> None:
         assert eventually(all_private)
 
 
+# ----- health checks ----------------------------------------------------------------------------------------------
+
+
+def test_dead_deployment_is_found_without_a_request(config: Path, upstream: Background) -> None:
+    upstream.script()
+    config.write_text(
+        "dispatch: {health_check: {every: 1s, failures: 1}}\n"
+        f"deployments:\n  - {{name: alive, model: tiny, backend: openai, api_base: '{upstream.url}'}}\n"
+        "  - {name: dead, model: tiny, backend: openai, api_base: 'http://127.0.0.1:9/v1'}\n"
+    )
+    with sidecar("--config", str(config)) as running:
+        address = running.addresses[0]
+        dead = (("model", "dead"),)
+        assert eventually(lambda: values(address, "router_deployment_unhealthy").get(dead) == 1.0)
+        assert values(address, "router_deployment_unhealthy")[(("model", "alive"),)] == 0.0
+        assert {call(address, "/v1/chat/completions", STORY)[1]["x-router-model"] for _ in range(4)} == {"alive"}
+        assert values(address, "router_attempts_total").keys() == {(("error", "none"), ("model", "alive"))}
+
+
 # ----- metrics and logs -------------------------------------------------------------------------------------------
 
 

@@ -12,12 +12,13 @@ from typing import Any, Literal
 import msgspec
 
 from ..errors import RouterError, UpstreamError
-from ..selection.attempts import Call, Plan, Running, Step, Stop, Wait, can_escalate, make_plan, next_step
+from ..selection.attempts import Call, Choice, Plan, Running, Step, Stop, Wait, can_escalate, make_plan, next_step
 from ..telemetry import log
 from ..types import Attempt, Decision, Outcome, Request, Usage
 from .base import Backend, UpstreamCall
 from .books import Books, estimated_input, restore_answer
 from .checking import AnswerTexts, Finding, examine, mask_texts, masked
+from .continuing import Continuation
 from .failures import Failed, loading_note, run_failure
 from .grading import why_not_good_enough
 from .local import local_answer, refusal
@@ -27,6 +28,7 @@ from .outgoing import Outgoing
 __all__ = ["Course"]
 
 _NOTHING = Usage()
+_CUT = frozenset({"network", "timeout", "malformed", "overload"})
 _NOBODY: Mapping[str, float] = {}
 
 
@@ -61,6 +63,7 @@ class Course:
         self.withheld: str | None = None
         self.kept: Any = None
         self.flags: tuple[str, ...] = ()
+        self.continuation = self._new_continuation() if is_stream and means.continues else None
         self.has_ready: Callable[[], bool] = bool
         self._unshowable: str | None = None
         self._hosted_error: UpstreamError | None = None
@@ -294,6 +297,42 @@ class Course:
         self._unshowable = why if kept is None else None
         # Nobody has seen any of it, so the run may go on.
         self._note(message=why, error="rejected", ttft_ms=None)
+
+    def _new_continuation(self) -> Continuation | None:
+        """What is checked, graded, masked or must have a form is not continued."""
+        request, verdict = self.request, self.decision.verdict
+        is_free = request.n == 1 and not self.is_json and not request.wants_logprobs
+        return Continuation() if is_free and not (verdict.check or verdict.escalate or verdict.redact) else None
+
+    def go_on_elsewhere(self) -> None:
+        """The stream of the newest attempt was cut: a fallback goes on from what was shown, where that is possible."""
+        shown, cut = self.continuation, self.attempts[-1]
+        if shown is None or not shown.can_go_on or cut.ttft_ms is None or cut.error not in _CUT:
+            return
+        tried = {attempt.model for attempt in self.attempts}
+        left = [choice for choice in self.plan.choices if choice.kind == "llm" and choice.model not in tried]
+        if not left or not self._can_pay(left, shown.text):
+            return
+        shown.cut()
+        self.outgoing.beginning = shown.text
+        # For the plan it is an attempt that showed nothing, so that others may follow.
+        note = f"{cut.message} The answer goes on elsewhere."
+        self.attempts[-1] = msgspec.structs.replace(cut, ttft_ms=None, retryable=False, message=note)
+
+    def _can_pay(self, choices: Sequence[Choice], text: str) -> bool:
+        """Whether the money left also pays for reading what was shown. A token has at least one byte."""
+        limit = self.plan.max_usd
+        if limit is None:
+            return True
+        size = len(text.encode("utf-8", "replace"))
+        spent = [attempt.usd for attempt in self.attempts]
+        for choice in choices:
+            rate = self.means.deployments[choice.model].price.input
+            if rate is None or choice.worst_usd is None or None in spent:
+                return False
+            if sum(usd for usd in spent if usd is not None) + choice.worst_usd + size * rate > limit:
+                return False
+        return True
 
     def is_refused(self, step: Stop) -> bool:
         """Whether there is nothing to show but a refusal."""

@@ -76,7 +76,7 @@ class Embedder:
         try:
             target = target_of((deployment.api_base or "https://api.openai.com/v1").rstrip("/") + "/embeddings")
             head = head_of(target, headers)
-            answer = await self._pool.post(target, b"%b%d\r\n\r\n%b" % (head, len(sent), sent), most=_MAX_BODY_BYTES)
+            answer = await self._pool.send(target, b"%b%d\r\n\r\n%b" % (head, len(sent), sent), most=_MAX_BODY_BYTES)
         except (OSError, ValueError) as error:
             raise UpstreamError(
                 f"{name}: the connection failed ({scrub(str(error), key) or type(error).__name__}).",

@@ -1,4 +1,4 @@
-"""HTTP/1.1 to upstreams, as little of it as a call needs: POST, an answer whole or in pieces, connections used again.
+"""HTTP/1.1 to upstreams, as little of it as a call needs: a request, an answer whole or in pieces, kept connections.
 
 llhttp reads the answers. No redirect is followed, no cookie kept, no proxy setting read and no compression asked for;
 how long anything may take, whoever calls decides. Source: RFC 9112.
@@ -10,6 +10,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Mapping
+from typing import Literal
 from urllib.parse import quote, urlsplit
 
 import httptools
@@ -70,17 +71,18 @@ def target_of(url: str) -> Target:
     return Target(host, parts.port or (443 if is_tls else 80), is_tls, authority, path)
 
 
-def head_of(target: Target, headers: Mapping[str, str]) -> bytes:
-    """The head of a POST up to the value of its last header, Content-Length.
+def head_of(target: Target, headers: Mapping[str, str], *, method: Literal["GET", "POST"] = "POST") -> bytes:
+    """The whole head of a GET; that of a POST up to the value of its last header, Content-Length.
 
     Raises:
         ValueError: a header has a line break.
     """
-    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.authority}"]
+    lines = [f"{method} {target.path} HTTP/1.1", f"Host: {target.authority}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if any("\r" in line or "\n" in line or "\0" in line for line in lines):
         raise ValueError("a header has a line break")
-    return "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
+    end = ["Content-Length: "] if method == "POST" else ["", ""]
+    return "\r\n".join([*lines, *end]).encode("latin-1")
 
 
 class _Connection(asyncio.Protocol):
@@ -331,7 +333,7 @@ class HttpPool:
         """Whether it was made on this loop."""
         return self._loop is loop
 
-    async def post(self, target: Target, data: bytes, *, most: int) -> HttpAnswer:
+    async def send(self, target: Target, data: bytes, *, most: int) -> HttpAnswer:
         """Send ``data`` (head and body) and read the whole answer, at most ``most`` bytes of body.
 
         Raises:
@@ -350,7 +352,7 @@ class HttpPool:
             self.give_back(target, connection)
 
     async def open(self, target: Target, data: bytes) -> HttpStream:
-        """Send ``data`` and wait for the head of the answer. Raises as :meth:`post`."""
+        """Send ``data`` and wait for the head of the answer. Raises as :meth:`send`."""
         connection = await self._take(target)
         try:
             connection.begin(data, most=0, is_stream=True)

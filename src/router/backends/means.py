@@ -36,6 +36,7 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     answer_checks: dict[str, AnswerCheck]
     check_timeout_s: float
     max_held_bytes: int
+    continues: bool
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
     now: Callable[[], float]

@@ -79,7 +79,7 @@ class OpenAIBackend:
         name = call.deployment.name
         target, data, key = self._outgoing(call, accept="application/json")
         try:
-            answer = await self._connected().post(target, data, most=self._max_body_bytes)
+            answer = await self._connected().send(target, data, most=self._max_body_bytes)
         except HttpTooLarge as error:
             raise malformed(name, str(error)) from error
         except OSError as error:

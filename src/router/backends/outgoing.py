@@ -21,12 +21,13 @@ _ALL_KINDS = frozenset({"pii", "all", "*"})
 
 class Outgoing:
     """The calls of one run. ``blocked`` is why a call could not be made that the policy asks to be masked or checked,
-    None when there was none."""
+    None when there was none. ``beginning`` is what was shown of the answer by a stream that was cut."""
 
     def __init__(self, means: Means, request: Request, decision: Decision) -> None:
         self._means, self._request, self._decision = means, request, decision
         self._redaction: Redaction | None = None
         self.blocked: RouterError | None = None
+        self.beginning = ""
 
     def prepare(self, step: Call, *, stream: bool, logprobs: bool = False) -> tuple[UpstreamCall, Redaction]:
         """What goes out. ``logprobs`` asks for them though the caller did not.
@@ -48,6 +49,8 @@ class Outgoing:
         body = outgoing_body(masked.request, deployment, stream=stream, max_output_tokens=decision.max_output_tokens)
         if logprobs:
             body["logprobs"] = True
+        if self.beginning:
+            body["messages"] = [*body["messages"], {"role": "assistant", "content": self.beginning}]
         call = UpstreamCall(
             deployment=deployment,
             request=masked.request,

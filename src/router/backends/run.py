@@ -46,6 +46,8 @@ class Dispatcher:
     in a window (``Verdict.hold``), in at most ``max_held_bytes``. What could not be checked is refused like what was
     flagged. ``answer_checks`` are the user's own, by the name that a policy's ``escalate`` gives them.
 
+    ``continues``: a stream of plain text that was cut goes on at a fallback; see :mod:`.continuing`.
+
     ``health`` hears of every attempt as it ends and says who may be called; ``retries`` bounds the extra calls.
     """
 
@@ -62,6 +64,7 @@ class Dispatcher:
         retries: RetryBudget | None = None,
         check_timeout_s: float = 10.0,
         max_held_bytes: int = _MAX_HELD_BYTES,
+        continues: bool = False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = time.time,
@@ -78,6 +81,7 @@ class Dispatcher:
             answer_checks=dict(answer_checks or {}),
             check_timeout_s=check_timeout_s,
             max_held_bytes=max_held_bytes,
+            continues=continues,
             clock=clock,
             sleep=sleep,
             now=now,
@@ -284,6 +288,7 @@ class StreamRun:
             raise
         except Exception as error:  # noqa: BLE001 as above: whatever a backend raises, the books are kept
             books.failed(typed_error(error, step))
+            course.go_on_elsewhere()
 
     async def _open(self, step: Call, books: Books) -> Opened:
         return await open_stream(self._course, step, books)

@@ -106,6 +106,7 @@ async def relay(course: Course, opened: Opened) -> AsyncGenerator[dict[str, Any]
     if is_graded or course.must_check:
         hold = None if is_graded else verdict.hold
         window = Window(verdict, course.means.check, hold=hold, max_bytes=course.means.max_held_bytes)
+    continuation = course.continuation
     first: dict[str, Any] = {}
     bad: Finding | None = None
     course.has_ready = _shows_at_once(opened) if window is None else _never
@@ -131,6 +132,9 @@ async def relay(course: Course, opened: Opened) -> AsyncGenerator[dict[str, Any]
                 books.first_token()
                 shown = _shown(course, held, restorer, strip)
                 if shown is not None:
+                    if continuation is not None:
+                        shown = continuation.shown(shown, step.model)
+                        continuation.take(shown)
                     yield shown
     if window is None or (bad is None and not window.is_full):
         books.first_token()

@@ -52,6 +52,7 @@ class Process:
             self._trace, self._stop_tracing = make_tracer(_version())
         self._watching: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
+        self._checking: asyncio.Task[None] | None = None
         self._server: uvicorn.Server | None = None
 
     def run(self, listener: socket.socket, admin: socket.socket | None, *, started: Callable[[], None]) -> None:
@@ -75,11 +76,12 @@ class Process:
             await other.begin(admin)
         self._warming = asyncio.create_task(self.serving.current.engine.warm())
         self._watching = asyncio.create_task(self.serving.watch())
+        self._checking = asyncio.create_task(self.serving.check_health())
         started()
         ticking = asyncio.create_task(main.tick(self._metrics.flush))
         await stopping.wait()
         self.serving.is_draining = True
-        for task in (self._watching, self._warming, ticking):
+        for task in (self._watching, self._warming, self._checking, ticking):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task

@@ -31,6 +31,9 @@ _FIXED = ("host", "port", "admin", "tls", "max_connections", "max_header_bytes",
           "send_timeout_s", "drain_s", "log", "otel")  # fmt: skip
 
 
+_LOOK_AGAIN_S = 5.0
+
+
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Where settings come from: a file (None: defaults), and what the command line puts over it."""
 
@@ -119,6 +122,17 @@ class Serving:
         self.in_flight -= 1
         if version.is_retired and not version.in_flight:
             self._retire(version)
+
+    async def check_health(self) -> None:
+        """Have the serving version ask its servers for their health, for ever."""
+        while True:
+            prober = self.current.engine.prober
+            if prober is not None:
+                try:
+                    await prober.check()
+                except Exception:  # noqa: BLE001 the next check may find what this one could not
+                    log.exception("the health checks failed")
+            await asyncio.sleep(_LOOK_AGAIN_S if prober is None else prober.every_s)
 
     async def reload(self) -> Version:
         """Read everything again, and serve it if it is right; the version that then serves.

@@ -55,7 +55,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment's breaker (Nygard, *Release It!*, 2007): closed, open, and half-open with one probe.
 
     ``is_told``: the provider itself said that it will not answer (Retry-After, no credit), so that the late answer to
-    an earlier call does not close it.
+    an earlier call does not close it. ``is_found_down``: a health check opened it, and one may close it.
     """
 
     failures: int = 0
@@ -65,6 +65,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     open_until_s: float = 0.0
     probe_until_s: float = 0.0
     is_told: bool = False
+    is_found_down: bool = False
 
     def state(self, now_s: float) -> BreakerState:
         """Closed, open until its cooldown is over, then half-open until a call answers."""
@@ -270,6 +271,27 @@ class MemoryHealth:
         with self._lock:
             found = ((name, breaker.blocked_until_s(now_s)) for name, breaker in self._open.items())
             return {name: until - now_s for name, until in found if until is not None}
+
+    def found_down(self, model: str, now_s: float, *, for_s: float) -> None:
+        """See :class:`~.store.Health`."""
+        with self._lock:
+            before = self._breakers.get(model, _CLOSED)
+            until = max(before.open_until_s, now_s + for_s)
+            self._breakers[model] = self._open[model] = msgspec.structs.replace(
+                before,
+                openings=max(before.openings, 1),
+                open_until_s=until,
+                is_found_down=before.is_found_down or not before.openings,
+            )
+
+    def found_up(self, model: str) -> None:
+        """See :class:`~.store.Health`."""
+        breaker = self._open.get(model)
+        if breaker is None or not breaker.is_found_down:
+            return
+        with self._lock:
+            self._open.pop(model, None)
+            self._breakers[model] = Breaker(calls=breaker.calls, error_share=breaker.error_share)
 
     def unhealthy(self, now_s: float) -> frozenset[str]:
         """See :class:`~.store.Health`."""

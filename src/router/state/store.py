@@ -196,6 +196,12 @@ class Health(Protocol):
     def admit(self, model: str, now_s: float) -> bool:
         """Whether a call may go out now. Where a breaker is half-open, the first caller's is the only probe."""
 
+    def found_down(self, model: str, now_s: float, *, for_s: float) -> None:
+        """A health check says that it is down: no call goes out ``for_s``, unless it is found up before."""
+
+    def found_up(self, model: str) -> None:
+        """A health check says that it is up. Only what a health check opened is closed by it."""
+
     def blocked(self, now_s: float) -> Mapping[str, float]:
         """Deployments that must not be called now, and in how many seconds they may be."""
 
