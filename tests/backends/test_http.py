@@ -55,6 +55,8 @@ async def serving(*answers, closes=False, **options):
     finally:
         pool.close()
         listening.close()
+        # Until both sides of each connection know that it is over.
+        await asyncio.sleep(0.01)
 
 
 def ask(target, body=b"{}"):
@@ -183,6 +185,7 @@ async def test_slow_reader_slows_the_server():
     assert (got, waiting < size // 2) == (size, True)
     pool.close()
     listening.close()
+    await asyncio.sleep(0.01)
 
 
 async def test_no_more_connections_than_allowed():

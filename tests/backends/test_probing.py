@@ -24,14 +24,16 @@ async def answering(status):
             while True:
                 seen.append((await reader.readuntil(b"\r\n\r\n")).decode())
                 writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % status)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass
+        finally:
             writer.close()
-        except asyncio.CancelledError:
-            return
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", seen
     server.close()
+    # Until both sides of each connection know that it is over.
+    await asyncio.sleep(0.01)
 
 
 def prober(url, health, *, failures=1, key=None):
