@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from .listing import Listing, list_at
-from .vocabulary import CLASSIFY, NOUNS, WEAK_NOUNS
+from .vocabulary import CLASSIFY, INPUT_WORDS, NOUNS, WEAK_NOUNS
 from .words import table
 
 __all__ = ["DIRECT", "OPEN_LIST", "as_lists", "direct_lists", "noun_lists"]
@@ -102,6 +102,12 @@ _PREPOSITION = re.compile(
     r"ist|est|es|é|è|of)(?=[ :])|[:：](?=\s)",
     re.IGNORECASE,
 )
+# "ob der Satz ... ist", "of de review ... is": German and Dutch put the verb behind the list.
+_CLAUSE_SUBJECT = re.compile(
+    rf" (?:de[rnm]?|die|das|diese[rs]?|dies|dit|deze|het|folgende[rs]?|volgende)(?: [\w-]+){{0,2}}? "
+    rf"(?:{'|'.join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))}) ",
+    re.IGNORECASE,
+)
 _ARE = re.compile(r"\s+(?:are|is|sind|lauten|sont|son|são|sono|zijn)\b", re.IGNORECASE)
 _INTRO = re.compile(r"[^\n.?!;:：=(\[{（]{0,70}[:：=(\[{（]|[^\n.?!;:]{0,80}[.:?]?(?=\s*\n)")
 _ALLOWED = re.compile(
@@ -179,7 +185,9 @@ def as_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listing]
             end = min(place + 260, stop.start() if stop else len(text))
             # The verb may be followed by several such words: the last one that a list stands behind counts.
             for word in reversed(list(_PREPOSITION.finditer(text, place, end))):
-                listing = list_at(text, word.end(), introduced=word[0] == ":", dutch=dutch)
+                subject = _CLAUSE_SUBJECT.match(text, word.end()) if word[0].lower() in ("ob", "of") else None
+                start = subject.end() if subject is not None else word.end()
+                listing = list_at(text, start, introduced=word[0] == ":", dutch=dutch)
                 if listing is None:
                     continue
                 if word[0] == ":" and not listing.closed and not _EXCLUSIVE.search(lower, place, listing.end + 60):

@@ -226,6 +226,12 @@ _SINGLE = frozenset("0123456789bcdefgh") | {"10"}
 _RIGHT_OR_WRONG = table("correct incorrect right wrong pass fail passed failed valid invalid accurate inaccurate")
 
 
+_YOUR_VIEW = re.compile(
+    r"\bdo you (?:dis)?(?:agree|prefer|like|love|hate|want|feel)\b|\byour (?:own |personal )?(?:opinion|view)s? (?:on|of|about)\b",
+    re.IGNORECASE,
+)
+
+
 def obstacle(
     text: str, words: frozenset[str], labels: tuple[str, ...], *, by_user: bool, is_json: bool, is_given: bool
 ) -> str | None:
@@ -239,6 +245,8 @@ def obstacle(
         return "the request asks for one label for each of several texts."
     if all(label.lower() in _RIGHT_OR_WRONG for label in labels):
         return "whether something is right is not told by its wording."
+    if "you" in words and _YOUR_VIEW.search(text):
+        return "the request asks what the model itself thinks."
     if is_given:
         return None
     return (
@@ -313,6 +321,12 @@ def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json:
         return "the answer is to be wrapped in tags."
     if _FORM.search(spoken):
         return "the answer is to be written in a form of its own."
+    if (
+        "_case" in spoken
+        and "snake_case" in spoken.lower()
+        and any(" " in label or label != label.lower() for label in labels)
+    ):
+        return "the answer is to be written in snake_case, the list is not."
     if _UPPER.search(spoken) and any(label != label.upper() for label in labels):
         return "the answer is to be written in capitals, the list is not."
     if _LOWER.search(spoken) and any(label != label.lower() for label in labels):

@@ -66,6 +66,8 @@ def draft(request: Request, memory: Memory) -> Draft:
     else:
         contract, confidence = _worded(request, spoken, found, memory)
         contract = _blocked(contract, tool_blocker)
+    if tool is not None and request.tool_choice not in (tool.name, "required") and not spoken:
+        contract = _blocked(contract, "a tool is offered, and nothing says that it is to be called.")
     contract = _blocked(contract, _request_blocker(request, contract))
     if contract.labels is None:
         contract = _blocked(contract, _NO_LIST)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from .lexicon import KNOWN
+from .vocabulary import INPUT_WORDS
 
 __all__ = ["IMPERATIVE", "ITEM_LINE", "has_residue", "is_instruction", "lists", "mentions", "orders"]
 
@@ -113,9 +114,21 @@ def is_instruction(part: str, labels: Sequence[str]) -> bool:
     return part.endswith(":") and len(part) < 80 and "\n" not in part
 
 
+# "Text - the soup was cold", and a word about the answer that was given before ("Are you sure?").
+_DASHED = re.compile(rf"(?:{'|'.join(sorted(word for word in INPUT_WORDS if word.isalpha()))}) [-–—] ", re.IGNORECASE)
+_MEANS_ANSWER = re.compile(
+    r"(?:are you (?:really |quite |absolutely )?sure|really|why(?: (?:is that|so|not))?|how come|"
+    r"(?:no|nope),? (?:that's|it's|that is|it is|you're|try)\b.{0,40}|"
+    r"that's (?:wrong|right|not right|incorrect|correct)|"
+    r"(?:please )?(?:try|check|think|look) again|explain(?: (?:that|why|yourself|your answer))?|what do you mean|"
+    r"sicher|bist du sicher|warum|wieso|tu es sûr|pourquoi|estás seguro|por qué)\W*\Z",
+    re.IGNORECASE,
+)
+
+
 def has_residue(text: str) -> bool:
     """Whether the first or last sentence of a text to judge speaks to the model in usual words: the split is wrong."""
-    if _FRAME.match(text):
+    if _FRAME.match(text) or _DASHED.match(text) or _MEANS_ANSWER.match(text):
         return True
     start = text[:300].lower()
     if ("ready" in start or "i'll " in start or "i will " in start or "going to " in start or "you c" in start) and (
