@@ -15,6 +15,7 @@ from .vocabulary import (
     EXTRA_WORDS,
     FORM_WORDS,
     INDEX_WORDS,
+    INPUT_WORDS,
     ITEM_WORDS,
     LANGUAGE_WORDS,
     MULTI_WORDS,
@@ -69,6 +70,8 @@ _WHETHER = re.compile(
     re.IGNORECASE,
 )
 _RULE = re.compile(
+    r"\bas judged\b|\bstandards?\b|\b(?:judge|consider|look at|use|read|classify|assess|rate|"
+    r"evaluate|based on|focus on) (?:only|just|solely) (?:the|its|their|on)\b(?! (?:label|word|category|name|answer|text|message|input))|"
     r"\bverify\b|\bfact[- ]check\w*|\b(?:your|own|world|general) knowledge\b|"
     r"\bfirst (?:sentence|paragraph|word|message|mail|turn|part|half)\b|\bcompar\w+|\brelative to\b|\bthan (?:the|"
     r"a|an|last|before|usual)\b|\blast (?:week|month|year|time)\b|"
@@ -146,6 +149,8 @@ _FORM = re.compile(
     r"(?:your|the|with|each)\b.{0,30}\bwith\b|\bstart(?:ing)? with (?:the field|[\"'`])|\bfollowed by\b|\bemoji|"
     r"\bhashtag|"
     r"\b(?:in|inside|within|between) (?:square|round|curly|angle|double) brackets\b|\byaml\b|\bcsv\b|\bmarkdown\b|"
+    r"\bend(?:s|ing)? with an? \w|"
+    r"\b(?:answer|respond|reply|output|return)\w*(?: only)?(?: with| in| as| the)? <\w+ \w+ ?=|"
     r"\bincluding (?:the |its |their )?(?:double |single )?(?:quot\w+|brackets|full stops?|"
     r"periods?|dots?|hash\w*|punctuation|numbers?|bullets?)\b|"
     r"\[\[|\]\]|\bone per line\b|\bper line\b",
@@ -153,7 +158,7 @@ _FORM = re.compile(
 )
 _TAGGED = re.compile(r"\b(?:in|inside|within|between|with|by|using) (?:\w+ )?<(\w{2,30})>", re.IGNORECASE)
 _TEMPLATE = re.compile(
-    r"(?:format|form|like this|as follows|template|shape)\b[^\n:]{0,40}:?\s*\n?\s*[\"'`]?[A-Z]\w{2,20}: ?[<\[{(\w]",
+    r"(?:[Ff]ormat|form|like this|as follows|template|shape)\b[^\n:]{0,40}:?\s*\n?\s*[\"'`]?[A-Z]\w{2,20}: ?[<\[{(\w]",
     re.MULTILINE,
 )
 _UPPER = re.compile(
@@ -226,8 +231,61 @@ _SINGLE = frozenset("0123456789bcdefgh") | {"10"}
 _RIGHT_OR_WRONG = table("correct incorrect right wrong pass fail passed failed valid invalid accurate inaccurate")
 
 
+_SIDE = re.compile(
+    r"\b(?:sentiment|tone|mood|emotion|attitude|stance|opinion|feelings?) of (?:the|this|that) (\w+)(?: (\w+))?",
+    re.IGNORECASE,
+)
+_WHOLE = INPUT_WORDS | {
+    "author",
+    "writer",
+    "user",
+    "customer",
+    "reviewer",
+    "sender",
+    "poster",
+    "following",
+    "given",
+    "provided",
+    "below",
+    "above",
+    "whole",
+    "entire",
+    "latest",
+    "last",
+    "quote",
+    "texts",
+    "tweets",
+    "reviews",
+    "comments",
+    "messages",
+    "note",
+    "speech",
+    "data",
+    "line",
+    "words",
+    "feedback",
+    "client",
+    "guest",
+    "person's",
+    "text's",
+    "string",
+    "chat",
+    "reader",
+    "conversation",
+    "dialogue",
+    "caption",
+    "answer",
+    "response",
+    "call",
+    "letter",
+    "news",
+    "item",
+    "entry",
+    "description",
+}
 _YOUR_VIEW = re.compile(
-    r"\bdo you (?:dis)?(?:agree|prefer|like|love|hate|want|feel)\b|\byour (?:own |personal )?(?:opinion|view)s? (?:on|of|about)\b",
+    r"\bdo you (?:dis)?(?:agree|prefer|like|love|hate|want|feel)\b|"
+    r"\byour (?:own |personal )?(?:opinion|view)s? (?:on|of|about)\b",
     re.IGNORECASE,
 )
 
@@ -346,6 +404,9 @@ def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | Non
         found = _RULE_CJK.search(text)
         if found is not None:
             return f"a rule in the request decides the label ({found[0]!r})."
+    for side in _SIDE.finditer(text) if "of" in words else ():
+        if not any(word.lower() in _WHOLE for word in side.groups() if word):
+            return f"the label is asked for one side of the text only ({side[0]!r})."
     if (words & SCOPE_WORDS and _SCOPED.search(text)) or (not narrow and _SCOPED_CJK.search(text)):
         return "the label is asked for one side of the text only."
     if words & COPULAS and any(mark in text for mark in "\"'`"):

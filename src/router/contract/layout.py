@@ -36,6 +36,8 @@ _HEADERS = (
     "titolo",
 )
 
+_FILLED = re.compile(r"(?:reply|response|answer|comment|quote|summary|note)s?[:：] \S+ \S", re.IGNORECASE)
+
 _PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
 
 _PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "『": "』", "'": "'", "‘": "’", "`": "`"}
@@ -158,7 +160,7 @@ def marked(text: str, labels: Sequence[str]) -> Found | None:
     start, end = trimmed(text, block.start, end)
     end = _without_instruction(text, start, end, labels)
     if start >= end:
-        return None
+        return None if end >= 0 else AMBIGUOUS
     return (start, end, 0.92)
 
 
@@ -168,7 +170,7 @@ def _lists_at(text: str, block: Block, labels: Sequence[str]) -> bool:
 
 
 def _without_instruction(text: str, start: int, end: int, labels: Sequence[str]) -> int:
-    """The end of the text when its last paragraphs or lines are the instruction."""
+    """The end of the text when its last paragraphs or lines are the instruction; -1 when they hold another text."""
     for _ in range(12):
         cut = max(text.rfind("\n", start, end), start)
         if cut <= start:
@@ -176,6 +178,8 @@ def _without_instruction(text: str, start: int, end: int, labels: Sequence[str])
         last = text[cut:end].strip()
         if last and not is_instruction(last, labels):
             return end
+        if _FILLED.match(last) and not lists(last, labels):
+            return -1  # "Reply: sorry to hear that": another text beside the one that was found
         end = trimmed(text, start, cut)[1]
     return end
 

@@ -345,6 +345,7 @@ def _plausible(items: list[str], max_words: int) -> bool:
             or "<" in item
             or ">" in item
             or "…" in item
+            or "=" in item
             or "**" in item
             or item.startswith(("e.g", "etc", "#", "- ", "* ", "=", "|", "`"))
             or item.casefold() in _ELLIPSIS

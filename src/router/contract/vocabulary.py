@@ -153,7 +153,7 @@ NOT_DATA = table(
 NOUNS = table(
     """
     abteilungen rubriken ordner services secciones departamentos reparti settori afdelingen
-    codes folders set
+    codes folders set levels grades statuses
     outputs
     werte valores valeurs valori
     options labels label categories category classes class choices values intents intent topics topic tags types
@@ -179,7 +179,7 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
-    verify fact fact-check knowledge
+    verify fact fact-check knowledge only just solely standards standard judged
     compare compared comparing comparison relative than previous previously yesterday today
     newest latest recent first last final second which
     opposite reverse reversed invert inverted swap swapped company context team exercise
@@ -197,7 +197,8 @@ RULE_WORDS = table(
 WEAK_NOUNS = table(
     """
     codes folders set
-    werte valores valeurs valori values types type themes theme tone tones severity polarity stance groups
+    werte valores valeurs valori values levels grades statuses types type themes theme tone tones severity polarity
+    stance groups
     genre sections
     section status moods mood
     """
