@@ -71,7 +71,8 @@ _WHETHER = re.compile(
 )
 _RULE = re.compile(
     r"\bas judged\b|\bstandards?\b|\b(?:judge|consider|look at|use|read|classify|assess|rate|"
-    r"evaluate|based on|focus on) (?:only|just|solely) (?:the|its|their|on)\b(?! (?:label|word|category|name|answer|text|message|input))|"
+    r"evaluate|based on|focus on) (?:only|just|solely) (?:the|its|their|on)\b"
+    r"(?! (?:label|word|category|name|answer|text|message|input))|"
     r"\bverify\b|\bfact[- ]check\w*|\b(?:your|own|world|general) knowledge\b|"
     r"\bfirst (?:sentence|paragraph|word|message|mail|turn|part|half)\b|\bcompar\w+|\brelative to\b|\bthan (?:the|"
     r"a|an|last|before|usual)\b|\blast (?:week|month|year|time)\b|"
