@@ -24,6 +24,7 @@ from .backends.prices import builtin_deployments, builtin_families, load_facts
 from .backends.run import Dispatcher
 from .catalogue import Deployment, LocalCard, Price, is_configured, provider_key_env, with_facts
 from .config import (
+    BudgetSettings,
     DeploymentSettings,
     DispatchSettings,
     Environment,
@@ -76,8 +77,15 @@ _BACKENDS: Final[Mapping[str, str]] = {
 _LOOPBACK = ("http://localhost", "http://127.", "http://[::1]")
 
 
-def assemble(settings: Settings, environment: Environment, *, keep: Engine | None = None) -> Engine:
-    """Build the engine that ``settings`` describe. It goes on with the budgets, ledger and health of ``keep``.
+def assemble(
+    settings: Settings,
+    environment: Environment,
+    *,
+    keep: Engine | None = None,
+    limits: Sequence[BudgetSettings] = (),
+) -> Engine:
+    """Build the engine that ``settings`` describe, with ``limits`` beside its budgets. It goes on with the accounts,
+    ledger and health of ``keep``.
 
     Raises:
         ConfigError: a policy, a model directory or the ledger is wrong; ``file:line:column`` where there is one.
@@ -122,9 +130,7 @@ def assemble(settings: Settings, environment: Environment, *, keep: Engine | Non
             continues=dispatch.continue_streams,
         ),
         accounting=Accounting(
-            budgets=keep.budgets.for_models(fleet.deployments)
-            if keep is not None
-            else budgets_of(settings, deployments),
+            budgets=budgets_of(settings, deployments, more=limits, keep=None if keep is None else keep.budgets),
             ledger=keep.ledger if keep is not None else ledger_of(settings),
             deployments=fleet.deployments,
             clock=time.time,

@@ -20,7 +20,7 @@ from .policy.judge import judge
 from .selection.candidates import Fleet, candidates, is_auto
 from .selection.choose import choose
 from .state.accounting import Accounting, Entry, OnRecord, who_asks
-from .state.budget import Allowance
+from .state.budget import Allowance, Rate
 from .state.cache import AnswerCache
 from .state.limits import Who
 from .state.sessions import MemorySessions, conversation_key
@@ -105,6 +105,12 @@ class Engine:
         if not self.budgets.limits:
             return self._snapshot(request, now_s, _UNLIMITED)
         return self._snapshot(request, now_s, await self.budgets.allowance(self._who(request), now_s))
+
+    def rates(self, request: Request) -> list[Rate]:
+        """What limits of requests and tokens leave whoever sends ``request``, as far as this process knows."""
+        if not self.budgets.limits:
+            return []
+        return self.budgets.rates(self._who(request), self._clock())
 
     def observe(self, request: Request) -> Signals:
         """The request's signals, none computed yet."""

@@ -29,11 +29,13 @@ _REDIS = ("redis://", "rediss://", "unix://")
 _POSTGRES = ("postgresql://", "postgres://")
 
 
-def budgets_of(settings: Settings, deployments: Sequence[Deployment]) -> Budgets:
-    """The budgets that ``settings`` set.
+def budgets_of(
+    settings: Settings, deployments: Sequence[Deployment], *, more: Sequence[BudgetSettings] = (), keep: Budgets | None
+) -> Budgets:
+    """The budgets that ``settings`` set, and ``more``; in the store of ``keep`` where that is given.
 
     Raises:
-        ConfigError: one names no deployment, or their store has a wrong file or address.
+        ConfigError: one names no deployment, their store has a wrong file or address, or ``keep`` has none.
         MissingExtra: the client of their store is not installed.
     """
     names = [deployment.name for deployment in deployments]
@@ -45,9 +47,14 @@ def budgets_of(settings: Settings, deployments: Sequence[Deployment]) -> Budgets
                 f"budgets[{index}] names the unknown deployment {each.model!r}.",
                 hint=f"{guess}Deployments: {', '.join(sorted(names))}.",
             )
+    limits = [_limit(each) for each in (*settings.budgets, *more)]
+    if keep is not None:
+        if limits and not keep.limits and not settings.state.is_memory:
+            raise ConfigError("the first limits of keys need a store that is not open.", hint="Restart the sidecar.")
+        return keep.renewed(limits, models=names)
     return Budgets(
-        [_limit(each) for each in settings.budgets],
-        _runner(settings),
+        limits,
+        _runner(settings, has_limits=bool(limits)),
         models=names,
         refuses_when_down=settings.state.on_error == "refuse",
     )
@@ -71,9 +78,9 @@ def _limit(each: BudgetSettings) -> Limit:
     )
 
 
-def _runner(settings: Settings) -> Runner:
+def _runner(settings: Settings, *, has_limits: bool) -> Runner:
     state = settings.state
-    if not settings.budgets or state.is_memory:
+    if not has_limits or state.is_memory:
         return Direct(MemoryStore())
     # Opened once here, so that a wrong file or address is an error of the start and not of a request.
     opened = [open_store(state, Path(settings.directory))]

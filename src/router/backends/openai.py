@@ -7,6 +7,7 @@ one too.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -42,6 +43,8 @@ _DEFAULT_KEY = "OPENAI_API_KEY"
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _DRAIN_S = 0.05
+# https://www.w3.org/TR/trace-context/#traceparent-header-field-values
+_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _MOST_HEADS = 1_000
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -144,7 +147,9 @@ class OpenAIBackend:
         if found is None:
             found = self._head(base, accept, key, deployment.name)
         target, head = found
-        body = _encode(call.body)
+        body, trace = _encode(call.body), call.request.traceparent
+        if trace is not None and _TRACE.fullmatch(trace):
+            return target, b"%b%d\r\ntraceparent: %b\r\n\r\n%b" % (head, len(body), trace.encode(), body), key
         return target, b"%b%d\r\n\r\n%b" % (head, len(body), body), key
 
     def _head(self, base: str, accept: str, key: str | None, name: str) -> tuple[Target, bytes]:

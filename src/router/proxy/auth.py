@@ -18,6 +18,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
+from ..config import BudgetSettings
 from ..errors import ConfigError, RequestError
 from ..types import Budget, Hints, Request
 from ..units import parse_ms, parse_usd
@@ -30,7 +31,8 @@ SCOPES: tuple[str, ...] = get_args(Scope)
 _USUAL = frozenset(SCOPES) - {"admin"}
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _KEY = re.compile(r"gr_([a-z0-9][a-z0-9-]{0,39})_[A-Za-z0-9_-]{43}")
-_FIELDS = ("id", "tenant", "sha256", "scopes", "policy", "max_usd", "max_latency_ms", "expires")
+_FIELDS = ("id", "tenant", "sha256", "scopes", "policy", "max_usd", "max_latency_ms", "expires", "limits")
+_LIMIT_FIELDS = ("usd", "requests", "tokens", "window", "timezone", "mode")
 
 
 class Unauthorized(RequestError):
@@ -52,8 +54,8 @@ class Forbidden(RequestError):
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls, by one entry of the keys file. ``tenant`` None: nobody was asked.
 
-    ``policy`` is the only one its requests may use, ``budget`` the most that one request may cost and take, ``expires``
-    Unix seconds.
+    ``policy`` is the only one its requests may use, ``budget`` the most that one request may cost and take, ``limits``
+    the most that all of them may use within a window, ``expires`` Unix seconds.
     """
 
     id: str = ""
@@ -63,6 +65,7 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     policy: str | None = None
     budget: Budget = Budget()
     expires: float | None = None
+    limits: tuple[BudgetSettings, ...] = ()
 
     def require(self, scope: Scope) -> None:
         """Raise Forbidden unless the key has the scope."""
@@ -94,13 +97,17 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 ANYBODY = Caller()
 
 
-def with_key(request: Request, caller: Caller, credential: bytes | None) -> Request:
+def with_key(request: Request, caller: Caller, credential: bytes | None, traceparent: bytes | None = None) -> Request:
     """The request with what limits and the ledger call its key: the caller's id, else a fingerprint of the credential
-    that nobody asked for."""
+    that nobody asked for; and with the caller's trace."""
     key = caller.id or (hashlib.sha256(credential).hexdigest()[:12] if credential else None)
-    if key is None:
+    if key is None and traceparent is None:
         return request
-    return msgspec.structs.replace(request, hints=msgspec.structs.replace(request.hints, key=key))
+    return msgspec.structs.replace(
+        request,
+        hints=request.hints if key is None else msgspec.structs.replace(request.hints, key=key),
+        traceparent=None if traceparent is None else traceparent.decode("latin-1"),
+    )
 
 
 class KeyRing:
@@ -136,6 +143,11 @@ class KeyRing:
             raise Unauthorized("the API key is not valid here.", hint="Check it, or ask for a new one.")
         return caller
 
+    @property
+    def limits(self) -> tuple[BudgetSettings, ...]:
+        """The limits of all keys, each bound to its key."""
+        return tuple(limit for caller in (self._by_id or {}).values() for limit in caller.limits)
+
     def tenants(self) -> frozenset[str]:
         """The tenants that have a key."""
         return frozenset(caller.tenant or "" for caller in (self._by_id or {}).values())
@@ -163,7 +175,7 @@ def new_key(name: str) -> tuple[str, str]:
 
 
 def read_keys(path: Path) -> KeyRing:
-    """The keys of a file: ``keys: [{id, tenant, sha256, scopes, policy, max_usd, max_latency_ms, expires}]``.
+    """The keys of a file: ``keys: [{id, tenant, sha256, scopes, policy, max_usd, max_latency_ms, expires, limits}]``.
 
     Raises:
         ConfigError: with file:line:column, what is wrong. No secret is in the file, and none is told.
@@ -216,7 +228,30 @@ def _caller(document: Document, index: int, entry: Any) -> Caller:
             max_latency_ms=_amount(document, at, entry, "max_latency_ms", parse_ms),
         ),
         expires=_moment(document, (*at, "expires"), entry.get("expires")),
+        limits=_limits(document, (*at, "limits"), entry.get("limits"), name),
     )
+
+
+def _limits(document: Document, at: tuple[str | int, ...], value: Any, key: str) -> tuple[BudgetSettings, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise place_error(document, at, "limits is a list such as [{requests: 60, window: minute}]")
+    found = []
+    for index, entry in enumerate(value):
+        here = (*at, index)
+        if not isinstance(entry, dict):
+            raise place_error(document, here, "a limit is a mapping such as {requests: 60, window: minute}")
+        for name in entry:
+            if name not in _LIMIT_FIELDS:
+                raise place_error(document, (*here, name), f'unknown key "{name}"', options=list(_LIMIT_FIELDS))
+        try:
+            found.append(BudgetSettings(**entry, key=key))
+        except ValueError as error:
+            # pydantic's errors are ValueErrors that know their places.
+            told = error.errors()[0]  # type: ignore[attr-defined]
+            raise place_error(document, (*here, *told["loc"]), str(told["msg"])) from None
+    return tuple(found)
 
 
 def _text(document: Document, at: tuple[str | int, ...], entry: Mapping[str, Any], name: str) -> str:

@@ -6,11 +6,13 @@ Read by a wire form, bind to the caller, decide, run, write by the same form.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import math
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from ..engine import EngineStream
-from ..errors import RequestError, RouterError, UnknownModel
+from ..errors import RateLimited, RequestError, RouterError, UnknownModel
+from ..state.budget import Rate
 from ..telemetry import (
     HEADER_CACHE,
     HEADER_COST,
@@ -21,10 +23,10 @@ from ..telemetry import (
     HEADER_TARGET,
     log,
 )
-from ..types import Decision, Outcome, Record
+from ..types import Decision, Outcome, Record, Request
 from ..wire.anthropic import anthropic_error, messages_form, model_page
 from ..wire.completions import completions_form
-from ..wire.forms import ReadForm, StreamForm, chat_form
+from ..wire.forms import Form, ReadForm, StreamForm, chat_form
 from ..wire.hints import read_headers
 from ..wire.openai import model_list
 from ..wire.responses import responses_form
@@ -32,7 +34,7 @@ from .auth import with_key
 from .exchange import Ending, Endpoint, Exchange, Header, Route, unforeseen
 from .metrics import Metrics
 
-__all__ = ["answering_routes", "receipt_headers"]
+__all__ = ["answering_routes", "rate_headers", "receipt_headers"]
 
 _MOST_TOGETHER = 64
 
@@ -69,7 +71,18 @@ async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
     body = await exchange.body()
     started_s = engine.clock_s()
     form = read(body, hints=hints, limits=exchange.version.limits)
-    request = with_key(caller.bind(form.request), caller, exchange.header(b"authorization"))
+    request = with_key(
+        caller.bind(form.request), caller, exchange.header(b"authorization"), exchange.header(b"traceparent")
+    )
+    try:
+        await _run(exchange, request, form, metrics, started_s)
+    except RateLimited:
+        exchange.headers += rate_headers(engine.rates(request))
+        raise
+
+
+async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metrics, started_s: float) -> None:
+    engine, caller = exchange.version.engine, exchange.caller
     decision = await engine.adecide(request)
     decided_s = engine.clock_s()
     metrics.decided(decision, decided_s - started_s)
@@ -90,11 +103,11 @@ async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
     exchange.stages = (("read and decide", started_s, decided_s),)
     if request.stream:
         stream = await engine.stream(request, decision, started_s=started_s, on_record=told)
-        exchange.headers = receipt_headers(stream.decision)
+        exchange.headers = [*receipt_headers(stream.decision), *rate_headers(engine.rates(request))]
         await _stream(exchange, stream, form.stream(), metrics)
         return
     decision, outcome = await engine.complete(request, decision, started_s=started_s, on_record=told)
-    exchange.headers = receipt_headers(decision, outcome)
+    exchange.headers = [*receipt_headers(decision, outcome), *rate_headers(engine.rates(request))]
     await exchange.answer(form.answer(outcome.body or {}))
 
 
@@ -151,6 +164,31 @@ async def _forward(
         await exchange.event(ending(form.fail(unforeseen())), more=False)
     else:
         await exchange.event(ending(form.close()), more=False)
+
+
+def rate_headers(rates: Iterable[Rate]) -> list[Header]:
+    """``x-ratelimit-*`` as OpenAI sends them: limit, remaining and time to the reset, of requests and of tokens.
+
+    Source: https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers
+    """
+    found: list[Header] = []
+    for rate in rates:
+        unit = rate.unit.encode()
+        found.append((b"x-ratelimit-limit-%b" % unit, b"%d" % rate.amount))
+        found.append((b"x-ratelimit-remaining-%b" % unit, b"%d" % rate.left))
+        if rate.resets_s is not None:
+            found.append((b"x-ratelimit-reset-%b" % unit, _duration(rate.resets_s)))
+    return found
+
+
+def _duration(seconds: float) -> bytes:
+    """``6m0s``, as Go writes it and OpenAI's clients read it; parts of a second are rounded up."""
+    whole = math.ceil(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, left = divmod(rest, 60)
+    if hours:
+        return b"%dh%dm%ds" % (hours, minutes, left)
+    return b"%dm%ds" % (minutes, left) if minutes else b"%ds" % left
 
 
 async def _count_tokens(exchange: Exchange) -> None:

@@ -194,7 +194,7 @@ class Serving:
         keys = KeyRing()
         if settings.server.keys is not None:
             keys = read_keys(Path(settings.directory) / settings.server.keys)
-        engine = assemble(settings, read_environment(), keep=None if old is None else old.engine)
+        engine = assemble(settings, read_environment(), keep=None if old is None else old.engine, limits=keys.limits)
         number = 1 if old is None else old.number + 1
         name = _hash(_files(self._source, settings), settings, engine)
         return Version(settings, engine, keys, name=name, number=number)

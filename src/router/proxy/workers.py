@@ -14,6 +14,7 @@ from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Semaphore
+from pathlib import Path
 
 from ..config import Settings
 from ..errors import ConfigError
@@ -36,7 +37,7 @@ def serve(source: Source, *, announce: Callable[[str], None], workers: int = 1, 
             limits that each process would keep for itself; a config, policy, keys or model file is wrong.
     """
     settings = source.read()
-    if workers > 1 and settings.budgets and settings.state.is_memory:
+    if workers > 1 and settings.state.is_memory and (settings.budgets or _keys_have_limits(settings)):
         raise ConfigError(
             "budgets are kept by each process on its own, so several workers would overspend.",
             hint="Set state.path (SQLite) or state.url (Redis, PostgreSQL), or use one worker.",
@@ -50,6 +51,14 @@ def serve(source: Source, *, announce: Callable[[str], None], workers: int = 1, 
             _supervise(source, settings, workers, announce, allow_public=allow_public)
         finally:
             del os.environ[_SHARED_METRICS]
+
+
+def _keys_have_limits(settings: Settings) -> bool:
+    if settings.server.keys is None:
+        return False
+    from .auth import read_keys
+
+    return bool(read_keys(Path(settings.directory) / settings.server.keys).limits)
 
 
 def _run_one(source: Source, settings: Settings, announce: Callable[[str], None], *, allow_public: bool) -> None:

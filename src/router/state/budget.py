@@ -20,7 +20,7 @@ from .limits import Account, Limit, Who, Windows
 from .store import Balance, Claim, Granted, Reserve, Settle, Share, from_nano
 from .worker import Runner
 
-__all__ = ["Allowance", "Budgets", "Hold", "Needs"]
+__all__ = ["Allowance", "Budgets", "Hold", "Needs", "Rate"]
 
 _FRESH_S = 1.0
 _MOST_SEEN = 20_000
@@ -54,6 +54,15 @@ class Hold(msgspec.Struct, frozen=True):
     requests: int = 1
 
 
+class Rate(msgspec.Struct, frozen=True):
+    """What a limit of requests or tokens (``unit``) leaves of its ``amount``; when its window ends (None: never)."""
+
+    unit: str
+    amount: int
+    left: int
+    resets_s: float | None
+
+
 _NOTHING = Hold(id="")
 _FREE = Allowance()
 
@@ -79,9 +88,25 @@ class Budgets:
         self._windows = Windows()
         self._seen: dict[str, tuple[Balance, float]] = {}
 
-    def for_models(self, models: Iterable[str]) -> Budgets:
-        """The same budgets for other deployments."""
-        return Budgets(self.limits, self._runner, models=models, refuses_when_down=self._refuses)
+    def renewed(self, limits: Sequence[Limit], *, models: Iterable[str]) -> Budgets:
+        """Other limits and deployments in the same store: what an account counted stays."""
+        return Budgets(limits, self._runner, models=models, refuses_when_down=self._refuses)
+
+    def rates(self, who: Who, now_s: float) -> list[Rate]:
+        """Of the hard limits of requests and of tokens that bind ``who``, the one of each that leaves the least; as of
+        the last reservation of this process."""
+        found: dict[str, Rate] = {}
+        for limit in self.limits:
+            if limit.unit == "usd" or not limit.is_hard or limit.model is not None:
+                continue
+            account = self._windows.account(limit, who, None, now_s)
+            if account is None:
+                continue
+            left = max(0, limit.amount - self._used(account))
+            resets_s = None if account.ends_s is None else max(0.0, account.ends_s - now_s)
+            if limit.unit not in found or left < found[limit.unit].left:
+                found[limit.unit] = Rate(limit.unit, limit.amount, left, resets_s)
+        return list(found.values())
 
     async def allowance(self, who: Who, now_s: float) -> Allowance:
         """What is left for a request of ``who``: for the decision only, for it may be a second old.
