@@ -14,7 +14,8 @@ __all__ = ["KNOWN", "UNSPACED"]
 
 _ENGLISH = table(
     """
-    otherwise snake_case snake max token tokens level levels rules guidelines dict dictionary python member enum named
+    otherwise depending snake_case snake max token tokens level levels rules guidelines dict
+    dictionary python member enum named
     element elements set function value apply applies diary chat
     element elements set function return value
     tagging tags record recorded

@@ -44,6 +44,11 @@ _ASK = re.compile(
     r"classificeer|bepaal|beoordeel|welk\w*)\b",
     re.IGNORECASE,
 )
+# A worked example in two elements, as OpenAI's guide to prompts writes them.
+_PAIRED = re.compile(
+    r"<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>[^<>]{1,2000}</\1>\s*<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>"
+    r"([^<>]{1,64})</\2>"
+)
 _EXAMPLE = re.compile(
     r"[\"'“„«‘`].{1,400}[\"'”“»’`]\s*(?:->|=>|→|⇒|—|–|=|:)\s*(.{1,64})$|.{2,400}\s(?:->|=>|→|⇒)\s*(.{1,64})$"
 )
@@ -80,6 +85,8 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = ()) -> b
     names = {label.casefold().strip(_EDGES) for label in labels if label}
     for key in keys:
         text = text.replace(key, "_")
+    if "</" in text:
+        text = _PAIRED.sub(lambda shown: "" if shown[3].strip().strip(_EDGES).casefold() in names else shown[0], text)
     if "\n" in text:
         lines = text.split("\n")
         text = "\n".join(_SHOWN if is_example(line, names) else line for line in lines)
