@@ -44,14 +44,18 @@ class PriceTier(msgspec.Struct, frozen=True, kw_only=True):
     cached_input: float | None = None
     cache_write: float | None = None
     reasoning: float | None = None
+    audio_input: float | None = None
+    audio_output: float | None = None
+    image_input: float | None = None
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """USD a token. None is unknown, and unknown is never zero; a free local server says 0.0.
 
-    Three may be left out where a provider names none: ``cached_input`` and ``cache_write`` are then billed as
-    ``input``, ``reasoning`` as ``output``. ``per_call`` is USD a call beside the tokens. ``tiers`` are the prices of
-    long inputs, in rising order; a whole call is billed at the tier of its input.
+    Four may be left out where a provider names none: ``cached_input``, ``cache_write`` and ``image_input`` are then
+    billed as ``input``, ``reasoning`` as ``output``. Audio (``audio_input``, ``audio_output``) costs other than
+    text nearly everywhere: without a price of its own it is unknown. ``per_call`` is USD a call beside the
+    tokens. ``tiers`` are the prices of long inputs, in rising order; a whole call is billed at the tier of its input.
     """
 
     input: float | None = None
@@ -59,6 +63,9 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     cached_input: float | None = None
     cache_write: float | None = None
     reasoning: float | None = None
+    audio_input: float | None = None
+    audio_output: float | None = None
+    image_input: float | None = None
     per_call: float = 0.0
     tiers: tuple[PriceTier, ...] = ()
 
@@ -169,14 +176,16 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
 
 # ----- money ------------------------------------------------------------------------------------------------------
 
-_RATES = ("input", "output", "cached_input", "cache_write", "reasoning")
+_RATES = (
+    "input", "output", "cached_input", "cache_write", "reasoning", "audio_input", "audio_output", "image_input",
+)  # fmt: skip
 
 
 def cost_usd(price: Price, usage: Usage) -> float | None:
     """What ``usage`` costs; None when a price that it needs is unknown."""
     at = price.at(usage.input)
-    plain = usage.input - usage.cached_input - usage.cache_write
-    plain_output = usage.output - usage.reasoning
+    plain = usage.input - usage.cached_input - usage.cache_write - usage.audio_input - usage.image_input
+    plain_output = usage.output - usage.reasoning - usage.audio_output
     return _sum(
         at.per_call,
         (max(plain, 0), at.input),
@@ -184,6 +193,9 @@ def cost_usd(price: Price, usage: Usage) -> float | None:
         (usage.cache_write, at.cache_write if at.cache_write is not None else at.input),
         (max(plain_output, 0), at.output),
         (usage.reasoning, at.reasoning if at.reasoning is not None else at.output),
+        (usage.audio_input, at.audio_input if at.audio_input is not None or at.input else at.input),
+        (usage.audio_output, at.audio_output if at.audio_output is not None or at.output else at.output),
+        (usage.image_input, at.image_input if at.image_input is not None else at.input),
     )
 
 
@@ -201,10 +213,12 @@ def worst_case_usd(price: Price, tokens: TokenCount) -> float | None:
     dear_input, dear_output = at.input, at.output
     if dear_input is None or dear_output is None:
         return None
-    if at.cache_write is not None and at.cache_write > dear_input:
-        dear_input = at.cache_write
-    if at.reasoning is not None and at.reasoning > dear_output:
-        dear_output = at.reasoning
+    for rate in (at.cache_write, at.audio_input, at.image_input):
+        if rate is not None and rate > dear_input:
+            dear_input = rate
+    for rate in (at.reasoning, at.audio_output):
+        if rate is not None and rate > dear_output:
+            dear_output = rate
     return at.per_call + tokens.input * dear_input + tokens.output_max * dear_output
 
 

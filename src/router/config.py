@@ -57,6 +57,9 @@ class PriceSettings(_Strict):
     cached_input: Usd | None = None
     cache_write: Usd | None = None
     reasoning: Usd | None = None
+    audio_input: Usd | None = None
+    audio_output: Usd | None = None
+    image_input: Usd | None = None
 
 
 class DeploymentSettings(_Strict):

@@ -608,7 +608,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that were billed; ``estimated`` when the provider sent none and they were counted here.
 
-    ``cached_input`` and ``cache_write`` are part of ``input``, ``reasoning`` is part of ``output``.
+    ``cached_input``, ``cache_write``, ``audio_input`` and ``image_input`` are parts of ``input``, ``reasoning`` and
+    ``audio_output`` of ``output``; no token is in two of them.
     """
 
     input: int = 0
@@ -617,6 +618,9 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     estimated: bool = False
     cache_write: int = 0
     reasoning: int = 0
+    audio_input: int = 0
+    audio_output: int = 0
+    image_input: int = 0
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

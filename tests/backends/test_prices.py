@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.backends.base import read_usage
 from router.backends.prices import builtin_deployments, builtin_families, load_facts, price_table, read_facts
 from router.catalogue import (
     Deployment,
@@ -165,6 +166,38 @@ def test_the_worst_case_is_never_exceeded(read, written, spare, cached, stored, 
     worst = worst_case_usd(PRICE, tokens)
     assert cost_usd(PRICE, usage) <= worst * (1 + 1e-9) + 1e-9
     assert expected_usd(PRICE, tokens) <= worst * (1 + 1e-9) + 1e-9
+
+
+def test_audio_and_pictures_have_their_own_prices():
+    entry = {
+        "input_cost_per_token": 1e-6,
+        "output_cost_per_token": 2e-6,
+        "input_cost_per_audio_token": 1e-5,
+        "output_cost_per_audio_token": 2e-5,
+        "input_cost_per_image_token": 3e-6,
+    }
+    usage = read_usage(
+        {
+            "prompt_tokens": 1_000,
+            "completion_tokens": 100,
+            "prompt_tokens_details": {"audio_tokens": 200, "image_tokens": 300, "cached_tokens": 100},
+            "completion_tokens_details": {"audio_tokens": 40, "reasoning_tokens": 10},
+        }
+    )
+    cost = cost_usd(read_facts(entry).price, usage)
+    # 400 of text, 100 cached at the price of text, 300 of pictures, 200 of audio; 60 of text, 40 of audio.
+    assert cost == pytest.approx((500 + 3 * 300 + 10 * 200 + 2 * 60 + 20 * 40) * 1e-6)
+    assert worst_case_usd(read_facts(entry).price, TokenCount(input=10, output=1, output_max=2)) == pytest.approx(
+        1.4e-4
+    )
+
+
+def test_audio_without_a_price_is_unknown_and_pictures_are_text():
+    price = Price(input=1e-6, output=2e-6)
+    assert cost_usd(price, Usage(input=10, output=1, image_input=5)) == pytest.approx(1.2e-5)
+    assert cost_usd(price, Usage(input=10, output=1, audio_input=5)) is None
+    assert cost_usd(price, Usage(input=10, output=2, audio_output=1)) is None
+    assert cost_usd(Price(input=0.0, output=0.0), Usage(input=10, output=2, audio_input=5, audio_output=1)) == 0.0
 
 
 def test_a_free_server_costs_nothing():

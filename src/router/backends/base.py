@@ -152,12 +152,19 @@ def read_usage(usage: object) -> Usage | None:
     written = _count(usage, "completion_tokens")
     cached = min(_count(details, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens"), read)
     stored = _count(details, "cache_creation_tokens") or _count(usage, "cache_creation_input_tokens")
+    stored = min(stored, read - cached)
+    # Which of the cached tokens were audio is not told: what is left over is billed by its own price.
+    heard = min(_count(details, "audio_tokens"), read - cached - stored)
+    thought = min(_count(spent, "reasoning_tokens"), written)
     return Usage(
         input=read,
         output=written,
         cached_input=cached,
-        cache_write=min(stored, read - cached),
-        reasoning=min(_count(spent, "reasoning_tokens"), written),
+        cache_write=stored,
+        reasoning=thought,
+        audio_input=heard,
+        audio_output=min(_count(spent, "audio_tokens"), written - thought),
+        image_input=min(_count(details, "image_tokens"), read - cached - stored - heard),
     )
 
 

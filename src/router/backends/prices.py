@@ -36,6 +36,9 @@ _RATES: Mapping[str, tuple[str, ...]] = {
     "cached_input": ("cache_read_input_token_cost", "input_cost_per_token_cache_hit"),
     "cache_write": ("cache_creation_input_token_cost",),
     "reasoning": ("output_cost_per_reasoning_token",),
+    "audio_input": ("input_cost_per_audio_token",),
+    "audio_output": ("output_cost_per_audio_token",),
+    "image_input": ("input_cost_per_image_token",),
 }
 _ABILITIES: Mapping[str, str] = {
     "supports_function_calling": "tools",

@@ -182,7 +182,9 @@ def who_asks(request: Request, policy: str) -> Who:
 def rates_of(price: Price, input_tokens: int) -> dict[str, float]:
     """The known prices of a call with so many input tokens, USD a token (``per_call`` a call)."""
     at = price.at(input_tokens)
-    names = ("input", "output", "cached_input", "cache_write", "reasoning")
+    names = (
+        "input", "output", "cached_input", "cache_write", "reasoning", "audio_input", "audio_output", "image_input",
+    )  # fmt: skip
     found = {name: rate for name in names if (rate := getattr(at, name)) is not None}
     return {**found, "per_call": at.per_call} if at.per_call else found
 

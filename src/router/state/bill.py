@@ -83,13 +83,17 @@ def bill(records: Iterable[Record], by: Sequence[Dimension], zone: tzinfo) -> di
 def lines_of(attempt: Attempt, rates: Mapping[str, float]) -> list[Line]:
     """The bill of one hosted call, by the rates that it was made at."""
     usage: Usage = attempt.usage
-    plain, thought = usage.input - usage.cached_input - usage.cache_write, usage.output - usage.reasoning
+    plain = usage.input - usage.cached_input - usage.cache_write - usage.audio_input - usage.image_input
+    written = usage.output - usage.reasoning - usage.audio_output
     parts = (
         ("input", max(plain, 0), rates.get("input")),
         ("cached input", usage.cached_input, rates.get("cached_input", rates.get("input"))),
         ("cache write", usage.cache_write, rates.get("cache_write", rates.get("input"))),
-        ("output", max(thought, 0), rates.get("output")),
+        ("output", max(written, 0), rates.get("output")),
         ("reasoning", usage.reasoning, rates.get("reasoning", rates.get("output"))),
+        ("audio input", usage.audio_input, rates.get("audio_input", 0.0 if rates.get("input") == 0.0 else None)),
+        ("audio output", usage.audio_output, rates.get("audio_output", 0.0 if rates.get("output") == 0.0 else None)),
+        ("image input", usage.image_input, rates.get("image_input", rates.get("input"))),
         ("call", 1 if rates.get("per_call") else 0, rates.get("per_call")),
     )
     return [Line(attempt.model, kind, tokens, rate) for kind, tokens, rate in parts if tokens]
