@@ -1,4 +1,5 @@
-"""Settings -> Engine: with ``stores``, the only place that picks implementations. A reload assembles again and swaps.
+"""Settings -> Engine: with ``stores`` and ``models``, the only place that picks implementations. A reload assembles
+again and swaps.
 
 Packages that are heavy or optional are named here as import strings and imported when something first needs them.
 """
@@ -28,18 +29,15 @@ from .config import (
     DeploymentSettings,
     DispatchSettings,
     Environment,
-    LocalSettings,
     Settings,
     UpstreamSettings,
     credential,
     read_environment,
 )
 from .engine import Engine, note_failure
-from .errors import ConfigError, MissingExtra, ModelFileError, UnknownModel
-from .local.base import model_directories, read_card, shipped_directory
+from .errors import ConfigError, MissingExtra, ModelFileError
 from .local.files import read_arrays
-from .local.load import load_local_model
-from .local.on_demand import OnDemandModel
+from .models import flywheel_of, lifecycle_of, local_models, watch_of
 from .policy.compile import CompiledPolicy, compile_policy
 from .policy.read import resolve
 from .selection.attempts import Pacing
@@ -53,7 +51,7 @@ from .state.health import RetryBudget
 from .state.ids import Ids
 from .state.sessions import MemorySessions
 from .stores import budgets_of, cache_of, ledger_of
-from .types import Detector, LocalModel
+from .types import Detector
 from .yamlfile import did_you_mean
 
 if TYPE_CHECKING:
@@ -93,12 +91,15 @@ def assemble(
     deployments = tuple(
         _configured(_priced(each, settings), environment) for each in _deployments(settings, environment)
     )
-    models = _local_models(settings.local_models, Path(settings.directory))
+    models = local_models(settings.local_models, Path(settings.directory))
     cards = [card for _, card in models]
     policies = PolicyShelf(settings.policy, Path(settings.directory))
+    lifecycle = lifecycle_of(settings, cards)
+    watch = watch_of(settings, lifecycle, cards)
+    local = LocalDetector([model for model, _ in models], {card.name: card for card in cards}, away=lifecycle.away)
     detectors = standard_detectors(
         _understanding(),
-        LocalDetector([model for model, _ in models], {card.name: card for card in cards}),
+        local,
         *_quality(settings),
         second_look=second_look() if settings.safety.second_look else None,
     )
@@ -113,36 +114,41 @@ def assemble(
             hint=f"Deployments: {', '.join(sorted(fleet.deployments))}.",
         )
     new_id = Ids()
+    dispatcher = Dispatcher(
+        backends={name: _late(name, place, settings.network) for name, place in _BACKENDS.items()},
+        deployments=deployments,
+        pacing=_pacing(dispatch),
+        retries=RetryBudget(share=dispatch.extra_calls),
+        find=find_pii,
+        check=TextCheck(detectors, on_error=note_failure),
+        health=keep.health if keep is not None else None,
+        answer_checks=_answer_checks(dispatch.checks, policies[policies.default]),
+        continues=dispatch.continue_streams,
+    )
+    accounting = Accounting(
+        budgets=budgets_of(settings, deployments, more=limits, keep=None if keep is None else keep.budgets),
+        ledger=keep.ledger if keep is not None else ledger_of(settings),
+        deployments=fleet.deployments,
+        clock=time.time,
+        new_id=new_id,
+        keeps_contents=settings.ledger.contents,
+    )
     engine = Engine(
         policies=policies,
         default_policy=policies.default,
         detectors=detectors,
         fleet=fleet,
-        dispatcher=Dispatcher(
-            backends={name: _late(name, place, settings.network) for name, place in _BACKENDS.items()},
-            deployments=deployments,
-            pacing=_pacing(dispatch),
-            retries=RetryBudget(share=dispatch.extra_calls),
-            find=find_pii,
-            check=TextCheck(detectors, on_error=note_failure),
-            health=keep.health if keep is not None else None,
-            answer_checks=_answer_checks(dispatch.checks, policies[policies.default]),
-            continues=dispatch.continue_streams,
-        ),
-        accounting=Accounting(
-            budgets=budgets_of(settings, deployments, more=limits, keep=None if keep is None else keep.budgets),
-            ledger=keep.ledger if keep is not None else ledger_of(settings),
-            deployments=fleet.deployments,
-            clock=time.time,
-            new_id=new_id,
-            keeps_contents=settings.ledger.contents,
-        ),
+        dispatcher=dispatcher,
+        accounting=accounting,
         cache=keep.cache if keep is not None else cache_of(settings),
         clock=time.time,
         config_hash=_config_hash(settings),
         new_id=new_id,
         sessions=MemorySessions() if dispatch.sticky else None,
         mirror=None if mirror is None else (mirror.to, mirror.share, mirror.at_once),
+        lifecycle=lifecycle,
+        watch=watch,
+        flywheel=flywheel_of(settings, local, detectors, dispatcher, accounting, lifecycle, watch, fleet),
     )
     engine.prober = _prober(settings, engine)
     return engine
@@ -381,38 +387,6 @@ def _configured(deployment: Deployment, environment: Environment) -> Deployment:
         key_env = next(iter(provider_key_env(deployment.model)), None)
     ready = is_configured(deployment, environment.keys)
     return msgspec.structs.replace(deployment, configured=ready, key_env=key_env)
-
-
-def _local_models(settings: LocalSettings, directory: Path) -> list[tuple[LocalModel, LocalCard]]:
-    found: list[tuple[LocalModel, LocalCard]] = []
-    shipped = settings.shipped
-    for folder in model_directories(shipped_directory()):
-        if shipped is True or (isinstance(shipped, Sequence) and folder.name in shipped):
-            card = read_card(folder)
-            found.append((OnDemandModel(folder, card, load_local_model), card))
-    if isinstance(shipped, Sequence):
-        for name in shipped:
-            if name not in {card.name for _, card in found}:
-                options = sorted(folder.name for folder in model_directories(shipped_directory()))
-                raise UnknownModel(f"no shipped local model {name!r}.", hint=f"Shipped: {', '.join(options)}.")
-    for written in settings.paths:
-        folders = model_directories(directory / written)
-        if not folders:
-            raise ConfigError(
-                "there is no local model (no card.json).",
-                file=str(directory / written),
-                hint="Give the directory of one model, or one that holds such directories.",
-            )
-        for folder in folders:
-            model = load_local_model(folder)
-            if model.name in {card.name for _, card in found}:
-                raise ConfigError(
-                    f"a local model named {model.name!r} is already registered.",
-                    file=str(folder),
-                    hint="Train it under another name, or leave the shipped one out (local_models.shipped).",
-                )
-            found.append((model, model.card))
-    return found
 
 
 def _understanding() -> Any:

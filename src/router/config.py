@@ -27,6 +27,7 @@ __all__ = [
     "DispatchSettings",
     "EmbeddingSettings",
     "Environment",
+    "FlywheelSettings",
     "HealthCheckSettings",
     "LedgerSettings",
     "ServerSettings",
@@ -245,11 +246,32 @@ class CacheSettings(_Located):
     prefix: str = Field(default="router", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
 
 
+class FlywheelSettings(_Strict):
+    """Local models are compared with hosted ones while they serve.
+
+    ``shadow``: share of the hosted answers that a model in shadow or quarantine reads beside; ``audit``: share of a
+    serving model's answers that a hosted model is asked for too. ``promote: manual`` leaves promotion to you.
+    ``confidence`` of the tests over a model's whole life; after ``quarantines`` returns a model is retired.
+    """
+
+    shadow: Share = 0.05
+    audit: Share = 0.02
+    promote: Literal["auto", "manual"] = "auto"
+    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    quarantines: int = Field(default=3, ge=0, le=100)
+    at_once: int = Field(default=8, ge=1, le=1000)
+
+
 class LocalSettings(_Strict):
-    """Which local models take part: the shipped ones (all, none, or by name) and directories of one's own."""
+    """Which local models take part: the shipped ones (all, none, or by name) and directories of one's own.
+
+    ``lifecycle`` is the file of their states, shared by all processes; compared answers stand beside it.
+    """
 
     shipped: bool | list[str] = True
     paths: list[str] = Field(default_factory=list)
+    lifecycle: str = Field(default="models/lifecycle.jsonl", min_length=1)
+    flywheel: FlywheelSettings | None = None
 
 
 class TlsSettings(_Strict):
@@ -444,6 +466,7 @@ def _fields(where: tuple[Any, ...]) -> list[str]:
         "embeddings": EmbeddingSettings,
         "price_per_million": PriceSettings,
         "local_models": LocalSettings,
+        "flywheel": FlywheelSettings,
         "budgets": BudgetSettings,
         "state": StateSettings,
         "ledger": LedgerSettings,

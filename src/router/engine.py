@@ -11,6 +11,7 @@ import difflib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from .backends.flywheel import MOST_CHUNKS, Flywheel
 from .backends.local import completion_chunks
 from .backends.mirror import Mirror
 from .backends.run import Dispatcher, StreamRun
@@ -22,9 +23,11 @@ from .selection.choose import choose
 from .state.accounting import Accounting, Entry, OnRecord, who_asks
 from .state.budget import Allowance, Rate
 from .state.cache import AnswerCache
+from .state.lifecycle import Lifecycle
 from .state.limits import Who
 from .state.sessions import MemorySessions, conversation_key
 from .state.store import Health
+from .state.watch import Watch
 from .telemetry import BUDGET_SETTLED_LATE, DETECTOR_FAILED, log
 from .types import (
     Decision,
@@ -56,6 +59,8 @@ class Engine:
     decision id. ``sessions`` remembers where conversations are warm, None forgets. ``mirror`` is the deployment that
     gets copies, the share of requests that are copied, and how many at once. ``cache`` gives answers again, None never.
     ``prober`` is what asks servers for their health, for who has the time to do so now and then; None: nobody does.
+    ``lifecycle`` knows which local models may answer, ``watch`` how they do; ``flywheel`` compares them with hosted
+    ones, None never.
     """
 
     def __init__(
@@ -67,12 +72,15 @@ class Engine:
         fleet: Fleet,
         dispatcher: Dispatcher,
         accounting: Accounting,
+        lifecycle: Lifecycle,
+        watch: Watch,
         cache: AnswerCache | None = None,
         clock: Callable[[], float],
         new_id: Callable[[], str],
         config_hash: str = "",
         sessions: MemorySessions | None = None,
         mirror: tuple[str, float, int] | None = None,
+        flywheel: Flywheel | None = None,
     ) -> None:
         self.policies, self.default_policy = policies, default_policy
         self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
@@ -81,6 +89,7 @@ class Engine:
         self.prober: Prober | None = None
         self._config_hash = config_hash
         self._clock, self._new_id, self._sessions = clock, new_id, sessions
+        self.lifecycle, self.watch, self.flywheel = lifecycle, watch, flywheel
         self._mirror: Mirror | None = None
         if mirror is not None:
             to, share, at_once = mirror
@@ -236,11 +245,13 @@ class Engine:
                 )
         entry, timing = await self._open(request, decision, started_s)
         run = self.dispatcher.stream(request, entry.running, started_s=started_s)
+        is_compared = self.flywheel is not None and self.flywheel.wants_stream(entry.decision)
+        gathered: list[Mapping[str, Any]] | None = [] if is_compared else None
 
         def settle(outcome: Outcome) -> None:
-            self._finish(request, entry, timing, outcome, on_record)
+            self._finish(request, entry, timing, outcome, on_record, gathered)
 
-        return EngineStream(entry.decision, run, settle)
+        return EngineStream(entry.decision, run, settle, gathered)
 
     async def warm(self) -> None:
         """Load now what the first hosted call would have to load; what cannot be loaded is logged."""
@@ -250,13 +261,19 @@ class Engine:
         """Close connections, write out the ledger and what is still to be settled."""
         if self.prober is not None:
             self.prober.close()
-        if self._mirror is not None:
-            await self._mirror.aclose()
-        await self.dispatcher.aclose()
+        await self.retire()
         await asyncio.to_thread(self.ledger.close)
         await asyncio.to_thread(self.budgets.close)
         if self.cache is not None:
             self.cache.close()
+
+    async def retire(self) -> None:
+        """Close what is this engine's own; the books, the ledger and the cache may go on in another one."""
+        if self._mirror is not None:
+            await self._mirror.aclose()
+        if self.flywheel is not None:
+            await self.flywheel.aclose()
+        await self.dispatcher.aclose()
 
     def _deciding(self, request: Request, snapshot: Snapshot, all_signals: bool) -> _Deciding:
         policy = self.policy_for(request)
@@ -301,12 +318,20 @@ class Engine:
         return entry, timing
 
     def _finish(
-        self, request: Request, entry: Entry, timing: Timing, outcome: Outcome, on_record: OnRecord | None
+        self,
+        request: Request,
+        entry: Entry,
+        timing: Timing,
+        outcome: Outcome,
+        on_record: OnRecord | None,
+        chunks: list[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Settle, and do what follows an answer: remember where it is warm, copy it to the shadow."""
+        """Settle, and do what follows an answer: remember where it is warm, copy it to the shadow, compare it."""
         timing = Timing(decide=timing.decide, reserve=timing.reserve, ttft=outcome.ttft_ms, total=outcome.latency_ms)
         self.accounting.close(request, entry, outcome, timing, on_record)
         decision = entry.decision
+        if self.flywheel is not None:
+            self.flywheel.offer(request, decision, outcome, chunks)
         if outcome.status != "answered" or decision.target.kind != "llm" or outcome.model is None:
             return
         if self._sessions is not None:
@@ -377,11 +402,19 @@ class CachedRun:
 class EngineStream:
     """An async iterator of OpenAI ``chat.completion.chunk`` objects; closing it early stops the upstream.
 
-    ``outcome`` is None until the stream ended or was closed.
+    ``outcome`` is None until the stream ended or was closed. ``gathered``: a list that takes the chunks, as far as they
+    are few.
     """
 
-    def __init__(self, decision: Decision, run: StreamRun | CachedRun, settle: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        decision: Decision,
+        run: StreamRun | CachedRun,
+        settle: Callable[[Outcome], None],
+        gathered: list[Mapping[str, Any]] | None = None,
+    ) -> None:
         self.decision = decision
+        self._gathered = gathered
         self.outcome: Outcome | None = None
         self._run, self._settle = run, settle
         self._chunks = self._iterate()
@@ -402,6 +435,8 @@ class EngineStream:
     async def _iterate(self) -> AsyncGenerator[Mapping[str, Any], None]:
         try:
             async for chunk in self._run:
+                if self._gathered is not None and len(self._gathered) <= MOST_CHUNKS:
+                    self._gathered.append(chunk)
                 yield chunk
         finally:
             await self._finish()

@@ -10,6 +10,7 @@ __all__ = [
     "DEPLOYMENT_DOWN",
     "DEPLOYMENT_UP",
     "DETECTOR_FAILED",
+    "FLYWHEEL_FAILED",
     "HEADER_CACHE",
     "HEADER_COST",
     "HEADER_DECISION",
@@ -21,12 +22,16 @@ __all__ = [
     "LEDGER_BACK",
     "LEDGER_DOWN",
     "LEDGER_LOST",
+    "LIFECYCLE_DOWN",
     "METRIC_ATTEMPTS",
+    "METRIC_COMPARED",
     "METRIC_CUTS",
     "METRIC_DECIDING",
     "METRIC_DECISIONS",
     "METRIC_IN_FLIGHT",
     "METRIC_LOADED",
+    "METRIC_LOCAL_STATE",
+    "METRIC_MOVES",
     "METRIC_OUTCOMES",
     "METRIC_RELOADS",
     "METRIC_REQUESTS",
@@ -39,6 +44,8 @@ __all__ = [
     "METRIC_UPSTREAM",
     "METRIC_USD",
     "METRIC_VERSION",
+    "MODEL_MOVED",
+    "MODEL_READY",
     "MODEL_REFUSED",
     "STATE_BACK",
     "STATE_DOWN",
@@ -51,9 +58,13 @@ DETECTOR_FAILED = "a detector failed and its signals are unknown for this reques
 DEPLOYMENT_DOWN = "a health check found a deployment down, and it is passed over"
 DEPLOYMENT_UP = "a health check found a deployment back"
 CACHE_DOWN = "the cache of answers cannot be used"
+FLYWHEEL_FAILED = "a local model could not be compared with a hosted one"
 LEDGER_DOWN = "the ledger cannot be written; records are spooled"
 LEDGER_BACK = "the ledger is back; spooled records were written"
 LEDGER_LOST = "records could neither be written nor spooled"
+LIFECYCLE_DOWN = "the life cycle of local models cannot be read; their states stay as they were"
+MODEL_MOVED = "a local model changes its state"
+MODEL_READY = "a local model keeps its promise in shadow; `router models promote` lets it answer"
 MODEL_REFUSED = "a local model could not be loaded and takes no part"
 STATE_DOWN = "the state of budgets and limits cannot be reached"
 STATE_BACK = "the state of budgets and limits is back"
@@ -83,6 +94,9 @@ METRIC_TOKENS = "router_tokens"
 METRIC_USD = "router_cost_usd"
 METRIC_TENANT_USD = "router_tenant_cost_usd"
 METRIC_UNHEALTHY = "router_deployment_unhealthy"
+METRIC_COMPARED = "router_local_comparisons"
+METRIC_MOVES = "router_local_transitions"
+METRIC_LOCAL_STATE = "router_local_state"
 METRIC_VERSION = "router_config_version"
 METRIC_LOADED = "router_config_loaded_timestamp_seconds"
 METRIC_RELOADS = "router_config_reloads"

@@ -263,6 +263,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     honoured exactly by a classifier (a required free-text field, several label fields ...), None when it can.
     ``fixed`` are other fields of the JSON answer that the schema leaves no choice in, as ``(path, value)``.
     ``question``: what is said of the text by "yes" ("toxic" in "Is this comment toxic?"), empty when unknown.
+    ``is_learnable``: the blocker is about which label is right (definitions, rules), not about the answer's form, so
+    that a model that learnt the answers to this very instruction honours it.
     """
 
     shape: Shape
@@ -274,6 +276,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     blocker: str | None = None
     fixed: tuple[tuple[tuple[str, ...], Any], ...] = ()
     question: str = ""
+    is_learnable: bool = False
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -315,7 +318,8 @@ class LocalEvidence(msgspec.Struct, frozen=True, kw_only=True):
     """What the matching local model says of this request, and why it may or may not answer.
 
     ``reason`` is None when every condition holds, else the first that failed, as a sentence. ``answer`` is the label in
-    the caller's own spelling (a tuple when several are asked for).
+    the caller's own spelling (a tuple when several are asked for). ``template``: the model learnt the hosted answers to
+    this very prompt template; empty for a model of a task.
     """
 
     model: str
@@ -327,6 +331,7 @@ class LocalEvidence(msgspec.Struct, frozen=True, kw_only=True):
     ood_threshold: float | None = None
     rows: int = 0
     reason: str | None = None
+    template: str = ""
 
 
 class LocalModel(Protocol):
@@ -373,9 +378,14 @@ class Signals:
         self._on_error = on_error
 
     @classmethod
-    def given(cls, request: Request, known: Mapping[SignalName, Signal[Any]]) -> Signals:
-        """Signals that were computed before; all others are unknown."""
-        signals = cls(request, {})
+    def given(
+        cls,
+        request: Request,
+        known: Mapping[SignalName, Signal[Any]],
+        detectors: Mapping[SignalName, Detector] | None = None,
+    ) -> Signals:
+        """Signals that were computed before; all others are told by ``detectors``, unknown without."""
+        signals = cls(request, detectors or {})
         signals._known.update(known)
         return signals
 

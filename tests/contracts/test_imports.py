@@ -34,6 +34,7 @@ ORDER = [
     "engine",
     "embedding",
     "stores",
+    "models",
     "assemble",
     "api",
     "offline",

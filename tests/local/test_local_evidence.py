@@ -252,3 +252,12 @@ def test_model_in_shadow_is_tried_beside_and_a_retired_one_is_not() -> None:
     assert [each.answer for each in tried] == [("garden",)]
     assert not bound(own_template(), {"fixed": "retired"}).trial(asking(TEXT, LABELS))
     assert not bound("0123456789abcdef", {"fixed": "shadow"}).trial(asking(TEXT, LABELS))
+
+
+def test_bound_model_honours_what_it_has_learnt_and_no_other_form() -> None:
+    defined = Contract(shape="bare_label", labels=LABELS, blocker="labels with meanings", is_learnable=True)
+    assert evidence(bound(own_template()), asking(TEXT, LABELS, contract=defined)).reason is None
+    free = fixed({"garden": 0.9, "sea": 0.1}, task="topic_classification")
+    assert evidence(free, asking(TEXT, LABELS, contract=defined)).reason == "labels with meanings"
+    tags = Contract(shape="bare_label", labels=LABELS, blocker="the answer is to be wrapped in tags")
+    assert evidence(bound(own_template()), asking(TEXT, LABELS, contract=tags)).reason == tags.blocker

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from ..contract import render, render_tool_arguments
 from ..errors import RequestError, UpstreamError
 from ..types import Contract, Decision, Request, Usage
@@ -32,6 +34,8 @@ def local_answer(request: Request, decision: Decision, *, created: int) -> dict[
     contract: Contract | None = signal.value if signal is not None else None
     if contract is None:
         raise _cannot(name, "it is unknown which form of answer was asked for")
+    if contract.is_learnable and evidence.template:
+        contract = msgspec.structs.replace(contract, blocker=None)
     try:
         if contract.shape == "tool_call":
             arguments = render_tool_arguments(contract, evidence.answer)

@@ -38,6 +38,7 @@ policy: guide
 local_models:
   shipped: true
   paths: []
+  # flywheel: {shadow: 5%, audit: 2%}    # models trained on recorded answers earn the right to answer: docs/flywheel.md
 
 # At most so much money, so many requests or tokens in a window (second, minute, hour, day, month, total): for all
 # callers together, for one tenant, key, policy or model, or ("*") for each of them. See docs/money.md.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .lifecycle import demote, history, promote
 from .options import CONFIG, POLICY
 
 _PROMISED = ("max_error", "keep", "of", "confidence")
@@ -59,6 +60,7 @@ def show(model: str, as_json: bool) -> None:
         ("description", card.description),
         ("maker", f"{card.maker}, {card.latency_us:.0f} us a text"),
         ("task", ", ".join((card.task, *card.also_tasks))),
+        ("template", card.template),
         ("labels", labels),
         ("languages", ", ".join(card.languages)),
         ("rows", f"{card.rows:,} (data {card.data_hash[:12]})"),
@@ -140,6 +142,10 @@ def build(name: tuple[str, ...], data: Path, out: Path) -> None:
         build_one(RECIPES[one], data, out)
 
 
+for _command in (history, promote, demote):
+    models.add_command(_command)
+
+
 def _list(as_json: bool, config: Path | None, policy: str | None) -> None:
     import sys
 
@@ -152,19 +158,26 @@ def _list(as_json: bool, config: Path | None, policy: str | None) -> None:
     with open_router(config, policy) as router:
         fleet = router.engine.fleet
         if as_json:
-            shown = {"local": list(fleet.local.values()), "hosted": list(fleet.deployments.values())}
+            shown = {
+                "local": list(fleet.local.values()),
+                "states": router.engine.lifecycle.states(),
+                "hosted": list(fleet.deployments.values()),
+            }
             sys.stdout.buffer.write(
                 msgspec.json.format(msgspec.json.encode(shown, order="deterministic"), indent=1) + b"\n"
             )
             return
         wide = Console(highlight=False)
         console = wide if wide.is_terminal else Console(highlight=False, width=150)
-        local = Table("name", "task", "labels", "languages", "rows", "answers from", "licence", title="Local models")
+        states = router.engine.lifecycle.states()
+        columns = ("name", "state", "task", "labels", "languages", "rows", "answers from", "licence")
+        local = Table(*columns, title="Local models")
         for card in fleet.local.values():
             labels = ", ".join(card.labels[:4]) + (f" ... ({len(card.labels)})" if len(card.labels) > 4 else "")
             local.add_row(
                 card.name,
-                card.task,
+                states[card.name],
+                card.task + (f" ({card.template})" if card.template else ""),
                 labels,
                 ", ".join(card.languages),
                 f"{card.rows:,}",

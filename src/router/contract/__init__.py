@@ -7,8 +7,8 @@ carries a ``blocker``; it is never guessed.
 
 from __future__ import annotations
 
-from .answer import check, render, render_tool_arguments
+from .answer import check, given_label, render, render_tool_arguments
 from .memory import Memory
 from .read import Draft, draft, finished
 
-__all__ = ["Draft", "Memory", "check", "draft", "finished", "render", "render_tool_arguments"]
+__all__ = ["Draft", "Memory", "check", "draft", "finished", "given_label", "render", "render_tool_arguments"]

@@ -6,7 +6,7 @@ It knows the ``Contract`` only: neither the request that it was read from nor th
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -14,9 +14,10 @@ import msgspec
 from ..errors import RequestError
 from ..types import Contract
 
-__all__ = ["check", "render", "render_tool_arguments"]
+__all__ = ["check", "given_label", "render", "render_tool_arguments"]
 
 _MAX_DEPTH = 64
+_EDGES = " \t\r\n.,:;!\"'`*"
 
 
 def render(contract: Contract, answers: Sequence[str]) -> str:
@@ -67,6 +68,50 @@ def check(contract: Contract, text: str) -> bool:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return _holds(contract, document)
+
+
+def given_label(contract: Contract, message: Mapping[str, Any]) -> str | None:
+    """The one label that an OpenAI assistant message gives, in the caller's spelling; None when it gives none, or
+    several, or something else beside it. Case, quotes and final punctuation do not matter."""
+    if contract.labels is None:
+        return None
+    if contract.shape in ("json", "tool_call"):
+        try:
+            document = msgspec.json.decode(_written(contract, message).encode("utf-8", "surrogatepass"))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        found, there = _at(document, contract.path)
+        if there and isinstance(found, list) and len(found) == 1:
+            found = found[0]
+        if not there or isinstance(found, list | dict):
+            return None
+    else:
+        found = message.get("content")
+    for label, value in zip(contract.labels, _values(contract), strict=True):
+        if _same(found, value):
+            return label
+    if not isinstance(found, str):
+        return None
+    said = found.strip(_EDGES).casefold()
+    same = [
+        label
+        for label, value in zip(contract.labels, _values(contract), strict=True)
+        if str(value).strip(_EDGES).casefold() == said
+    ]
+    return same[0] if len(same) == 1 else None
+
+
+def _written(contract: Contract, message: Mapping[str, Any]) -> str:
+    if contract.shape == "json":
+        content = message.get("content")
+        return content if isinstance(content, str) else ""
+    calls = message.get("tool_calls") or [{"function": message.get("function_call") or {}}]
+    for call in calls if isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if isinstance(function, Mapping) and function.get("name") == contract.tool:
+            arguments = function.get("arguments")
+            return arguments if isinstance(arguments, str) else ""
+    return ""
 
 
 def _holds(contract: Contract, document: Any) -> bool:

@@ -265,31 +265,37 @@ def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory
     """The contract with the blocker that the wording raises, if any."""
     contract = drafted.contract
     labels = contract.labels or ()
+    # What is said of the form weighs more than what is said of the labels' meaning: that can be learnt.
+    learnable: str | None = None
     if any(listing.defined for listing in drafted.found if listing.labels == labels):
-        return _blocked(contract, "the request gives its labels meanings of their own.")
+        learnable = "the request gives its labels meanings of their own."
     is_given = contract.shape == "tool_call" or request.json_schema is not None
     is_json = contract.shape != "bare_label"
     keys = tuple(key for key in (*contract.path, contract.tool) if key and len(key) > 2)
     for part in drafted.spoken:
         asked = (labels, keys, part.by_user, is_json, is_given)
         goes_on = not is_given and any(demands.goes_on(part.text, listing.end) for listing in part.found)
+        if goes_on:
+            return _blocked(contract, _MORE)
         text = remainder(part, split)
-        reason = _MORE if goes_on else memory.recall("against", text, asked, partial(_against, text, *asked))
-        if reason is not None:
-            return _blocked(contract, reason)
-    return contract
+        form, meaning = memory.recall("against", text, asked, partial(_against, text, *asked))
+        if form is not None:
+            return _blocked(contract, form)
+        learnable = learnable or meaning
+    if learnable is None:
+        return contract
+    return msgspec.structs.replace(contract, blocker=learnable, is_learnable=True)
 
 
 def _against(
     text: str, labels: tuple[str, ...], keys: tuple[str, ...], by_user: bool, is_json: bool, is_given: bool
-) -> str | None:
-    """What an instruction says that a label alone does not honour."""
+) -> tuple[str | None, str | None]:
+    """What an instruction says that a label alone does not honour: of the answer's form; of which label is right."""
     words = words_of(text)
-    return (
-        demands.obstacle(text, words, labels, by_user=by_user, is_json=is_json, is_given=is_given)
-        or demands.rule(text, words, labels)
-        or (_STRANGE if unexplained(text, labels, keys) else None)
-    )
+    form = demands.obstacle(text, words, labels, by_user=by_user, is_json=is_json, is_given=is_given)
+    if form is not None:
+        return form, None
+    return None, demands.rule(text, words, labels) or (_STRANGE if unexplained(text, labels, keys) else None)
 
 
 def _conflict(found: Sequence[Listing]) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from ..state.betting import histogram
 from ..types import Prediction
 from .measure import expected_calibration_error
 from .promise import Goal, Promise, choose_threshold
@@ -18,13 +19,15 @@ __all__ = ["Thresholds", "set_thresholds"]
 
 
 class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
-    """What calibration has set. ``by_language`` is empty when the rows speak one language."""
+    """What calibration has set. ``by_language`` is empty when the rows speak one language; ``in_distribution`` counts
+    the rows' in-distribution scores by :func:`router.state.betting.bin_of`."""
 
     ood_threshold: float
     promise: Promise
     by_language: Mapping[str, Promise]
     rows: int
     ece: float
+    in_distribution: tuple[int, ...] = ()
 
     def card_fields(self, calibration: Mapping[str, Any]) -> dict[str, Any]:
         """The fields of a :class:`router.catalogue.LocalCard` that thresholds decide; ``calibration`` adds to one."""
@@ -40,7 +43,12 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
             "language_thresholds": {name: found.threshold for name, found in kept.items()},
             "ood_threshold": self.ood_threshold,
             "promise": promise,
-            "calibration": {**calibration, "rows": self.rows, "ece": round(self.ece, 6)},
+            "calibration": {
+                **calibration,
+                "rows": self.rows,
+                "ece": round(self.ece, 6),
+                "in_distribution": list(self.in_distribution),
+            },
         }
 
 
@@ -85,4 +93,5 @@ def set_thresholds(
         },
         rows=len(rows),
         ece=expected_calibration_error(top, right) if len(top) else 0.0,
+        in_distribution=tuple(histogram(inside.tolist())),
     )

@@ -126,6 +126,7 @@ FACTS: Final[Mapping[str, Fact]] = {
     "contract.shape": _part("contract", lambda contract: contract.shape),
     "contract.closed": _part("contract", lambda contract: bool(contract.labels) and contract.blocker is None),
     "local.may_answer": _part("local", lambda evidence: evidence.reason is None),
+    "local.template": _part("local", lambda evidence: bool(evidence.template)),
     "local.probability": _part("local", lambda evidence: evidence.probability),
     "budget.max_usd": _of_request(lambda request: _limit(request.hints.budget.max_usd)),
     "budget.max_latency_ms": _of_request(lambda request: _limit(request.hints.budget.max_latency_ms)),

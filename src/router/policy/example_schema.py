@@ -54,6 +54,9 @@ class Observed(Open):
     shape: Shape | None = Field(default=None, description="Shape of the answer that is asked for.")
     split: str | None = Field(default=None, description="The text to judge; it must stand in `messages`.")
     may_answer: bool | None = Field(default=None, description="Whether the matching local model may answer.")
+    template: bool = Field(
+        default=False, description="The matching local model learnt the hosted answers to this prompt template."
+    )
     custom: dict[str, bool | int | float | str] = Field(default={}, description="Signals of your own, by name.")
 
 

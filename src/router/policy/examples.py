@@ -138,7 +138,8 @@ def _observed(seen: Observed, messages: tuple[Message, ...]) -> dict[SignalName,
         span = _find(seen.split, messages, kind="")
         values["split"] = Split(message=span.message, start=span.start, end=span.end)
     if seen.may_answer is not None:
-        values["local"] = LocalEvidence(model="local", reason=None if seen.may_answer else "as the example says")
+        reason = None if seen.may_answer else "as the example says"
+        values["local"] = LocalEvidence(model="local", reason=reason, template="example" if seen.template else "")
     found = {
         name: Signal(value=value, confidence=1.0, detector="example") if value is not None else UNKNOWN
         for name, value in values.items()

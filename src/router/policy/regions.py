@@ -69,7 +69,7 @@ _PARTS: Final[Mapping[str, Mapping[str, Any]]] = {
     "task": {"task": "open_generation", "task_probability": 0.99},
     "tokens": {"tokens.input": 1.0, "tokens.output": 1.0, "tokens.output_max": 1.0},
     "contract": {"contract.shape": "free_text", "contract.closed": False},
-    "local": {"local.may_answer": True, "local.probability": 0.99},
+    "local": {"local.may_answer": True, "local.template": False, "local.probability": 0.99},
 }
 # Facts of the request itself are never unknown; the first value is the plainest.
 _OF_REQUEST: Final[Mapping[str, Any]] = {
@@ -84,7 +84,7 @@ _OF_REQUEST: Final[Mapping[str, Any]] = {
 _WHOLE_NUMBERS: Final = frozenset(
     {"annotated", "few_shot", "intents", "messages", "tokens.input", "tokens.output", "tokens.output_max"}
 )
-_TRUTHS: Final = frozenset({"contract.closed", "local.may_answer", "tools", "stream"})
+_TRUTHS: Final = frozenset({"contract.closed", "local.may_answer", "local.template", "tools", "stream"})
 
 
 def make_variable(name: str, leaves: list[Leaf]) -> tuple[Variable, bool]:
@@ -175,7 +175,7 @@ def _signal_region(name: str, facts: dict[str, Any]) -> Region:
     elif name == "contract":
         written = {"shape": facts["contract.shape"], **({"labels": ["a", "b"]} if facts["contract.closed"] else {})}
     elif name == "local":
-        written = {"may_answer": facts["local.may_answer"]}
+        written = {"may_answer": facts["local.may_answer"], **({"template": True} if facts["local.template"] else {})}
     elif name == "split":
         written = {"split": PASSAGE}
     elif name == "task":

@@ -132,6 +132,11 @@ class When(Strict):
     local_may_answer: bool | None = Field(
         default=None, alias="local.may_answer", description="Whether the matching local model may answer."
     )
+    local_template: bool | None = Field(
+        default=None,
+        alias="local.template",
+        description="Whether the matching local model learnt the hosted answers to this very prompt template.",
+    )
     local_probability: Share | None = Field(
         default=None, alias="local.probability", description="Calibrated probability of the local model's answer."
     )

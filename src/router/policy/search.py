@@ -135,5 +135,6 @@ _KNOWN = frozenset(
         "task", "task_probability", "language", "resource", "annotated", "few_shot", "ood", "intents", "stakes",
         "safety", "context", "knowledge", "symbols", "inverse", "adversarial", "noise", "reasoning", "explanation",
         "agent", "shortcut", "tokens", "labels", "shape", "split", "may_answer",
+        "template",
     }
 )  # fmt: skip

@@ -47,6 +47,7 @@ def admin_routes(serving: Serving, metrics: Metrics, *, is_worker: bool, may_rel
         text = metrics.render(
             in_flight=serving.in_flight,
             unhealthy={name: name in unhealthy for name in engine.fleet.deployments},
+            local=engine.lifecycle.states(),
         )
         await exchange.answer_text(text, (b"content-type", CONTENT_TYPE))
 

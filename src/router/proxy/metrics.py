@@ -15,6 +15,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from .. import telemetry as names
+from ..state.agreement import Compared
+from ..state.lifecycle import STATES, Transition
 from ..types import Decision, Outcome
 
 __all__ = ["CONTENT_TYPE", "MULTIPROCESS", "Metrics"]
@@ -63,6 +65,14 @@ class Metrics:
         self._usd = counter(names.METRIC_USD, "US dollars billed.", "model")
         self._tenant_usd = counter(names.METRIC_TENANT_USD, "US dollars billed to a tenant that has a key.", "tenant")
         self._cuts = counter(names.METRIC_CUTS, "Streams that ended in an error after they had begun.")
+        self._compared = counter(
+            names.METRIC_COMPARED, "Local answers compared with hosted ones.", "model", "source", "result"
+        )
+        self._moves = counter(names.METRIC_MOVES, "Changes of a local model's state made here.", "model", "to")
+        self._local_state = Gauge(
+            names.METRIC_LOCAL_STATE, "1 for the state that a local model is in.", ("model", "state"),
+            registry=registry, multiprocess_mode="livemax",
+        )  # fmt: skip
         self._reloads = counter(names.METRIC_RELOADS, "Reloads of config, policies and keys.", "result")
         self._in_flight = Gauge(
             names.METRIC_IN_FLIGHT, "Requests in flight.", registry=registry, multiprocess_mode="livesum"
@@ -118,6 +128,16 @@ class Metrics:
         """A stream ended in an error after it had begun."""
         self._note((self._cuts,), 1.0)
 
+    def flywheel(self, event: Compared | Transition) -> None:
+        """A local answer was compared with a hosted one, or a local model changed its state."""
+        model = self._bounded("model", event.model)
+        if isinstance(event, Transition):
+            self._note((self._moves, model, event.becomes), 1.0)
+            return
+        results = {True: "agrees", False: "disagrees", None: "unread"}
+        result = results[event.agrees] if event.would else "not_sure"
+        self._note((self._compared, model, event.source, result), 1.0)
+
     def reloaded(self, *, is_taken: bool) -> None:
         """A reload took over, or was refused."""
         self._note((self._reloads, "taken" if is_taken else "refused"), 1.0)
@@ -130,10 +150,13 @@ class Metrics:
         self._version.labels(version).set(1)
         self._loaded.set(loaded_s)
 
-    def render(self, *, in_flight: int, unhealthy: Mapping[str, bool]) -> bytes:
-        """All metrics as text, of all workers."""
+    def render(self, *, in_flight: int, unhealthy: Mapping[str, bool], local: Mapping[str, str]) -> bytes:
+        """All metrics as text, of all workers. ``local``: the states of the local models."""
         self.flush()
         self._in_flight.set(in_flight)
+        for model, now in local.items():
+            for state in STATES:
+                self._local_state.labels(self._bounded("model", model), state).set(state == now)
         for model, is_open in unhealthy.items():
             self._unhealthy.labels(self._bounded("model", model)).set(is_open)
         if not self._is_shared:

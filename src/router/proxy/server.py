@@ -117,12 +117,19 @@ class Process:
             self._metrics.reloaded(is_taken=is_taken)
             current = self.serving.current
             self._metrics.serves(current.name, current.loaded_s)
+            self._listen_to_flywheel()
             if is_taken and tls is not None:
                 _load_certificate(tls, current.settings.server, Path(current.settings.directory))
 
         current = self.serving.current
         self._metrics.serves(current.name, current.loaded_s)
+        self._listen_to_flywheel()
         self.serving.on_change = changed
+
+    def _listen_to_flywheel(self) -> None:
+        flywheel = self.serving.current.engine.flywheel
+        if flywheel is not None:
+            flywheel.on_event = self._metrics.flywheel
 
     def _reload_soon(self) -> None:
         async def reload() -> None:

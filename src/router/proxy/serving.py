@@ -206,7 +206,7 @@ class Serving:
         async def close() -> None:
             # The new version goes on with the books and the ledger of the old one; only the connections are its own.
             await version.embeddings.aclose()
-            await version.engine.dispatcher.aclose()
+            await version.engine.retire()
 
         closing = asyncio.ensure_future(close())
         self._closing.add(closing)

@@ -130,6 +130,7 @@ class LocalDetector:
             ood_threshold=card.ood_threshold,
             rows=card.rows,
             reason=blocked,
+            template=card.template,
         )
         if mismatch:  # its rows speak of other labels, so they are no annotated data for this request
             return {"local": _said(evidence, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN}
@@ -215,7 +216,7 @@ class LocalDetector:
             return f"{name} does not answer for now: it is {_SAID.get(match.state, match.state)}"
         if asked is None:
             return "it is unknown which answer is asked for"
-        if asked.blocker is not None:
+        if asked.blocker is not None and not (asked.is_learnable and match.card.template):
             return asked.blocker.rstrip(".")
         if match.labels is None:
             hints = signals.request.hints
