@@ -201,7 +201,7 @@ def cost_usd(price: Price, usage: Usage) -> float | None:
 
 def expected_usd(price: Price, tokens: TokenCount) -> float | None:
     """What a call would probably cost: no cache, the expected output. None when a price is unknown."""
-    at = price.at(tokens.input)
+    at = price.at(tokens.input) if price.tiers else price
     if at.input is None or at.output is None:  # a call always has both
         return None
     return at.per_call + tokens.input * at.input + tokens.output * at.output
@@ -209,7 +209,7 @@ def expected_usd(price: Price, tokens: TokenCount) -> float | None:
 
 def worst_case_usd(price: Price, tokens: TokenCount) -> float | None:
     """The most a call may cost: the dearest kind of input and ``output_max`` tokens of the dearest kind of output."""
-    at = price.at(tokens.input)
+    at = price.at(tokens.input) if price.tiers else price
     dear_input, dear_output = at.input, at.output
     if dear_input is None or dear_output is None:
         return None

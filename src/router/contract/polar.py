@@ -17,6 +17,7 @@ _YES = {
     "verdadeiro": ("falso",), "vero": ("falso",), "waar": ("onwaar",),
 }  # fmt: skip
 YES_WORDS = frozenset(_YES)
+_POLAR = frozenset(frozenset((yes, no)) for yes, nos in _YES.items() for no in nos)
 _JOIN = r"[\"'”’»`*.]{0,2}\s*(?:/|\||,\s*or|,|\bor\b|\boder\b|\bou\b|\bo\b|\bof\b)\s*[\"'“‘«`*]{0,2}"
 _COND = r"[\"'”’»`*]{0,2},?\s+(?:if|when|wenn|falls|si|se|als|indien|for|where)\b[^\n]{2,300}?[\s\"'“‘«`*]"
 _PAIRS = {
@@ -62,9 +63,7 @@ _AGAINST = re.compile(r"\b(?:no|false|nein|non|não)[\"'”’]{0,2},? (?:if|whe
 
 def is_polar(labels: Sequence[str]) -> bool:
     """Whether the answers are yes and no, or true and false."""
-    return len(labels) == 2 and any(
-        {label.casefold() for label in labels} == {yes, no} for yes, nos in _YES.items() for no in nos
-    )
+    return len(labels) == 2 and frozenset([labels[0].casefold(), labels[1].casefold()]) in _POLAR
 
 
 def question_of(texts: Iterable[str]) -> str:

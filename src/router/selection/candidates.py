@@ -88,9 +88,12 @@ def is_auto(model: str) -> bool:
 
 def effective_budget(request: Request, verdict: Verdict, snapshot: Snapshot) -> Budget:
     """The tightest of the request's, the policy's and the windows' limits."""
+    asked, allowed = request.hints.budget, verdict.budget
+    if snapshot.left_usd is None and asked == allowed:
+        return allowed
     return Budget(
-        max_usd=_least((request.hints.budget.max_usd, verdict.budget.max_usd, snapshot.left_usd)),
-        max_latency_ms=_least((request.hints.budget.max_latency_ms, verdict.budget.max_latency_ms)),
+        max_usd=_least((asked.max_usd, allowed.max_usd, snapshot.left_usd)),
+        max_latency_ms=_least((asked.max_latency_ms, allowed.max_latency_ms)),
     )
 
 
@@ -125,20 +128,20 @@ def candidates(
         found = list(fleet.others.get(asked.task) or _others(fleet, asked.task))
     else:
         found = [_local(card, evidence, asked) for card in fleet.local.values()]
-    plan = fleet.is_plan
+    plan, task, tokens, is_plain, size = fleet.is_plan, asked.task, asked.tokens, asked.is_plain, asked.context_tokens
     for deployment in fleet.deployments.values():
-        estimate = estimate_hosted(deployment, asked.task, asked.tokens, snapshot, learned)
+        estimate = estimate_hosted(deployment, task, tokens, snapshot, learned)
         window = deployment.context_tokens
-        if asked.is_plain and (window is None or asked.context_tokens <= window) and (plan or deployment.configured):
-            loss = None
-        else:
-            loss = (
-                (_policy_loss(deployment, verdict) if asked.is_bound else None)
-                or _ability_loss(deployment, asked)
-                or _availability_loss(deployment, asked, plan=plan)
-                or _budget_loss(deployment, asked, estimate)
-                or _health_loss(deployment, snapshot)
-            )
+        if is_plain and (window is None or size <= window) and (plan or deployment.configured):
+            found.append(Candidate(model=deployment.name, kind="llm", tier=deployment.tier, estimate=estimate))
+            continue
+        loss = (
+            (_policy_loss(deployment, verdict) if asked.is_bound else None)
+            or _ability_loss(deployment, asked)
+            or _availability_loss(deployment, asked, plan=plan)
+            or _budget_loss(deployment, asked, estimate)
+            or _health_loss(deployment, snapshot)
+        )
         failed, reason = loss if loss is not None else (None, None)
         found.append(
             Candidate(

@@ -40,6 +40,8 @@ def estimate_hosted(
         quality = priors.get(task)
         if quality is None:
             quality = priors.get("*", _TIER_QUALITY[deployment.tier])
+    if price.tiers:
+        price = price.at(tokens.input)
     usd, worst = expected_usd(price, tokens), worst_case_usd(price, tokens)
     if not (snapshot.warm or snapshot.tail_ms):
         return Estimate(usd=usd, worst_usd=worst, latency_ms=latency, quality=quality)

@@ -29,6 +29,8 @@ def staying(able: Sequence[Candidate], snapshot: Snapshot) -> frozenset[str]:
 
 def warm_tier(able: Sequence[Candidate], snapshot: Snapshot) -> Tier | None:
     """The tier where the conversation is warm, as long as nobody of another tier really saves; None when nowhere."""
+    if not snapshot.warm:
+        return None
     warm = max(
         (candidate for candidate in able if snapshot.warm.get(candidate.model)),
         key=lambda candidate: snapshot.warm[candidate.model],
@@ -41,6 +43,8 @@ def warm_tier(able: Sequence[Candidate], snapshot: Snapshot) -> Tier | None:
 
 def stay_note(order: Sequence[Candidate], snapshot: Snapshot) -> str:
     """For the receipt: what the warm cache is worth where the conversation stays, or what leaving it saves."""
+    if not snapshot.warm:
+        return ""
     warm = next((candidate for candidate in order if snapshot.warm.get(candidate.model)), None)
     if warm is None or not order or order[0].kind != "llm":
         return ""
