@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
+import pkgutil
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
+
+import router
 
 SOURCE = Path(__file__).parents[2] / "src" / "router"
 
@@ -16,6 +23,7 @@ ORDER = [
     "errors",
     "types",
     "units",
+    "patterns",
     "yamlfile",
     "catalogue",
     "_ngrams",
@@ -151,3 +159,22 @@ def test_unknown_public_name_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="no attribute 'Rooter'"):
         _ = router.Rooter
+
+
+def test_patterns_that_are_compiled_late_are_right() -> None:
+    found = 0
+    for info in pkgutil.walk_packages(router.__path__, "router."):
+        if info.name.startswith(("router.signals", "router.contract")):
+            module = importlib.import_module(info.name)
+            found += sum(bool(pattern.flags) for value in vars(module).values() for pattern in _late_patterns(value))
+    assert found > 100
+
+
+def _late_patterns(value: object) -> Iterator[re.Pattern[str]]:
+    if type(value).__name__ == "_LatePattern":
+        yield cast("re.Pattern[str]", value)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _late_patterns(item)
+    elif type(value) is dict:
+        yield from _late_patterns(list(value.values()))

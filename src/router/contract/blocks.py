@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ..patterns import late_pattern
 from .vocabulary import ANSWER_WORDS, CLASSIFY, INPUT_WORDS, NOT_DATA, NOUNS
 
 __all__ = [
@@ -37,10 +38,10 @@ class Block(NamedTuple):
     outer_end: int
 
 
-_TAG = re.compile(r"<([A-Za-z][\w.:-]{0,40})(?:\s[^<>]{0,200})?>")
-_HEADING = re.compile(r"^#{1,4} +([^\n]{1,40})(?:\n|\Z)", re.MULTILINE)
-_RULE = re.compile(r"^[ \t]*([-=#*_~\"])\1{2,}[ \t]*$|^(\")$", re.MULTILINE)
-_FENCE_INFO = re.compile(r"[A-Za-z]{0,12}[ \t]*\n")
+_TAG = late_pattern(r"<([A-Za-z][\w.:-]{0,40})(?:\s[^<>]{0,200})?>")
+_HEADING = late_pattern(r"^#{1,4} +([^\n]{1,40})(?:\n|\Z)", re.MULTILINE)
+_RULE = late_pattern(r"^[ \t]*([-=#*_~\"])\1{2,}[ \t]*$|^(\")$", re.MULTILINE)
+_FENCE_INFO = late_pattern(r"[A-Za-z]{0,12}[ \t]*\n")
 
 
 _INPUT_PREFIXES = ("customer ", "user ", "the ", "input ", "product ", "movie ", "film ", "support ", "chat ", "news ",
@@ -72,7 +73,7 @@ _STRIP = " \t*_#>-•`"
 
 
 # "in <ticket> tags": the element is spoken of, it does not begin here.
-_SPOKEN_OF = re.compile(
+_SPOKEN_OF = late_pattern(
     r"(?:\s?(?:and|\.{3}|…|,)?\s?</[^<>\n]{1,40}>)?[\"'`]? (?:xml )?(?:tags?|elements?|block|section)\b", re.I
 )
 
@@ -233,7 +234,7 @@ def is_answer_cue(name: str) -> bool:
     return word in ANSWER_WORDS and name.count(" ") <= 3
 
 
-_OPEN = re.compile(r"[\"“„«「『]|(?<![\w'])['‘`](?=\S)")
+_OPEN = late_pattern(r"[\"“„«「『]|(?<![\w'])['‘`](?=\S)")
 _CLOSE = {'"': '"', "“": "”", "„": "“”", "«": "»", "「": "」", "『": "』", "'": "'", "‘": "’", "`": "`"}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from ..patterns import late_pattern
 from .listing import Listing, list_at
 from .vocabulary import CLASSIFY, INPUT_WORDS, NOUNS, WEAK_NOUNS
 from .words import table
@@ -89,38 +90,38 @@ _NAMED = table("possible allowed valid available mögliche erlaubte possibles po
 
 # Phrases that announce a list only when a word of this kind stands before them.
 _UNSURE: Mapping[str, re.Pattern[str]] = {
-    "must": re.compile(r"answer|output|label|response|reply|value|categor|result|it\b|prediction"),
-    "between": re.compile(r"choose|decide|select|pick|choice"),
-    "entre": re.compile(r"elige|escolha|seleccion|choisis|decide|opci|opç|uma|una"),
-    "tra": re.compile(r"scegli|uno|una|decidi"),
-    "either": re.compile(r"answer|output|label|respon|reply|classif|return|say|choose|pick|as\b|is\b|with"),
+    "must": late_pattern(r"answer|output|label|response|reply|value|categor|result|it\b|prediction"),
+    "between": late_pattern(r"choose|decide|select|pick|choice"),
+    "entre": late_pattern(r"elige|escolha|seleccion|choisis|decide|opci|opç|uma|una"),
+    "tra": late_pattern(r"scegli|uno|una|decidi"),
+    "either": late_pattern(r"answer|output|label|respon|reply|classif|return|say|choose|pick|as\b|is\b|with"),
 }
 
-_SENTENCE_END = re.compile(r"[\n?!]|\.(?=\s|$)")
-_PREPOSITION = re.compile(
+_SENTENCE_END = late_pattern(r"[\n?!]|\.(?=\s|$)")
+_PREPOSITION = late_pattern(
     r"\b(?:as|into|under|to|whether|if|is|in|als|ob|comme|en|como|se|come|entre|tra|between|among|by|with|"
     r"ist|est|es|é|è|of)(?=[ :])|[:：](?=\s)",
     re.IGNORECASE,
 )
 # "ob der Satz ... ist", "of de review ... is": German and Dutch put the verb behind the list.
-_CLAUSE_SUBJECT = re.compile(
+_CLAUSE_SUBJECT = late_pattern(
     rf" (?:de[rnm]?|die|das|diese[rs]?|dies|dit|deze|het|folgende[rs]?|volgende)(?: [\w-]+){{0,2}}? "
     rf"(?:{'|'.join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))}) ",
     re.IGNORECASE,
 )
-_ARE = re.compile(r"\s+(?:are|is|sind|lauten|sont|son|são|sono|zijn)\b", re.IGNORECASE)
-_INTRO = re.compile(r"[^\n.?!;:：=(\[{（]{0,70}[:：=(\[{（]|[^\n.?!;:]{0,80}[.:?]?(?=\s*\n)")
-_ALLOWED = re.compile(
+_ARE = late_pattern(r"\s+(?:are|is|sind|lauten|sont|son|são|sono|zijn)\b", re.IGNORECASE)
+_INTRO = late_pattern(r"[^\n.?!;:：=(\[{（]{0,70}[:：=(\[{（]|[^\n.?!;:]{0,80}[.:?]?(?=\s*\n)")
+_ALLOWED = late_pattern(
     r"possible|allowed|valid|these|following|available|permitted|candidate|mögliche|posibles|possíveis"
 )
-_EXCLUSIVE = re.compile(
+_EXCLUSIVE = late_pattern(
     r"ausschließlich|uniquement|únicamente|soltanto|one of|exactly one|only one|just one|one word|single|only|"
     r"exactly|either|(?:choose|select|pick)\b|any of|all that|between|"
     r"label|categor|intent|class|\beine[srn]? |entweder|genau|nur|l'une|parmi|une? seule?|un[ao]? (?:de|dei|delle|"
     r"tra|solo|sola)|"
     r"uma das|um dos|elige|escolha|scegli|choisis|kies|[eé]{2}n van|apenas|solo|seul"
 )
-OPEN_LIST = re.compile(r"\b(?:e\.g\.|such as|for example|for instance|z\. ?b\.|par exemple|por ejemplo|like)", re.I)
+OPEN_LIST = late_pattern(r"\b(?:e\.g\.|such as|for example|for instance|z\. ?b\.|par exemple|por ejemplo|like)", re.I)
 
 
 def noun_lists(text: str, words: frozenset[str]) -> Iterator[Listing]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from ..patterns import late_pattern
 from .understood import unexplained
 from .vocabulary import (
     ANSWER_WORDS,
@@ -28,7 +29,7 @@ from .words import table
 
 __all__ = ["described", "goes_on", "json_key", "multi_label", "obstacle", "rule"]
 
-_NEGATED = re.compile(
+_NEGATED = late_pattern(
     r"\b(?:do not|don't|does not|must not|should not|not|no|without|never|nor|neither|rather than|keine?n?|ohne|"
     r"nicht|sans|"
     r"aucune?|ni|sin|sem|senza|geen|zonder|niet|não|non|nada de|pas)\b[^.;:\n!?]{0,90}|(?:不要|无需|不需|请勿|别|不用|"
@@ -36,7 +37,7 @@ _NEGATED = re.compile(
     r"|(?:説明|理由|解説)(?:は|を|も)?(?:不要|なし|せず|しない|書かない|いらない|加えない|付けない)",
     re.IGNORECASE,
 )
-_EXTRA = re.compile(
+_EXTRA = late_pattern(
     r"\b(?:explain|explaining|explanations?|justif\w*|rationale|reasoning|reasons?\b(?! (?:for|of) (?:contact|"
     r"calling|the call|"
     r"call))|why|confidence|(?<!highest )(?<!most )probabilit\w*|likelihood|percentage|step[- ]by[- ]step|"
@@ -58,10 +59,10 @@ _EXTRA = re.compile(
     r"riassumi|leg uit|uitleg|waarom|toelicht\w*|vertaal|samenvat\w*)\b",
     re.IGNORECASE,
 )
-_EXTRA_CJK = re.compile(
+_EXTRA_CJK = late_pattern(
     r"解释|理由|原因|为什么|置信度|概率|翻译|总结|摘要|分析过程|一步|説明|なぜ|確信度|信頼度|翻訳|要約|生成|编写|出\d"
 )
-_WHETHER = re.compile(
+_WHETHER = late_pattern(
     r"\b(?:determine|decide|tell|check|see|say|judge|identify|know|assess|evaluate|predict|ask|asked|asking|"
     r"detect|classify|"
     r"wonder|indicate|state|flag|verify)(?: (?:me|us|for me))? if\b|\b(?:diga|indica|indique|di|decide|determina|"
@@ -69,7 +70,7 @@ _WHETHER = re.compile(
     r"necessary)\b",
     re.IGNORECASE,
 )
-_RULE = re.compile(
+_RULE = late_pattern(
     r"\bas judged\b|\bstandards?\b|\b(?:judge|consider|look at|use|read|classify|assess|rate|"
     r"evaluate|based on|focus on) (?:only|just|solely) (?:the|its|their|on)\b"
     r"(?! (?:label|word|category|name|answer|text|message|input))|"
@@ -109,15 +110,15 @@ _RULE = re.compile(
     r"\btenzij\b|\bbetekent\b",
     re.IGNORECASE,
 )
-_RULE_CJK = re.compile(r"如果|若(?!干)|除非|表示|指的是|视为|一律|的话|的话,|とみなす|を意味|場合|ならば?|なければ")
-_RANKED = re.compile(
+_RULE_CJK = late_pattern(r"如果|若(?!干)|除非|表示|指的是|视为|一律|的话|的话,|とみなす|を意味|場合|ならば?|なければ")
+_RANKED = late_pattern(
     r"\brank\w*|\btop[- ](?:\d|two|three|five)\b|\b(?:two|three|2|3) (?:most|best|likely|highest)\b|\bin order of\b|"
     r"\border(?:ed)? (?:by|of)\b|\bmost to least\b|\bdistribution\b|\brangfolge|\bclassement|\bpor orden\b|"
     r"\b(?:die|deux|dos|duas|due) (?:zwei|besten|plus|más|mais|più)\b",
     re.IGNORECASE,
 )
-_RANKED_CJK = re.compile(r"排序|排名|前[两二三]|概率分布|順位|上位|순위|상위")
-_SCOPED = re.compile(
+_RANKED_CJK = late_pattern(r"排序|排名|前[两二三]|概率分布|順位|上位|순위|상위")
+_SCOPED = late_pattern(
     r"\b(?:sentiment|stance|opinion|attitude|feelings?|emotions?|polarity|tone)\b[^.\n:]{0,30}\b(?:toward|towards|"
     r"about|"
     r"regarding|concerning|with respect to|with regard to)\b|\btarget\b|\baspects?\b|\bstance\b|\bfocus(?:ing)? on\b|"
@@ -125,10 +126,10 @@ _SCOPED = re.compile(
     r"\bgegenüber\b|\bà propos d|\bsobre (?:el|la)\b|\benvers\b|\bhacia\b|\bignorier\w*|\bignora\w*",
     re.IGNORECASE,
 )
-_SCOPED_CJK = re.compile(r"针对|方面|立场|忽略|に対する|観点|무시|대한 (?:태도|감정)")
-_EQUATION = re.compile(r"(?<![\w=])[\"'`]?(\w[\w -]{0,30}?)[\"'`]?\s*(?:=|:=|→|->|=>|≙)\s*[\"'`]?\w")
-_NUMBERED = re.compile(r"(?<![\w.])\(?(\d{1,2}|[A-Za-z])\)?\s*(?:=|:|->|→|=>|for|means)\s*[\"']?[^\W\d_]")
-_INDEX = re.compile(
+_SCOPED_CJK = late_pattern(r"针对|方面|立场|忽略|に対する|観点|무시|대한 (?:태도|감정)")
+_EQUATION = late_pattern(r"(?<![\w=])[\"'`]?(\w[\w -]{0,30}?)[\"'`]?\s*(?:=|:=|→|->|=>|≙)\s*[\"'`]?\w")
+_NUMBERED = late_pattern(r"(?<![\w.])\(?(\d{1,2}|[A-Za-z])\)?\s*(?:=|:|->|→|=>|for|means)\s*[\"']?[^\W\d_]")
+_INDEX = late_pattern(
     r"\b(?:answer|respond|reply|return|output|give|write|say|print|choose|select|pick|provide|state|only|just|with)\b"
     r"[^.\n]{0,40}\b(?:(?:option|category|label|choice|class|intent|answer|corresponding|correct|single)[ -])*"
     r"(?:number|index|indices|digit|numeral|letter|initial|ids?|code|integer|position)s?\b(?! (?:of words|"
@@ -137,14 +138,14 @@ _INDEX = re.compile(
     r"\b1 (?:if|for|when|means)\b|\b0 (?:if|for|when|means|otherwise)\b",
     re.IGNORECASE,
 )
-_INDEX_CJK = re.compile(r"编号|序号|数字|字母|番号|記号")
-_WRAPPED = re.compile(
+_INDEX_CJK = late_pattern(r"编号|序号|数字|字母|番号|記号")
+_WRAPPED = late_pattern(
     r"(?:answer|label|category|intent|output|response|respond|reply|put|provide|wrap\w*|enclos\w*|classification|"
     r"result|"
     r"reasoning|return|format\w*|inside|within|between)\b[^.\n]{0,90}?<([a-z_]{2,30})>",
     re.IGNORECASE,
 )
-_FORM = re.compile(
+_FORM = late_pattern(
     r"\bprefix\w*|\bsuffix\w*|\bcode (?:snippet|block)|\bin (?:yaml|csv|xml|bold|a table|markdown)\b|\b(?:begin|"
     r"start|starting|end) "
     r"(?:your|the|with|each)\b.{0,30}\bwith\b|\bstart(?:ing)? with (?:the field|[\"'`])|\bfollowed by\b|\bemoji|"
@@ -157,18 +158,18 @@ _FORM = re.compile(
     r"\[\[|\]\]|\bone per line\b|\bper line\b",
     re.IGNORECASE,
 )
-_TAGGED = re.compile(r"\b(?:in|inside|within|between|with|by|using) (?:\w+ )?<(\w{2,30})>", re.IGNORECASE)
-_TEMPLATE = re.compile(
+_TAGGED = late_pattern(r"\b(?:in|inside|within|between|with|by|using) (?:\w+ )?<(\w{2,30})>", re.IGNORECASE)
+_TEMPLATE = late_pattern(
     r"(?:[Ff]ormat|form|like this|as follows|template|shape)\b[^\n:]{0,40}:?\s*\n?\s*[\"'`]?[A-Z]\w{2,20}: ?[<\[{(\w]",
     re.MULTILINE,
 )
-_UPPER = re.compile(
+_UPPER = late_pattern(
     r"upper ?case|capital letters|all caps|in caps|großbuchstaben|majuscules|mayúsculas|maiúsculas|maiuscolo|"
     r"hoofdletters",
     re.I,
 )
-_LOWER = re.compile(r"lower ?case|kleinbuchstaben|minuscules|minúsculas|minuscolo", re.I)
-_ITEMS = re.compile(
+_LOWER = late_pattern(r"lower ?case|kleinbuchstaben|minuscules|minúsculas|minuscolo", re.I)
+_ITEMS = late_pattern(
     r"\bfor (?:each|every)\b|\b(?:each|every) (?:of )?(?:the |these )?(?:following )?(?:review|comment|message|"
     r"tweet|ticket|text|"
     r"sentence|line|item|headline|post|email|row|aspect|title|one|entity|statement|paragraph)s?\b|\b(?:these|"
@@ -182,8 +183,8 @@ _ITEMS = re.compile(
     r"\bvoor elke?\b",
     re.IGNORECASE,
 )
-_ITEMS_CJK = re.compile(r"每[一条句个则]|各[条句文]|それぞれ|逐条")
-_MULTI = re.compile(
+_ITEMS_CJK = late_pattern(r"每[一条句个则]|各[条句文]|それぞれ|逐条")
+_MULTI = late_pattern(
     r"\b(?:all|any)\b(?: of)?(?: the)?(?: (?:labels?|categories|tags?|topics?|options|classes|emotions|"
     r"intents))* (?:that|which) appl(?:y|ies)|"
     r"\bone or (?:more|several)\b|\bmultiple (?:labels|categories|tags|topics|classes|values|answers|options|"
@@ -194,7 +195,7 @@ _MULTI = re.compile(
     r"\bone or two\b|\b(?:labels|categories|tags|topics) \(?(?:separated|comma)",
     re.IGNORECASE,
 )
-_GOES_ON = re.compile(
+_GOES_ON = late_pattern(
     r"[\"'”»)\]}`*]{0,2}\s*(?:[;；]|,?\s*(?:(?:and|then|plus|with|und|dann|mit|et|puis|avec|y|con|e|com|en|met|poi|"
     r"luego)\b|[&+]))"
     r"(?!\s*(?:only|nothing|no|not|do|don't|return|reply|respond|answer|output|just|print|say|use|nichts|nur|rien|"
@@ -202,23 +203,23 @@ _GOES_ON = re.compile(
     r"exactly|pick|choose|select|give (?:only|just|the|one))\b)",
     re.IGNORECASE,
 )
-_KEY = re.compile(r"[\"'“]([\w][\w -]{0,40})[\"'”]\s*:")
-_BARE_KEY = re.compile(r"[{,;]\s*(\w{1,40})\??\s*:")
-_NAMED_KEY = re.compile(
+_KEY = late_pattern(r"[\"'“]([\w][\w -]{0,40})[\"'”]\s*:")
+_BARE_KEY = late_pattern(r"[{,;]\s*(\w{1,40})\??\s*:")
+_NAMED_KEY = late_pattern(
     r"\b(?:keys?|fields?|property|attribute|schlüssel|clé|clave|chave|chiave|feld|champ|"
     r"campo)\b[^\n\"'`.]{0,30}[\"'`](\w{1,40})[\"'`]|"
     r"[\"'`](\w{1,40})[\"'`] (?:key|field|property|attribute)\b",
     re.IGNORECASE,
 )
-_BRACES = re.compile(r"\{[^{}]{0,8000}\}")
+_BRACES = late_pattern(r"\{[^{}]{0,8000}\}")
 
 
-_QUOTED_IS = re.compile(
+_QUOTED_IS = late_pattern(
     r"[\"'`](\w[\w -]{0,40})[\"'`]\s+(?:is|are|stands|denotes|covers|includes|indicates|ist|est|es|"
     r"heißt)\b",
     re.IGNORECASE,
 )
-_LANGUAGE = re.compile(
+_LANGUAGE = late_pattern(
     r"\b(?:answer|respond|reply|output|label|write|return|give|say)\w*\b[^.\n]{0,40}\bin (?:german|french|spanish|"
     r"italian|"
     r"portuguese|dutch|chinese|japanese|korean|russian|arabic|polish|turkish|hindi|(?:the|its|their|your|"
@@ -232,7 +233,7 @@ _SINGLE = frozenset("0123456789bcdefgh") | {"10"}
 _RIGHT_OR_WRONG = table("correct incorrect right wrong pass fail passed failed valid invalid accurate inaccurate")
 
 
-_SIDE = re.compile(
+_SIDE = late_pattern(
     r"\b(?:sentiment|tone|mood|emotion|attitude|stance|opinion|feelings?) of (?:the|this|that) (\w+)(?: (\w+))?",
     re.IGNORECASE,
 )
@@ -284,7 +285,7 @@ _WHOLE = INPUT_WORDS | {
     "entry",
     "description",
 }
-_YOUR_VIEW = re.compile(
+_YOUR_VIEW = late_pattern(
     r"\bdo you (?:dis)?(?:agree|prefer|like|love|hate|want|feel)\b|"
     r"\byour (?:own |personal )?(?:opinion|view)s? (?:on|of|about)\b",
     re.IGNORECASE,
@@ -422,7 +423,7 @@ def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | Non
 
 
 # What the instructor library says of every tool (https://python.useinstructor.com).
-_BOILERPLATE = re.compile(r"Correctly extracted `[^`]{1,80}` with all the required parameters with correct types\.?")
+_BOILERPLATE = late_pattern(r"Correctly extracted `[^`]{1,80}` with all the required parameters with correct types\.?")
 
 
 def described(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..patterns import late_pattern
 from .blocks import Block, fences, has_marker, markers, quotations, tags, trimmed
 from .speech import ITEM_LINE, is_instruction, lists, mentions, orders
 from .vocabulary import DATA_TAGS, NOT_DATA
@@ -17,9 +18,9 @@ __all__ = ["AMBIGUOUS", "Found", "inside", "is_several", "marked", "tagged", "un
 
 _REMINDERS = ("<system-reminder", "<environment_details", "<system_reminder", "[system note", "[system:", "<ide_")
 
-_HEADING = re.compile(r"\**[A-Z][\w'’-]*(?: [\w'’-]+){0,3}\**[:：]\**(?:[ \t]*\n|[ \t])")
+_HEADING = late_pattern(r"\**[A-Z][\w'’-]*(?: [\w'’-]+){0,3}\**[:：]\**(?:[ \t]*\n|[ \t])")
 
-_PARTS = re.compile(r"(?:(?:^|(?<=[\n.!?/\"”] )|(?<=\n))[ \t]*)([\w][\w /()-]{0,18})[:：]\s", re.MULTILINE)
+_PARTS = late_pattern(r"(?:(?:^|(?<=[\n.!?/\"”] )|(?<=\n))[ \t]*)([\w][\w /()-]{0,18})[:：]\s", re.MULTILINE)
 
 _HEADERS = (
     "subject",
@@ -36,9 +37,9 @@ _HEADERS = (
     "titolo",
 )
 
-_FILLED = re.compile(r"(?:reply|response|answer|comment|quote|summary|note)s?[:：] \S+ \S", re.IGNORECASE)
+_FILLED = late_pattern(r"(?:reply|response|answer|comment|quote|summary|note)s?[:：] \S+ \S", re.IGNORECASE)
 
-_PARAGRAPH = re.compile(r"\n[ \t\r]*\n")
+_PARAGRAPH = late_pattern(r"\n[ \t\r]*\n")
 
 _PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "『": "』", "'": "'", "‘": "’", "`": "`"}
 
@@ -214,7 +215,7 @@ def _quoted(text: str, labels: Sequence[str]) -> Found | None:
 
 def _paragraphs(text: str, labels: Sequence[str]) -> Found | None:
     """Instruction first or last, in paragraphs or lines of its own."""
-    for pattern in (_PARAGRAPH, re.compile("\n")):
+    for pattern in (_PARAGRAPH, late_pattern("\n")):
         parts = _parts(text, pattern)
         if len(parts) < 2:
             continue

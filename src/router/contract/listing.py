@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from ..patterns import late_pattern
 from .vocabulary import INPUT_WORDS
 
 __all__ = ["Listing", "clean", "inside", "list_at"]
@@ -35,7 +36,7 @@ class Listing(NamedTuple):
     closed: bool = True
 
 
-_LEAD = re.compile(
+_LEAD = late_pattern(
     r"(?:[ \t]*(?:exactly|only|just|strictly|simply|either|one|a|single|of|the|these|those|following|below|given|"
     r"word|"
     r"possible|allowed|predefined|available|candidate|valid|labels?|categor(?:y|ies)|classes|class|options?|choices?|"
@@ -52,26 +53,26 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _OPENERS = " \t:：=([{（【"
-_QUOTED = re.compile(
+_QUOTED = late_pattern(
     r"[*_]{0,2}(?:\"([^\"\n]{1,64})\"|'((?:[^'\n]|(?<=\w)'(?=\w)){1,64})'|`([^`\n]{1,64})`|“([^”\n]{1,64})”|"
     r"„([^“”\n]{1,64})[“”]|"
     r"‘([^’\n]{1,64})’|«\s?([^»\n]{1,64}?)\s?»|「([^」\n]{1,64})」|『([^』\n]{1,64})』|\*\*([^*\n]{1,64})\*\*|"
     r"<([^<>\n/]{1,48})>|"
     r"\[([^\[\],\n]{1,48})\])[*_]{0,2}"
 )
-_NOTE = re.compile(r"\s*\([^()\n]{1,200}\)")
-_BETWEEN = re.compile(
+_NOTE = late_pattern(r"\s*\([^()\n]{1,200}\)")
+_BETWEEN = late_pattern(
     rf"\s*(?:[,;/|、，；]\s*(?:{_OR}|{_AND}|of|か)?|(?:{_OR}|{_AND}|of|か))\s*(?=[\"'`“„‘«「『*<\[])", re.IGNORECASE
 )
-_BULLET = re.compile(r"([ \t]*)(?:[-*+](?=[ \t])|[•–·]|\(?(\d{1,3})[.):：、]|\(?([A-Za-z])[.)])[ \t]*(\S[^\n]*)")
-_DEFINED = re.compile(r"(.{1,64}?)(?:\s*[:：]\s+|\s+[-–—=>]+\s+|：|\s*[（(](?=.{2}))(.+)", re.DOTALL)
-_END = re.compile(
+_BULLET = late_pattern(r"([ \t]*)(?:[-*+](?=[ \t])|[•–·]|\(?(\d{1,3})[.):：、]|\(?([A-Za-z])[.)])[ \t]*(\S[^\n]*)")
+_DEFINED = late_pattern(r"(.{1,64}?)(?:\s*[:：]\s+|\s+[-–—=>]+\s+|：|\s*[（(](?=.{2}))(.+)", re.DOTALL)
+_END = late_pattern(
     r"[?!](?!\s?[,;|/])|[\n。！？；()（）\[\]{}【】\"“”„«»「」]|\.(?=\s|$|['\"])|:(?=\s|$)|：|\s[-–—]\s|\s(?=<)"
 )
-_SPLIT_OR = re.compile(rf"\s+(?:{_OR})\s+|(?:或者?|还是|または|もしくは|、|か、)\s*", re.IGNORECASE)
-_SPLIT_OR_NL = re.compile(r"\s+of\s+", re.IGNORECASE)
-_LEADING = re.compile(rf"^(?:{_OR}|{_AND}|of|either|entweder|soit|only|just)\s+", re.IGNORECASE)
-_TAIL = re.compile(
+_SPLIT_OR = late_pattern(rf"\s+(?:{_OR})\s+|(?:或者?|还是|または|もしくは|、|か、)\s*", re.IGNORECASE)
+_SPLIT_OR_NL = late_pattern(r"\s+of\s+", re.IGNORECASE)
+_LEADING = late_pattern(rf"^(?:{_OR}|{_AND}|of|either|entweder|soit|only|just)\s+", re.IGNORECASE)
+_TAIL = late_pattern(
     r"(?:,?\s+(?:based|depending|according|with|without|and nothing|and no|only|for (?:the|this|each|a)|"
     r"in (?:lower|upper|one|the|this|english|json|all|tone)|as (?:the|your|a)|to (?:the|this|describe|indicate|"
     r"each)|from|"
@@ -82,22 +83,22 @@ _TAIL = re.compile(
     r",?\s+no\s+(?:other|explanations?|extra|more|further|additional|need|text|words?|punctuation|comments?|reasons?)\b).*$",
     re.IGNORECASE | re.DOTALL,
 )
-_PROSE = re.compile(
+_PROSE = late_pattern(
     r"\b(?:i|my|we|our|you|your|he|she|they|their|his|her|its|it|this|that|these|is|was|are|were|have|had|has|"
     r"will|would|"
     r"can|could|should|the|an?|very|so|if|me|them|us|i'm|it's|don't|do|did|does|because|but|just|really|as|into|"
     r"must|only|between)\b",
     re.IGNORECASE,
 )
-_SEPARATOR = re.compile(rf"[,/|;，、]|\s(?:{_OR}|of|and)\s|或|还是|または|もしくは")
-_ONE_OF = re.compile(rf"[/|]|(?:^|[\s,])(?:{_OR})\s|或|还是|または|もしくは", re.IGNORECASE)
-_JOINED = re.compile(rf"\s*(?:[,/|]|{_OR}\s)", re.IGNORECASE)
-_TWO_IN_ONE = re.compile(rf"\s(?:{_AND}|{_OR})\s", re.IGNORECASE)
-_BULLET_LINE = re.compile(r"[^\S\n]*+[:：.]?[^\S\n]*+\n")
-_BOLD_END = re.compile(r"\*\*[ \t]+")
-_UNDERLINED = re.compile(r"[^\S\n]*+[:：]?[^\S\n]*+\n\w{1,40}\n-{3,}[^\S\n]*\n")
-_GOES_ON = re.compile(rf"\s*(?:[,;/|]|{_OR}\s|{_AND}\s|$)", re.IGNORECASE)
-_HALVES = re.compile(rf"\s+{_AND}\s+", re.IGNORECASE)
+_SEPARATOR = late_pattern(rf"[,/|;，、]|\s(?:{_OR}|of|and)\s|或|还是|または|もしくは")
+_ONE_OF = late_pattern(rf"[/|]|(?:^|[\s,])(?:{_OR})\s|或|还是|または|もしくは", re.IGNORECASE)
+_JOINED = late_pattern(rf"\s*(?:[,/|]|{_OR}\s)", re.IGNORECASE)
+_TWO_IN_ONE = late_pattern(rf"\s(?:{_AND}|{_OR})\s", re.IGNORECASE)
+_BULLET_LINE = late_pattern(r"[^\S\n]*+[:：.]?[^\S\n]*+\n")
+_BOLD_END = late_pattern(r"\*\*[ \t]+")
+_UNDERLINED = late_pattern(r"[^\S\n]*+[:：]?[^\S\n]*+\n\w{1,40}\n-{3,}[^\S\n]*\n")
+_GOES_ON = late_pattern(rf"\s*(?:[,;/|]|{_OR}\s|{_AND}\s|$)", re.IGNORECASE)
+_HALVES = late_pattern(rf"\s+{_AND}\s+", re.IGNORECASE)
 _EDGE = " \t\r\n*_`\"'“”„‘’«»「」『』<>"
 
 
@@ -354,16 +355,16 @@ def _plausible(items: list[str], max_words: int) -> bool:
     return len({item.casefold() for item in items}) == len(items)
 
 
-_CODED = re.compile(
+_CODED = late_pattern(
     r"[\"'(\[]?(?:-?\d{1,3}|[A-Za-z]|[+-])[\"')\]]? ?(?:=+>?|->|→| (?:for|if|when|means?|meaning|is|stands for|"
     r"für|wenn|bedeutet|pour|si|para|per|significa)) ",
     re.IGNORECASE,
 )
 # A remark on how labels are written, which gives them no meaning.
-_FORM = re.compile(
+_FORM = late_pattern(
     r"(?:(?:in |all |exactly |only |just )*(?:upper ?-?case|lower ?-?case|capitals?|caps|(?:one|a single) word|"
     r"as written|no punctuation|required|default spelling|case[- ]sensitive)(?: only| letters)?)",
     re.IGNORECASE,
 )
-_ARTICLE = re.compile(r"(?:an?|eine?n?|une?|una) ", re.IGNORECASE)
+_ARTICLE = late_pattern(r"(?:an?|eine?n?|une?|una) ", re.IGNORECASE)
 _ELLIPSIS = frozenset({"etc", "...", "…", "and so on", "usw", "so on", "others like that", "and more"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..patterns import late_pattern
 from .listing import Listing, list_at
 from .vocabulary import INPUT_WORDS, RANGE_WORDS
 from .words import words_of
@@ -21,7 +22,7 @@ _POLAR = frozenset(frozenset((yes, no)) for yes, nos in _YES.items() for no in n
 _JOIN = r"[\"'”’»`*.]{0,2}\s*(?:/|\||,\s*or|,|\bor\b|\boder\b|\bou\b|\bo\b|\bof\b)\s*[\"'“‘«`*]{0,2}"
 _COND = r"[\"'”’»`*]{0,2},?\s+(?:if|when|wenn|falls|si|se|als|indien|for|where)\b[^\n]{2,300}?[\s\"'“‘«`*]"
 _PAIRS = {
-    yes: re.compile(
+    yes: late_pattern(
         rf"(?<!\w)({yes})(?:{_JOIN}|{_COND})({'|'.join(nos)})(?!\w)(?P<more>[\"'”’»`*]{{0,2}}\s*(?:/|\||"
         rf",?\s*\bor\b)\s*"
         rf"[\"'“‘«`*]{{0,2}}\w)?",
@@ -30,10 +31,10 @@ _PAIRS = {
     for yes, nos in _YES.items()
 }
 _REVERSED = {
-    yes: re.compile(rf"(?<!\w)({'|'.join(nos)})(?:{_JOIN}|{_COND})({yes})(?!\w)(?P<more>\Z\A)?", re.IGNORECASE)
+    yes: late_pattern(rf"(?<!\w)({'|'.join(nos)})(?:{_JOIN}|{_COND})({yes})(?!\w)(?P<more>\Z\A)?", re.IGNORECASE)
     for yes, nos in _YES.items()
 }
-_RANGE = re.compile(
+_RANGE = late_pattern(
     r"(?<![\d.$€£])(\d{1,2})\s*(?:-|–|—|to|bis|à|a|tot|至|到|~|〜|から)\s*(\d{1,2})(?![\d.%:/])"
     r"(?:\s*(?:stars?|sterne[n]?|étoiles?|estrellas?|estrelas?|stelle|sterren|星|つ星))?",
     re.IGNORECASE,
@@ -47,7 +48,7 @@ _WHAT = (
     r"(?=[?.,;:!()\n]|$|or not\b|oder nicht\b|ist\b|\byes/no|\bja/nein)"
 )
 _ASKED = tuple(
-    re.compile(form, re.IGNORECASE)
+    late_pattern(form, re.IGNORECASE)
     for form in (
         rf"(?:^|[\n.:!?] ?)(?:is|ist|¿? ?es|è|é) {_SUBJECT} {_WHAT}",
         rf"\b(?:whether|(?:tell me|decide|determine|check|say|judge|detect|indicate|assess|evaluate) if|"
@@ -57,8 +58,8 @@ _ASKED = tuple(
         rf"\bsi {_SUBJECT} (?:es|est) {_WHAT}",
     )
 )
-_DENIED = re.compile(r"(?:not?|non|un|free|kein|nicht|pas|sin|sans|less|more|too|very|never)\b|non-?|un(?!i)")
-_AGAINST = re.compile(r"\b(?:no|false|nein|non|não)[\"'”’]{0,2},? (?:if|when|wenn|si|se)\b", re.IGNORECASE)
+_DENIED = late_pattern(r"(?:not?|non|un|free|kein|nicht|pas|sin|sans|less|more|too|very|never)\b|non-?|un(?!i)")
+_AGAINST = late_pattern(r"\b(?:no|false|nein|non|não)[\"'”’]{0,2},? (?:if|when|wenn|si|se)\b", re.IGNORECASE)
 
 
 def is_polar(labels: Sequence[str]) -> bool:

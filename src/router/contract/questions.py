@@ -5,28 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ..patterns import late_pattern
 from .listing import Listing
 from .vocabulary import NEVER
 
 __all__ = ["questions"]
 
-_COPULA = re.compile(
+_COPULA = late_pattern(
     r"(?:\b(?:is it|is|are|be|as|about|of|sounds?|more|like|rather|plutôt|eher|est-il|est-elle|ist|es|é|è|tweet|review|"
     r"text|message|comment|sentence|post|email|headline|statement|article|ticket|passage)|[:\-–])$",
     re.I,
 )
-_ARTICLE = re.compile(r"\ban? (?:\w+)?$", re.I)
-_QUESTION = re.compile(
+_ARTICLE = late_pattern(r"\ban? (?:\w+)?$", re.I)
+_QUESTION = late_pattern(
     r"((?:[\w'’-]+,\s+)*)([\w’'-]+),?\s+(?:or|oder|ou|o|of)\s+((?:not?\s)?[\w’'-]+)(?:\s+(?:here|only|"
     r"overall))?\s*[?:](?=\s|$|[\"'])",
     re.IGNORECASE,
 )
-_HEADED = re.compile(
+_HEADED = late_pattern(
     r"\s*_?\W{0,4}((?:[\w'-]+(?: [\w'-]+)?,\s+)*(?:[\w'-]+ )?[\w'-]+,?\s+(?:or|oder|ou|of|o|"
     r"vs\.?)\s+(?:not )?[\w'-]+)\s*[:?](?=\s|$)",
     re.IGNORECASE,
 )
-_SUBJECT = re.compile(
+_SUBJECT = late_pattern(
     r"\b(?:this|the|it|following|below|dies\w*|folgende\w*|cette?|ce|suivante?|est[ea]|siguiente|seguinte|quest[oa]|"
     r"seguente|"
     r"dit|deze|volgende|la (?:recensione|reseña|opinión|frase)|le (?:message|texte|commentaire)|el (?:mensaje|texto|"
@@ -35,8 +36,8 @@ _SUBJECT = re.compile(
 )
 
 
-_JOINT = re.compile(r" (?:or|oder|ou|o) ", re.IGNORECASE)
-_JOINT_DUTCH = re.compile(r" of ", re.IGNORECASE)
+_JOINT = late_pattern(r" (?:or|oder|ou|o) ", re.IGNORECASE)
+_JOINT_DUTCH = late_pattern(r" of ", re.IGNORECASE)
 _DUTCH = frozenset({"deze", "dit", "antwoord", "recensie", "bericht"})
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..patterns import late_pattern
 from .lexicon import KNOWN
 from .vocabulary import INPUT_WORDS
 
 __all__ = ["IMPERATIVE", "ITEM_LINE", "has_residue", "is_instruction", "lists", "mentions", "orders"]
 
-IMPERATIVE = re.compile(
+IMPERATIVE = late_pattern(
     r"\W*(?:(?:please|now|then|kindly|bitte|por favor|s'il (?:te|vous) pla[iî]t|per favore|alsjeblieft|your task|"
     r"task|instructions?|"
     r"can you|could you|i want you to|i need you to|help me|given|based on|as an?|"
@@ -39,7 +40,7 @@ IMPERATIVE = re.compile(
     r"classificeer|bepaal|antwoord|kies|beoordeel)\b",
     re.IGNORECASE,
 )
-_ORDER = re.compile(
+_ORDER = late_pattern(
     r"\W*(?:(?:please|now|kindly|bitte|por favor|per favore|alsjeblieft|your task is to|task|can you|could you|"
     r"i want you to)\b"
     r"[\s:,]*)*(?:classify|categori[sz]e|label (?:this|the|each|it)|rate (?:this|the)|determine (?:if|whether|the)|"
@@ -55,7 +56,7 @@ _ORDER = re.compile(
     r"clasific|classifi(?:que|ca)|classificeer)",
     re.IGNORECASE,
 )
-_ASKING = re.compile(
+_ASKING = late_pattern(
     r"\b(?:is|are|does|do|would|which|what|how|ist|sind|welche\w*|est|quel\w*|es|cuál|qué|é|qual|"
     r"welk\w*)\b[^\n]{0,160}\b(?:this|the|"
     r"following|above|below|it|text|review|message|comment|tweet|sentence|post|ticket|email|query|customer|author|"
@@ -64,19 +65,19 @@ _ASKING = re.compile(
     r"volgende)\b[^\n]{0,160}[?？]",
     re.IGNORECASE,
 )
-_CJK_ORDER = re.compile(r"^\s*(?:请)?(?:判断|分类|归类|将(?:以下|下面)|次の.{0,12}(?:分類|判定))")
-_CJK_ASKING = re.compile(
+_CJK_ORDER = late_pattern(r"^\s*(?:请)?(?:判断|分类|归类|将(?:以下|下面)|次の.{0,12}(?:分類|判定))")
+_CJK_ASKING = late_pattern(
     r"判断|分类|归类|请|回答|输出|选择|以下|下面|下列|属于|分類|判定|答え|次の|以下|选出|标注|情感|类别|选项|ラベル|カテゴリ|是.{1,12}还是"
 )
-_FRAME = re.compile(r"#{1,4} |[-=*#]{3}|``|\[[^\[\]]*\]$|>|[A-Z][\w'’-]{1,20}(?: [\w'’-]{1,20})?[:：]\s*\n")
-_MEANT_FOR_MODEL = re.compile(
+_FRAME = late_pattern(r"#{1,4} |[-=*#]{3}|``|\[[^\[\]]*\]$|>|[A-Z][\w'’-]{1,20}(?: [\w'’-]{1,20})?[:：]\s*\n")
+_MEANT_FOR_MODEL = late_pattern(
     r"\bI(?:'ll| will| am going to|'m going to) (?:send|paste|give|provide|share|type|show|ask)\b|\bare you ready\b|"
     r"^ready\b|\b(?:can|could|will|would) you (?:classify|label|categori[sz]e)\b",
     re.IGNORECASE,
 )
-_SENTENCE_END = re.compile(r"[.!?](?=\s)|\n|[。！？]")
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_OUTPUT = re.compile(
+_SENTENCE_END = late_pattern(r"[.!?](?=\s)|\n|[。！？]")
+_WORD = late_pattern(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_OUTPUT = late_pattern(
     r"\W*(?:(?:please|now|bitte|por favor|per favore)\W+)?(?:answer|respond|reply|return|output|only|just|give|"
     r"print|do not|"
     r"don't|provide|choose|select|pick|classify|label|categori[sz]e|use|write|no|which|"
@@ -85,7 +86,7 @@ _OUTPUT = re.compile(
     r"antwoord|kies|geef)\b",
     re.IGNORECASE,
 )
-ITEM_LINE = re.compile(r"\s*(?:\(?(?:\d{1,3}|[a-zA-Z])[.):]|[-*•])\s+\S")
+ITEM_LINE = late_pattern(r"\s*(?:\(?(?:\d{1,3}|[a-zA-Z])[.):]|[-*•])\s+\S")
 
 
 def orders(text: str) -> bool:
@@ -115,8 +116,8 @@ def is_instruction(part: str, labels: Sequence[str]) -> bool:
 
 
 # "Text - the soup was cold", and a word about the answer that was given before ("Are you sure?").
-_DASHED = re.compile(rf"(?:{'|'.join(sorted(word for word in INPUT_WORDS if word.isalpha()))}) [-–—] ", re.IGNORECASE)
-_MEANS_ANSWER = re.compile(
+_DASHED = late_pattern(rf"(?:{'|'.join(sorted(word for word in INPUT_WORDS if word.isalpha()))}) [-–—] ", re.IGNORECASE)
+_MEANS_ANSWER = late_pattern(
     r"(?:are you (?:really |quite |absolutely )?sure|really|why(?: (?:is that|so|not))?|how come|"
     r"(?:no|nope),? (?:that's|it's|that is|it is|you're|try)\b.{0,40}|"
     r"that's (?:wrong|right|not right|incorrect|correct)|"

@@ -9,18 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from ..patterns import late_pattern
 from .lexicon import KNOWN, UNSPACED
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS
 from .words import table
 
 __all__ = ["FOREIGN", "is_example", "unexplained"]
 
-_SENTENCE = re.compile(r"((?:[.?!;](?=[\s\"')\]]|$)|[。？！；\n])+)")
-_WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
-_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_CLAUSE = re.compile(r"[,，、：:]")
+_SENTENCE = late_pattern(r"((?:[.?!;](?=[\s\"')\]]|$)|[。？！；\n])+)")
+_WORD = late_pattern(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_CJK = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_CLAUSE = late_pattern(r"[,，、：:]")
 _PREFIX = r"\W*(?:[\w'’-]{1,24}(?: [\w'’-]{1,24}){0,2} ?[:：]\W*)?(?:(?:please|now|then|so|kindly|bitte|first|also) )*"
-_ROLE = re.compile(
+_ROLE = late_pattern(
     _PREFIX + r"(?:you(?: are|'re|r (?:task|job|role|goal|purpose) is| (?:will be |)(?:given|shown|receive|read|"
     r"label|"
     r"classify|sort|route|moderate|tag|triage|filter|grade|judge|rate|detect|screen|categori[sz]e)\b)|act as|as an? |"
@@ -30,7 +31,7 @@ _ROLE = re.compile(
     r"usted es|você é|sei un|siete|(?:jij |je |u )bent|helpful)\b",
     re.IGNORECASE,
 )
-_ASK = re.compile(
+_ASK = late_pattern(
     _PREFIX + r"(?:classif\w+|categori[sz]e\w*|labell?\w*|rate|determine|decide|detect|identif\w+|assign|analy[sz]e|"
     r"guess|evaluate|assess|judge|predict|sort|tag|mark|flag|route|triage|moderate|(?:tell|say|find)(?: me| us)? (?:if|"
     r"whether|which|what|the|out)|recogni[sz]e|score|"
@@ -45,14 +46,14 @@ _ASK = re.compile(
     re.IGNORECASE,
 )
 # A worked example in two elements, as OpenAI's guide to prompts writes them.
-_PAIRED = re.compile(
+_PAIRED = late_pattern(
     r"<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>[^<>]{1,2000}</\1>\s*<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>"
     r"([^<>]{1,64})</\2>"
 )
-_EXAMPLE = re.compile(
+_EXAMPLE = late_pattern(
     r"[\"'“„«‘`].{1,400}[\"'”“»’`]\s*(?:->|=>|→|⇒|—|–|=|:)\s*(.{1,64})$|.{2,400}\s(?:->|=>|→|⇒)\s*(.{1,64})$"
 )
-_MARKED = re.compile(r"[\W_]*([^\W\d_][\w ]{0,24}?)\**[:：]\**\s*(.{1,64})$")
+_MARKED = late_pattern(r"[\W_]*([^\W\d_][\w ]{0,24}?)\**[:：]\**\s*(.{1,64})$")
 _MOST = 200
 _PLAIN = (
     ANSWER_WORDS
@@ -61,15 +62,15 @@ _PLAIN = (
     | {"yes", "no", "não", "non", "nein", "nee", "si", "sí", "true", "false", "other", "none", "one", "any", "all"}
 )
 _PREDICATE = table("is are was were be must should can may will ist sind muss est sont doit es son debe é são è sono")
-_TAGS = re.compile(r"</?[a-z_]{2,24}>")
-_DIGIT = re.compile(r"\d")
-_POLAR = re.compile(
+_TAGS = late_pattern(r"</?[a-z_]{2,24}>")
+_DIGIT = late_pattern(r"\d")
+_POLAR = late_pattern(
     r"(?:and |also,? )?(?:do|does|did|has|have|had|can|could|will|would|is there|are there|was there)\b(?! you)"
 )
 _YES = frozenset(("yes", "no", "true", "false", "ja", "nein", "oui", "non", "sí", "si", "sim", "não", "nee", "y", "n"))
-_OR = re.compile(r"\b(?:or|oder|ou)\b")
+_OR = late_pattern(r"\b(?:or|oder|ou)\b")
 _SHOWN = "\x00"
-_ANSWERED = re.compile(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
+_ANSWERED = late_pattern(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
 _ELIDED = frozenset(
     ["l", "d", "qu", "c", "s", "n", "j", "m", "t", "dell", "all", "un", "nell", "sull", "quest", "dall"]
 )

@@ -5,47 +5,48 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ..patterns import late_pattern
 from .listing import Listing, clean
 
 __all__ = ["unspaced_lists"]
 
-_PAIR_CJK = re.compile(
+_PAIR_CJK = late_pattern(
     r"[\"'“‘「『]?(是|はい|对|真|有毒|正确)[\"'”’」』]?\s*(?:或者?|/|还是|、|，|か|または|もしくは)\s*[\"'“‘「『]?(不是|否|いいえ|错|假|无毒|错误)"
 )
-_CJK_AFTER = re.compile(
+_CJK_AFTER = late_pattern(
     r"之一|中的一[个类项种]|其中一[个类项种]|中选择|中选一?个?|のいずれか|のどれか|のうち|から(?:一つ|1つ|ひとつ)?選|で答え|と答え|に分類|のどちらか|で回答"
 )
-_CJK_BEFORE = re.compile(
+_CJK_BEFORE = late_pattern(
     r"(?:(?:候选(?:意图|标签|类别)|可选(?:类别|标签|项|意图)?|类别|分类|选项|标签|意图|情感(?:倾向|标签)?|カテゴリー?|ラベル|選択肢|分類|類別|选择)"
     r"(?=[^\n：:（(「“]{0,6}[:：（(「“])[^\n：:（(「“]{0,6}|"
     r"(?:只|仅)?(?:需|能|要)?(?:回答|输出|返回|回复)|只答|判断[^\n。：:]{0,30}?(?:是|属于|为)|归类为|分类为|分为|归入|主要讲的是)"
     r"(?:以下|下列|下面)?(?:之一|为|是|有|包括|的)?[:：（(「“]?\s*"
 )
-_LATIN_LIST = re.compile(r"[:：]\s*([\w/ -]{1,60}(?:[,，、][\w/ -]{1,60}){1,300})(?=$|[。\n.；;])")
+_LATIN_LIST = late_pattern(r"[:：]\s*([\w/ -]{1,60}(?:[,，、][\w/ -]{1,60}){1,300})(?=$|[。\n.；;])")
 _CJK_ITEM = r"[「『“\"'‘]?[^\s、，,/|。：:；;「」『』“”\"'‘’（）()？?\nか或]{1,12}?[」』”\"'’]?"
-_CJK_LIST = re.compile(
+_CJK_LIST = late_pattern(
     rf"({_CJK_ITEM}(?:\s*(?:、|/|\||或者?|还是|または|もしくは|か、|か)\s*{_CJK_ITEM}){{1,40}})"
     r"(?=$|[\s。；;」』”\"（）()？?\n]|か\b|かを|之一|中的|的|の|を|で|から|に|に分)"
 )
-_CJK_SPLIT = re.compile(r"\s*(?:か、|、|/|\||或者?|还是|または|もしくは|か(?=[^\s]))\s*")
-_CJK_QUESTION = re.compile(
+_CJK_SPLIT = late_pattern(r"\s*(?:か、|、|/|\||或者?|还是|または|もしくは|か(?=[^\s]))\s*")
+_CJK_QUESTION = late_pattern(
     r"(?:是|属于|讲的是|算)([^，。？?、\s是]{1,8}(?:、[^，。？?、\s]{1,8})*?)(?:，|,)?还是([^，。？?\s]{1,8}?)(?:的|呢)?[？?。：:\s]"
 )
 
 
-_QUOTED = re.compile(r"[「『]([^」』\n]{1,16})[」』]")
+_QUOTED = late_pattern(r"[「『]([^」』\n]{1,16})[」』]")
 _JOINTS = ("または", "もしくは", "还是")
-_LIST_NOUN = re.compile(
+_LIST_NOUN = late_pattern(
     r"(?:标签|类别|选项|意图|分类|ラベル|カテゴリー?|選択肢|라벨|레이블|카테고리|之一|选择|選ん[^。]{0,8})[^：:。]{0,6}$"
 )
-_NO_LABEL = re.compile(r"出力|だけ|输出|回答|返回|ください|분류|출력|하세요|답하|^[のをはがにしでと]$")
+_NO_LABEL = late_pattern(r"出力|だけ|输出|回答|返回|ください|분류|출력|하세요|답하|^[のをはがにしでと]$")
 _KOREAN_ITEM = r"[\"'“‘]?[가-힣A-Za-z_]{1,14}?[\"'”’]?"
-_KOREAN = re.compile(
+_KOREAN = late_pattern(
     rf"(?<![가-힣\w])({_KOREAN_ITEM}(?:(?:\s*[,/|·]\s*|\s+(?:또는|혹은)\s+){_KOREAN_ITEM}){{1,40}})"
     r"(?=\s*중|(?:으)?로(?:만)?\s|\s*(?:$|[.\n)]))"
 )
-_KOREAN_SPLIT = re.compile(r"\s*[,/|·]\s*|\s+(?:또는|혹은)\s+")
-_KOREAN_CUE = re.compile(
+_KOREAN_SPLIT = late_pattern(r"\s*[,/|·]\s*|\s+(?:또는|혹은)\s+")
+_KOREAN_CUE = late_pattern(
     r"중\s*(?:하나|한|에서|가장)|(?:라벨|레이블|카테고리|선택지|분류|감정|의도)[^\n:]{0,8}:|(?:으)?로만?\s*(?:답|분류|대답|출력)"
 )
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from ..patterns import late_pattern
 from .cues import DIRECT, OPEN_LIST, as_lists, direct_lists, noun_lists
 from .listing import Listing, clean, inside, list_at
 from .polar import YES_WORDS, ranges, yes_no
@@ -19,27 +20,27 @@ from .vocabulary import CLASSIFY, NOUNS, RANGE_WORDS
 
 __all__ = ["listings", "may_list"]
 
-_ATTRIBUTE = re.compile(
+_ATTRIBUTE = late_pattern(
     r"<(?:label|category|class|option|choice|intent|topic|value|item)\b[^<>]{0,80}?\b(?:name|id|value|label)\s*=\s*"
     r"[\"']([^\"'<>]{1,60})[\"']",
     re.IGNORECASE,
 )
-_ELEMENT = re.compile(
+_ELEMENT = late_pattern(
     r"<(label|category|class|option|choice|intent|topic|value|item|name)>\s*([^<>\n]{1,60}?)\s*</\1>", re.IGNORECASE
 )
-_HOLDER = re.compile(
+_HOLDER = late_pattern(
     r"<(labels|categories|classes|options|choices|intents|topics|values|tags|allowed_\w+|valid_\w+|label_set|"
     r"category_list)>"
     r"(.{2,4000}?)</\1>",
     re.IGNORECASE | re.DOTALL,
 )
-_UNION = re.compile(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,60}\3)+")
-_PIPED = re.compile(r"[\"'<\[(](\w(?:[\w -]{0,40}\w)?(?:\s?[|/]\s?\w(?:[\w -]{0,40}\w)?){1,300})[\"'>\])]")
-_LITERAL = re.compile(r"Literal\[([^\]\n]{3,2000})\]")
+_UNION = late_pattern(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,60}\3)+")
+_PIPED = late_pattern(r"[\"'<\[(](\w(?:[\w -]{0,40}\w)?(?:\s?[|/]\s?\w(?:[\w -]{0,40}\w)?){1,300})[\"'>\])]")
+_LITERAL = late_pattern(r"Literal\[([^\]\n]{3,2000})\]")
 _SOME_WORDS = r"[^\s/|:,.()\"'<>]{1,30}(?: [^\s/|:,.()\"'<>]{1,20})?"
-_SLASHED = re.compile(rf"[ \t]*({_SOME_WORDS}(?:(?:[/|]| [/|] ){_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
-_BRACKET = re.compile(r"[(（]([^()（）\n]{3,6000})[)）]")
-_ASKED = re.compile(
+_SLASHED = late_pattern(rf"[ \t]*({_SOME_WORDS}(?:(?:[/|]| [/|] ){_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
+_BRACKET = late_pattern(r"[(（]([^()（）\n]{3,6000})[)）]")
+_ASKED = late_pattern(
     r"\b(?:how|which|what|is|are|does|classif\w*|categor\w*|label\w*|sentiment\w*|intent\w*|topic|type|tone|emotion|"
     r"kategorie|"
     r"ressort|ordne\w*|einordnen|stimmung|absicht|catégorie|rubrique|classe\w*|quelle?|sentimiento|categoría|"
@@ -49,7 +50,7 @@ _ASKED = re.compile(
     re.IGNORECASE,
 )
 
-_QUOTE_OR = re.compile(
+_QUOTE_OR = late_pattern(
     r"(?:\"[^\"\n]{1,40}\"|(?<!\w)'[^'\n]{1,40}'|“[^”\n]{1,40}”|«[^»\n]{1,40}»|„[^“\n]{1,40}“|‘[^’\n]{1,40}’)"
     r"(?=\s*(?:,|/|\|)|\s+(?:or|oder|ou|o|of)\s)"
 )

@@ -6,8 +6,7 @@ turns on numbers, time or negation is unknown; anything else is not adversarial.
 
 from __future__ import annotations
 
-import re
-
+from ..patterns import late_pattern
 from ..types import Signals
 from .excerpt import excerpt
 from .rule import Rule
@@ -23,7 +22,7 @@ _TRIGGERS = triggers(
     "tricky trick fool mislead misleading deceive out-of-distribution ood adversariales adversarielle adversario "
     "heuristics"
 )
-_NAMED = re.compile(
+_NAMED = late_pattern(
     r"\badversarial(?:ly)?\b|\banli\b|\bhans (?:data|set|bench|example)|contrast sets?|"
     r"counterfactual(?:ly)? (?:augmented|edited|revised|example|pair|data)|"
     r"perturbed (?:example|input|premise|hypothes|text|sentence)|stress[- ]test|robustness (?:test|check|probe)|"
@@ -33,10 +32,10 @@ _NAMED = re.compile(
     r"sentence|case)s?|(?:might|may|could|will) (?:fool|trick|mislead) (?:a|the|most|simple|you)|"
     r"lexical overlap heuristic"
 )
-_HYPOTHESIS = re.compile(
+_HYPOTHESIS = late_pattern(
     r"(?:hypothesis|claim|statement|hypothese|hypothèse|hipótesis|假设)\s*[:：]\s*(?P<text>[^\n]{5,300})"
 )
-_HARD = re.compile(
+_HARD = late_pattern(
     r"\d|\b(?:more|less|fewer|before|after|never|not|only|least|most|older|younger|same|both|first|last|always|"
     r"until)\b|n't"
 )

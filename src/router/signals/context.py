@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ..patterns import late_pattern
 from ..types import Request, Signals
 from .excerpt import Excerpt, excerpt, flow
 from .rule import Rule
@@ -15,13 +16,13 @@ from .triggers import triggers
 
 __all__ = ["CONTEXT", "passage"]
 
-_TAG = re.compile(
+_TAG = late_pattern(
     r"<(?:context|documents?|docs?|passages?|article|sources?|search_results?|results?|retrieved\w*|excerpts?|"
     r"chunks?|snippets?|text|paragraph|transcript|"
     r"email|report|reference|knowledge|background|file|page|content|quote|story|contract|data)(?:[ _][^>\n]{0,60})?>",
     re.IGNORECASE,
 )
-_HEADING = re.compile(
+_HEADING = late_pattern(
     r"(?:^|\n|[.!?] )[ \t>*#\-=]*(?:the )?(?:retrieved |relevant |given |supporting |provided |reference |search |"
     r"source )?(?:context|contexts|passages?|documents?|doc ?\d|articles?|"
     r"paragraphs?|excerpts?|background|sources?|search results?|results|references?|knowledge|text|transcript|story|"
@@ -32,10 +33,10 @@ _HEADING = re.compile(
     r"документ)(?: ?\(?\[?\d{1,2}\]?\)?)?(?: information)?[*]*\s?[:：\]]",
     re.IGNORECASE,
 )
-_UNSPACED = re.compile(r"(?:上下文|背景(?:信息|知识|资料)?|文章|段落|材料|资料|文档|原文|参考(?:资料|文献)?|"
+_UNSPACED = late_pattern(r"(?:上下文|背景(?:信息|知识|资料)?|文章|段落|材料|资料|文档|原文|参考(?:资料|文献)?|"
 r"根据(?:以下|上述|下面|文中)|コンテキスト|文脈|以下の(?:文章|文書|資料)|本文|参考資料|"
     r"문맥|본문|다음 (?:글|문서|지문))(?:如下|内容)?\s?[:：、,，に]?")  # fmt: skip
-_REFERRED = re.compile(
+_REFERRED = late_pattern(
     r" (?:(?:based (?:only |solely |strictly )?(?:on|upon)|according to|using(?: only)?|given|from|in|read|"
     r"with (?:the help of )?|refer(?:ring)? to|about|regarding) (?:only )?(?:the|this|these|that) "
     r"(?:\w+ )?(?:(?:following|above|below|provided|given|attached|retrieved|supplied|quoted) )?(?:context|"
@@ -54,13 +55,13 @@ _REFERRED = re.compile(
     r"(?:segundo|com base n?o?|de acordo com|no) (?:o|a|este|seguinte)? ?(?:texto|contexto|trecho|artigo|documento)|"
     r"(?:secondo|in base a|nel|dal) ?(?:il|la|al|questo)? ?(?:testo|contesto|brano|articolo|documento))"
 )
-_WORK_ON = re.compile(
+_WORK_ON = late_pattern(
     r" (?:summari[sz]e|sum up|tl;?dr|condense|fasse|zusammenfass\w+|résume\w*|resum[ea]\w*|"
     r"riassumi) (?:[\w-]+ ){0,4}(?:article|text|document|report|passage|paper|transcript|story|"
     r"e-?mail|thread|meeting|notes|review|contract|abstract|conversation|post|letter|artikel|bericht|texte|rapport|"
     r"texto|artículo|informe|testo|articolo)"
 )
-_NUMBERED = re.compile(r"^[ \t]*\[\d{1,2}\][ \t:]*\S.{30,}$", re.MULTILINE)
+_NUMBERED = late_pattern(r"^[ \t]*\[\d{1,2}\][ \t:]*\S.{30,}$", re.MULTILINE)
 _TELLING = triggers(
     "context contexts passage passages document documents doc article articles paragraph paragraphs excerpt "
     "excerpts background source "
@@ -95,7 +96,7 @@ _HEADING_ENDS = (
     "контекст", "отрывок", "текст", "документ",
 )  # fmt: skip
 _BEHIND_HEADING = " *\t\n0123456789()[]"
-_CLOSING = re.compile(r"[:：\]]")
+_CLOSING = late_pattern(r"[:：\]]")
 _HEADING_SIZE, _MOST_MARKS = 90, 12
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from ..patterns import late_pattern
 from .hits import Hit
 
 __all__ = ["SECRET_GATES", "key_in_token", "worded_secrets"]
 
-_KEY = re.compile(
+_KEY = late_pattern(
     r"(?<![A-Za-z0-9])(?:"
     r"sk-(?:proj-|ant-[a-z0-9]+-|or-v1-|svcacct-|admin-)?[A-Za-z0-9_-]{16,}"
     r"|[srp]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9]{16,}"
@@ -30,11 +31,11 @@ _KEY = re.compile(
     r"|\d{8,10}:AA[A-Za-z0-9_-]{32,}"
     r")"
 )
-_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
-_PEM_END = re.compile(r"-----END [A-Z0-9 ]{0,60}-----")
-_URL_LOGIN = re.compile(r"[a-z][a-z0-9+.-]{1,24}://(?P<login>[^\s:/@\"'<>]{1,64}:(?P<secret>[^\s/@\"'<>]{3,128}))@")
-_WEBHOOK = re.compile(r"https://hooks\.slack\.com/services/[A-Za-z0-9/]{20,}")
-_BEARER = re.compile(r"earer[ :]+[\"']?(?P<secret>[A-Za-z0-9._~+/=-]{16,})")
+_PEM = late_pattern(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
+_PEM_END = late_pattern(r"-----END [A-Z0-9 ]{0,60}-----")
+_URL_LOGIN = late_pattern(r"[a-z][a-z0-9+.-]{1,24}://(?P<login>[^\s:/@\"'<>]{1,64}:(?P<secret>[^\s/@\"'<>]{3,128}))@")
+_WEBHOOK = late_pattern(r"https://hooks\.slack\.com/services/[A-Za-z0-9/]{20,}")
+_BEARER = late_pattern(r"earer[ :]+[\"']?(?P<secret>[A-Za-z0-9._~+/=-]{16,})")
 
 _PASSWORD_GATES = (
     "pass", "pwd", "kennwort", "contrase", "senha", "wachtwoord", "hasło", "парол", "密码", "密碼", "パスワード",
@@ -44,20 +45,20 @@ _KEY_GATES = ("secret", "token", "key")
 SECRET_GATES = ("-----begin", "://", "earer", *_PASSWORD_GATES, *_KEY_GATES)
 """Phrases, in lower case, without one of which :func:`worded_secrets` finds nothing."""
 
-_WORDED = re.compile(
+_WORDED = late_pattern(
     r"(?P<password>pass(?:word|wort|wd|phrase|code|e)?|pwd|kennwort|contraseña|contrasena|senha|hasło|"
     r"wachtwoord|"
     r"пароль|密码|密碼|パスワード|비밀번호)"
     r"|(?:secret|token|key)(?:[ _-]?(?:access|auth|client|api|app|secret|key|token|id)){0,3}",
     re.IGNORECASE,
 )
-_VALUE = re.compile(
+_VALUE = late_pattern(
     r"(?:[ _]?(?:for|to|of|für|pour|para|de|del)(?: [\w.@'-]+){1,4})?[\"'`*]{0,3}\s?"
     r"(?P<sign>:|=|=>|：|->|\bis(?: now| still)?:?|\bist:?|\best ?:?|\bes:?|\bè:?|\bé:?|是|は|to:?)"
     r"\s{0,2}[\"'`*]{0,3}(?P<secret>[^\s\"'`<>，。；]{6,200})",
     re.IGNORECASE,
 )
-_NO_SECRET = re.compile(
+_NO_SECRET = late_pattern(
     r"\$[{(A-Za-z]|\{\{?|%[({A-Za-z]|\*{3}|x{4}|\.{3}|your|my[_-]|os\.|process\.|env|getenv|config|settings|self\.|"
     r"this\.|"
     r"request|input|example|placeholder|changeme|redacted|null|none|true|false|undefined|required|optional|string|"

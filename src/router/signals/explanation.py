@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from ..patterns import late_pattern
 from ..types import Signals
 from .excerpt import excerpt, near
 from .rule import Rule
@@ -26,7 +26,7 @@ _TRIGGERS = triggers(
     "dlaczego uzasadnij wyjaśnij почему объясни объясните обоснуй обоснование rationales"
 )
 _EXPLAIN = triggers("explain explique explica spiega")
-_NOT = re.compile(
+_NOT = late_pattern(
     r"(?:\bno|\bnot|without|n't|skip|omit|avoid|nothing|don’t|ohne|sans|sin|sem|senza|keine|geen|bez|"
     r"без)(?: \w+){0,5}? ?"
     r"(?:(?:an?|any|further|additional|extra|weitere|eine|aucune|ninguna|nenhuma|alcuna) )?(?:explain|explanations?|"
@@ -35,7 +35,7 @@ _NOT = re.compile(
     r"explicação|spiegazion\w+|uitleg|"
     r"wyjaśnień|объяснени\w+)"
 )
-_WANTED = re.compile(
+_WANTED = late_pattern(
     r"explain (?:why|your|the (?:reason|answer|choice|decision|rationale|result|label)|how you|what led|briefly why|"
     r"in (?:one|a|1|two) "
     r"(?:sentence|line)|its|each|it (?:to|in|step)|"
@@ -58,11 +58,11 @@ _WANTED = re.compile(
     r"spiega(?:mi)? (?:perch|il|la|bre)|waarom|leg (?:\w+ )?uit waarom|onderbouw|dlaczego|uzasadnij|почему|обоснуй|"
     r"объясни(?:те)?,? (?:почему|свой)"
 )
-_UNSPACED = re.compile(
+_UNSPACED = late_pattern(
     r"为什么|為什麼|理由|解释(?:原因|一下|你)|说明(?:原因|理由)|请?说明为何|原因|なぜ|理由|説明して|根拠|이유|왜|"
     r"설명(?:해|과)|근거"
 )
-_UNSPACED_NOT = re.compile(
+_UNSPACED_NOT = late_pattern(
     r"(?:不要|不需要|无需|不用|请勿|别)[^。,，]{0,4}(?:解释|说明|理由)|説明(?:は|も)?(?:不要|なし|いらない)|"
     r"설명(?:은|을)? ?(?:하지|없이|필요)"
 )

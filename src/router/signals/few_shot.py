@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from ..patterns import late_pattern
 from ..types import Message, Signals
 from .excerpt import excerpt
 from .rule import Rule
@@ -24,10 +25,10 @@ _MARKS = frozenset((
     "标签", "回答", "分类", "出力", "答え", "ラベル", "출력", "답변", "ответ", "выход", "french", "spanish",
     "german", "english", "corrected", "assistant", "emotion", "verdict",
 ))  # fmt: skip
-_INLINE = re.compile(r"(?:\boutput|\banswer|\blabel|\bA|输出|答案)\s?[:：]\s?\S", re.IGNORECASE)
-_ARROW = re.compile(r"^[^\n]{2,200}?\s*(?:->|=>|→|==>|⇒)\s*[^\n]{1,80}$", re.MULTILINE)
-_SHOTS = re.compile(r"<(?:example|shot|sample)(?: [^>]{0,40})?>", re.IGNORECASE)
-_NUMBERED = re.compile(
+_INLINE = late_pattern(r"(?:\boutput|\banswer|\blabel|\bA|输出|答案)\s?[:：]\s?\S", re.IGNORECASE)
+_ARROW = late_pattern(r"^[^\n]{2,200}?\s*(?:->|=>|→|==>|⇒)\s*[^\n]{1,80}$", re.MULTILINE)
+_SHOTS = late_pattern(r"<(?:example|shot|sample)(?: [^>]{0,40})?>", re.IGNORECASE)
+_NUMBERED = late_pattern(
     r"[ \t*#]*(?:example|beispiel|exemple|ejemplo|exemplo|esempio|例|示例) ?(?:#|no\.? ?)?\d+\b", re.IGNORECASE
 )
 _READ, _MOST_MARK = 12_000, 60

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from ..patterns import late_pattern
 from . import checksums as check
 from . import checksums_world as world
 from .hits import Hit
@@ -23,7 +24,7 @@ _END = r"(?![A-Za-z0-9_]|[.\-/]\d)"
 
 # (form, check on the bare number, score where no word says more)
 _FORMS: tuple[tuple[re.Pattern[str], Check, float], ...] = tuple(
-    (re.compile(_EDGE + form + _END), test, score)
+    (late_pattern(_EDGE + form + _END), test, score)
     for form, test, score in (
         (r"\d{3}-\d{2}-\d{4}", check.ssn, 0.97),
         (r"[12] ?\d\d ?\d\d ?\d\d ?\d{3} ?\d{3} ?\d\d", check.nir, 0.98),
@@ -78,11 +79,11 @@ _BARE: tuple[Check, ...] = (
     world.nik,
     world.mykad,
 )
-_DIGITS = re.compile(r"\d(?:[ .\-/]?\d)*")
-_CPR = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d\d-?\d{4}")
+_DIGITS = late_pattern(r"\d(?:[ .\-/]?\d)*")
+_CPR = late_pattern(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d\d-?\d{4}")
 
 _LETTERED: tuple[tuple[re.Pattern[str], Check, float], ...] = tuple(
-    (re.compile(_EDGE + form + r"(?![A-Za-z0-9_])"), test, score)
+    (late_pattern(_EDGE + form + r"(?![A-Za-z0-9_])"), test, score)
     for form, test, score in (
         (r"\d{8}[- ]?[A-Za-z]", check.dni, 0.95),
         (r"[XYZ][- ]?\d{7}[- ]?[A-Z]", check.dni, 0.96),
@@ -101,7 +102,7 @@ _LETTERED: tuple[tuple[re.Pattern[str], Check, float], ...] = tuple(
     )
 )
 # Only where the words around it say so: Indian PAN, Mexican CURP, passports, driving licences.
-_WORDED = re.compile(
+_WORDED = late_pattern(
     r"(?<![A-Za-z0-9_])(?:[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z\d]\d|[A-Z]{1,3}\d{6,9}|"
     r"\d{2}[A-Z]{2}\d{5}"
     r"|[CFGHJKLMNPRTVWXYZ][CFGHJKLMNPRTVWXYZ\d]{8}\d?|[A-Z]{5}\d{6}[A-Z\d]{5}|\d{7,9})(?![A-Za-z0-9_])"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ..patterns import late_pattern
 from ..types import Signals
 from .excerpt import Excerpt, excerpt, near
 from .gates import Gates
@@ -63,18 +64,18 @@ _POLITE = (
     r"aussi|luego|después|también|y|"
     r"depois|também|e|poi|anche|i also (?:need|want) (?:you )?to|you (?:should|must) (?:also )?)[, ]+)*"
 )
-_CLAUSE = re.compile(
+_CLAUSE = late_pattern(
     rf"(?:\A|[.;:!?\n]\s*(?:[-*•]\s*|\(?\d{{1,2}}[.)]\s*|\(?[a-z]\)\s*)?|,? (?:and|then|und|et|y|e|puis|luego|dann|"
     rf"poi) |, (?=then|also|and))"
     rf"{_POLITE}(?:{_VERB})\b"
 )
-_ITEM = re.compile(
+_ITEM = late_pattern(
     rf"[ \t]*(?:\(?\d{{1,2}}[.):]|[-*•]|\(?[a-d]\)|(?:first|second|third|finally|then|"
     rf"next),?)[ \t]+{_POLITE}(?:{_VERB})\b"
 )
 _ITEM_STARTS = frozenset("0123456789-*•(abcdfstn")
-_NUMBERED = re.compile(r"^[ \t]*\(?(?:\d{1,2})[.)][ \t]+[^\n]{4,200}$", re.M)
-_ADDED = re.compile(
+_NUMBERED = late_pattern(r"^[ \t]*\(?(?:\d{1,2})[.)][ \t]+[^\n]{4,200}$", re.M)
+_ADDED = late_pattern(
     r"(?:^|[.!?,;\n]\s*|\band )(?:(?:oh,? |and |but )?(?:also\b|btw\b|by the way|additionally|in addition|"
     r"on top of that|another thing|one more thing|"
     r"second question|another question|separately|while (?:you're|you are|we're) at it|plus,? (?:can|could|i|my|do|"
@@ -84,9 +85,9 @@ _ADDED = re.compile(
     r"necesito|me|puedes)|otra (?:cosa|pregunta)|por cierto|além disso|também (?:quero|preciso)|outra coisa|inoltre|"
     r"un'altra cosa))"
 )
-_GIVEN = re.compile(r": [^\n]+")
-_QUESTION = re.compile(r"[^.?!\n]{8,200}\?")
-_UNSPACED = re.compile(
+_GIVEN = late_pattern(r": [^\n]+")
+_QUESTION = late_pattern(r"[^.?!\n]{8,200}\?")
+_UNSPACED = late_pattern(
     r"另外|还有|同时请|此外|顺便|然后(?:再|把|请)|并(?:且)?(?:翻译|总结|写|列出|分类|提取|回答)|また、|ついでに|"
     r"それから|그리고 또|또한|추가로"
 )
@@ -100,7 +101,7 @@ _ADDING_GATES = Gates(
      "autre chose", "par ailleurs", "otra cosa", "otra pregunta", "por cierto", "além disso", "outra coisa",
      "altra cosa", "noch eine frage", "noch etwas", "zusätzlich", "in addition")
 )  # fmt: skip
-_GROUP = re.compile(r"\(\?:[^()]*(?:\([^()]*\)[^()]*)*\)")
+_GROUP = late_pattern(r"\(\?:[^()]*(?:\([^()]*\)[^()]*)*\)")
 _VERBS = trigger(
     word
     for kind, form in _KINDS

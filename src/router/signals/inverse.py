@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ..patterns import late_pattern
 from ..types import Signals
 from .excerpt import excerpt, flow
 from .rule import Rule
@@ -24,13 +25,13 @@ _NO = triggers(
     "not except never false incorrect untrue isn't aren't wasn't doesn't don't didn't can't cannot couldn't "
     "hasn't won't"
 )
-_MEMO = re.compile(
+_MEMO = late_pattern(
     r"(?:write|finish|complete|create|make) (?:me )?(?:a|an|the|this|some)? ?(?:\w+ )?(?:quote|saying|proverb|"
     r"sentence|phrase|line|idiom)s? (?:that |which |so that it |, )?"
     r"(?:ends?|ending|finish\w*) (?:in|with|on)\b|ends? (?:in|with) the (?:word|heavy|phrase)|"
     r"(?:quote|proverb|saying|idiom)[^.?!\n]{0,80}\b(?:ends?|ending) (?:in|with|on)\b"
 )
-_REPEAT = re.compile(
+_REPEAT = late_pattern(
     r"(?:repeat|say|copy|write)(?:ing)? (?:back )?(?:(?:my|the|this|these|each|all|every|"
     r"following) ){1,3}(?:\w+ )?(?:sentences?|text|words?|quotes?|lines?|phrases?|messages?)"
     r"[^.?!\n]{0,40}(?:back|verbatim|exactly|word[- ]for[- ]word|without (?:changing|correcting|fixing)|as (?:is|"
@@ -40,7 +41,7 @@ _REPEAT = re.compile(
     r"repeat after me"
 )
 # Read in a line with a blank in front of each word; it starts with that blank, so that it is tried once a word.
-_NEGATED = re.compile(
+_NEGATED = late_pattern(
     r" [\"'(]?(?:(?:which|what|who|where)(?: one)?(?: of (?:the|these|"
     r"those)(?: following)?(?: \w+){0,2})?(?: \w+){0,3}? (?:is|are|was|were|does|do|did|can|could|would|has|have|will)"
     r"(?:n't|n’t|not| not| never)\b|"
@@ -49,8 +50,8 @@ _NEGATED = re.compile(
     r"(?:is|are) not (?:an? |the )?(?:example|type|kind|part|member|cause|symptom|property|characteristic|"
     r"function)s? of\b[^.!\n]{0,80}\?)"
 )
-_GAP = re.compile(r"_{2,}[^.?!\n]{0,40}\bnot\b")
-_CHOICES = re.compile(r"^\s*\(?(?:a|1)[.):]\s|\boptions?:|\bchoices?:|\n\s*[-*] |\ba\) .{1,60}\bb\) ", re.MULTILINE)
+_GAP = late_pattern(r"_{2,}[^.?!\n]{0,40}\bnot\b")
+_CHOICES = late_pattern(r"^\s*\(?(?:a|1)[.):]\s|\boptions?:|\bchoices?:|\n\s*[-*] |\ba\) .{1,60}\bb\) ", re.MULTILINE)
 
 
 def _read(signals: Signals) -> tuple[bool | None, float]:

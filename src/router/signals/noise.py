@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..patterns import late_pattern
 from ..types import Signals
 from .census import census
 from .excerpt import excerpt
@@ -44,17 +45,17 @@ _MISSPELT = triggers(
     "thnik konw knwo "
     "yse gonig goign makign beign bieng whihc wnated wantd tryin tring trynig"
 )
-_MANGLED = re.compile(
+_MANGLED = late_pattern(
     r"Ã[\u0080-\u00bf©¨±¼¶¤]|â€[\u0080-\u00ff™œ“”˜¦]|Â[\u00a0-\u00bf]|ï¿½|\ufffd|&(?:nbsp|amp;\w+|#\d{2,5});|"
     r"Ð[\u0080-\u00bf]"
 )
-_STRETCHED = re.compile(r"[!?]{3,}|\.{4,}|([a-z])\1{3,}|([!?.,])(?: ?\2){3,}")
-_LOG = re.compile(
+_STRETCHED = late_pattern(r"[!?]{3,}|\.{4,}|([a-z])\1{3,}|([!?.,])(?: ?\2){3,}")
+_LOG = late_pattern(
     r"\s*(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\[?(?:INFO|ERROR|WARN|DEBUG)\b|at [\w.$]+\(|\w{3} \d{1,2} \d\d:\d\d)"
 )
-_GARBLED = re.compile(r"\b(?:[a-z]+\d+[a-z]+|[a-z]*[01][a-z]+)\b", re.IGNORECASE)
-_DIGIT = re.compile(r"[0-9]")
-_FORWARDED = re.compile(
+_GARBLED = late_pattern(r"\b(?:[a-z]+\d+[a-z]+|[a-z]*[01][a-z]+)\b", re.IGNORECASE)
+_DIGIT = late_pattern(r"[0-9]")
+_FORWARDED = late_pattern(
     r"^(?:>+ ?){2,}|^-{3,} ?(?:original|forwarded) message|^fwd?:|^sent from my ", re.IGNORECASE | re.M
 )
 

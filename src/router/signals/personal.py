@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from ..patterns import late_pattern
 from .hits import Hit
 
 __all__ = ["NAME_GATES", "birth_date", "may_tell_birth", "names", "street"]
@@ -23,7 +24,7 @@ _TITLE = r"(?:(?:Mr|Mrs|Ms|Dr|Prof|Herr|Frau|Sr|Sra|M|Mme)\.? )?"
 
 # gate word in lower case -> what follows from that place on
 _NAME_GATES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (gate, re.compile(form))
+    (gate, late_pattern(form))
     for gate, form in (
         ("name is ", rf"(?i:name is )(?:(?i:actually|now|still) )?{_TITLE}{_NAME}"),
         ("name's ", rf"(?i:name's ){_TITLE}{_NAME}"),
@@ -52,7 +53,7 @@ _NAME_GATES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 NAME_GATES = tuple(gate for gate, _ in _NAME_GATES)
 """Phrases, in lower case, without one of which :func:`names` finds nothing."""
 
-_WHOSE = re.compile(
+_WHOSE = late_pattern(
     r"(?:\b(?:my|patient'?s?|customer'?s?|client'?s?|user'?s?|employee'?s?|full|first|last|legal|maiden|applicant'?s?|"
     r"cardholder'?s?|account holder'?s?|contact|guest'?s?|passenger'?s?|his|her|their|mein|meine?r?|mon|mi|meu|mio|"
     r"il mio|"
@@ -127,7 +128,7 @@ _NO_NAME = frozenset(
     ]
 )
 
-_WHERE = re.compile(
+_WHERE = late_pattern(
     r"(?:\b(?:live[sd]?|living|resid(?:e[sd]?|ing|ence)|moved|ship(?:ped|ping)?|deliver(?:ed|y)?|send|mail(?:ed|ing)?|"
     r"address(?:es)?|home|house|apartment|located|stay(?:s|ing)?|return|meet|sent|bill(?:ing)?|"
     r"pick(?:ed)? (?:me )?up|drop|come|"
@@ -139,7 +140,7 @@ _WHERE = re.compile(
     re.IGNORECASE,
 )
 _WORDS = rf"(?:{_UP}[\w'’.-]*|\d+(?:st|nd|rd|th))"
-_NUMBER_FIRST = re.compile(
+_NUMBER_FIRST = late_pattern(
     rf"\d{{1,6}}[A-Za-z]?(?:[-/]\d{{1,4}})?,? (?:\d{{1,5}} )?(?:[NSEW]\.? |(?:North|South|East|"
     rf"West) )?(?:{_WORDS} ){{1,4}}"
     r"(?:Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Way|Place|Pl|Terrace|Square|Sq|"
@@ -150,12 +151,12 @@ _NUMBER_FIRST = re.compile(
     r"|\d{1,4}(?: ?(?:bis|ter))?,? (?:rue|avenue|av\.|boulevard|bd|place|chemin|impasse|allée|quai|cours|route) "
     rf"(?:(?:de|du|des|la|le|les|l'|d'|saint|sainte) ?){{0,3}}[\w'’-]+(?: {_UP}[\w'’-]*){{0,3}}"
 )
-_AFTER_NUMBER = re.compile(
+_AFTER_NUMBER = late_pattern(
     r"\d{1,6}[A-Za-z]?(?:[-/]\d{1,4})?(?: ?(?:bis|ter))?,? (?:[A-ZÀ-Þ0-9]|rue |av|boul|bd |"
     r"place |chem|imp|all|quai |cours |route )"
 )
 # Any name between a house number and a flat's number.
-_BEFORE_FLAT = re.compile(
+_BEFORE_FLAT = late_pattern(
     rf"\d{{1,6}}[A-Za-z]?(?: \d{{1,5}})?(?: {_UP}[\w'’.-]*){{1,4}}(?: \d{{1,5}}\b)?"
     r"(?=[,\s]{1,4}(?:Apt|Apartment|Flat|Suite)\.? ?#?\d)"
 )
@@ -168,7 +169,7 @@ _FIRST = (
     "calle ", "c/ ", "avenida ", "avda", "av. ", "plaza ", "paseo ", "carrera ", "via ", "viale ", "piazza ",
     "corso ", "largo ", "rua ", "travessa ", "alameda ", "ul. ", "ulica ", "улица ", "ул. ",
 )  # fmt: skip
-_NAME_FIRST = re.compile(
+_NAME_FIRST = late_pattern(
     rf"(?:(?:{_UP}[\w'’.-]* ){{0,3}}(?:{_UP}[\w'’.-]*?)?(?i:straße|strasse|str\.|gasse|weg|platz|allee|damm|ufer|"
     rf"ring|straat|laan|"
     r"plein|gracht|kade|gatan|vägen|gate|veien|vej|gade|katu|tie|utca|út)) \d{1,4} ?(?:[a-zA-Z]\b)?"
@@ -182,14 +183,14 @@ _NAME_FIRST = re.compile(
     r"巷)\s?\d{1,5}\s?号(?:[\w\u4e00-\u9fff]{0,12}室)?"
 )
 _CITY = rf"{_UP}[^\W\d_]+(?:[.'’-]{{1,2}}[^\W\d_]+)*\.?(?: {_UP}[^\W\d_]{{2,}}){{0,2}}(?![\w])"
-_MORE = re.compile(
+_MORE = late_pattern(
     r"(?:[,\s]{1,4}(?:Apt|Apartment|Unit|Suite|Ste|Flat|App|Wohnung|Piso|Apto|#)\.? ?#?\w{1,6})?"
     rf"(?:,?\s{{1,3}}\d{{4,5}}(?:-\d{{3,4}})?(?: [A-Z]{{2}})?,? {_UP}[\w'’-]+(?: {_UP}[\w'’-]+)?"
     rf"|(?:,\s{{1,3}}{_CITY}){{0,2}}"
     r"(?:,?\s{1,3}[A-Z]{2})?(?:,?\s{1,3}(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|"
     r"[A-Z]\d[A-Z] ?\d[A-Z]\d))?\b)?"
 )
-_FLAT = re.compile(r"[,\s]{1,4}(?:Apt|Apartment|Flat|Unit|Suite)\.? ?#?\d", re.IGNORECASE)
+_FLAT = late_pattern(r"[,\s]{1,4}(?:Apt|Apartment|Flat|Unit|Suite)\.? ?#?\d", re.IGNORECASE)
 
 _BIRTH_GATES = (
     "birth",
@@ -207,7 +208,7 @@ _BIRTH_GATES = (
     "urodz",
 )
 _OTHER_BIRTH_GATES = ("né le", "née le", "nací", "рожд", "родил", "生日", "出生", "誕生日", "생일", "생년월일")
-_BIRTH = re.compile(
+_BIRTH = late_pattern(
     r"(?:(?:date of birth|birth ?date|birthday|d\.?o\.?b\.?)(?: is| was|:| =| -|\))*"
     r"|(?<=i was )born(?: on| in)?|(?<=i'm )born(?: on)?|(?<=i am )born(?: on)?|(?<=patient )born(?: on)?|"
     r"(?<=patient was )born(?: on)?"

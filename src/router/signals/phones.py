@@ -10,6 +10,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ..patterns import late_pattern
 from .hits import Hit
 from .surroundings import Meaning, Surroundings
 
@@ -22,29 +23,29 @@ _REGIONS = (
     "US", "GB", "DE", "FR", "ES", "IT", "IN", "BR", "CN", "JP", "NL", "PL", "SE", "AU", "MX", "KR", "RU", "CH",
     "AT", "BE", "SG", "HK", "NO", "DK", "FI", "PT", "TR", "ZA", "AR", "CL", "CO", "NZ", "IE", "IL", "CZ",
 )  # fmt: skip
-_NANP = re.compile(r"(?<!\d)(?:1[-. ])?\(?([2-9]\d\d)\)?[-. ]{1,2}[2-9]\d\d[-. ]\d{4}(?!\d)")
-_PAREN = re.compile(r"\(0?\d{1,4}\) ?\d{2,5}[- ]\d{3,5}(?:[- ]\d{2,4})?(?!\d)")
-_FRENCH = re.compile(r"(?<!\d)0[1-79](?:([ .-])\d\d)(?:\1\d\d){3}(?!\d)")
-_BRITISH = re.compile(r"(?<!\d)(?:07\d{3} ?\d{3} ?\d{3}|020 \d{4} \d{4}|01\d{3} \d{6}|01\d1 \d{3} \d{4})(?!\d)")
+_NANP = late_pattern(r"(?<!\d)(?:1[-. ])?\(?([2-9]\d\d)\)?[-. ]{1,2}[2-9]\d\d[-. ]\d{4}(?!\d)")
+_PAREN = late_pattern(r"\(0?\d{1,4}\) ?\d{2,5}[- ]\d{3,5}(?:[- ]\d{2,4})?(?!\d)")
+_FRENCH = late_pattern(r"(?<!\d)0[1-79](?:([ .-])\d\d)(?:\1\d\d){3}(?!\d)")
+_BRITISH = late_pattern(r"(?<!\d)(?:07\d{3} ?\d{3} ?\d{3}|020 \d{4} \d{4}|01\d{3} \d{6}|01\d1 \d{3} \d{4})(?!\d)")
 # Swiss, Japanese mobile, Russian: groups that nothing else is written in.
-_SWISS = re.compile(r"(?<!\d)0[1-9]\d ?\d{3}([ .-])\d\d\1\d\d(?!\d)")
-_JAPANESE = re.compile(r"(?<!\d)0[789]0-\d{4}-\d{4}(?!\d)")
-_RUSSIAN = re.compile(r"(?<!\d)8[ -]?\(?9\d\d\)?[ -]?\d{3}-\d\d-\d\d(?!\d)")
+_SWISS = late_pattern(r"(?<!\d)0[1-9]\d ?\d{3}([ .-])\d\d\1\d\d(?!\d)")
+_JAPANESE = late_pattern(r"(?<!\d)0[789]0-\d{4}-\d{4}(?!\d)")
+_RUSSIAN = late_pattern(r"(?<!\d)8[ -]?\(?9\d\d\)?[ -]?\d{3}-\d\d-\d\d(?!\d)")
 # Three groups apart by blanks alone are more often a row of figures.
-_BLANKS = re.compile(r"\d{3} \d{3} \d{4}")
+_BLANKS = late_pattern(r"\d{3} \d{3} \d{4}")
 _FORMS = (_NANP, _PAREN, _FRENCH, _BRITISH, _SWISS, _JAPANESE, _RUSSIAN)
-_DATE = re.compile(
+_DATE = late_pattern(
     r"(?:19|20)\d\d[-./](?:0?[1-9]|1[0-2])[-./](?:[0-2]?\d|3[01])(?!\d)|(?<!\d)[0-3]?\d[-./][0-3]?\d[-./](?:19|"
     r"20)\d\d(?!\d)"
 )
-_YEARS = re.compile(r"(?:19|20)\d\d ?[-–/ ] ?(?:19|20)\d\d")
-_TAIL = re.compile(r"[ .\-/(]+\Z")
-_COUNTED = re.compile(
+_YEARS = late_pattern(r"(?:19|20)\d\d ?[-–/ ] ?(?:19|20)\d\d")
+_TAIL = late_pattern(r"[ .\-/(]+\Z")
+_COUNTED = late_pattern(
     r" ?(?:ms|per|[kmgt]b|users|times|people|steps|%|rows|bytes|years|dollars|euros|eur|"
     r"usd)\b",
     re.IGNORECASE,
 )
-_NUMBER = re.compile(r"\+?\(?\d(?:[ .\-/()\u00a0\u2009\u202f\u2011\u2013]{0,3}\d){6,16}")
+_NUMBER = late_pattern(r"\+?\(?\d(?:[ .\-/()\u00a0\u2009\u202f\u2011\u2013]{0,3}\d){6,16}")
 
 
 def phones(text: str, start: int, end: int, around: Surroundings, hits: list[Hit]) -> None:

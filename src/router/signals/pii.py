@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..patterns import late_pattern
 from ..types import Flag, Request, Severity, Signal, SignalName, Signals, Span
 from .checksums import card_network, iban, iban_length, luhn
 from .credentials import SECRET_GATES, key_in_token, worded_secrets
@@ -50,29 +51,29 @@ _CLASS = bytes(
     else 32
     for c in range(256)
 )  # fmt: skip
-_OTHER_DIGITS = re.compile(r"[٠-٩۰-۹०-९０-９]")
+_OTHER_DIGITS = late_pattern(r"[٠-٩۰-۹०-९０-９]")
 _ASCII_DIGITS = {base + n: 48 + n for base in (0x660, 0x6F0, 0x966, 0xFF10) for n in range(10)}
-_RUN = re.compile(r"\d(?:(?:[ .\-/()\u00a0\u2009\u202f\u2011\u2013]|, ?(?=\d{4}\b)){0,3}\d)*")
+_RUN = late_pattern(r"\d(?:(?:[ .\-/()\u00a0\u2009\u202f\u2011\u2013]|, ?(?=\d{4}\b)){0,3}\d)*")
 
-_CARD = re.compile(
+_CARD = late_pattern(
     r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9_][.\-/])(?:\d{4}([ \-\u00a0.])\d{4}\1\d{4}\1\d{4}(?:\1\d{1,3})?|"
     r"\d{4}([ \-\u00a0])\d{6}\2\d{4,5}|\d{12,19})"
     r"(?![A-Za-z0-9_]|[.\-]\d)"
 )
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ \-\u00a0]?[A-Za-z0-9]){11,30}")
-_IBAN_LOWER = re.compile(r"(?<![A-Za-z0-9])[a-z]{2}\d{2}(?: ?[a-z0-9]){11,30}")
-_IPV4 = re.compile(
+_IBAN = late_pattern(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ \-\u00a0]?[A-Za-z0-9]){11,30}")
+_IBAN_LOWER = late_pattern(r"(?<![A-Za-z0-9])[a-z]{2}\d{2}(?: ?[a-z0-9]){11,30}")
+_IPV4 = late_pattern(
     r"(?<![A-Za-z0-9_.\-])(?<!\w/)(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
     r"(?![A-Za-z0-9_]|\.\d|-[a-z]|/\d)"
 )
-_NO_ADDRESS = re.compile(
+_NO_ADDRESS = late_pattern(
     r"(?<![a-z])(?:versions?|ver|v|release|firmware|build|section|chapter|clause|§|oid|"
     r"(?:up|down)grad\w*(?: from)?|update\w*|driver|"
     r"patch|article|art\.|paragraph|>=|<=|==|~=|\^|"
     r"(?:chrome|safari|edg|opr|firefox)/?)[ :]*v?\Z",
     re.IGNORECASE,
 )
-_VERSIONS = re.compile(
+_VERSIONS = late_pattern(
     r"\b(?:upgrad|downgrad|version|updat|bump)\w* (?:\w+ ){0,2}v?(?:\d+\.)+\d+ (?:to|->|"
     r"→) ",
     re.IGNORECASE,
@@ -90,14 +91,14 @@ _NOBODY = frozenset(
         "1.2.3.4",
     ]
 )
-_IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
-_ACCOUNT = re.compile(r"(?<![\w])(?:\d{2}-\d{2}-\d{2}|\d{6,12}|\d{3}[- ]\d{3})(?![\w]|[.\-/]\d)")
+_IPV6 = late_pattern(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?![\w:])")
+_ACCOUNT = late_pattern(r"(?<![\w])(?:\d{2}-\d{2}-\d{2}|\d{6,12}|\d{3}[- ]\d{3})(?![\w]|[.\-/]\d)")
 
-_LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~.-]{1,64}\Z")
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}[^\W\d_]{2,24}(?![\w-])")
-_OTHER_SCRIPT = re.compile(r".*[\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7af\uff00-\uffef]")
+_LOCAL = late_pattern(r"[\w!#$%&'*+/=?^`{|}~.-]{1,64}\Z")
+_DOMAIN = late_pattern(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}[^\W\d_]{2,24}(?![\w-])")
+_OTHER_SCRIPT = late_pattern(r".*[\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7af\uff00-\uffef]")
 _QUOTES = "'`*/=|{}#&?!~^%$."
-_SPELT_OUT = re.compile(
+_SPELT_OUT = late_pattern(
     r"(?<![\w.])[A-Za-z0-9._+-]{2,40} ?[(\[{] ?at ?[)\]}] ?[A-Za-z0-9-]{2,40}(?: ?[(\[{] ?(?:dot|\.) ?[)\]}] ?|"
     r"\.)[A-Za-z]{2,12}(?!\w)",
     re.IGNORECASE,

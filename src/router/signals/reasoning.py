@@ -6,8 +6,7 @@ task does not tell, the answer is unknown.
 
 from __future__ import annotations
 
-import re
-
+from ..patterns import late_pattern
 from ..types import Signals
 from .excerpt import Excerpt, excerpt, flow, near
 from .gates import Gates
@@ -47,7 +46,7 @@ _FIGURE_WORDS = triggers(
     "two three four five six seven eight nine ten twelve twenty half twice thrice double dozen third"
 )
 # Each way starts with the blank before a word, so that it is tried once a word.
-_STRONG = re.compile(
+_STRONG = late_pattern(
     r" [\"'(¿]?(?:step[- ]by[- ]step|think (?:it )?(?:through|carefully|hard)|show (?:all )?(?:your|"
     r"the) (?:work|working|steps|"
     r"reasoning)|"
@@ -72,11 +71,11 @@ _STRONG = re.compile(
     r"шаг за шагом|докажи(?:те)?,? что|löse die gleichung|résou[sd]\w* l|resuelve la|resolva a|risolvi l|"
     r"реши(?:те)? (?:уравнение|задачу))"
 )
-_UNSPACED = re.compile(
+_UNSPACED = late_pattern(
     r"一步一步|逐步|分步|证明|證明|推理|求解|解方程|概率|多少(?:种|个|人|元|米|千米|公里|钱|天|岁|只)|还剩|一共|总共|"
     r"ステップバイステップ|段階的に|証明|確率|何通り|方程式|合計|いくつ残|何人|단계별|증명|확률|방정식|몇 (?:개|명)"
 )
-_QUANTITY = re.compile(
+_QUANTITY = late_pattern(
     r"\bhow (?:many|much|long|far|old|fast|often|tall)\b|\bwhat (?:is|was|will be|are) (?:the|his|her|their|"
     r"its) (?:total|average|"
     r"speed|distance|area|volume|perimeter|cost|price|sum|difference|product|profit|ratio|percentage|new|final|"
@@ -86,27 +85,27 @@ _QUANTITY = re.compile(
     r"\bberechne|\bcalcul[ea]r?\b|\bcalcola\b|\bcalcula\b|\bвычисли|\boblicz"
 )
 _NUMBERS = bytes(code if 48 <= code <= 57 else 32 for code in range(256))
-_EXPLICIT = re.compile(
+_EXPLICIT = late_pattern(
     r"step[- ]by[- ]step|chain[- ]of[- ]thought|show (?:all )?(?:your|the) (?:work|steps)|"
     r"think (?:it )?(?:through|carefully)"
 )
 _EXPLICIT_WORDS = triggers("step chain show think")
-_RATE = re.compile(
+_RATE = late_pattern(
     r"\b(?:when|where|at what time) (?:do|does|will|did|would) [^.?!]{3,60}\b(?:catch|meet|arrive|finish|reach|"
     r"overtake)"
 )
-_ORDER = re.compile(
+_ORDER = late_pattern(
     r" [\"'(]?(?:(?:older|younger|taller|shorter|faster|slower|heavier|left|right) (?:than|of)\b|all \w+ are \w+|"
     r"no \w+ are \w+|if [^.?!]{3,80}(?:, then| then )|some \w+ are (?:not )?\w+|either [^.?!]{2,60} or )"
 )
-_PLAN = re.compile(
+_PLAN = late_pattern(
     r"\b(?:plan|schedule|itinerary|timetable|strategy|route|seating)\b[^.?!]{0,160}\b(?:constraints?|must|cannot|"
     r"can't|budget|"
     r"at (?:least|most)|no more than|within|before|without|conflict|each|limit)|trade-?offs? between|"
     r"optimal (?:route|strategy|"
     r"schedule|order|way|allocation)"
 )
-_ARITHMETIC = re.compile(
+_ARITHMETIC = late_pattern(
     r"\d[\d,.]*\s?(?:[-+*/×÷^%=]\s?){1,2}\(?-?\d[\d,.]*\s?[-+*/×÷^=)]|\d\s?[×÷*^]\s?\d|\bx\s?[-+*^²³]\s?\d|\dx\b"
 )
 _LABELLING = frozenset(

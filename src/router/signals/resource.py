@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from ..patterns import late_pattern
 from ..types import Signals
 from .excerpt import excerpt
 from .rule import Rule
@@ -213,21 +214,21 @@ _SIGNS: Mapping[str, str] = {
     "중국어": "zh",
     "일본어": "ja",
 }
-_FROM = re.compile(
+_FROM = late_pattern(
     r"\b(?:from|aus dem|vom|du|de l'|de l’|depuis le|desde el|del|do|dal|dall'|uit het|van het|z|"
     r"с)[ ]?(?:the )?(?:(?:language|old|ancient|modern|brazilian|scottish|haitian|"
     r"simplified|traditional) )?(?P<name>[^\W\d_]{3,})"
 )
-_OF = re.compile(
+_OF = late_pattern(
     r"\b(?:this|the|following|these|diesen?|cette|ce|este|esta|questa|questo|a|my|"
     r"into english[^.\n]{0,20}) (?:\w+ )?(?P<name>[^\W\d_]{3,}) (?:text|sentences?|paragraph|passage|phrase|word|poem|"
     r"letter|e-?mail|message|article|song|quote|document|recipe|menu|proverb|satz|phrase|texte|texto|frase|testo)"
 )
-_LABEL = re.compile(r"^[ \t*]*(?P<name>[^\W\d_]{3,})[*]* ?[:：]", re.MULTILINE)
-_FROM_SIGN = re.compile(
+_LABEL = late_pattern(r"^[ \t*]*(?P<name>[^\W\d_]{3,})[*]* ?[:：]", re.MULTILINE)
+_FROM_SIGN = late_pattern(
     r"(?:从|把(?:这[段句])?|将(?:这[段句])?|请把)?(?P<name>" + "|".join(_SIGNS) + r")(?:翻译|译|から|を|에서|를|을)"
 )
-_PAIR = re.compile(r"\b(?P<name>[^\W\d_]{3,})[- ]?(?:to|->|→|nach|vers|a|-)[- ]?(?P<into>[^\W\d_]{3,})\b")
+_PAIR = late_pattern(r"\b(?P<name>[^\W\d_]{3,})[- ]?(?:to|->|→|nach|vers|a|-)[- ]?(?P<into>[^\W\d_]{3,})\b")
 
 _TRIGGERS = triggers(
     "translate translated translating translation translations translator übersetze übersetzen übersetz "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from ..patterns import late_pattern
 from ..types import Signals
 from .excerpt import Excerpt, excerpt, flow
 from .rule import Rule
@@ -38,7 +39,7 @@ _MEDICAL = triggers(
     "zwanger koorts dawka lekarz objawy ciąży leki доза дозировка врач симптомы лекарство беременности "
     "температура таблетки"
 )
-_MEDICAL_SURE = re.compile(
+_MEDICAL_SURE = late_pattern(
     r" (?:\d+ ?mg\b|how (?:much|many|often)[^.?!\n]{0,60}\b(?:ibuprofen|paracetamol|acetaminophen|aspirin|tylenol|"
     r"advil|insulin|melatonin|medicine|"
     r"pills?|mg|medication)\b|(?:safe|ok|okay|dangerous|bad) to (?:take|mix|combine|drink|stop taking|give|"
@@ -70,7 +71,7 @@ _LEGAL = triggers(
     "divorzio legge "
     "advocaat huurder verhuurder ontslag adwokat pozew umowa zwolnienie адвокат суд иск развод увольнение закон договор"
 )
-_LEGAL_SURE = re.compile(
+_LEGAL_SURE = late_pattern(
     r" (?:is it (?:legal|illegal|against the law|lawful)|can (?:i|he|she|they|we|my \w+) (?:legally|sue|be sued|"
     r"be fired|evict|get deported|"
     r"be held liable)|(?:can|may|could) (?:my|the|our) (?:landlord|employer|boss|ex|ex-\w+|company)|(?:my|"
@@ -100,7 +101,7 @@ _FINANCIAL = triggers(
     "kredyt "
     "podatek inwestować akcje инвестировать акции налог ипотека кредит пенсия вклад"
 )
-_FINANCIAL_SURE = re.compile(
+_FINANCIAL_SURE = late_pattern(
     r" (?:(?:should|can|could|do|must|may|how (?:do|can|should|much)) (?:i|we)[^.?!\n]{0,70}\b(?:invest|stocks?|"
     r"shares|mortgage|refinance|tax(?:es)?|deduct|"
     r"401\(?k\)?|roth|ira|pension|retire(?:ment)?|bitcoin|crypto|loan|bankruptcy|etfs?|index funds?|bonds?|"
@@ -116,7 +117,7 @@ _FINANCIAL_SURE = re.compile(
 _OWN = triggers(
     "i my me we our ich mein meine mir je mon ma mes nous yo mi mis me eu meu minha io mio mia ik mijn я мой мне ja mój"
 )
-_ADVICE = re.compile(
+_ADVICE = late_pattern(
     r"\?|\b(?:should i|can i|could i|may i|must i|do i|am i|is it (?:safe|legal|ok|okay|worth|normal)|"
     r"what (?:should|happens|can|are|is)|how (?:much|many|"
     r"long|do|can|often|to)|my|advice|advise|recommend|help me|darf ich|kann ich|soll(?:te)? ich|muss ich|wie viel|"
@@ -127,21 +128,21 @@ _ADVICE = re.compile(
 _UNSPACED: tuple[tuple[Stakes, re.Pattern[str]], ...] = (
     (
         "medical",
-        re.compile(
+        late_pattern(
             r"剂量|吃多少|副作用|症状|孕妇|怀孕|发烧|血压|胸痛|用药|药物|处方|薬|副作用|妊娠中|発熱|症状|服用|"
             r"복용|부작용|임신|증상|열이"
         ),
     ),
     (
         "legal",
-        re.compile(
+        late_pattern(
             r"律师|起诉|违法|合法|房东|劳动合同|离婚|赔偿|法律|弁護士|訴え|違法|離婚|解雇|大家|변호사|고소|불법|"
             r"이혼|해고|집주인"
         ),
     ),
     (
         "financial",
-        re.compile(
+        late_pattern(
             r"投资|股票|基金|贷款|房贷|退税|纳税|理财|投資|株|住宅ローン|確定申告|税金|年金|투자|주식|대출|세금|연금"
         ),
     ),

@@ -6,9 +6,10 @@ characters on each side and knows nothing of the numbers themselves.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
+
+from ..patterns import late_pattern
 
 __all__ = ["Meaning", "Surroundings", "surroundings"]
 
@@ -103,14 +104,14 @@ _PHRASES: Mapping[Meaning, str] = {
 }  # fmt: skip
 _WORD_MEANS: Mapping[str, Meaning] = {word: means for means, words in _WORDS.items() for word in words.split()}
 _PHRASE_MEANS: Mapping[str, Meaning] = {words: means for means, all_ in _PHRASES.items() for words in all_.split(",")}
-_UNSPACED = re.compile(
+_UNSPACED = late_pattern(
     r"(?P<phone>电话|座机|固话|連絡先|手机|手機|電話|携帯|联系方式|联系我|拨打|致电|微信|전화|연락처|휴대폰)"
     r"|(?P<id>身份证|身分證|护照|マイナンバー|주민등록번호|주민번호|आधार|個人番号|บัตรประชาชน|תעודת זהות)"
     r"|(?P<card>信用卡|银行卡|卡号|クレジットカード|카드)"
     r"|(?P<other>订单|單號|单号|快递|编号|型号|注文|주문)"
 )
-_TOKEN = re.compile(r"[^\W_]+|[$€£¥§#☎📞📱]")
-_IS_MINE = re.compile(
+_TOKEN = late_pattern(r"[^\W_]+|[$€£¥§#☎📞📱]")
+_IS_MINE = late_pattern(
     r",? is (?:still )?(?:my|his|her|our|their)(?: new| work| private)? (?:number|mobile|cell|phone)\b"
 )
 _NAMED_BY_THE_WORD_BEFORE = frozenset(("id", "ids", "identifier", "code"))

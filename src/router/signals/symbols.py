@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from ..patterns import late_pattern
 from ..types import Signals
 from .excerpt import Excerpt, excerpt, flow
 from .rule import Rule
@@ -19,7 +20,7 @@ _OPERATOR = r"(?:[-+*/×÷%^@#$&⊕⊗★☆◆△▽∘<>=~!|?]{1,2}|plus|minus
 _QUOTED = rf"[\"'`“‘(]?{_OPERATOR}[\"'`”’)]?"
 
 # Read in a text with a blank in front of each word; each way starts with that blank, so that it is tried once a word.
-_REDEFINED = re.compile(
+_REDEFINED = late_pattern(
     rf" [\"'(]?(?:(?:let|suppose|assume|imagine|if|say|pretend)(?: that)? (?:the )?(?:symbols? |signs? |operators? |"
     rf"operations? )?{_QUOTED} (?:now )?(?:means?|denotes?|stands? for|represents?|is (?:re)?defined|be defined|"
     r"is (?:swapped|exchanged|replaced)|mean|be|swaps?|actually)|"
@@ -41,10 +42,10 @@ _REDEFINED = re.compile(
     rf"{_QUOTED} (?:bedeutet|significa|signifie|steht für)|"
     rf"(?:soit|supposons que|supongamos que|sea) (?:le symbole |el símbolo )?{_QUOTED})"
 )
-_REDEFINED_UNSPACED = re.compile(
+_REDEFINED_UNSPACED = late_pattern(
     rf"定义(?:新)?运算|规定[^。]{{0,12}}(?:运算|表示)|重新定义|{_OPERATOR} ?(?:表示|代表|意味着|定义为|を表す|と定義)"
 )
-_PLAIN_WORDS = re.compile(
+_PLAIN_WORDS = late_pattern(
     r" (?:let|suppose|pretend|imagine|assume)(?: that)? (?:the words? )?[\"'`“]?\w+[\"'`”]? (?:now )?(?:means?|"
     r"denotes?|stands? for) [\"'`“]?\w+"
 )
@@ -56,11 +57,11 @@ _SUPPOSING = triggers("let suppose assume imagine pretend if angenommen soit sup
 _MEANING = triggers(
     "mean means denote denotes stands represents swapped defined equals called bedeutet steht significa signifie"
 )
-_UNSPACED = re.compile(r"定义(?:新)?运算|规定|重新定义|新运算|演算子|定義")
+_UNSPACED = late_pattern(r"定义(?:新)?运算|规定|重新定义|新运算|演算子|定義")
 # Rows of blanks and one or two marks, at least four of them alike in width: a figure drawn with characters.
 _ART_MARKS = " #*@.|_/\\-+=oO0X█▓▒░▄▀■□●"
-_ART = re.compile(rf"(?:^[{re.escape(_ART_MARKS)}]{{5,80}}$\n?){{4,}}", re.MULTILINE)
-_FORMS = re.compile(r"[#*@█▓■●]{2}|[|_/\\]{2}|[#*@█X0][ .]+[#*@█X0]")
+_ART = late_pattern(rf"(?:^[{re.escape(_ART_MARKS)}]{{5,80}}$\n?){{4,}}", re.MULTILINE)
+_FORMS = late_pattern(r"[#*@█▓■●]{2}|[|_/\\]{2}|[#*@█X0][ .]+[#*@█X0]")
 
 
 def _may_redefine(view: Excerpt) -> bool:
