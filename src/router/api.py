@@ -216,8 +216,8 @@ class Router:
         return Answer(outcome.body or {}, decided, outcome)
 
     def warm(self) -> None:
-        """Load now what the first hosted call would have to load (some seconds for litellm), so that no request waits
-        for it. Local answers need none of it. From async code use :meth:`awarm`."""
+        """Load now what the first requests would have to load (some seconds for litellm), so that none waits for it.
+        From async code use :meth:`awarm`."""
         self._loop.run(self.engine.warm())
 
     async def awarm(self) -> None:

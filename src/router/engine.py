@@ -32,10 +32,12 @@ from .telemetry import BUDGET_SETTLED_LATE, DETECTOR_FAILED, log
 from .types import (
     Decision,
     Detector,
+    Message,
     Need,
     Outcome,
     PolicyRef,
     Request,
+    Role,
     SignalName,
     Signals,
     Snapshot,
@@ -49,6 +51,13 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "EngineStream", "note_failure"]
 
 _UNLIMITED = Allowance()
+_REHEARSED: tuple[tuple[tuple[Role, str], ...], ...] = (
+    (
+        ("system", "Is the message spam or ham? Answer with one word, without an explanation."),
+        ("user", "You WON 1000 pounds, call 09061701461 or write to win@example.com. My name is Ann, 5 Main Street."),
+    ),
+    (("user", "Context: The mill was built in 1904.\n\nQuestion: How many years ago was it built, if this is 1950?"),),
+)
 _Deciding = Generator[tuple[Signals, tuple[SignalName, ...]], None, Decision]
 
 
@@ -254,8 +263,14 @@ class Engine:
         return EngineStream(entry.decision, run, settle, gathered)
 
     async def warm(self) -> None:
-        """Load now what the first hosted call would have to load; what cannot be loaded is logged."""
-        await self.dispatcher.warm()
+        """Load now what the first requests would have to load; what cannot be loaded is logged."""
+        await asyncio.gather(self.dispatcher.warm(), asyncio.to_thread(self._rehearse))
+
+    def _rehearse(self) -> None:
+        """Read requests of several kinds, so that patterns are compiled and models of slow detectors are loaded."""
+        for turns in _REHEARSED:
+            request = Request(messages=tuple(Message(role=role, text=text) for role, text in turns))
+            self.observe(request).fetch(self.detectors)
 
     async def aclose(self) -> None:
         """Close connections, write out the ledger and what is still to be settled."""
