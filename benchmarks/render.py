@@ -308,6 +308,20 @@ def money_crash(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", where(results)])
 
 
+def semantic(results: Mapping[str, Any]) -> str:
+    rows = [
+        ("chosen on", results["chosen_on"]),
+        ("kept back", results["kept_back"]),
+        ("kept back, vectors alone", results["vectors_alone"]["same_threshold"]),
+    ]
+    lines = ["| pairs | | other wordings answered | other questions answered wrongly |", "|---|---|---|---|"]
+    lines += [
+        f"| {row['pairs']} | {name} | {row['hit']:.0%} | {row['false_hits']} of {row['pairs'] // 2} |"
+        for name, row in rows
+    ]
+    return "\n".join([*lines, "", where(results)])
+
+
 def money(results: Mapping[str, Any]) -> str:
     rows = ["| | p50 | p90 | p99 | at rest, p50 | p99 | overshoot |", "|---|---|---|---|---|---|---|"]
     for row in results["cost"]:
@@ -345,6 +359,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "dispatch_conversations": dispatch_conversations,
     "chaos": chaos,
     "money": money,
+    "semantic": semantic,
     "money_crash": money_crash,
 }
 

@@ -30,6 +30,7 @@ __all__ = [
     "FlywheelSettings",
     "HealthCheckSettings",
     "LedgerSettings",
+    "SemanticSettings",
     "ServerSettings",
     "Settings",
     "StateSettings",
@@ -234,6 +235,12 @@ class LedgerSettings(_Located):
         return path
 
 
+class SemanticSettings(_Strict):
+    """Another wording of a question is answered from the cache where its vector's cosine is ``threshold`` at least."""
+
+    threshold: float = Field(default=0.85, ge=0.5, le=1)
+
+
 class CacheSettings(_Located):
     """Answers that are given again to exactly the same request of the same caller, for ``ttl``; off unless it is set.
 
@@ -243,6 +250,7 @@ class CacheSettings(_Located):
     ttl: Milliseconds = Field(ge=1_000)
     max_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     max_entry_bytes: int = Field(default=1024 * 1024, ge=1024)
+    semantic: SemanticSettings | None = None
     prefix: str = Field(default="router", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue import Deployment
-from .config import BudgetSettings, CacheSettings, LedgerSettings, Settings, StateSettings, credential
+from .config import BudgetSettings, CacheSettings, LedgerSettings, SemanticSettings, Settings, StateSettings, credential
 from .errors import ConfigError
 from .state.budget import Budgets
 from .state.cache import AnswerCache, CacheStore, MemoryCache
@@ -19,6 +19,7 @@ from .state.jsonl import JsonlSink
 from .state.ledger import LedgerWriter
 from .state.limits import Limit
 from .state.memory import MemoryLedger, MemoryStore
+from .state.semantic import SemanticIndex
 from .state.store import Ledger, RecordSink, Store, to_nano
 from .state.worker import Direct, Runner, StoreWorker
 from .yamlfile import did_you_mean
@@ -168,7 +169,16 @@ def cache_of(settings: Settings) -> AnswerCache | None:
         if not url.startswith(_REDIS):
             raise ConfigError("cache.url is no address of Redis.", hint="Write redis://HOST:6379/0.")
         store = _load("redis:RedisCache")(url, prefix=cache.prefix)
-    return AnswerCache(store, ttl_s=cache.ttl / 1000.0, max_entry_bytes=cache.max_entry_bytes)
+    return AnswerCache(
+        store, ttl_s=cache.ttl / 1000.0, max_entry_bytes=cache.max_entry_bytes, semantic=_semantic(cache.semantic)
+    )
+
+
+def _semantic(settings: SemanticSettings | None) -> SemanticIndex | None:
+    if settings is None:
+        return None
+    encoder = import_module(".local.static", __package__).shipped_encoder()
+    return SemanticIndex(lambda text: encoder.embed([text])[0], threshold=settings.threshold)
 
 
 def _address(place: StateSettings | LedgerSettings | CacheSettings, what: str) -> str:

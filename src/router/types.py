@@ -662,7 +662,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     those that a check found in the answer that was given all the same (annotated or masked). ``escalated``: a smaller
     model was to answer and a larger one was asked; ``saved_usd`` is what that saved (below zero: cost) against asking
     the larger one at once, by its estimate. ``cached``: the answer was given before and costs
-    nothing now; ``usage`` is what it cost then.
+    nothing now; ``usage`` is what it cost then. ``similar``: it was given to another wording of the same question.
     """
 
     status: Literal["answered", "refused", "failed", "cancelled"]
@@ -678,6 +678,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
     saved_usd: float | None = None
     cached: bool = False
+    similar: bool = False
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 import stores
+from hypothesis import given
+from hypothesis import strategies as st
 
 from router import Router
 from router.state.cache import CacheStore, MemoryCache
+from router.state.semantic import gist
 from router.testing.upstream import Answer, Fault, Upstream
 
+PAIRS = (Path(__file__).parents[2] / "benchmarks/money/semantic_pairs.tsv").read_text(encoding="utf-8").splitlines()
 STORY = {"messages": [{"role": "user", "content": "Write a story about a lighthouse."}], "temperature": 1.0}
 
 
@@ -64,6 +68,70 @@ async def test_nobody_gets_another_tenants_answer(tmp_path: Path, upstream: Upst
         for tenant in ("red", "blue", None, "red"):
             await router.acomplete(STORY, **({"tenant": tenant} if tenant else {}))
     assert len(upstream.received) == 3
+
+
+SEMANTIC = "cache: {ttl: 10m, semantic: {}}\n"
+
+
+def asking(text: str, **fields: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}], **fields}
+
+
+async def test_another_wording_is_answered_where_it_is_asked_for(tmp_path: Path, upstream: Upstream) -> None:
+    wordings = ["How do I reset my password?", "Could you tell me how I can reset the password, please?"]
+    for more, calls in (("cache: {ttl: 10m}\n", 2), (SEMANTIC, 1)):
+        upstream.received.clear()
+        async with make(tmp_path, upstream.url, more) as router:
+            first, second = [await router.acomplete(asking(text)) for text in wordings]
+            streamed = [chunk async for chunk in await router.acomplete(asking(wordings[1].upper(), stream=True))]
+        assert len(upstream.received) == calls + (calls == 2)
+        assert second.outcome.similar is (calls == 1)
+        assert not first.outcome.similar
+        assert streamed
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("How do I not reset my password?", {}),
+        ("How do I reset your password?", {}),
+        ("How do I reset 2 passwords?", {}),
+        ("How do I reset my username?", {}),
+        ("How should we reset my password from Linux?", {}),
+        ("Could you tell me how I can reset the password?", {"temperature": 0.5}),
+        ("Could you tell me how I can reset the password?", {"tenant": "blue"}),
+        ("Could you tell me how I can reset the password?", {"max_tokens": 5}),
+        ("Could you tell me how I can reset the password?", {"response_format": {"type": "json_object"}}),
+    ],
+)
+async def test_what_means_or_asks_something_else_is_asked_again(
+    tmp_path: Path, upstream: Upstream, text: str, fields: dict[str, Any]
+) -> None:
+    hints = {"tenant": fields["tenant"]} if "tenant" in fields else {}
+    fields = {name: value for name, value in fields.items() if name != "tenant"}
+    async with make(tmp_path, upstream.url, SEMANTIC) as router:
+        await router.acomplete(asking("How do I reset my password?"))
+        await router.acomplete(asking(text, **fields), **hints)
+        other = asking("Could you tell me how I can reset the password?")
+        other["messages"][0]["content"] = "Be long."
+        await router.acomplete(other)
+    assert len(upstream.received) == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [line.split("\t")[0:4:3] for line in PAIRS] + [line.split("\t")[0:5:4] for line in PAIRS],
+)
+def test_questions_that_look_alike_have_another_gist(one: str, two: str) -> None:
+    assert gist(one) is None or gist(one) != gist(two)
+
+
+@given(st.text(max_size=400))
+def test_any_text_has_a_gist_or_none(text: str) -> None:
+    found = gist(text)
+    assert found is None or (len(found) > 1 and all(found))
+    assert gist("Translate 'the cat' into German") is None
+    assert gist("Summarize:\nthe cat sat") is None
 
 
 async def test_a_stream_is_served_from_the_cache(tmp_path: Path, upstream: Upstream) -> None:

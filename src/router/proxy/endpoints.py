@@ -245,7 +245,7 @@ def receipt_headers(decision: Decision, outcome: Outcome | None = None) -> list[
         (_DECISION, _printable(decision.id)),
     ]
     if outcome is not None and outcome.cached:
-        found.append((_CACHE, b"hit"))
+        found.append((_CACHE, b"similar" if outcome.similar else b"hit"))
     if usd is not None:
         found.append((_COST, b"%.9f" % usd))
     return found

@@ -20,8 +20,9 @@ import msgspec
 from ..selection.needs import hosted_models
 from ..telemetry import CACHE_DOWN, log
 from ..types import Decision, Outcome, Request, Usage
+from .semantic import SemanticIndex
 
-__all__ = ["AnswerCache", "CacheStore", "MemoryCache", "Turn", "cache_key"]
+__all__ = ["AnswerCache", "CacheStore", "MemoryCache", "Turn", "cache_key", "scope_of"]
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _NOT_ASKED = frozenset({"stream", "stream_options"})
@@ -104,7 +105,8 @@ class Turn:
 
 
 class AnswerCache:
-    """Entries live ``ttl_s``; those above ``max_entry_bytes`` are not kept. ``clock`` gives seconds."""
+    """Entries live ``ttl_s``; those above ``max_entry_bytes`` are not kept. ``clock`` gives seconds. With ``semantic``
+    the answer to another wording of the same question is given as well."""
 
     def __init__(
         self,
@@ -112,8 +114,10 @@ class AnswerCache:
         *,
         ttl_s: float,
         max_entry_bytes: int = 1024 * 1024,
+        semantic: SemanticIndex | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._semantic = semantic
         self._store, self._ttl_s, self._most, self._clock = store, ttl_s, max_entry_bytes, clock
         self._flights: dict[str, asyncio.Future[None]] = {}
         self._decode = msgspec.json.Decoder(_Entry).decode
@@ -134,6 +138,8 @@ class AnswerCache:
             limit = decision.budget.max_latency_ms
             await asyncio.wait([flight], timeout=None if limit is None else limit / 2000.0)
             found, flight = await self._look(key, decision, started_s), self._flights.get(key)
+        if found is None and flight is None:
+            found = await self._similar(request, decision, started_s)
         if found is not None or flight is not None:
             yield Turn(found)
             return
@@ -143,6 +149,9 @@ class AnswerCache:
             yield turn
             if turn.kept is not None and len(turn.kept) <= self._most:
                 await self._put(key, turn.kept)
+                place = scope_of(request, decision) if self._semantic is not None else None
+                if self._semantic is not None and place is not None:
+                    self._semantic.add(*place, key)
         finally:
             del self._flights[key]
             mine.set_result(None)
@@ -150,7 +159,15 @@ class AnswerCache:
     async def find(self, request: Request, decision: Decision, started_s: float) -> Outcome | None:
         """The answer that was given before, or None."""
         key = cache_key(request, decision)
-        return None if key is None else await self._look(key, decision, started_s)
+        if key is None:
+            return None
+        return await self._look(key, decision, started_s) or await self._similar(request, decision, started_s)
+
+    async def _similar(self, request: Request, decision: Decision, started_s: float) -> Outcome | None:
+        place = scope_of(request, decision) if self._semantic is not None else None
+        key = self._semantic.find(*place) if self._semantic is not None and place is not None else None
+        found = None if key is None else await self._look(key, decision, started_s)
+        return None if found is None else msgspec.structs.replace(found, similar=True)
 
     def close(self) -> None:
         """Close the store."""
@@ -191,10 +208,33 @@ def cache_key(request: Request, decision: Decision) -> str | None:
     None when nothing may be kept: a refusal, a local answer (which costs less than a look-up), or a request that must
     be masked, since it holds personal data.
     """
+    messages = None if "messages" in request.body else request.messages
+    return _hashed(request, decision, request.body, messages)
+
+
+def scope_of(request: Request, decision: Decision) -> tuple[str, str] | None:
+    """Everything of :func:`cache_key` but the last message, which must be a user's plain text, and that text.
+
+    None where no other wording may be answered: also for a request whose text to judge is given beside it.
+    """
+    messages = request.body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        return None
+    last = messages[-1]
+    if not isinstance(last, dict) or last.get("role") != "user" or last.keys() != {"role", "content"}:
+        return None
+    text = last["content"]
+    if not isinstance(text, str) or request.hints.input is not None:
+        return None
+    scope = _hashed(request, decision, {**request.body, "messages": messages[:-1]}, None)
+    return None if scope is None else (scope, text)
+
+
+def _hashed(request: Request, decision: Decision, whole: Mapping[str, Any], messages: Any) -> str | None:
     verdict, hints = decision.verdict, request.hints
     if decision.target.kind != "llm" or verdict.refuse is not None or verdict.redact:
         return None
-    body = {key: value for key, value in request.body.items() if key not in _NOT_ASKED}
+    body = {key: value for key, value in whole.items() if key not in _NOT_ASKED}
     named = {
         # Without a tenant each credential is a caller of its own.
         "caller": [hints.tenant, hints.key if hints.tenant is None else None],
@@ -202,7 +242,7 @@ def cache_key(request: Request, decision: Decision) -> str | None:
         "demands": [sorted(verdict.forbid), sorted(verdict.require), sorted(verdict.check)],
         "hints": [hints.task, hints.input, hints.labels],
         "model": request.model,
-        "messages": None if "messages" in body else request.messages,
+        "messages": messages,
         "body": body,
     }
     try:
