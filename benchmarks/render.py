@@ -308,6 +308,23 @@ def money_crash(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", where(results)])
 
 
+def soak(results: Mapping[str, Any]) -> str:
+    ledger, before, after = results["ledger"], results["before"], results["after"]
+    held = ("rss_mib", "files", "threads", "tasks", "reserved")
+    rows = [
+        f"{results['requests']:,} requests in {results['seconds'] / 60:,.1f} minutes, {ledger['calls']:,} calls of the "
+        f"provider, {ledger['whole']:,} whole answers, {ledger['input'] + ledger['output']:,} tokens in them.",
+        "",
+        "| | MiB | files | threads | tasks | reservations |",
+        "|---|---|---|---|---|---|",
+        f"| before | {' | '.join(f'{before[name]:,.0f}' for name in held)} |",
+        f"| after | {' | '.join(f'{after[name]:,.0f}' for name in held)} |",
+        "",
+        *(f"- {name}: {'yes' if holds else '**no**'}" for name, holds in results["checks"].items()),
+    ]
+    return "\n".join([*rows, "", where(results)])
+
+
 def semantic(results: Mapping[str, Any]) -> str:
     rows = [
         ("chosen on", results["chosen_on"]),
@@ -360,6 +377,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "chaos": chaos,
     "money": money,
     "semantic": semantic,
+    "soak": soak,
     "money_crash": money_crash,
 }
 

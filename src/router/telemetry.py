@@ -37,6 +37,7 @@ __all__ = [
     "METRIC_REQUESTS",
     "METRIC_RULES",
     "METRIC_SECONDS",
+    "METRIC_TASKS",
     "METRIC_TENANT_USD",
     "METRIC_TOKENS",
     "METRIC_TTFT",
@@ -91,6 +92,7 @@ METRIC_ATTEMPTS = "router_attempts"
 METRIC_UPSTREAM = "router_upstream_duration_seconds"
 METRIC_TTFT = "router_upstream_ttft_seconds"
 METRIC_TOKENS = "router_tokens"
+METRIC_TASKS = "router_asyncio_tasks"
 METRIC_USD = "router_cost_usd"
 METRIC_TENANT_USD = "router_tenant_cost_usd"
 METRIC_UNHEALTHY = "router_deployment_unhealthy"

@@ -109,7 +109,7 @@ def test_dashboard_asks_for_metrics_that_exist() -> None:
         for target in panel["targets"]
         for name in re.findall(r"router_[a-z_]+", target["expr"])
     }
-    told = Metrics().render(in_flight=0, unhealthy={}, local={}).decode()
+    told = Metrics().render(in_flight=0, tasks=0, unhealthy={}, local={}).decode()
     known = set(re.findall(r"^# TYPE (\S+)", told, re.MULTILINE))
     assert asked
     assert asked <= known

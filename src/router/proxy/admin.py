@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 
@@ -46,6 +47,7 @@ def admin_routes(serving: Serving, metrics: Metrics, *, is_worker: bool, may_rel
         unhealthy = engine.health.blocked(engine.clock_s())
         text = metrics.render(
             in_flight=serving.in_flight,
+            tasks=len(asyncio.all_tasks()),
             unhealthy={name: name in unhealthy for name in engine.fleet.deployments},
             local=engine.lifecycle.states(),
         )

@@ -77,6 +77,7 @@ class Metrics:
         self._in_flight = Gauge(
             names.METRIC_IN_FLIGHT, "Requests in flight.", registry=registry, multiprocess_mode="livesum"
         )
+        self._tasks = Gauge(names.METRIC_TASKS, "Tasks of asyncio.", registry=registry, multiprocess_mode="livesum")
         self._version = Gauge(
             names.METRIC_VERSION, "1 for the version that serves.", ("version",), registry=registry,
             multiprocess_mode="livemax",
@@ -150,10 +151,11 @@ class Metrics:
         self._version.labels(version).set(1)
         self._loaded.set(loaded_s)
 
-    def render(self, *, in_flight: int, unhealthy: Mapping[str, bool], local: Mapping[str, str]) -> bytes:
+    def render(self, *, in_flight: int, tasks: int, unhealthy: Mapping[str, bool], local: Mapping[str, str]) -> bytes:
         """All metrics as text, of all workers. ``local``: the states of the local models."""
         self.flush()
         self._in_flight.set(in_flight)
+        self._tasks.set(tasks)
         for model, now in local.items():
             for state in STATES:
                 self._local_state.labels(self._bounded("model", model), state).set(state == now)
