@@ -144,7 +144,8 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     calibration rows for ``promise`` (``{"max_error": 0.02, "confidence": 0.95, ...}``); ``language_thresholds`` replace
     it for a language. ``ood_threshold`` is the least in-distribution score. ``metrics`` maps a data set's name to its
     figures. ``template``: it learnt the hosted answers to one prompt template (see ``Record.template``) and may answer
-    requests of that template only, whatever their task is read as; empty: requests of its task.
+    requests of that template only, whatever their task is read as; empty: requests of its task. ``also_templates``
+    are other fingerprints of the same template, whose wording differs only in what is filled in.
     """
 
     name: str
@@ -171,6 +172,7 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     latency_us: float = 100.0
     made_with: Mapping[str, str] = msgspec.field(default_factory=dict)
     template: str = ""
+    also_templates: tuple[str, ...] = ()
     version: int = 1
 
 

@@ -6,6 +6,7 @@
     ├── MissingExtra                500   an optional dependency is not installed
     ├── RequestError                400   the caller's request or hints are wrong
     │   ├── RequestTooLarge         413
+    │   ├── TooFewRows              422   too little was recorded to learn from, or to keep a promise
     │   └── UnknownModel            404
     ├── NoCandidate                 422   nothing registered can honour the request (reason for each)
     │   ├── BudgetExceeded          402   nothing fits the money left
@@ -39,6 +40,7 @@ __all__ = [
     "RequestTooLarge",
     "RouterError",
     "StateUnavailable",
+    "TooFewRows",
     "UnknownModel",
     "UpstreamError",
     "UpstreamErrorKind",
@@ -139,6 +141,17 @@ class RequestTooLarge(RequestError):
 
     status = 413
     code = "request_too_large"
+
+
+class TooFewRows(RequestError):
+    """There is too little to learn from. ``needed`` is how many rows would do, None when the rows cannot tell."""
+
+    status = 422
+    code = "too_few_rows"
+
+    def __init__(self, message: str, *, rows: int, needed: int | None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.rows, self.needed = rows, needed
 
 
 class UnknownModel(RequestError):

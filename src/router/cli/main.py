@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "bench": ("bench", "bench", "Measure routing on recorded outcomes."),
     "train-quality": ("train_quality", "train_quality", "Learn answer quality from outcomes."),
     "spend": ("spend", "spend", "Say what was spent, and how one request came to its price."),
+    "advise": ("advise", "advise", "Say what a local model could take over, and what that saves."),
+    "scan": ("scan", "scan", "Give the same verdict from logs of other tools."),
     "ledger": ("ledger", "ledger", "Show, export and verify the records of requests."),
     "init": ("init", "init", "Write a commented router.yaml."),
     "serve": ("serve", "serve", "Run the sidecar for OpenAI's and Anthropic's clients."),

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .labelled import COLUMNS, PROMISE, columns_of, goal_fields
+from .options import CONFIG
+from .records import LEDGER, SINCE, UNTIL, ZONE, ledger_of, moment, zone_of
+
+if TYPE_CHECKING:
+    from ..offline.classifier import LocalClassifier
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled rows: .jsonl .csv .tsv .parquet")
+@click.option("--data", type=click.Path(path_type=Path), help="Labelled rows: .jsonl .csv .tsv .parquet")
+@click.option("--from-ledger", "template", metavar="TEMPLATE", help="Learn the hosted answers to a prompt template.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Directory to write the model to.")
 @click.option("--task", default="other_classification", show_default=True, help="Task of the requests it is for.")
 @click.option("--name", help="Name of the model (default: that of --out).")
@@ -35,8 +41,14 @@ from .labelled import COLUMNS, PROMISE, columns_of, goal_fields
 @click.option("--languages", help="ISO 639-1 codes with commas between (default: recognised).")
 @PROMISE
 @COLUMNS
+@SINCE
+@UNTIL
+@ZONE
+@LEDGER
+@CONFIG
 def train(
-    data: Path,
+    data: Path | None,
+    template: str | None,
     out: Path,
     task: str,
     name: str | None,
@@ -54,42 +66,36 @@ def train(
 ) -> None:
     """Train a local model on labelled rows, calibrate it, test it once, and write it with a card and a report.
 
-    Three parts of the rows are kept apart: to fit, to calibrate, to test.
+    Three parts of the rows are kept apart: to fit, to calibrate, to test. With --from-ledger the rows are the hosted
+    answers to one prompt template (see `router advise`), and --keep (default 0.98) is how often the model must agree.
     """
     import re
     import sys
 
-    from ..offline.classifier import LocalClassifier
-    from ..offline.reading import read_labelled, read_texts
     from ..offline.report import report_of, summary, write_report
 
-    columns = columns_of(options)
-    file = read_labelled(data, **columns)
-    tested = read_labelled(test, **columns, clean=False) if test is not None else None
-    outside = read_texts(ood, text=columns["text"], encoding=columns["encoding"]) if ood is not None else ()
+    if (data is None) == (template is None):
+        raise click.UsageError("Give either --data or --from-ledger.")
+    if template is not None and (test is not None or ood is not None or maker == "encoder"):
+        raise click.UsageError("--from-ledger takes no --test, no --ood and no --maker encoder.")
     plain = re.sub(r"[^a-z0-9._-]+", "-", (name or out.resolve().name).lower()).strip("-._")
+    settings: dict[str, Any] = {
+        "task": task,
+        "name": plain or None,
+        "maker": maker,
+        "minutes": minutes,
+        "seed": seed,
+        "languages": [code.strip() for code in languages.split(",")] if languages else None,
+    }
     with _bar(sys.stderr.isatty() and not as_json) as progress:
-        model = LocalClassifier(
-            task=task,
-            name=plain or None,
-            maker=maker,
-            minutes=minutes,
-            licence=licence,
-            base=base,
-            seed=seed,
-            languages=[code.strip() for code in languages.split(",")] if languages else None,
-            progress=progress,
-            **goal_fields(options),
-        ).fit(
-            file.rows.texts,
-            file.rows.labels,
-            hosted=file.rows.hosted,
-            languages=file.rows.languages,
-            test=tested.rows if tested is not None else None,
-            ood=outside,
-        )
+        settings["progress"] = progress
+        if template is not None:
+            model, found = _learnt(template, options, settings)
+        else:
+            assert data is not None
+            model, found = _fitted(data, test, ood, options, {**settings, "licence": licence, "base": base})
         model.save(out)
-        report = report_of(model, file.notes)
+        report = report_of(model, found)
         notes = write_report(out, model, report, plots=plots)
     if as_json:
         import msgspec
@@ -100,6 +106,46 @@ def train(
         for note in notes:
             click.echo(note)
         click.echo(f"Written to {out}. Use it: local_models: {{paths: [{out}]}} in router.yaml")
+
+
+def _fitted(
+    data: Path, test: Path | None, ood: Path | None, options: dict[str, Any], settings: dict[str, Any]
+) -> tuple[LocalClassifier, tuple[str, ...]]:
+    """A model of a file's rows, and what reading it has noted."""
+    from ..offline.classifier import LocalClassifier
+    from ..offline.reading import read_labelled, read_texts
+
+    columns = columns_of(options)
+    file = read_labelled(data, **columns)
+    tested = read_labelled(test, **columns, clean=False) if test is not None else None
+    outside = read_texts(ood, text=columns["text"], encoding=columns["encoding"]) if ood is not None else ()
+    model = LocalClassifier(**settings, **goal_fields(options)).fit(
+        file.rows.texts,
+        file.rows.labels,
+        hosted=file.rows.hosted,
+        languages=file.rows.languages,
+        test=tested.rows if tested is not None else None,
+        ood=outside,
+    )
+    return model, file.notes
+
+
+def _learnt(
+    template: str, options: dict[str, Any], settings: dict[str, Any]
+) -> tuple[LocalClassifier, tuple[str, ...]]:
+    """A model of the hosted answers to one template."""
+    from ..offline.exchanges import recorded_exchanges
+    from ..offline.from_ledger import learn, template_rows
+
+    zone = zone_of(options["timezone"])
+    since, until = moment(options["since"], zone), moment(options["until"], zone)
+    sink = ledger_of(options["config"], options["ledger"])
+    try:
+        harvested = template_rows(lambda: recorded_exchanges(sink, since, until), template)
+    finally:
+        sink.close()
+    keep = options["keep"] if options["keep"] is not None else 0.98
+    return learn(harvested, keep=keep, confidence=options["confidence"], **settings), ()
 
 
 @contextmanager

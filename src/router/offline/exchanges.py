@@ -6,7 +6,7 @@ here is about requests as the router will see them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -14,10 +14,12 @@ import msgspec
 from ..contract import Memory
 from ..signals.contract import read_asked
 from ..signals.template import template_of
+from ..state.ledger import read_records
+from ..state.store import RecordSink
 from ..types import Contract, Record, Request, Split
 from .recorded import typed_signals
 
-__all__ = ["Exchange", "ExchangeReader", "Reading", "answer_text", "from_record"]
+__all__ = ["Exchange", "ExchangeReader", "Reading", "answer_text", "from_record", "recorded_exchanges"]
 
 
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +108,16 @@ def from_record(record: Record) -> Exchange | None:
         is_hosted=not is_local,
         asked=_asked(record),
     )
+
+
+def recorded_exchanges(
+    sink: RecordSink, since_s: float | None = None, until_s: float | None = None
+) -> Iterator[Exchange]:
+    """The answered requests of a ledger between two Unix times, oldest first as they were written."""
+    for record in read_records(sink, since_s, until_s):
+        exchange = from_record(record)
+        if exchange is not None:
+            yield exchange
 
 
 def answer_text(body: Mapping[str, Any]) -> str | None:

@@ -6,12 +6,10 @@ The answers are the labels, so what is calibrated and promised is agreement with
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ..catalogue import LocalCard
 from ..errors import RequestError, TooFewRows
 from .advise import least_rows
 from .classifier import LocalClassifier
@@ -19,36 +17,22 @@ from .exchanges import Exchange
 from .harvest import Harvest, harvest
 from .promise import Goal
 
-__all__ = ["Learnt", "learn", "template_rows"]
+__all__ = ["learn", "template_rows"]
 
 _MOST_BOUND = 64
 
 
-class Learnt(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that was trained on one template's hosted answers; ``notes`` say what was done with the rows."""
-
-    classifier: LocalClassifier
-    card: LocalCard
-    notes: tuple[str, ...]
-
-    def save(self, directory: Path) -> LocalCard:
-        """Write card and files."""
-        card: LocalCard = self.classifier.maker_.export(directory, self.card)
-        return card
-
-
-def template_rows(exchanges: Iterable[Exchange], template: str) -> Harvest:
+def template_rows(read: Callable[[], Iterable[Exchange]], template: str) -> Harvest:
     """What the past holds of the template that ``template`` (a fingerprint, or its first digits) names.
+
+    ``read`` is called twice: to see which wordings are one template, and for its rows.
 
     Raises:
         RequestError: no such template, or several that begin so.
     """
-    found, _ = harvest(exchanges, keeps=lambda each: True)
+    found, _ = harvest(read(), keeps=lambda each: False)
     exact = [each for each in found if template in each.templates]
-    begun = [each for each in found if any(name.startswith(template) for name in each.templates)]
-    chosen = exact or begun
-    if len(chosen) == 1:
-        return chosen[0]
+    chosen = exact or [each for each in found if any(name.startswith(template) for name in each.templates)]
     if not chosen:
         known = ", ".join(each.template for each in found[:5])
         raise RequestError(
@@ -56,11 +40,15 @@ def template_rows(exchanges: Iterable[Exchange], template: str) -> Harvest:
             param="template",
             hint=f"The dearest are: {known}. See router advise." if known else "It has no requests with a template.",
         )
-    raise RequestError(
-        f"{len(chosen)} templates begin with {template!r}: {', '.join(each.template for each in chosen[:5])}.",
-        param="template",
-        hint="Write more digits.",
-    )
+    if len(chosen) > 1:
+        raise RequestError(
+            f"{len(chosen)} templates begin with {template!r}: {', '.join(each.template for each in chosen[:5])}.",
+            param="template",
+            hint="Write more digits.",
+        )
+    wanted = frozenset(chosen[0].templates)
+    again, _ = harvest((each for each in read() if each.template in wanted), keeps=lambda each: True)
+    return again[0]
 
 
 def learn(
@@ -75,10 +63,9 @@ def learn(
     languages: Sequence[str] | None = None,
     seed: int = 0,
     progress: Callable[[str, float], None] | None = None,
-    allow_short: bool = False,
-) -> Learnt:
+) -> LocalClassifier:
     """Train on a template's hosted answers and calibrate to ``keep``: the share of the model's answers that must agree
-    with what the hosted model would have said, with ``confidence``.
+    with what the hosted model would have said, with ``confidence``. Save what comes back.
 
     Raises:
         TooFewRows: there are no contents, too few rows, or the calibration rows do not carry the promise.
@@ -93,7 +80,7 @@ def learn(
             hint="Set `ledger: {contents: true}`, and come back when enough requests have passed.",
         )
     rows, needed = harvested.as_rows(), least_rows(goal)
-    if len(rows) < needed and not allow_short:
+    if len(rows) < needed:
         raise TooFewRows(
             f"{len(rows):,} different texts with a hosted answer are too few to keep {keep:g}: "
             f"at least {needed:,} are needed.",
@@ -135,7 +122,8 @@ def learn(
         *notes,
         *classifier.card_.limits,
     )
-    card = msgspec.structs.replace(
+    classifier.notes_[:0] = notes
+    classifier.card_ = msgspec.structs.replace(
         classifier.card_,
         template=harvested.template,
         also_templates=tuple(harvested.templates[1:_MOST_BOUND]),
@@ -144,7 +132,8 @@ def learn(
         sources=tuple(f"answers of {model} ({count:,})" for model, count in harvested.models.most_common(5)),
         limits=limits,
     )
-    return Learnt(classifier=classifier, card=card, notes=notes)
+    classifier.model_ = classifier.maker_.model(classifier.card_)
+    return classifier
 
 
 def _notes(harvested: Harvest, rows: int) -> tuple[str, ...]:

@@ -78,7 +78,9 @@ class LocalDetector:
         away: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._models = tuple((model, cards[model.name], LabelReader(cards[model.name])) for model in models)
-        self._templates = frozenset(card.template for card in cards.values() if card.template)
+        self._templates = frozenset(
+            name for card in cards.values() if card.template for name in (card.template, *card.also_templates)
+        )
         self._tasks = frozenset(
             task for card in cards.values() if not card.template for task in (card.task, *card.also_tasks)
         )
@@ -181,7 +183,7 @@ class LocalDetector:
         is_given = request.json_schema is not None or bool(request.tools) or request.hints.labels is not None
         best: tuple[tuple[bool, bool, bool, bool, int, int], _Match] | None = None
         for order, (model, card, reader) in enumerate(self._models):
-            if (only is not None and card.name != only) or (card.template and card.template != template):
+            if (only is not None and card.name != only) or not _is_bound_to(card, template):
                 continue
             is_bound = bool(card.template)
             labels = reader(contract) if contract is not None else None
@@ -301,6 +303,11 @@ def _shortfall(
     if probability < least:
         return f"{evidence.model} is not sure enough ({probability:.2f}, {least:.2f} is needed)"
     return None
+
+
+def _is_bound_to(card: LocalCard, template: str) -> bool:
+    """Whether the model may answer requests of this template; one that is bound to none may answer any."""
+    return not card.template or template == card.template or template in card.also_templates
 
 
 def _base(language: str | None) -> str:

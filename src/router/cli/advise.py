@@ -1,0 +1,142 @@
+"""``router advise``: which prompt templates a local model could take over, from the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .options import CONFIG
+from .records import LEDGER, SINCE, UNTIL, ZONE, ledger_of, moment, zone_of
+
+if TYPE_CHECKING:
+    from ..offline.advise import Advice
+    from ..offline.harvest import Harvest
+
+__all__ = ["advise", "show_advice"]
+
+
+@click.command()
+@click.option(
+    "--keep", type=float, default=0.98, show_default=True, help="Least agreement with the hosted model, 0 to 1."
+)
+@click.option("--confidence", type=float, default=0.95, show_default=True, help="Confidence of the promise, 0 to 1.")
+@click.option(
+    "--top", type=click.IntRange(1), default=20, show_default=True, help="How many templates, the dearest first."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, money in whole nano-dollars.")
+@SINCE
+@UNTIL
+@ZONE
+@LEDGER
+@CONFIG
+def advise(
+    keep: float,
+    confidence: float,
+    top: int,
+    as_json: bool,
+    since: str | None,
+    until: str | None,
+    timezone: str,
+    ledger: Path | None,
+    config: Path | None,
+) -> None:
+    """Say which prompt templates a local model could take over, what that would save, and what is still missing.
+
+    Agreement is estimated by cross-validation on the recorded hosted answers; it needs `ledger: {contents: true}`.
+    """
+    from ..offline.exchanges import recorded_exchanges
+    from ..offline.harvest import harvest
+
+    zone = zone_of(timezone)
+    sink = ledger_of(config, ledger)
+    try:
+        found, beyond = harvest(recorded_exchanges(sink, moment(since, zone), moment(until, zone)))
+    finally:
+        sink.close()
+    notes = [f"{beyond:,} requests have no template (a bare question, or more templates than are told apart)"]
+    show_advice(found, keep, confidence, top, notes if beyond else [], as_json=as_json)
+
+
+def show_advice(
+    found: Sequence[Harvest], keep: float, confidence: float, top: int, notes: Sequence[str], *, as_json: bool
+) -> None:
+    """Work the verdicts out and print them, as a table or as one JSON object."""
+    import sys
+
+    import msgspec
+
+    from ..offline.advise import advise as verdict_on
+    from ..offline.advise import suggested_config
+    from ..offline.promise import Goal
+
+    goal = Goal(max_error=round(1.0 - keep, 9), confidence=confidence)
+    advices = [verdict_on(each, goal) for each in found[:top]]
+    patch = suggested_config(advices)
+    if as_json:
+        whole = {"keep": keep, "confidence": confidence, "templates": advices, "config": patch, "notes": list(notes)}
+        left = len(found) - len(advices)
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode({**whole, "left_out": left}), indent=1) + b"\n")
+        return
+    if not advices:
+        print("No requests with a prompt template were found.")
+    else:
+        _table(advices, keep)
+        for advice in advices:
+            reason = "; ".join(advice.reasons)
+            print(f"{advice.template}: {advice.verdict}{f': {reason}' if reason else ''}")
+            if advice.wording:
+                print(f"    {advice.wording[:110]!r}")
+    if len(found) > len(advices):
+        print(f"{len(found) - len(advices):,} cheaper templates are not shown; see --top.")
+    for note in notes:
+        print(note)
+    if patch:
+        print(f"\nSuggested for router.yaml:\n\n{patch}", end="")
+
+
+def _table(advices: Sequence[Advice], keep: float) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table("template", "verdict")
+    for column in (
+        "requests",
+        "spent USD",
+        "labels",
+        "bits",
+        "rows",
+        "missing",
+        "agrees",
+        f"would answer at {keep:g}",
+        "saves USD a month",
+        "p50 gained",
+    ):
+        table.add_column(column, justify="right")
+    for advice in advices:
+        table.add_row(*_cells(advice))
+    (console if console.is_terminal else Console(highlight=False, width=200)).print(table)
+
+
+def _cells(advice: Advice) -> list[str]:
+    estimate = advice.estimate
+
+    def span(interval: Sequence[Any] | None, written: str) -> str:
+        return f" ({written.format(interval[0])} to {written.format(interval[1])})" if interval is not None else ""
+
+    saves = gains = agrees = answers = "-"
+    if estimate is not None:
+        agrees = f"{estimate.agreement:.1%}" + span(estimate.agreement_interval, "{:.1%}")
+        answers = f"{estimate.coverage:.0%}" + span(estimate.coverage_interval, "{:.0%}")
+    if advice.saves_nano_usd_month is not None:
+        low, high = advice.saves_interval or (0, 0)
+        saves = f"{advice.saves_nano_usd_month / 1e9:,.2f}" + span((low / 1e9, high / 1e9), "{:,.2f}")
+    if advice.gains_p50_ms is not None:
+        gains = f"{advice.gains_p50_ms:,.0f} ms" + span(advice.gains_interval, "{:,.0f}")
+    spent = f"{advice.spent_nano_usd / 1e9:,.6f}{'+?' if advice.unpriced else ''}"
+    missing = "?" if advice.rows_missing is None else f"{advice.rows_missing:,}"
+    counts = (f"{advice.requests:,}", spent, f"{len(advice.labels):,}", f"{advice.entropy:.2f}", f"{advice.rows:,}")
+    return [advice.template, advice.verdict, *counts, missing, agrees, answers, saves, gains]

@@ -1,0 +1,44 @@
+"""``router scan``: the verdict of ``router advise`` on day one, from logs that people already have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .advise import show_advice
+
+__all__ = ["scan"]
+
+
+@click.command()
+@click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--keep", type=float, default=0.98, show_default=True, help="Least agreement with the hosted model, 0 to 1."
+)
+@click.option("--confidence", type=float, default=0.95, show_default=True, help="Confidence of the promise, 0 to 1.")
+@click.option(
+    "--top", type=click.IntRange(1), default=20, show_default=True, help="How many templates, the dearest first."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, money in whole nano-dollars.")
+def scan(logs: tuple[Path, ...], keep: float, confidence: float, top: int, as_json: bool) -> None:
+    """Say what a local model could take over, from LOGS of other tools; nothing is stored or called.
+
+    Read are LiteLLM spend logs (JSON, JSON lines, CSV), OpenTelemetry GenAI spans (OTLP JSON), OpenAI request and
+    response bodies, batch files, and plain JSON lines with a prompt and a response; gzipped or not. `-` is standard
+    input. Rows that cannot be read are counted and told.
+    """
+    from ..offline.harvest import harvest
+    from ..offline.scan import LogScan
+
+    scanned = LogScan()
+    found, beyond = harvest(scanned.exchanges(logs))
+    notes = scanned.notes()
+    if beyond:
+        notes.append(f"{beyond:,} requests have no template (a bare question, or more templates than are told apart)")
+    if any(each.hosted and not each.readable for each in found):
+        notes.append(
+            "Where prompts are missing: LiteLLM records them with `store_prompts_in_spend_logs: true`, OpenTelemetry's "
+            "instrumentations with OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true"
+        )
+    show_advice(found, keep, confidence, top, notes, as_json=as_json)
