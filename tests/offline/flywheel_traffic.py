@@ -54,7 +54,7 @@ def written(folder: Path, count: int, *, contents: bool = True, poems: int = 40,
         async with Upstream(default=said) as upstream:
             (folder / "router.yaml").write_text(
                 f"local_models: {{shipped: false}}\nledger: {{path: ledger.jsonl, contents: {str(contents).lower()}}}\n"
-                f'deployments:\n  - {{name: teacher, model: teacher-1, tier: large, backend: openai, '
+                f"deployments:\n  - {{name: teacher, model: teacher-1, tier: large, backend: openai, "
                 f'api_base: "{upstream.url}", price_per_million: {{input: $2, output: $8}}}}\n'
             )
             draw = random.Random(7)

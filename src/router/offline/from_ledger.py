@@ -47,8 +47,8 @@ def template_rows(read: Callable[[], Iterable[Exchange]], template: str) -> Harv
             hint="Write more digits.",
         )
     wanted = frozenset(chosen[0].templates)
-    again, _ = harvest((each for each in read() if each.template in wanted), keeps=lambda each: True)
-    return again[0]
+    again, _ = harvest(read(), keeps=wanted.__contains__)
+    return next(each for each in again if not wanted.isdisjoint(each.templates))
 
 
 def learn(

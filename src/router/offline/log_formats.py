@@ -186,7 +186,7 @@ class LogReader:
         taken = next((ms for key in _TAKEN_MS if (ms := _number(row.get(key))) is not None), None)
         ended = seconds(row.get("endTime") or row.get("end_time"))
         if taken is None and ended is not None and at_s is not None and ended >= at_s:
-            taken = (ended - at_s) * 1000.0
+            taken = round((ended - at_s) * 1000.0, 3)
         return Exchange(
             request=request,
             answer=answer,

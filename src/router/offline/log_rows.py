@@ -5,6 +5,7 @@ Memory is bounded by one row. A row that cannot be read is told to ``on_bad`` an
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -59,8 +60,8 @@ def _opened(path: Path) -> IO[bytes]:
 
 def _table(binary: IO[bytes], name: str, delimiter: str, on_bad: OnBad) -> Iterator[tuple[int, Mapping[str, Any]]]:
     csv.field_size_limit(MAX_ROW_BYTES)
-    text = io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="")
-    reader = csv.DictReader(text, delimiter=delimiter)
+    decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
+    reader = csv.DictReader((decode(line) for line in binary), delimiter=delimiter)
     while True:
         try:
             row = next(reader, None)
@@ -133,8 +134,8 @@ def _objects(value: Any, name: str, number: int, on_bad: OnBad) -> Iterator[tupl
 
 def _values(begun: bytes, binary: IO[bytes], name: str, on_bad: OnBad) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Objects that stand one after the other, or in one list, whatever the line breaks."""
-    text = io.TextIOWrapper(binary, encoding="utf-8", errors="replace", newline="")
-    buffer = begun.decode("utf-8", "replace").lstrip()
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    buffer = decoder.decode(begun).lstrip()
     if buffer.startswith("["):
         buffer = buffer[1:]
     number, is_over = 0, False
@@ -164,6 +165,6 @@ def _values(begun: bytes, binary: IO[bytes], name: str, on_bad: OnBad) -> Iterat
                 continue
         if is_over:
             return
-        more = text.read(max(_CHUNK, len(buffer)))
+        more = binary.read(max(_CHUNK, len(buffer)))
         is_over = not more
-        buffer += more
+        buffer += decoder.decode(more, is_over)

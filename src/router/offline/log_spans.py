@@ -152,7 +152,7 @@ class SpanReader:
             at_s=started,
             nano_usd=to_nano(usd or 0.0),
             is_priced=usd is not None,
-            latency_ms=(ended - started) * 1000.0 if started is not None and ended is not None else None,
+            latency_ms=round((ended - started) * 1000.0, 3) if started is not None and ended is not None else None,
         )
 
 
