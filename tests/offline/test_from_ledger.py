@@ -203,9 +203,7 @@ async def test_records_say_what_the_router_read(tmp_path: Path) -> None:
     assert exchange.is_hosted
 
 
-def test_the_model_answers_its_template_alone(
-    traffic: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_model_answers_its_template_alone(traffic: Path, advised: dict[str, Any], tmp_path: Path) -> None:
     exchanges = [each for each in (from_record(record) for record in _records(traffic)) if each is not None]
     desk = template_rows(lambda: exchanges, advised["templates"][0]["template"])
     learn(desk, keep=0.97, name="desk", minutes=0.02, task="intent_classification").save(tmp_path / "desk")

@@ -212,6 +212,7 @@ def suggested_config(advices: Sequence[Advice], *, models: str = "models") -> st
         for advice in ready:
             place = f"{models}/{advice.template}"
             lines.append(f"    - {place}    # router train --from-ledger {advice.template} --out {place}")
+        lines.append("  flywheel: {shadow: 5%, audit: 2%}    # it answers once it has agreed for long enough")
     return "\n".join(lines) + "\n" if lines else ""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from ..contract import Memory
+from ..contract import Memory, given_label
 from ..signals.contract import read_asked
 from ..signals.template import template_of
 from ..state.ledger import read_records
@@ -184,7 +184,7 @@ def _frame(request: Request, split: Split | None) -> str:
 def _obstacle(contract: Contract | None, text: str | None) -> str | None:
     if contract is None or contract.labels is None:
         return "the request does not name its labels so that they can be read"
-    if contract.blocker is not None:
+    if contract.blocker is not None and not contract.is_learnable:
         return contract.blocker.rstrip(".")
     if contract.multi_label:
         return "several labels may be asked for at once"
@@ -198,30 +198,9 @@ def _label(contract: Contract | None, answer: str) -> str | None:
     bare = answer.strip()
     if contract is None or contract.labels is None or contract.multi_label:
         return bare or None
-    value: Any = bare
-    if contract.shape in ("json", "tool_call"):
-        found = _value_at(bare, contract.path)
-        if found is None:
-            return None
-        value = found
-    values = contract.values if contract.values is not None else contract.labels
-    for label, allowed in zip(contract.labels, values, strict=True):
-        if type(allowed) is type(value) and allowed == value:
-            return label
-    if not isinstance(value, str):
-        return None
-    folded = {str(allowed).casefold(): label for label, allowed in zip(contract.labels, values, strict=True)}
-    return folded.get(value.strip(" \t\n.\"'`*").casefold())
-
-
-def _value_at(text: str, path: tuple[str, ...]) -> Any:
-    body = text.removeprefix("```json").removeprefix("```").removesuffix("```").strip()
-    try:
-        document = msgspec.json.decode(body.encode("utf-8", "surrogatepass"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    for key in path:
-        if not isinstance(document, dict) or key not in document:
-            return None
-        document = document[key]
-    return document
+    if contract.shape == "tool_call":
+        function = {"name": contract.tool, "arguments": bare}
+        return given_label(contract, {"tool_calls": [{"function": function}]})
+    if contract.shape == "json":
+        bare = bare.removeprefix("```json").removeprefix("```").removesuffix("```").strip()
+    return given_label(contract, {"content": bare})
