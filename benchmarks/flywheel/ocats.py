@@ -22,7 +22,6 @@ import math
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,7 +57,7 @@ _F64 = npt.NDArray[np.float64]
 class Data:
     """Rows, labels and the sentence vector of every text."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kept: Path | None = None) -> None:
         self.seed, self.dev, self.stream = (
             [json.loads(line) for line in gzip.decompress((folder / f"{name}.jsonl.gz").read_bytes()).splitlines()]
             for name in ("seed", "dev", "stream")
@@ -66,9 +65,12 @@ class Data:
         self.labels = sorted({row["gold"] for row in self.seed})
         names = [label.replace("_", " ").replace("?", "").lower() for label in self.labels]
         texts = [row["text"] for rows in (self.seed, self.dev, self.stream) for row in rows]
-        started = time.perf_counter()
-        vectors = embed([*texts, *names])
-        self.embed_ms = (time.perf_counter() - started) * 1000 / len(vectors)
+        if kept is not None and kept.exists():
+            vectors = np.load(kept)["vectors"].astype(np.float64)
+        else:
+            vectors = embed([*texts, *names])
+            if kept is not None:
+                np.savez(kept, vectors=vectors.astype(np.float32))
         self.vectors = dict(zip(texts, vectors, strict=False))
         self.names = vectors[len(texts) :]
 
@@ -143,14 +145,18 @@ class Course:
             template=template,
         )
         engine = router.engine
+        self._by_threshold: dict[float, LocalDetector] = {}
         engine.fleet = make_fleet(engine.fleet.deployments.values(), [self._card])
         self._detectors = engine.detectors = dict(engine.detectors)
         self.allow_from(1.01)
 
     def allow_from(self, threshold: float) -> None:
-        """Let the student answer from this probability on."""
-        card = msgspec.structs.replace(self._card, threshold=threshold)
-        detector = LocalDetector([self.student], {NAME: card})
+        """Let the student answer from this probability on (in steps of 0.001)."""
+        threshold = math.ceil(threshold * 1000) / 1000
+        detector = self._by_threshold.get(threshold)
+        if detector is None:
+            card = msgspec.structs.replace(self._card, threshold=threshold)
+            detector = self._by_threshold[threshold] = LocalDetector([self.student], {NAME: card})
         self._detectors.update(dict.fromkeys(detector.provides, detector))
 
     async def answer(self, text: str) -> tuple[str, bool]:
@@ -432,10 +438,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--orders", type=int, default=5)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="What to measure; the rest is kept.")
+    parser.add_argument("--vectors", type=Path, help="Keep the sentence vectors in this .npz, for parts run by and by.")
+    parser.add_argument("--budgets", nargs="+", type=float, default=BUDGETS, help="Shares of requests that may call.")
     parser.add_argument("--short", action="store_true", help="Two orders of one budget, and nothing is written.")
     arguments = parser.parse_args()
-    data = Data(arguments.data / "flywheel" / SETTING)
-    print(f"{len(data.stream):,} requests, {len(data.labels)} labels, {data.embed_ms:.1f} ms a sentence vector")
+    data = Data(arguments.data / "flywheel" / SETTING, arguments.vectors)
     orders = [
         np.random.default_rng(seed).permutation(len(data.stream))
         for seed in range(2 if arguments.short else arguments.orders)
@@ -447,14 +454,18 @@ def main() -> None:
         "orders": len(orders),
         "requests": len(data.stream),
         "teacher_accuracy": round(float(np.mean([row["gpt4"] == row["gold"] for row in data.stream])), 4),
-        "embed_ms": round(data.embed_ms, 2),
     }
     for part in arguments.parts:
-        figures[part] = measures[part](data, orders, is_short=arguments.short)
+        budgets = {"budgets": (0.15,) if arguments.short else arguments.budgets} if part == "router" else {}
+        figures[part] = measures[part](data, orders, is_short=arguments.short, **budgets)
     if arguments.short:
         return
     path = machine.RESULTS / "flywheel_ocats.json"
     before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if "router" in figures:
+        anew = {row["budget"] for row in figures["router"]}
+        figures["router"] += [row for row in before.get("router", ()) if row["budget"] not in anew]
+        figures["router"].sort(key=lambda row: row["budget"])
     figures = {**{part: before[part] for part in PARTS if part in before}, **figures}
     machine.write("flywheel_ocats", figures)
     draw(figures, machine.RESULTS / "flywheel_ocats.svg")
@@ -463,9 +474,9 @@ def main() -> None:
 _Orders = Sequence[npt.NDArray[np.intp]]
 
 
-def _router(data: Data, orders: _Orders, *, is_short: bool) -> list[dict[str, Any]]:
+def _router(data: Data, orders: _Orders, *, is_short: bool, budgets: Sequence[float]) -> list[dict[str, Any]]:
     found = []
-    for budget in (0.15,) if is_short else BUDGETS:
+    for budget in budgets:
         runs = [asyncio.run(routed(data, data.stream, budget, order)) for order in orders]
         found.append(gathered(runs, budget=budget))
         print(f"router, budget {budget:.0%}: {_said(found[-1])}", flush=True)
