@@ -146,6 +146,7 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     figures. ``template``: it learnt the hosted answers to one prompt template (see ``Record.template``) and may answer
     requests of that template only, whatever their task is read as; empty: requests of its task. ``also_templates``
     are other fingerprints of the same template, whose wording differs only in what is filled in.
+    ``shortcuts``: words that turn its answer when they alone are put into other texts.
     """
 
     name: str
@@ -173,6 +174,7 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     made_with: Mapping[str, str] = msgspec.field(default_factory=dict)
     template: str = ""
     also_templates: tuple[str, ...] = ()
+    shortcuts: tuple[str, ...] = ()
     version: int = 1
 
 

@@ -33,7 +33,7 @@ from .copies import Copies, is_drawn
 
 __all__ = ["MOST_CHUNKS", "Flywheel"]
 
-_OWN = frozenset({"local", "annotated", "ood"})
+_OWN = frozenset({"local", "annotated", "ood", "shortcut"})
 _WAITING = 256
 _LOOK_S = 0.5
 _MOST_INPUTS = 50

@@ -73,6 +73,7 @@ def show(model: str, as_json: bool) -> None:
         ("in-distribution", f"from {card.ood_threshold:.3f}"),
         ("licence", card.licence),
         ("sources", "\n".join(card.sources)),
+        ("shortcuts", ", ".join(card.shortcuts)),
         ("limits", "\n".join(card.limits)),
     ):
         if value:

@@ -33,6 +33,7 @@ from .measure import confirmed, figures, latency_us, ood_figures
 from .outsiders import outsider_texts
 from .promise import Goal
 from .rows import Rows, count_labels, rows_hash, split_rows
+from .shortcuts import find_shortcuts
 
 __all__ = ["LEAST_ROWS", "LocalClassifier"]
 
@@ -155,6 +156,10 @@ class LocalClassifier:
             description=f"Trained on {len(parts.fit):,} rows with {len(self.classes_)} labels.",
             limits=tuple(self.notes_),
         )
+        shortcuts = find_shortcuts(self.model_, card, parts.fit, seed=self.seed)
+        if shortcuts:
+            self.notes_.append(f"One of these words alone can turn its answer: {', '.join(shortcuts)}.")
+            card = msgspec.structs.replace(card, shortcuts=shortcuts)
         self._test(card, held_out, ood, time.monotonic() - started)
         return self
 

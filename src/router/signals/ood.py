@@ -1,7 +1,8 @@
 """May a local model answer? Finds the model whose task and labels fit, lets it read the text, and says what failed.
 
-Provides ``local`` (:class:`LocalEvidence`), ``annotated`` (rows behind the matching model) and ``ood`` (``in`` or
-``out``). Every condition must hold; the first that does not is the evidence's ``reason``.
+Provides ``local`` (:class:`LocalEvidence`), ``annotated`` (rows behind the matching model), ``ood`` (``in`` or ``out``)
+and ``shortcut`` (the answer rests on a word that the model is known to lean on). Every condition must hold; the first
+that does not is the evidence's ``reason``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ..types import (
 from .excerpt import edges
 from .label_map import LabelMap, LabelReader
 from .language import identify
+from .shortcut import rests_on_shortcut
 from .template import template_of
 
 __all__ = ["LocalDetector"]
@@ -64,7 +66,7 @@ class LocalDetector:
     A model whose card names a prompt template answers requests of that template, whatever their task is read as.
     """
 
-    provides: tuple[SignalName, ...] = ("local", "annotated", "ood")
+    provides: tuple[SignalName, ...] = ("local", "annotated", "ood", "shortcut")
 
     def __init__(
         self,
@@ -90,7 +92,7 @@ class LocalDetector:
         self._least_share = least_share
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
-        """The three signals; ``local`` is None when no model's task and labels match the request."""
+        """The four signals; ``local`` is None when no model's task and labels match the request."""
         if not self._models:
             return _nothing()
         template = self._template(signals)
@@ -120,7 +122,7 @@ class LocalDetector:
         return found
 
     def _read(self, signals: Signals, contract: Signal[Contract], match: _Match) -> Mapping[SignalName, Signal[Any]]:
-        """The three signals by the matching model."""
+        """The four signals by the matching model."""
         card = match.card
         text = self._text(signals)
         language = _language(signals, text)
@@ -135,23 +137,26 @@ class LocalDetector:
             template=card.template,
         )
         if mismatch:  # its rows speak of other labels, so they are no annotated data for this request
-            return {"local": _said(evidence, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN}
+            return {"local": _said(evidence, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN, "shortcut": UNKNOWN}
         annotated = _said(card.rows, signals["task"].confidence if match.labels is None else 1.0)
         if text is None or match.state is not None:
             if blocked is None:
                 evidence = msgspec.structs.replace(
                     evidence, reason="the text to judge could not be told from the instruction with certainty"
                 )
-            return {"local": _said(evidence, 1.0), "annotated": annotated, "ood": UNKNOWN}
+            return {"local": _said(evidence, 1.0), "annotated": annotated, "ood": UNKNOWN, "shortcut": UNKNOWN}
         prediction = match.model.predict((text,))[0]
         evidence = _judged(evidence, prediction, contract.value, match.labels)
         inside = prediction.in_distribution
+        label = prediction.labels.index(evidence.label) if evidence.label is not None else 0
+        is_shortcut = rests_on_shortcut(match.model, text, label, card.shortcuts)
         where = "in" if inside >= card.ood_threshold else "out"
         confidence = evidence.probability if evidence.probability is not None else 1.0
         return {
             "local": _said(evidence, confidence),
             "annotated": annotated,
             "ood": _said(where, max(inside, 1.0 - inside)),
+            "shortcut": _said(is_shortcut, 1.0),
         }
 
     def _template(self, signals: Signals) -> str:
@@ -319,4 +324,4 @@ def _said(value: Any, confidence: float) -> Signal[Any]:
 
 
 def _nothing() -> dict[SignalName, Signal[Any]]:
-    return {"local": _said(None, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN}
+    return {"local": _said(None, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN, "shortcut": UNKNOWN}
