@@ -6,8 +6,9 @@ Texts are the training rows of AG News (four topics), in a seeded order; no test
 loopback server that gives the row's label, and another one in 1 % of the texts. The stream goes through one router with
 a real config, ledger and life-cycle file: first all is hosted and recorded; a model is trained on the recorded answers;
 it earns the right to answer in shadow; the hosted model then swaps two topics; swaps them back; the texts become those
-of another world (banking questions); and come back. Shares of shadow and audit are larger than by default, since the
-stream is short. No text comes twice.
+of another world (banking questions); and come back. The model reads every hosted answer's text in shadow, which costs
+no call, and a tenth of its own answers are audited; both are more than by default, since the stream is short. No text
+comes twice.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ SYSTEM = "Classify the news text as one of: World, Sports, Business, Technology.
 NOISE = 0.01
 MAX_ERROR = 0.1
 _PART = 40
-SHARES = {"shadow": 0.2, "audit": 0.1}
+SHARES = {"shadow": 1.0, "audit": 0.1}
 # name, requests, what the hosted model does, whose texts come
 PHASES = (
     ("recorded", 2000, "as ever", "news"),
     ("a model is there", 1200, "as ever", "news"),
-    ("the hosted model changes its mind", 400, "swapped", "news"),
-    ("it changes back", 1200, "as ever", "news"),
-    ("other texts come", 400, "as ever", "banking"),
+    ("the hosted model changes its mind", 300, "swapped", "news"),
+    ("it changes back", 1500, "as ever", "news"),
+    ("other texts come", 300, "as ever", "banking"),
     ("the texts are back", 400, "as ever", "news"),
 )
 CONFIG = """
