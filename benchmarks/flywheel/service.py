@@ -42,7 +42,8 @@ NAMES = {"Sci/Tech": "Technology"}
 SWAPPED = {"Business": "Technology", "Technology": "Business"}
 SYSTEM = "Classify the news text as one of: World, Sports, Business, Technology. Answer with the label only."
 NOISE = 0.01
-MAX_ERROR = 0.1
+# What is asked for in service, and what the model is calibrated to: with something in reserve it is shown sooner.
+MAX_ERROR, CALIBRATED = 0.1, 0.06
 _PART = 40
 SHARES = {"shadow": 1.0, "audit": 0.1}
 # name, requests, what the hosted model does, whose texts come
@@ -62,7 +63,7 @@ ledger: {{path: ledger.jsonl, contents: true, keep: 20000}}
 local_models:
   shipped: false
   paths: {paths}
-  flywheel: {{shadow: {shadow}, audit: {audit}}}
+  flywheel: {{shadow: {shadow}, audit: {audit}, agreement: {agreement}}}
 """
 
 
@@ -161,7 +162,9 @@ async def measure(data: Path, *, seed: int, share: float) -> dict[str, Any]:
         async with Upstream(default=hosted) as up:
 
             def configure(paths: str) -> None:
-                path.write_text(CONFIG.format(url=up.url, paths=paths, **SHARES), encoding="utf-8")
+                path.write_text(
+                    CONFIG.format(url=up.url, paths=paths, agreement=1.0 - MAX_ERROR, **SHARES), encoding="utf-8"
+                )
 
             def texts(phase: tuple[str, int, str, str]) -> list[str]:
                 return [waiting[phase[3]].pop() for _ in range(int(phase[1] * share) // size * size)]
@@ -184,7 +187,8 @@ async def measure(data: Path, *, seed: int, share: float) -> dict[str, Any]:
         "seconds": round(time.monotonic() - started, 1),
         "shares": SHARES,
         "noise": NOISE,
-        "promise": {"max_error": MAX_ERROR, "confidence": 0.95},
+        "promise": {"max_error": CALIBRATED, "confidence": 0.95},
+        "asked_for": 1.0 - MAX_ERROR,
         "model": {"rows": card.rows, "maker": card.maker, "coverage": card.promise.get("coverage")},
         "phases": watched.phases,
         "windows": watched.windows,
@@ -205,7 +209,7 @@ def learn(records: Any, out: Path, seed: int) -> Any:
     records = [record for record in records if record.template == template]
     answers = [record.outcome.body["choices"][0]["message"]["content"] for record in records]
     model = LocalClassifier(
-        task="topic_classification", name=MODEL, max_error=MAX_ERROR, minutes=1.0, languages=["en"], seed=seed
+        task="topic_classification", name=MODEL, max_error=CALIBRATED, minutes=1.0, languages=["en"], seed=seed
     ).fit([record.messages[-1].text for record in records], answers)
     model.card_ = msgspec.structs.replace(model.card_, template=template)
     return model.save(out)
@@ -243,7 +247,7 @@ def draw_picture(figures: Mapping[str, Any], path: Path) -> None:
     at = [window["ends"] for window in windows]
     above.plot(at, [window["agreement"] for window in windows], label="agreement of all answers", color="#2e8b57")
     above.plot(at, [window["local"] for window in windows], label="answered here", color="#3b7dd8")
-    above.axhline(1.0 - MAX_ERROR, linestyle=":", color="grey", label="promised agreement")
+    above.axhline(1.0 - MAX_ERROR, linestyle=":", color="grey", label="agreement asked for")
     above.set_ylim(0.0, 1.02)
     above.legend(fontsize=7, loc="lower right")
     below.plot(at, [window["usd_per_1000"] for window in windows], color="#7a4fd0")
@@ -258,7 +262,8 @@ def draw_picture(figures: Mapping[str, Any], path: Path) -> None:
     for phase in figures["phases"]:
         for axes in (above, below):
             axes.axvline(phase["begins"], color="black", lw=0.6)
-        above.text(phase["begins"] + 15, 1.04, phase["name"], fontsize=6, clip_on=False)
+    for index, phase in enumerate(figures["phases"]):
+        above.text(phase["begins"] + 15, 1.04 + 0.06 * (index % 2), phase["name"], fontsize=6, clip_on=False)
     path.parent.mkdir(exist_ok=True)
     for kind in ("svg", "png"):
         metadata = {"Date": None} if kind == "svg" else None

@@ -258,12 +258,14 @@ class FlywheelSettings(_Strict):
     """Local models are compared with hosted ones while they serve.
 
     ``shadow``: share of the hosted answers that a model in shadow or quarantine reads beside; ``audit``: share of a
-    serving model's answers that a hosted model is asked for too. ``promote: manual`` leaves promotion to you.
-    ``confidence`` of the tests over a model's whole life; after ``quarantines`` returns a model is retired.
+    serving model's answers that a hosted model is asked for too. ``agreement`` is what is asked for in service, what
+    the card promises by default. ``promote: manual`` leaves promotion to you. ``confidence`` of the tests over a
+    model's whole life; after ``quarantines`` returns a model is retired.
     """
 
     shadow: Share = 0.05
     audit: Share = 0.02
+    agreement: Annotated[Share, Field(gt=0, lt=1)] | None = None
     promote: Literal["auto", "manual"] = "auto"
     confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
     quarantines: int = Field(default=3, ge=0, le=100)

@@ -79,6 +79,7 @@ def watch_of(settings: Settings, lifecycle: Lifecycle, cards: Iterable[LocalCard
         lifecycle,
         cards,
         alpha=1.0 - flywheel.confidence,
+        max_error=None if flywheel.agreement is None else 1.0 - flywheel.agreement,
         promotes=flywheel.promote,
         quarantines=flywheel.quarantines,
     )

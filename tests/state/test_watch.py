@@ -62,6 +62,12 @@ def test_promise_that_is_kept_promotes(tmp_path: Path) -> None:
     assert made.evidence.bound >= 0.95 == made.evidence.promised
 
 
+def test_what_is_asked_for_in_service_may_be_less_than_the_promise(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, max_error=0.2)
+    desk.compare([True] * 60, "shadow")
+    assert desk.state == "serving"
+
+
 def test_answers_it_would_not_give_and_answers_without_a_label_show_nothing(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.compare([True] * 200, "shadow", would=False)

@@ -30,7 +30,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What a transition rests on: ``n`` compared answers, the share of them that agreed, and ``bound``, which the true
     share passes with the confidence asked for (from below for a promotion, from above for a quarantine).
 
-    ``promised`` is the share that was promised; ``drift`` the evidence that inputs have drifted, as the factor by which
+    ``promised`` is the share that is asked for; ``drift`` the evidence that inputs have drifted, as the factor by which
     a bet on it has grown (None: was not looked at).
     """
 

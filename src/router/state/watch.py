@@ -45,9 +45,10 @@ class Watch:
     """Watches the models with these ``cards``; moves those that are bound to a prompt template.
 
     ``alpha`` is the probability, over a model's whole life, that it is ever promoted although its promise does not
-    hold, and as much that it is ever sent to quarantine although it does. ``promotes``: it moves models to serving
-    itself, else it says that one is ready. A model that would go to quarantine for the ``quarantines + 1``-th time is
-    retired. ``max_bytes``: the file of samples begins anew when it is larger. Not for several threads at once.
+    hold, and as much that it is ever sent to quarantine although it does. ``max_error`` is the share of disagreement
+    that is allowed in service, the card's promise by default. ``promotes``: it moves models to serving itself, else it
+    says that one is ready. A model that would go to quarantine for the ``quarantines + 1``-th time is retired.
+    ``max_bytes``: the file of samples begins anew when it is larger. Not for several threads at once.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class Watch:
         cards: Iterable[LocalCard],
         *,
         alpha: float = 0.05,
+        max_error: float | None = None,
         promotes: Literal["auto", "manual"] = "auto",
         quarantines: int = 3,
         max_bytes: int = 8 * 1024 * 1024,
     ) -> None:
         self._log, self._lifecycle = AgreementLog(path, max_bytes=max_bytes), lifecycle
         self._cards: Mapping[str, LocalCard] = {card.name: card for card in cards}
+        self._max_error = max_error
         self._alpha, self._promotes, self._quarantines = alpha, promotes, quarantines
         self._rounds: dict[str, Round] = {}
         self._said_ready: set[tuple[str, int]] = set()
@@ -97,7 +100,7 @@ class Watch:
             if current is None or current.files != sample.files or current.number < sample.round:
                 current = self._rounds[card.name] = self._begin(card, sample, current)
             if current.number == sample.round:
-                current.take(sample, promised_error(card) or 0.5)
+                current.take(sample, self._allowed(card) or 0.5)
                 touched.add(card.name)
         return touched
 
@@ -110,7 +113,7 @@ class Watch:
         state = self._lifecycle.state(model)
         rounds = self._lifecycle.rounds(model)
         found = self._rounds.get(model)
-        max_error = promised_error(self._cards[model])
+        max_error = self._allowed(self._cards[model])
         if found is None or found.number != len(rounds) - 1 or found.files != self._lifecycle.files(model):
             return Standing(state=state, evidence=Evidence(), why="nothing was compared since it is so")
         if max_error is None:
@@ -118,6 +121,10 @@ class Watch:
         alpha = self._alpha * _share(sum((each in _AWAY) == (state in _AWAY) for each in rounds) - 1)
         tell = _of_shadow if state in _AWAY else _of_serving
         return tell(state, found, max_error, alpha, is_asked=is_asked)
+
+    def _allowed(self, card: LocalCard) -> float | None:
+        promised = promised_error(card)
+        return promised if promised is None or self._max_error is None else self._max_error
 
     def _begin(self, card: LocalCard, sample: Compared | Inputs, before: Round | None) -> Round:
         reference = [*card.calibration.get("in_distribution", ())]
@@ -203,7 +210,7 @@ def _evidence(found: Round, max_error: float, alpha: float | None) -> Evidence:
 
 def _said(evidence: Evidence) -> str:
     agreed = f"{evidence.agreement:.1%} of {evidence.n:,}" if evidence.n else "none of 0"
-    return f"{agreed} compared answers agree, {evidence.promised:.1%} was promised"
+    return f"{agreed} compared answers agree, {evidence.promised:.1%} is asked for"
 
 
 def _share(before: int) -> float:
