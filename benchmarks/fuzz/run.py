@@ -1,6 +1,6 @@
-"""A million hostile inputs: bodies of every endpoint, header hints, event streams. Nothing may crash, hang, or raise
-anything but a typed error. ``--seconds`` bounds the time, ``--inputs`` the number; results/fuzz.json tells what was
-run.
+"""A million hostile inputs: bodies of every endpoint, header hints, event streams, and what providers answer. Nothing
+may crash, hang, or raise anything but a typed error. ``--seconds`` bounds the time, ``--inputs`` the number;
+results/fuzz.json tells what was run.
 """
 
 from __future__ import annotations
@@ -12,18 +12,23 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import msgspec
+
 from machine import write
+from router.backends.base import Completeness, check_chunk, check_reply, read_usage
+from router.backends.books import AnswerMeter
 from router.errors import RouterError
 from router.types import Hints
 from router.wire.anthropic import messages_form
 from router.wire.completions import completions_form
 from router.wire.embeddings import read_embedding
-from router.wire.forms import chat_form
+from router.wire.forms import chat_form, translated
 from router.wire.hints import HEADERS, read_headers
 from router.wire.jsonbody import Limits, decoded
 from router.wire.responses import responses_form
@@ -85,6 +90,53 @@ SEEDS: dict[str, list[dict[str, Any]]] = {
     ],
     "embeddings": [{"input": ["a", "b"], "model": "m", "router": {"tenant": "t"}}, {"input": [[1, 2]]}],
 }
+ANSWERS: dict[str, list[dict[str, Any]]] = {
+    "reply": [
+        {
+            "id": "x",
+            "object": "chat.completion",
+            "created": 1,
+            "model": "m",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": "a", "refusal": None, "tool_calls": [CALL]},
+                    "finish_reason": "stop",
+                    "logprobs": {"content": [{"token": "a", "logprob": -0.1, "bytes": [97], "top_logprobs": []}]},
+                }
+            ],
+            "usage": {
+                "prompt_tokens": 3,
+                "completion_tokens": 2,
+                "total_tokens": 5,
+                "prompt_tokens_details": {"cached_tokens": 1, "audio_tokens": 1},
+                "completion_tokens_details": {"reasoning_tokens": 1},
+            },
+        }
+    ],
+    "chunk": [
+        {
+            "id": "x",
+            "created": 1,
+            "model": "m",
+            "choices": [
+                {
+                    "index": 0,
+                    "delta": {
+                        "role": "assistant",
+                        "content": "a",
+                        "reasoning_content": "b",
+                        "tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{}"}}],
+                    },
+                    "finish_reason": None,
+                    "logprobs": None,
+                }
+            ],
+            "usage": None,
+        },
+        {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}},
+    ],
+}
 READERS: dict[str, Callable[[bytes], Any]] = {
     "chat": lambda data: chat_form(data, hints=Hints(), limits=LIMITS),
     "completions": lambda data: completions_form(data, hints=Hints(), limits=LIMITS),
@@ -107,9 +159,10 @@ def main() -> int:
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=900)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--no-write", action="store_true")
     asked = parser.parse_args()
     rng = random.Random(asked.seed)
-    kinds = [*READERS, "headers", "sse"]
+    kinds = [*READERS, *ANSWERS, "headers", "sse"]
     ran: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     crashes: list[dict[str, str]] = []
@@ -135,17 +188,18 @@ def main() -> int:
         ran[kind] += 1
     for crash in crashes:
         print(json.dumps(crash, indent=1))
-    write(
-        "fuzz",
-        {
-            "inputs": sum(ran.values()),
-            "by_kind": dict(sorted(ran.items())),
-            "refused": dict(sorted(refused.items())),
-            "crashes": len(crashes),
-            "slowest_ms": round(slowest[1] * 1000, 2),
-            "seed": asked.seed,
-        },
-    )
+    figures = {
+        "inputs": sum(ran.values()),
+        "by_kind": dict(sorted(ran.items())),
+        "refused": dict(sorted(refused.items())),
+        "crashes": len(crashes),
+        "slowest_ms": round(slowest[1] * 1000, 2),
+        "seed": asked.seed,
+    }
+    if asked.no_write:
+        print(json.dumps(figures))
+    else:
+        write("fuzz", figures)
     print(f"slowest: {slowest}")
     return int(bool(crashes))
 
@@ -155,10 +209,45 @@ def _try(kind: str, case: Any, rng: random.Random) -> None:
         read_headers(case)
     elif kind == "sse":
         _parse_stream(case, rng)
+    elif kind in ANSWERS:
+        _pass_on(kind, case)
     else:
         found = READERS[kind](case)
         if hasattr(found, "stream"):
             _write(found, rng)
+
+
+def forms() -> dict[str, Any]:
+    """A request of each endpoint."""
+    return {name: READERS[name](json.dumps(SEEDS[name][0]).encode()) for name in FORMS}
+
+
+FORMS = ("chat", "completions", "responses", "messages")
+
+
+def _pass_on(kind: str, data: bytes) -> None:
+    """What a provider sent, as each endpoint's callers get it."""
+    try:
+        found = msgspec.json.decode(data)
+    except (msgspec.DecodeError, ValueError):
+        return
+    if kind == "reply":
+        body = check_reply(found, "m")
+        read_usage(body.get("usage"))
+        for form in forms().values():
+            translated(form.answer, body)
+        return
+    chunk = check_chunk(found, "m")
+    meter, completeness = AnswerMeter(), Completeness()
+    # Where a run reads them, whatever they raise is a failed attempt.
+    with suppress(AttributeError, TypeError):
+        meter.take(chunk)
+        completeness.take(chunk)
+    for form in forms().values():
+        stream = form.stream()
+        translated(stream.take, chunk)
+        translated(stream.take, chunk)
+        translated(stream.close)
 
 
 def _write(form: Any, rng: random.Random) -> None:
@@ -198,7 +287,7 @@ def _case(kind: str, rng: random.Random) -> Any:
             for _ in range(rng.randrange(12))
         ]
         return b"".join(lines) + rng.choice([b"", encode_event(DONE), b"data: {"])
-    seed = rng.choice(SEEDS[kind if kind in SEEDS else "chat"])
+    seed = rng.choice(ANSWERS[kind] if kind in ANSWERS else SEEDS[kind if kind in SEEDS else "chat"])
     body = _mutated(seed, rng, 0)
     data = json.dumps(body).encode()
     if rng.random() < 0.15:

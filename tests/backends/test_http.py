@@ -1,6 +1,8 @@
 """The HTTP client for upstreams against servers that answer whatever bytes a test says."""
 
 import asyncio
+import ssl
+import subprocess
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
@@ -92,6 +94,57 @@ def test_pieces_of_the_network_change_nothing(cuts, is_stream):
             return got, server.connections
 
     assert asyncio.run(run()) == (b"abcde", 1)
+
+
+@given(
+    start=st.sampled_from([b"", OK, CHUNKED, OK[:-2], CHUNKED[:40], b"HTTP/1.1 200 OK\r\n"]),
+    rest=st.binary(max_size=60),
+    cut=st.integers(0, 80),
+)
+def test_whatever_comes_is_an_answer_or_an_error(start, rest, cut):
+    async def run():
+        data = start[:cut] + rest + start[cut:]
+        async with serving([data], closes=True) as (_, pool, target), asyncio.timeout(5):
+            try:
+                return (await pool.send(target, ask(target), most=1_000)).status
+            except HttpError as error:
+                return "sent" if error.is_sent else "not sent"
+
+    found = asyncio.run(run())
+    assert found == "sent" or 200 <= found < 1000
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    files = ["-keyout", "key.pem", "-out", "cert.pem", "-addext", "subjectAltName=DNS:localhost"]
+    subprocess.run([*command.split(), *files], cwd=tmp_path, check=True, capture_output=True)
+    return tmp_path / "cert.pem"
+
+
+@pytest.mark.parametrize(("is_trusted", "host"), [(True, "localhost"), (False, "localhost"), (True, "127.0.0.1")])
+async def test_tls_is_spoken_to_the_named_host_only(certificate, monkeypatch, is_trusted, host):
+    if is_trusted:
+        # OpenSSL's own setting for who is trusted.
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    server = Server([OK, CHUNKED])
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=served)
+    target = target_of(f"https://{host}:{listening.sockets[0].getsockname()[1]}/v1")
+    pool = HttpPool()
+    if is_trusted and host == "localhost":
+        found = [await pool.send(target, ask(target), most=100) for _ in range(2)]
+        assert [answer.body for answer in found] == [b"{}", b"abcde"]
+        assert server.connections == 1
+    else:
+        with pytest.raises(HttpError, match="certificate") as caught:
+            await pool.send(target, ask(target), most=100)
+        assert not caught.value.is_sent
+        assert server.requests == []
+    pool.close()
+    listening.close()
+    await asyncio.sleep(0.05)
 
 
 async def test_answer_without_length_ends_with_its_connection():

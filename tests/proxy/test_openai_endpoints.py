@@ -48,6 +48,13 @@ def test_structured_output_is_parsed_from_local_model(client: openai.OpenAI, ups
     assert upstream.server.received == []
 
 
+def test_answer_that_no_form_can_tell_is_a_typed_error(client: openai.OpenAI, upstream: Background) -> None:
+    upstream.script(Answer(message={"tool_calls": 7}))
+    with pytest.raises(openai.APIStatusError, match="form of this endpoint") as caught:
+        client.responses.create(model="auto", input=STORY)
+    assert caught.value.status_code == 502
+
+
 def test_structured_output_is_parsed_from_hosted_model(client: openai.OpenAI, upstream: Background) -> None:
     class Story(BaseModel):
         title: str

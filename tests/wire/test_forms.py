@@ -16,7 +16,7 @@ from router.types import Hints
 from router.wire.anthropic import messages_form
 from router.wire.completions import completions_form
 from router.wire.embeddings import read_embedding
-from router.wire.forms import Form, chat_form
+from router.wire.forms import Form, chat_form, translated
 from router.wire.jsonbody import Limits
 from router.wire.responses import responses_form
 from router.wire.sse import DONE, SseParser
@@ -193,3 +193,14 @@ def test_cache_marks_and_pictures_travel() -> None:
     sent = body["messages"][0]["content"]
     assert sent[0]["cache_control"] == {"type": "ephemeral"}
     assert sent[1]["image_url"]["url"] == "data:image/png;base64,AA"
+
+
+def test_what_cannot_be_translated_is_a_typed_error() -> None:
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "tool_calls": 7}, "finish_reason": "stop"}]}
+    form = responses_form(b'{"input": "hi"}', hints=Hints(), limits=Limits())
+    with pytest.raises(UpstreamError, match="form of this endpoint") as caught:
+        translated(form.answer, body)
+    assert caught.value.may_be_billed
+    # As a chat completion it passes as it came.
+    chat = chat_form(b'{"messages": [{"role": "user", "content": "hi"}]}', hints=Hints(), limits=Limits())
+    assert translated(chat.answer, body) is body

@@ -26,7 +26,7 @@ from ..telemetry import (
 from ..types import Decision, Outcome, Record, Request
 from ..wire.anthropic import anthropic_error, messages_form, model_page
 from ..wire.completions import completions_form
-from ..wire.forms import Form, ReadForm, StreamForm, chat_form
+from ..wire.forms import Form, ReadForm, StreamForm, chat_form, translated
 from ..wire.hints import read_headers
 from ..wire.openai import model_list
 from ..wire.responses import responses_form
@@ -108,7 +108,7 @@ async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metric
         return
     decision, outcome = await engine.complete(request, decision, started_s=started_s, on_record=told)
     exchange.headers = [*receipt_headers(decision, outcome), *rate_headers(engine.rates(request))]
-    await exchange.answer(form.answer(outcome.body or {}))
+    await exchange.answer(translated(form.answer, outcome.body or {}))
 
 
 async def _stream(exchange: Exchange, stream: EngineStream, form: StreamForm, metrics: Metrics) -> None:
@@ -138,7 +138,7 @@ async def _forward(
 
     try:
         if first is not None:
-            held.append(form.take(first))
+            held.append(translated(form.take, first))
             while True:
                 if not stream.has_ready or len(held) >= _MOST_TOGETHER:
                     if data := b"".join(held):
@@ -147,7 +147,8 @@ async def _forward(
                 chunk = await anext(chunks, None)
                 if chunk is None:
                     break
-                held.append(form.take(chunk))
+                held.append(translated(form.take, chunk))
+        last = translated(form.close)
     except RouterError as error:
         # After the first byte there is no error answer any more: the error is an event, and no end follows it.
         metrics.cut()
@@ -163,7 +164,7 @@ async def _forward(
         log.exception("stream %s failed unexpectedly", exchange.request_id.decode())
         await exchange.event(ending(form.fail(unforeseen())), more=False)
     else:
-        await exchange.event(ending(form.close()), more=False)
+        await exchange.event(ending(last), more=False)
 
 
 def rate_headers(rates: Iterable[Rate]) -> list[Header]:

@@ -6,18 +6,30 @@ it and back. Nothing is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from ..errors import RouterError
+from ..errors import RouterError, UpstreamError
 from ..types import Hints, Request
 from .jsonbody import Limits, RawJson
 from .openai import error_body, read_chat
 from .sse import DONE, encode_event
 
-__all__ = ["ChatForm", "Form", "ReadForm", "StreamForm", "chat_form", "event", "message_of", "named_event"]
+__all__ = [
+    "ChatForm",
+    "Form",
+    "ReadForm",
+    "StreamForm",
+    "chat_form",
+    "event",
+    "message_of",
+    "named_event",
+    "translated",
+]
+
+T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _DONE = encode_event(DONE)
@@ -79,6 +91,24 @@ class ChatForm:
     def stream(self) -> StreamForm:
         """Chunks as they came, then ``[DONE]``."""
         return _ChatEvents()
+
+
+def translated(write: Callable[..., T], *found: Any) -> T:
+    """``write(*found)``, where ``found`` is what a provider sent: odd values pass in a chat completion, and cannot
+    always be said in another endpoint's form.
+
+    Raises:
+        UpstreamError: they cannot.
+    """
+    try:
+        return write(*found)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise UpstreamError(
+            f"the provider's answer cannot be told in the form of this endpoint ({type(error).__name__}).",
+            kind="malformed",
+            may_be_billed=True,
+            hint="Ask for it as a chat completion.",
+        ) from error
 
 
 def chat_form(data: bytes, *, hints: Hints, limits: Limits) -> Form:
