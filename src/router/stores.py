@@ -24,7 +24,7 @@ from .state.store import Ledger, RecordSink, Store, to_nano
 from .state.worker import Direct, Runner, StoreWorker
 from .yamlfile import did_you_mean
 
-__all__ = ["budgets_of", "cache_of", "ledger_of", "open_sink", "open_store"]
+__all__ = ["budgets_of", "cache_of", "feedback_path", "ledger_of", "open_sink", "open_store"]
 
 _REDIS = ("redis://", "rediss://", "unix://")
 _POSTGRES = ("postgresql://", "postgres://")
@@ -149,6 +149,14 @@ def open_sink(ledger: LedgerSettings, directory: Path) -> RecordSink:
         raise ConfigError("ledger.url is no address of PostgreSQL.", hint="Write postgresql://HOST/NAME.")
     made: RecordSink = _load("postgres:PostgresSink")(url)
     return made
+
+
+def feedback_path(ledger: LedgerSettings, directory: Path) -> Path | None:
+    """The file of users' verdicts: beside the ledger's file, or beside its spool where the ledger is a server; None for
+    one in memory."""
+    if ledger.is_memory:
+        return None
+    return (directory / (ledger.path or ledger.spool)).with_suffix(".feedback.jsonl")
 
 
 def cache_of(settings: Settings) -> AnswerCache | None:

@@ -79,3 +79,10 @@ def test_a_ledgers_file_may_be_named(config: Path, capsys: pytest.CaptureFixture
     assert _run(["policy", "diff", "guide", "guide", "--on", path, "-c", str(config), "-j", "1", "--json"]) == 0
     told = capsys.readouterr().out
     assert json.loads(told[told.index("{") :])["changed"] == 0
+
+
+def test_savings_are_the_same_from_any_ledger(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["savings", "-c", str(config), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["requests"] == 4
+    assert {single["model"] for single in found["singles"]}

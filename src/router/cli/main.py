@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "spend": ("spend", "spend", "Say what was spent, and how one request came to its price."),
     "advise": ("advise", "advise", "Say what a local model could take over, and what that saves."),
     "scan": ("scan", "scan", "Give the same verdict from logs of other tools."),
+    "savings": ("savings", "savings", "Compare the bill with each model alone, with intervals."),
     "ledger": ("ledger", "ledger", "Show, export and verify the records of requests."),
     "init": ("init", "init", "Write a commented router.yaml."),
     "serve": ("serve", "serve", "Run the sidecar for OpenAI's and Anthropic's clients."),

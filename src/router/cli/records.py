@@ -16,9 +16,11 @@ import click
 from ..errors import ConfigError, RequestError, RouterError
 
 if TYPE_CHECKING:
+    from ..config import LedgerSettings
     from ..state.store import RecordSink
+    from ..types import Feedback
 
-__all__ = ["LEDGER", "SINCE", "UNTIL", "ZONE", "ledger_of", "moment", "rows_of", "zone_of"]
+__all__ = ["LEDGER", "SINCE", "UNTIL", "ZONE", "feedback_of", "ledger_of", "moment", "rows_of", "zone_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _AGO = re.compile(r"(\d+)\s*(m|h|d|w)")
@@ -38,19 +40,35 @@ def ledger_of(config: Path | None, ledger: Path | None) -> RecordSink:
     Raises:
         ConfigError: there is none, or it cannot be opened.
     """
-    from ..config import LedgerSettings, Settings, load_settings, read_environment
     from ..stores import open_sink
 
-    if ledger is not None:
-        found, directory = _settings_of(ledger), Path()
-    else:
-        named = config or (Path(given) if (given := read_environment().config) else None)
-        settings = load_settings(named) if named is not None else Settings()
-        found, directory = settings.ledger, Path(settings.directory)
+    found, directory = _ledger_settings(config, ledger)
     if found.path is not None and not (directory / found.path).is_file():
         raise ConfigError("there is no ledger yet.", file=str(directory / found.path), hint="Answer a request first.")
-    sink: RecordSink = open_sink(LedgerSettings.model_validate(found.model_dump()), directory)
-    return sink
+    return open_sink(found, directory)
+
+
+def feedback_of(config: Path | None, ledger: Path | None) -> list[Feedback]:
+    """Users' verdicts beside the ledger that the options name, oldest first.
+
+    Raises:
+        ConfigError: they cannot be read.
+    """
+    from ..state.feedback import read_feedback
+    from ..stores import feedback_path
+
+    path = feedback_path(*_ledger_settings(config, ledger))
+    return [] if path is None else read_feedback(path)
+
+
+def _ledger_settings(config: Path | None, ledger: Path | None) -> tuple[LedgerSettings, Path]:
+    from ..config import Settings, load_settings, read_environment
+
+    if ledger is not None:
+        return _settings_of(ledger), Path()
+    named = config or (Path(given) if (given := read_environment().config) else None)
+    settings = load_settings(named) if named is not None else Settings()
+    return settings.ledger, Path(settings.directory)
 
 
 @contextmanager
@@ -63,7 +81,7 @@ def rows_of(source: Path | None, config: Path | None) -> Iterator[Iterator[bytes
     """
     from .rows import lines, reading
 
-    if source is None or source.suffix == ".db":
+    if source is None or source.suffix in (".db", ".sqlite"):
         from ..state.ledger import each_once
 
         sink = ledger_of(config, source)
@@ -76,7 +94,7 @@ def rows_of(source: Path | None, config: Path | None) -> Iterator[Iterator[bytes
         yield lines(stream)
 
 
-def _settings_of(path: Path) -> Any:
+def _settings_of(path: Path) -> LedgerSettings:
     from ..config import LedgerSettings
 
     try:

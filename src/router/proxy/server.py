@@ -16,6 +16,7 @@ import uvicorn
 from ..config import ServerSettings, Settings
 from ..errors import ConfigError, RouterError
 from ..state.feedback import FeedbackLog
+from ..stores import feedback_path
 from ..telemetry import log
 from .admin import admin_routes, health_routes
 from .app import App, Tracer
@@ -101,7 +102,7 @@ class Process:
         if not is_main or not has_admin:
             routes += admin_routes(serving, metrics, is_worker=self._is_worker, may_reload=may_reload)
         if is_main:
-            feedback = FeedbackLog(_feedback_path(self.settings))
+            feedback = FeedbackLog(feedback_path(self.settings.ledger, Path(self.settings.directory)))
             routes += [
                 *answering_routes(metrics),
                 *embedding_routes(metrics),
@@ -256,12 +257,6 @@ def _load_certificate(context: ssl.SSLContext, server: ServerSettings, directory
             file=str(certificate),
             hint="Both are PEM files.",
         ) from error
-
-
-def _feedback_path(settings: Settings) -> Path | None:
-    if settings.ledger.path is None:
-        return None
-    return (Path(settings.directory) / settings.ledger.path).with_suffix(".feedback.jsonl")
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from ..errors import ConfigError
 from ..types import Feedback
 
-__all__ = ["FeedbackLog"]
+__all__ = ["FeedbackLog", "read_feedback"]
 
 
 class FeedbackLog:
@@ -47,3 +48,23 @@ class FeedbackLog:
             raise ConfigError(
                 f"feedback cannot be written ({error.strerror}).", file=str(self._path), hint="Check its folder."
             ) from error
+
+
+def read_feedback(path: Path) -> list[Feedback]:
+    """The verdicts in a file, oldest first, none where there is no file; a line that cannot be read is passed over: a
+    process may have died while writing it.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    found = []
+    try:
+        with path.open("rb") as lines:
+            for line in lines:
+                with suppress(msgspec.DecodeError, UnicodeDecodeError):
+                    found.append(msgspec.json.decode(line, type=Feedback))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ConfigError(f"feedback cannot be read ({error.strerror}).", file=str(path), hint="Check it.") from error
+    return found
