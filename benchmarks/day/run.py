@@ -151,6 +151,13 @@ def summary(rows: list[dict[str, Any]], calls: int) -> dict[str, Any]:
     judged = [row["right"] for row in rows if row["right"] is not None]
     local = [row for row in rows if row["target"] == "local"]
     wrongly = [row for row in local if row["kind"] not in ("sentiment", "spam", "intent")]
+    kinds: dict[str, dict[str, int]] = {}
+    for row in rows:
+        kind = kinds.setdefault(row["kind"], {"requests": 0, "local": 0, "judged": 0, "right": 0})
+        kind["requests"] += 1
+        kind["local"] += row["target"] == "local"
+        kind["judged"] += row["right"] is not None
+        kind["right"] += bool(row["right"])
     targets: dict[str, int] = {}
     for row in rows:
         targets[row["target"]] = targets.get(row["target"], 0) + 1
@@ -165,6 +172,7 @@ def summary(rows: list[dict[str, Any]], calls: int) -> dict[str, Any]:
         "wrongly_local": len(wrongly),
         "masked": sum(row["masked"] for row in rows),
         "hosted_calls": calls,
+        "kinds": kinds,
         "targets": dict(sorted(targets.items(), key=lambda item: -item[1])),
     }
 
