@@ -23,6 +23,7 @@ __all__ = [
     "Detector",
     "Escalation",
     "Estimate",
+    "Exploration",
     "Failure",
     "Feedback",
     "Fired",
@@ -445,12 +446,14 @@ class Signals:
 class Objective(msgspec.Struct, frozen=True, kw_only=True):
     """Weights of the selector: it maximises ``quality - cost * usd - latency * seconds``.
 
-    ``cost`` is quality points a dollar, ``latency`` quality points a second; quality is 0..1.
+    ``cost`` is quality points a dollar, ``latency`` quality points a second; quality is 0..1. ``explore``: the share of
+    requests, 0..1, for which one of the candidates that this weighing is among is drawn at random instead.
     """
 
     quality: float = 1.0
     cost: float = 1.0
     latency: float = 0.01
+    explore: float = 0.0
 
 
 class Fired(msgspec.Struct, frozen=True, kw_only=True):
@@ -557,6 +560,19 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     configured: bool = True
 
 
+class Exploration(msgspec.Struct, frozen=True, kw_only=True):
+    """That chance had a say in who answers, logged so that what others would have done can be estimated without bias.
+
+    ``share`` of such requests are drawn evenly ``among`` these hosted candidates; the others go to ``greedy``, the one
+    that the objective likes best. ``propensity``: how probable the one that was chosen was, 0..1.
+    """
+
+    share: float
+    among: tuple[str, ...]
+    greedy: str
+    propensity: float
+
+
 class PolicyRef(msgspec.Struct, frozen=True, kw_only=True):
     """Which policy decided: its name and the hash of its resolved text."""
 
@@ -571,7 +587,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     ``soft_limits`` are the soft ones that are used up, so that the cheapest able candidate is wanted. ``unhealthy``
     deployments are open breakers; ``latency_ms`` what was measured lately per deployment, ``tail_ms`` its 95th
     percentile and ``ttft_tail_ms`` that of the first token; ``warm`` how many tokens of this conversation are warm at a
-    deployment; ``models`` the hash of the model set.
+    deployment; ``models`` the hash of the model set. ``quality_shift``: by how much users' verdicts moved the estimated
+    quality of a deployment, -1..1.
     """
 
     id: str
@@ -586,13 +603,15 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     warm: Mapping[str, int] = msgspec.field(default_factory=dict)
     model_left_usd: Mapping[str, float] = msgspec.field(default_factory=dict)
     soft_limits: tuple[str, ...] = ()
+    quality_shift: Mapping[str, float] = msgspec.field(default_factory=dict)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Who answers, who is next, and the whole reasoning as data. Its JSON Schema is ``docs/decision.schema.json``.
 
     ``fallbacks`` may be tried in this order, and nothing else may. ``max_output_tokens`` is how many output tokens the
-    money limit pays for at the dearest of them, None when no limit binds: a call never asks for more.
+    money limit pays for at the dearest of them, None when no limit binds: a call never asks for more. ``exploration``
+    is there where the policy lets chance have a say.
     """
 
     id: str
@@ -610,6 +629,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None = None
     evidence: LocalEvidence | None = None
     snapshot: Snapshot | None = None
+    exploration: Exploration | None = None
 
 
 # ----- Outcome and Record: what happened, and what we remember ----------------------------------------------------
@@ -738,10 +758,19 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """A user's verdict on the answer of one decision; ``label`` is what would have been right, ``at_s`` Unix time."""
+    """A user's verdict on the answer of one decision; ``label`` is what would have been right, ``at_s`` Unix time.
+
+    From the decision: ``model`` who answered, ``task``, ``predicted`` its estimated quality before any verdict moved
+    it, ``predictor`` who estimated it, and ``propensity`` how probable it was to be asked; None where nobody knows.
+    """
 
     decision_id: str
     verdict: Literal["good", "bad"]
     at_s: float
     label: str | None = None
     tenant: str | None = None
+    model: str | None = None
+    task: str | None = None
+    predicted: float | None = None
+    predictor: str | None = None
+    propensity: float | None = None

@@ -19,6 +19,7 @@ from router.types import (
     Candidate,
     Decision,
     Estimate,
+    Exploration,
     Feedback,
     Outcome,
     PolicyRef,
@@ -135,6 +136,25 @@ def test_verdicts_are_counted_by_who_answered() -> None:
     assert [(each.model, each.good, each.bad) for each in found.verdicts] == [("small", 1, 1)]
     assert found.verdicts[0].share.low < 0.5 < found.verdicts[0].share.high
     assert "2 of 3" in " ".join(found.not_known)
+
+
+def test_exploration_tells_what_others_would_have_scored() -> None:
+    chance, rows, told = random.Random(1), [], []
+    for at in range(600):
+        model = "large" if chance.random() < 0.25 else "small"
+        made = record(at, model=model)
+        logged = Exploration(
+            share=0.5, among=("small", "large"), greedy="small", propensity=0.25 if model == "large" else 0.75
+        )
+        rows.append(msgspec.structs.replace(made, decision=msgspec.structs.replace(made.decision, exploration=logged)))
+        good = chance.random() < (0.9 if model == "large" else 0.6)
+        told.append(Feedback(decision_id=f"d{at}", verdict="good" if good else "bad", at_s=0.0))
+    found = {each.model: each.good for each in savings(rows, told).alone}
+    assert found["large"].low <= 0.9 <= found["large"].high
+    assert found["small"].low <= 0.6 <= found["small"].high
+    assert found["large"].low > found["small"].high
+    assert found[None].value == found["small"].value
+    assert savings(rows[:20], told).alone == ()
 
 
 @settings(max_examples=40, deadline=None)

@@ -83,6 +83,10 @@ def _show(found: Savings) -> None:
     for each in found.verdicts:
         share, interval = _share(each.share)
         console.print(f"judged: {each.model} {each.good + each.bad:,} times, good {share} ({interval})")
+    for alone in found.alone:
+        good, interval = _share(alone.good)
+        who = f"{alone.model} alone" if alone.model is not None else "the choice without exploration"
+        console.print(f"explored: {who} would have had {good} good answers ({interval}) of {alone.rows:,} judged")
     console.print("Not known:")
     for sentence in found.not_known:
         console.print(f"- {sentence}")

@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..types import Candidate, Feedback, Record
+from .offpolicy import Explored, always, as_logged, explored_row, off_policy
 
-__all__ = ["Baseline", "Estimated", "Judged", "Savings", "savings"]
+__all__ = ["Alone", "Baseline", "Estimated", "Judged", "Savings", "savings"]
 
 RESAMPLES = 400
+LEAST_EXPLORED = 30
 _Floats = npt.NDArray[np.float64]
 
 
@@ -54,6 +56,15 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     share: Estimated
 
 
+class Alone(msgspec.Struct, frozen=True, kw_only=True):
+    """The share of good answers that ``model`` alone would have given on the ``rows`` judged requests that chance had a
+    say in, doubly robust (:mod:`~.offpolicy`); None stands for the choice of the objective, without chance."""
+
+    model: str | None
+    rows: int
+    good: Estimated
+
+
 class Savings(msgspec.Struct, frozen=True, kw_only=True):
     """What :func:`savings` found.
 
@@ -77,6 +88,7 @@ class Savings(msgspec.Struct, frozen=True, kw_only=True):
     floor_saved: Estimated
     wasted_usd: float
     verdicts: tuple[Judged, ...]
+    alone: tuple[Alone, ...]
     not_known: tuple[str, ...]
 
 
@@ -99,6 +111,8 @@ def savings(records: Iterable[Record], feedback: Sequence[Feedback] = (), *, see
     apart: dict[str, int] = {}
     rows: list[_Row] = []
     ids: dict[str, str] = {}
+    newest = {each.decision_id: each for each in feedback}  # who judges twice has changed their mind
+    drawn_rows: list[Explored] = []
     for record in records:
         why = _left_out(record)
         if why is not None:
@@ -106,6 +120,10 @@ def savings(records: Iterable[Record], feedback: Sequence[Feedback] = (), *, see
             continue
         rows.append(_row(record))
         ids[record.decision.id] = rows[-1].answered_by
+        verdict = newest.get(record.decision.id)
+        if verdict is not None:
+            found = explored_row(record.decision, float(verdict.verdict == "good"))
+            drawn_rows += [found] if found is not None else []
     groups: dict[str, int] = {}
     group = np.array([groups.setdefault(row.group, len(groups)) for row in rows], np.intp)
     paid, ratio = np.array([row.usd for row in rows], np.float64), _ratios(rows)
@@ -143,8 +161,9 @@ def savings(records: Iterable[Record], feedback: Sequence[Feedback] = (), *, see
         floor_usd=float(totals[1]),
         floor_saved=_saved(totals, drawn, 1, 0),
         wasted_usd=sum(row.wasted for row in rows),
-        verdicts=_judged(ids, feedback),
-        not_known=tuple(_not_known(rows, ids, feedback)),
+        verdicts=_judged(ids, newest),
+        alone=_alone(drawn_rows),
+        not_known=tuple(_not_known(rows, ids, newest)),
     )
 
 
@@ -221,8 +240,17 @@ def _random(singles: Sequence[Baseline], best: Baseline | None, bill: float) -> 
     return share, cheap.quality + share * (best.quality - cheap.quality)
 
 
-def _judged(ids: Mapping[str, str], feedback: Sequence[Feedback]) -> tuple[Judged, ...]:
-    newest = {each.decision_id: each for each in feedback}  # who judges twice has changed their mind
+def _alone(rows: Sequence[Explored]) -> tuple[Alone, ...]:
+    choices = [(None, as_logged), *((name, always(name)) for name in sorted({m for row in rows for m in row.among}))]
+    found = [(name, off_policy(rows, choice)) for name, choice in choices]
+    return tuple(
+        Alone(model=name, rows=each.rows, good=Estimated(each.dr, each.low, each.high))
+        for name, each in found
+        if each is not None and each.rows >= LEAST_EXPLORED
+    )
+
+
+def _judged(ids: Mapping[str, str], newest: Mapping[str, Feedback]) -> tuple[Judged, ...]:
     counts: dict[str, list[int]] = {}
     for decision, each in newest.items():
         if decision in ids:
@@ -240,8 +268,8 @@ def _wilson(good: int, count: int, z: float = 1.96) -> Estimated:
     return Estimated(share, middle - half, middle + half)
 
 
-def _not_known(rows: Sequence[_Row], ids: Mapping[str, str], feedback: Sequence[Feedback]) -> Iterable[str]:
-    judged = len({each.decision_id for each in feedback} & set(ids))
+def _not_known(rows: Sequence[_Row], ids: Mapping[str, str], newest: Mapping[str, Feedback]) -> Iterable[str]:
+    judged = len(newest.keys() & ids.keys())
     yield "How good the answers of models that were not asked would have been: a ledger holds no such answers."
     yield (
         f"How good the answers given were, but for {judged:,} of {len(rows):,} that somebody judged; and who judges "

@@ -314,6 +314,10 @@ class ObjectiveWeights(Strict):
     quality: Weight | None = Field(default=None, description="Weight of the estimated quality, 0..1.")
     cost: Weight | None = Field(default=None, description="Quality points that a dollar is worth.")
     latency: Weight | None = Field(default=None, description="Quality points that a second is worth.")
+    explore: Annotated[ShareNumber, Field(le=0.5)] | None = Field(
+        default=None,
+        description="Share of requests for which one of the equals is drawn at random, to learn from it: `2%`.",
+    )
 
 
 class Promise(Strict):

@@ -14,6 +14,7 @@ from ..types import (
     Candidate,
     Decision,
     Estimate,
+    Exploration,
     PolicyRef,
     Request,
     Runner,
@@ -27,6 +28,7 @@ from ..types import (
 from ..units import format_ms, format_usd
 from .balance import balanced
 from .candidates import Fleet, effective_budget, is_auto, output_limit
+from .explore import explored
 from .stickiness import stay_note, staying, warm_tier
 
 __all__ = ["choose"]
@@ -49,17 +51,22 @@ def choose(
         NoCandidate: nothing registered can honour the request.
     """
     budget = effective_budget(request, verdict, snapshot)
+    exploration: Exploration | None = None
     if verdict.refuse is not None:
         order: list[Candidate] = []
         target = Target(kind="refuse")
         reason = f"refused by {verdict.refused_by}: {verdict.refuse}" if verdict.refused_by else verdict.refuse
     else:
         is_learned = signals["quality"].value is not None
-        order = _order(found, verdict, fleet, snapshot, request.hints.session or snapshot.id, is_learned=is_learned)
+        order, exploration = _order(
+            found, verdict, fleet, snapshot, request.hints.session or snapshot.id, is_learned=is_learned
+        )
         if not order:
             raise _nobody(found, budget)
         target = _target(order[0], fleet)
         reason = _reason(order[0], verdict, found, signals["task"].value or "this task") + stay_note(order, snapshot)
+        if exploration is not None and exploration.greedy != order[0].model:
+            reason = f"{reason}; drawn to learn from it, instead of {exploration.greedy}"
         if snapshot.soft_limits:
             reason = f"{reason}; the cheapest is wanted, since {snapshot.soft_limits[0]} is used up"
     hosted = tuple(candidate.model for candidate in order[1:] if candidate.kind == "llm")
@@ -79,12 +86,13 @@ def choose(
         max_output_tokens=_output_limit(order, fleet, signals, budget, snapshot),
         evidence=signals["local"].value,
         snapshot=snapshot,
+        exploration=exploration,
     )
 
 
 def _order(
     found: Sequence[Candidate], verdict: Verdict, fleet: Fleet, snapshot: Snapshot, draw: str, *, is_learned: bool
-) -> list[Candidate]:
+) -> tuple[list[Candidate], Exploration | None]:
     # Without anybody in good health, one that is cooling down is the last resort: it is waited for, or says when.
     able = [c for c in found if c.failed is None] or [c for c in found if c.failed == "cooling"]
     # Who learnt what each model is worth on such a request lets the objective weigh the tiers; else the larger one
@@ -118,9 +126,20 @@ def _order(
 
     if snapshot.soft_limits:
         # A soft limit that is used up overrules what is only recommended, never what is forbidden or required.
-        return sorted(able, key=lambda candidate: (*_cost(candidate), rank(candidate)))
+        return sorted(able, key=lambda candidate: (*_cost(candidate), rank(candidate))), None
     order = sorted(able, key=rank)
-    return balanced(order, fleet, stays, draw) if fleet.groups else order
+    if fleet.groups:
+        order = balanced(order, fleet, stays, draw)
+    # A ladder begins where it begins: its first step is no choice of the objective.
+    if not objective.explore or verdict.escalate is not None:
+        return order, None
+    return explored(
+        order,
+        lambda candidate: rank(candidate)[:4],
+        lambda candidate: fleet.groups.get(candidate.model, candidate.model),
+        share=objective.explore,
+        draw=snapshot.id,
+    )
 
 
 def _cost(candidate: Candidate) -> tuple[bool, float]:

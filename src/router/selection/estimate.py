@@ -24,7 +24,8 @@ def estimate_hosted(
 ) -> Estimate:
     """Estimate for one hosted deployment: ``usd`` for the expected output, ``worst_usd`` for the longest allowed.
 
-    ``learned``: expected scores by deployment or model; who has none keeps the catalogue's prior.
+    ``learned``: expected scores by deployment or model; who has none keeps the catalogue's prior. Verdicts of users
+    move both by the snapshot's ``quality_shift``.
 
     What of the conversation is warm in its prompt cache is billed at the cached price; the worst case counts on none.
     """
@@ -42,6 +43,8 @@ def estimate_hosted(
             quality = priors.get("*", _TIER_QUALITY[deployment.tier])
     if price.tiers:
         price = price.at(tokens.input)
+    if snapshot.quality_shift:
+        quality = min(1.0, max(0.0, quality + snapshot.quality_shift.get(name, 0.0)))
     usd, worst = expected_usd(price, tokens), worst_case_usd(price, tokens)
     if not (snapshot.warm or snapshot.tail_ms):
         return Estimate(usd=usd, worst_usd=worst, latency_ms=latency, quality=quality)
