@@ -47,16 +47,18 @@ from .signals import standard_detectors
 from .signals.ood import LocalDetector
 from .signals.pii import find_pii
 from .state.accounting import Accounting
+from .state.feedback import read_feedback
 from .state.health import RetryBudget
 from .state.ids import Ids
+from .state.learning import PRIORS, VerdictLearner
 from .state.sessions import MemorySessions
-from .stores import budgets_of, cache_of, ledger_of
-from .types import Detector
+from .stores import budgets_of, cache_of, feedback_path, ledger_of
 from .yamlfile import did_you_mean
 
 if TYPE_CHECKING:
     from .backends.probing import Prober
     from .embedding import Embeddings
+    from .signals.quality import LearnedQuality
     from .signals.second_look import SecondLook
 
 __all__ = [
@@ -97,10 +99,11 @@ def assemble(
     lifecycle = lifecycle_of(settings, cards)
     watch = watch_of(settings, lifecycle, cards)
     local = LocalDetector([model for model, _ in models], {card.name: card for card in cards}, away=lifecycle.away)
+    quality = _quality(settings)
     detectors = standard_detectors(
         _understanding(),
         local,
-        *_quality(settings),
+        *quality,
         second_look=second_look() if settings.safety.second_look else None,
     )
     dispatch = settings.dispatch
@@ -149,9 +152,27 @@ def assemble(
         lifecycle=lifecycle,
         watch=watch,
         flywheel=flywheel_of(settings, local, detectors, dispatcher, accounting, lifecycle, watch, fleet),
+        learner=_learner(settings, quality[0].name if quality else PRIORS),
     )
     engine.prober = _prober(settings, engine)
     return engine
+
+
+def _learner(settings: Settings, predictor: str) -> VerdictLearner | None:
+    """What users' verdicts taught so far, read back from their file."""
+    learning = settings.learning
+    if learning is None:
+        return None
+    learner = VerdictLearner(
+        predictor=predictor,
+        max_shift=learning.max_shift,
+        least=learning.least,
+        window=learning.window,
+    )
+    path = feedback_path(settings.ledger, Path(settings.directory))
+    for verdict in [] if path is None else read_feedback(path):
+        learner.take(verdict)
+    return learner
 
 
 def assemble_embeddings(settings: Settings, engine: Engine) -> Embeddings:
@@ -417,7 +438,7 @@ def _shipped_arrays(name: str, card_name: str) -> tuple[Mapping[str, Any], Mappi
     return read_arrays(folder / name, sha256=card["files"][name])
 
 
-def _quality(settings: Settings) -> tuple[Detector, ...]:
+def _quality(settings: Settings) -> tuple[LearnedQuality, ...]:
     if settings.quality is None:
         return ()
     from .signals.quality import quality_from_arrays

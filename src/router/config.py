@@ -272,6 +272,18 @@ class FlywheelSettings(_Strict):
     at_once: int = Field(default=8, ge=1, le=1000)
 
 
+class LearningSettings(_Strict):
+    """How far verdicts of ``/v1/feedback`` may move the estimated quality of a hosted model; off unless it is set.
+
+    ``max_shift`` bounds the move, ``least`` is how many verdicts (effectively) it takes, ``window`` how many of the
+    newest count for each model.
+    """
+
+    max_shift: Annotated[Share, Field(gt=0, le=0.3)] = 0.1
+    least: int = Field(default=20, ge=5, le=100_000)
+    window: int = Field(default=1_000, ge=20, le=100_000)
+
+
 class LocalSettings(_Strict):
     """Which local models take part: the shipped ones (all, none, or by name) and directories of one's own.
 
@@ -349,9 +361,10 @@ class EmbeddingSettings(_Strict):
 class Settings(_Strict):
     """Everything that can be set, resolved. ``directory`` is where relative paths start.
 
-    ``quality`` is a file that ``router train-quality`` wrote. ``network: loopback`` refuses every hosted call to
-    another machine: for tests and dry runs. ``unknown_price`` says what holds for a deployment without a known price:
-    under a hard money limit it is refused, or each of its calls counts as that much.
+    ``quality`` is a file that ``router train-quality`` wrote; ``learning`` lets verdicts move what is expected.
+    ``network: loopback`` refuses every hosted call to another machine: for tests and dry runs. ``unknown_price`` says
+    what holds for a deployment without a known price: under a hard money limit it is refused, or each of its calls
+    counts as that much.
     """
 
     policy: str = "guide"
@@ -366,6 +379,7 @@ class Settings(_Strict):
     cache: CacheSettings | None = None
     server: ServerSettings = ServerSettings()
     quality: str | None = None
+    learning: LearningSettings | None = None
     safety: SafetySettings = SafetySettings()
     network: Literal["any", "loopback"] = "any"
     directory: str = "."

@@ -23,6 +23,7 @@ from .selection.choose import choose
 from .state.accounting import Accounting, Entry, OnRecord, who_asks
 from .state.budget import Allowance, Rate
 from .state.cache import AnswerCache
+from .state.learning import VerdictLearner
 from .state.lifecycle import Lifecycle
 from .state.limits import Who
 from .state.sessions import MemorySessions, conversation_key
@@ -70,6 +71,7 @@ class Engine:
     ``prober`` is what asks servers for their health, for who has the time to do so now and then; None: nobody does.
     ``lifecycle`` knows which local models may answer, ``watch`` how they do; ``flywheel`` compares them with hosted
     ones, None never.
+    ``learner`` moves the estimated quality of models by users' verdicts, None leaves it.
     """
 
     def __init__(
@@ -90,12 +92,14 @@ class Engine:
         sessions: MemorySessions | None = None,
         mirror: tuple[str, float, int] | None = None,
         flywheel: Flywheel | None = None,
+        learner: VerdictLearner | None = None,
     ) -> None:
         self.policies, self.default_policy = policies, default_policy
         self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
         self.accounting, self.cache = accounting, cache
         self.budgets, self.ledger = accounting.budgets, accounting.ledger
         self.prober: Prober | None = None
+        self.learner = learner
         self._config_hash = config_hash
         self._clock, self._new_id, self._sessions = clock, new_id, sessions
         self.lifecycle, self.watch, self.flywheel = lifecycle, watch, flywheel
@@ -391,6 +395,7 @@ class Engine:
             warm={} if self._sessions is None else self._sessions.warm(conversation_key(request), clock_s),
             model_left_usd=left.model_left_usd,
             soft_limits=left.used_up,
+            quality_shift={} if self.learner is None else self.learner.shifts,
         )
 
 

@@ -85,3 +85,33 @@ def test_feedback_is_kept_beside_the_ledger(config: Path, start: Start) -> None:
     lines = (config.parent / "book.feedback.jsonl").read_bytes().splitlines()
     kept = [msgspec.json.decode(line, type=Feedback) for line in lines]
     assert [(each.decision_id, each.verdict, each.label) for each in kept] == [(name, "bad", "negative")]
+
+
+def test_verdicts_move_what_is_expected_and_stay_over_a_restart(
+    config: Path, start: Start, upstream: Background
+) -> None:
+    config.write_text("ledger: {path: book.jsonl}\nlearning: {least: 5, max_shift: 20%}\n")
+    story = {"messages": [{"role": "user", "content": "Write a long story about a ship."}]}
+    env = {"ROUTER_UPSTREAM": upstream.url, "ROUTER_UPSTREAM_MODEL": "tiny"}
+    upstream.script()
+
+    def expected(address: str) -> tuple[float, dict[str, float]]:
+        decision = call(address, "/v1/route", {"prompt": "Write a long story about a ship."})[2]["decision"]
+        return decision["estimate"]["quality"], decision["snapshot"]["quality_shift"]
+
+    with start("--config", str(config), env=env) as address:
+        before, shifts = expected(address)
+        assert shifts == {}
+        for _ in range(6):
+            _, headers, _ = call(address, "/v1/chat/completions", story)
+            name = headers["x-router-decision-id"]
+            assert call(address, "/v1/feedback", {"decision_id": name, "verdict": "bad"})[0] == 201
+        after, shifts = expected(address)
+        assert after < before
+        assert list(shifts.values()) == [pytest.approx(after - before, abs=1e-6)]
+        assert after - before >= -0.2
+    with start("--config", str(config), env=env) as address:
+        assert expected(address) == (after, shifts)
+    config.write_text("ledger: {path: book.jsonl}\n")
+    with start("--config", str(config), env=env) as address:
+        assert expected(address) == (before, {})

@@ -12,6 +12,7 @@ from ..engine import Engine
 from ..errors import RequestError
 from ..selection.explain import explain
 from ..state.feedback import FeedbackLog
+from ..state.learning import completed
 from ..types import Decision, Feedback, Record
 from ..wire.hints import read_headers
 from ..wire.jsonbody import decoded, shown, wrong
@@ -64,8 +65,11 @@ def decision_routes(metrics: Metrics, feedback: FeedbackLog) -> list[Route]:
         body, _ = decoded(await exchange.body(), exchange.version.limits)
         given = _feedback(body)
         exchange.rest = given.decision_id
-        record = _find(exchange.version.engine, exchange)
-        await feedback.append(msgspec.structs.replace(given, tenant=record.tenant))
+        engine = exchange.version.engine
+        told = completed(given, _find(engine, exchange))
+        await feedback.append(told)
+        if engine.learner is not None:
+            engine.learner.take(told)
         await exchange.answer({"decision_id": given.decision_id, "taken": True}, status=201)
 
     return [

@@ -17,21 +17,24 @@ from ..errors import ModelFileError
 from ..features import FeatureSpec, linear_scores, prepared, unsupported
 from ..types import Signal, SignalName, Signals
 
-__all__ = ["FORMAT", "LearnedQuality", "QualityFacts", "quality_from_arrays"]
+__all__ = ["ALL_TASKS", "FORMAT", "LearnedQuality", "QualityFacts", "quality_from_arrays"]
 
 FORMAT = "quality-1"
+ALL_TASKS = "*"
 _MAX_MODELS = 256
 
 
 class QualityFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What the arrays mean. ``models`` are named as in the outcomes, in the order of the columns; ``means`` their mean
-    scores over the ``rows`` prompts that were learnt from."""
+    scores over the ``rows`` prompts that were learnt from. ``shifts``: by how much verdicts of users moved a model's
+    scores, by task; :data:`ALL_TASKS` for the tasks that are not there."""
 
     version: str
     models: tuple[str, ...]
     spec: FeatureSpec
     rows: int
     means: tuple[float, ...]
+    shifts: Mapping[str, Mapping[str, float]] = msgspec.field(default_factory=dict)
 
 
 class LearnedQuality:
@@ -62,7 +65,14 @@ class LearnedQuality:
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         found = self.predict(signals.request.transcript(self.facts.spec.head, self.facts.spec.tail))
+        if found is not None and self.facts.shifts:
+            task = signals["task"].value
+            found = {model: min(1.0, max(0.0, score + self._shift(model, task))) for model, score in found.items()}
         return {"quality": Signal(value=found, confidence=0.0 if found is None else 1.0, detector=self.name)}
+
+    def _shift(self, model: str, task: str | None) -> float:
+        by_task = self.facts.shifts.get(model, {})
+        return by_task.get(task or "", by_task.get(ALL_TASKS, 0.0))
 
 
 def quality_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> LearnedQuality:
@@ -89,6 +99,8 @@ def quality_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mappin
         wrong = f"table is {table.dtype} {table.shape}"
     elif any(array.dtype != np.float32 or array.shape != (count,) for array in (scale, bias)):
         wrong = "scale and bias do not fit the models"
+    elif not all(abs(shift) <= 1.0 for by_task in facts.shifts.values() for shift in by_task.values()):
+        wrong = "a shift is no number of -1..1"
     elif not (np.isfinite(scale).all() and np.isfinite(bias).all()):
         wrong = "it holds values that are not finite"
     if wrong is not None:
