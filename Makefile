@@ -1,5 +1,6 @@
 # make run    create .venv, install, route examples/requests.jsonl     make lint   ruff and mypy
 # make test   the whole test suite                                     make bench  measure, and write benchmarks/results
+# make bench-short   the short form: ratios only, for CI; fails on gross regressions
 # PYTHON=/path/to/python chooses the interpreter (3.11 or newer), VENV the folder of the environment.
 
 VENV ?= .venv
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 TRIED := $(PYTHON) python3.13 python3.12 python3.11 python3.14 python3 python
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench bench-short clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.installed
@@ -25,6 +26,9 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/startup/run.py
 	$(BIN)/python benchmarks/decision/run.py
 	$(BIN)/python benchmarks/render.py
+
+bench-short: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks.short
 
 clean:
 	rm -rf $(VENV) dist build

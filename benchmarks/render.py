@@ -137,7 +137,17 @@ def routing(results: Mapping[str, Any]) -> str:
                 f"{_interval(many['over_best_single'])} | {row['us']:,.0f} |"
             )
         rows.append(f"| {name} | oracle | {found['oracle_apgr']:.3f} | 1.000 | | |")
-    return "\n".join([*rows, "", where(results)])
+    curves = [
+        "| outcomes | stronger better | weaker better | alike | APGR with 1/8 | 1/4 | 1/2 | all training prompts |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, found in results["sets"].items():
+        told = found.get("limits")
+        if told is not None:
+            points = ["" if at is None else f"{at:.3f}" for at in told["learning_curve"].values()]
+            counts = [f"{told[key]:,}" for key in ("stronger_better", "weaker_better", "alike")]
+            curves.append(f"| {name} | {' | '.join([*counts, *points])} |")
+    return "\n".join([*rows, "", "What the data allows:", "", *curves, "", where(results)])
 
 
 def _interval(figure: Mapping[str, Any]) -> str:

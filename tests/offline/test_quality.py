@@ -29,7 +29,7 @@ def outcomes(count: int = 400, seed: int = 7) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for number in range(count):
         is_hard = chance.random() < 0.5
-        words = chance.choices(EASY, k=8) + (chance.choices(HARD, k=3) if is_hard else [])
+        words = chance.choices(EASY, k=8 if is_hard else 11) + (chance.choices(HARD, k=3) if is_hard else [])
         chance.shuffle(words)
         prompt = " ".join([*words, str(number)])
         small, large = (0.1, 0.95) if is_hard else (0.95, 0.93)

@@ -46,6 +46,11 @@ class StaticEncoder:
         self.name, self.width = name, vectors.shape[1]
         self._keys, self._vectors, self._scale = keys, vectors, scale
 
+    @property
+    def words(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
+        """The keys, rising, and the words' vectors, float32, shape ``(V, width)``."""
+        return self._keys, self._vectors.astype(np.float32) * self._scale
+
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors of length 1 (0 for a text without a known word), float32, shape ``(len(texts), width)``."""
         found = np.zeros((len(texts), self.width), np.float32)

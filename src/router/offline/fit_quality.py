@@ -1,7 +1,10 @@
-"""How good would each model's answer be? One ridge regression a model over hashed n-grams, from recorded outcomes.
+"""How good would each model's answer be? Ridge regressions over three views of a prompt, from recorded outcomes.
 
-Linear in the table that ``signals/quality.py`` reads: inverse document frequencies (Spärck Jones, 1972) are folded into
-the weights, and wording that was never seen adds nothing, so that a strange prompt falls back to each model's mean.
+Views: hashed n-grams; the words' vectors of a static sentence encoder, so that a word that was never seen counts like
+its neighbours; the surface (length, numbers, options). Inverse document frequencies (Spärck Jones, 1972) leave out what
+every prompt holds, such as the examples of a few-shot prompt. How far each view is trusted is told by what it predicted
+of held-out prompts (stacking with weights of at least 0: Breiman, 1996): a view that tells nothing counts nothing. All
+is linear, and is served as the tables that ``signals/quality.py`` reads.
 """
 
 from __future__ import annotations
@@ -9,29 +12,99 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sparse
+from scipy.optimize import nnls
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
 
 from ..errors import RequestError
-from ..features import FeatureSpec, sparse_rows
+from ..features import FeatureSpec, TextHashes, prepared, sparse_rows
 from ..local.files import write_arrays
-from ..signals.quality import FORMAT, LearnedQuality, QualityFacts
+from ..local.static import shipped_encoder
+from ..signals.quality import FORMAT, LearnedQuality, QualityFacts, standardised
+from ..signals.surface import SURFACE, surface_of
 from .outcomes import Outcomes
 
 __all__ = ["LEAST_ROWS", "QualityFit", "prompt_folds", "save_quality"]
 
-SPEC = FeatureSpec(bits=16, words=(1, 2), chars=(4,), head=6144, tail=2048)
+SPEC = FeatureSpec(bits=18, words=(1, 2), chars=(4,), head=6144, tail=2048)
+WORDS = FeatureSpec(bits=18, words=(1,), chars=(), head=SPEC.head, tail=SPEC.tail)
 LEAST_ROWS = 50
-ALPHAS = (100.0, 300.0, 1000.0, 3000.0)
-LEAST_TRUST = 0.02
+ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+_KEY_BITS = 32
 
 Floats = npt.NDArray[np.float64]
+Matrix: TypeAlias = Any  # sparse or dense, one row a prompt
+
+
+class _View(Protocol):
+    """``fit``: rows of training prompts, of mean length 1; ``table``: weights of these rows, shape ``(width, M)``, as
+    weights of what is served."""
+
+    def fit(self, prompts: Sequence[str]) -> Matrix: ...
+    def table(self, coefficients: Floats) -> Floats: ...
+
+
+class _Ngrams:
+    """Hashed n-grams; the learnt weights are those of the table's rows."""
+
+    def fit(self, prompts: Sequence[str]) -> Matrix:
+        data, indices, indptr = sparse_rows(prompts, SPEC)
+        rows = sparse.csr_matrix((data, indices, indptr), shape=(len(prompts), 1 << SPEC.bits))
+        rows.sum_duplicates()
+        counts = np.asarray((rows > 0).sum(axis=0)).ravel()
+        self._seen = np.flatnonzero(counts)
+        weights = np.log((1.0 + len(prompts)) / (1.0 + counts[self._seen]))
+        weighted = (rows[:, self._seen] @ sparse.diags(weights)).tocsr()
+        self._weights = weights / (_size(weighted) or 1.0)
+        return (rows[:, self._seen] @ sparse.diags(self._weights)).tocsr()
+
+    def table(self, coefficients: Floats) -> Floats:
+        found = np.zeros((1 << SPEC.bits, coefficients.shape[1]))
+        found[self._seen] = self._weights[:, None] * coefficients
+        return found
+
+
+class _Words:
+    """The known words' vectors, summed; the learnt weights are folded into one row a word."""
+
+    def fit(self, prompts: Sequence[str]) -> Matrix:
+        keys, vectors = shipped_encoder().words
+        rows = _word_rows(prompts, keys)
+        counts = np.asarray((rows > 0).sum(axis=0)).ravel()
+        weights = np.log((1.0 + len(prompts)) / (1.0 + counts))
+        found: Floats = rows @ (vectors * weights[:, None])
+        scale = weights / (_size(found - found.mean(axis=0)) or 1.0)
+        self._keys, self._vectors = keys, vectors * scale[:, None]
+        dense: Floats = np.asarray(rows @ self._vectors, np.float64)
+        return dense
+
+    def table(self, coefficients: Floats) -> Floats:
+        found = np.zeros((1 << WORDS.bits, coefficients.shape[1]))
+        # The upper half of a word's hash is its key, and the upper bits of that its row.
+        np.add.at(found, self._keys >> np.uint32(_KEY_BITS - WORDS.bits), self._vectors @ coefficients)
+        return found
+
+
+class _Surface:
+    """How the prompt looks."""
+
+    def fit(self, prompts: Sequence[str]) -> Matrix:
+        rows = _surfaces(prompts)
+        self.middle, spread = rows.mean(axis=0), rows.std(axis=0)
+        self.spread = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
+        looks = standardised(rows, self.middle, 1.0 / self.spread).astype(np.float64)
+        self._scale = 1.0 / (_size(looks) or 1.0)
+        found: Floats = looks * self._scale
+        return found
+
+    def table(self, coefficients: Floats) -> Floats:
+        return coefficients * self._scale
 
 
 class QualityFit:
@@ -41,12 +114,13 @@ class QualityFit:
         alphas: strengths of regularisation to choose from, by cross-validation over prompts within the training rows.
         seed: of the folds.
 
-    ``alpha_``: the chosen strength; ``trust_``: how far predictions may leave each model's mean, 0..1; ``models_``:
-    names, in the order of the columns.
+    ``alphas_``: the chosen strength of each view; ``trust_``: how far each view's predictions are followed, 0 or more,
+    shape ``(2, 3)``: for how hard a prompt is for all models, and for differences between models; ``models_``: names,
+    in the order of the columns.
     """
 
-    def __init__(self, *, spec: FeatureSpec = SPEC, alphas: Sequence[float] = ALPHAS, seed: int = 20230427) -> None:
-        self.spec, self.alphas, self.seed = spec, tuple(alphas), seed
+    def __init__(self, *, alphas: Sequence[float] = ALPHAS, seed: int = 20230427) -> None:
+        self.alphas, self.seed = tuple(alphas), seed
 
     def fit(self, outcomes: Outcomes) -> QualityFit:
         """Learn from ``outcomes``.
@@ -59,84 +133,84 @@ class QualityFit:
                 f"{len(outcomes)} prompts are too few to learn quality from.",
                 hint=f"Record outcomes of at least {LEAST_ROWS} prompts; several hundred tell much more.",
             )
-        rows = self.rows(outcomes.prompts)
-        counts = np.asarray((rows > 0).sum(axis=0)).ravel()
-        self._seen = np.flatnonzero(counts)
-        self.weights_ = np.log((1.0 + len(outcomes)) / (1.0 + counts[self._seen])) + 1.0
-        weighted = self._weighted(rows)
-        self.alpha_, self.trust_ = self._tuned(weighted, outcomes)
-        self._ridge = _ridge(self.alpha_).fit(weighted, outcomes.scores)
+        surface = _Surface()
+        views: tuple[_View, ...] = (_Ngrams(), _Words(), surface)
+        rows = [view.fit(outcomes.prompts) for view in views]
+        folds = prompt_folds(outcomes.prompts, 3, self.seed)
+        truth = outcomes.scores - outcomes.scores.mean(axis=0)
+        tuned = [self._tuned(matrix, outcomes.scores, folds) for matrix in rows]
+        self.alphas_ = tuple(alpha for alpha, _ in tuned)
+        self.trust_ = np.array([_trust([part(held) for _, held in tuned], part(truth)) for part in (_level, _gaps)])
         self.models_, self.n_rows_ = outcomes.models, len(outcomes)
         self.means_ = outcomes.scores.mean(axis=0)
+        self.bias_ = self.means_.copy()
+        tables = []
+        for at, (view, matrix, alpha) in enumerate(zip(views, rows, self.alphas_, strict=True)):
+            ridge = _ridge(alpha, matrix).fit(matrix, truth)
+            level, gaps = self.trust_[:, at]
+            mixed = level * _level(np.atleast_2d(ridge.coef_).T) + gaps * _gaps(np.atleast_2d(ridge.coef_).T)
+            self.bias_ -= np.asarray(matrix.mean(axis=0)).ravel() @ mixed
+            tables.append(view.table(mixed))
+        self._table, self._word_table, self._surface = tables
+        self._middle, self._spread = surface.middle, surface.spread
         return self
-
-    def rows(self, prompts: Sequence[str]) -> sparse.csr_matrix:
-        """Features of prompts, shape ``(N, 2**spec.bits)``."""
-        data, indices, indptr = sparse_rows(prompts, self.spec)
-        matrix = sparse.csr_matrix((data, indices, indptr), shape=(len(prompts), 1 << self.spec.bits))
-        matrix.sum_duplicates()
-        return matrix
 
     def predict(self, prompts: Sequence[str]) -> Floats:
         """Expected scores, shape ``(N, M)``, not clipped: so differences between models keep their order."""
-        found: Floats = np.asarray(self._ridge.predict(self._weighted(self.rows(prompts))), np.float64).reshape(
-            len(prompts), -1
-        )
-        trusted: Floats = self.means_ + self.trust_ * (found - self.means_)
-        return trusted
+        found = np.tile(self.bias_, (len(prompts), 1))
+        for spec, table in ((SPEC, self._table), (WORDS, self._word_table)):
+            data, indices, indptr = sparse_rows(prompts, spec)
+            found += sparse.csr_matrix((data, indices, indptr), shape=(len(prompts), 1 << spec.bits)) @ table
+        looks = standardised(_surfaces(prompts), self._middle, 1.0 / self._spread)
+        total: Floats = found + looks.astype(np.float64) @ self._surface
+        return total
 
-    def table(self) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """``(table, scale, bias)`` for :class:`~router.signals.quality.LearnedQuality`."""
-        weights = np.zeros((1 << self.spec.bits, len(self.models_)))
-        weights[self._seen] = self.trust_ * (np.atleast_2d(self._ridge.coef_) * self.weights_).T
-        bias = self.means_ + self.trust_ * (self._ridge.intercept_ - self.means_)
-        scale = np.maximum(np.abs(weights).max(axis=0), 1e-12) / 127.0
-        return (
-            np.ascontiguousarray(np.round(weights / scale), np.int8),
-            scale.astype(np.float32),
-            bias.astype(np.float32),
-        )
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """What :class:`~router.signals.quality.LearnedQuality` reads; weights of tables have eight bits."""
+        table, scale = _eight_bits(self._table)
+        word_table, word_scale = _eight_bits(self._word_table)
+        return {
+            "table": table,
+            "scale": scale,
+            "word_table": word_table,
+            "word_scale": word_scale,
+            "bias": self.bias_.astype(np.float32),
+            "surface": self._surface.astype(np.float32),
+            "middle": self._middle.astype(np.float32),
+            "spread": self._spread,
+        }
 
     def serving(self) -> LearnedQuality:
-        """The detector as a router runs it: weights of eight bits, no scikit-learn."""
-        table, scale, bias = self.table()
+        """The detector as a router runs it, without scikit-learn."""
+        arrays = self.arrays()
         facts = QualityFacts(
-            version=hashlib.sha256(table.tobytes() + bias.tobytes()).hexdigest()[:12],
+            version=hashlib.sha256(b"".join(array.tobytes() for array in arrays.values())).hexdigest()[:12],
             models=self.models_,
-            spec=self.spec,
+            spec=SPEC,
+            words=WORDS,
             rows=self.n_rows_,
             means=tuple(round(float(mean), 4) for mean in self.means_),
         )
-        return LearnedQuality(facts, table, scale, bias)
+        return LearnedQuality(facts, arrays)
 
-    def _weighted(self, rows: sparse.csr_matrix) -> sparse.csr_matrix:
-        return (rows[:, self._seen] @ sparse.diags(self.weights_)).tocsr()
-
-    def _tuned(self, rows: sparse.csr_matrix, outcomes: Outcomes) -> tuple[float, float]:
-        """``(alpha, trust)`` that did best on prompts held out of the training rows.
-
-        The strength is the one that predicts differences between models best. How far these are then trusted is the
-        slope of what happened on what was predicted, less its standard error: noise must not outvote the best model.
-        """
-        folds = prompt_folds(outcomes.prompts, 3, self.seed)
-        best: tuple[float, float, Floats, Floats] | None = None
+    def _tuned(
+        self, rows: Matrix, scores: Floats, folds: Sequence[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]
+    ) -> tuple[float, Floats]:
+        """The strength that told most of the differences between models on held-out prompts, and its predictions."""
+        best: tuple[float, float, Floats] | None = None
+        truth = _gaps(scores - scores.mean(axis=0))
         for alpha in self.alphas:
-            found, truth = np.zeros(outcomes.scores.shape), np.zeros(outcomes.scores.shape)
+            held = np.zeros(scores.shape)
             for train, test in folds:
-                means = outcomes.scores[train].mean(axis=0)
-                found[test] = _ridge(alpha).fit(rows[train], outcomes.scores[train]).predict(rows[test]) - means
-                truth[test] = outcomes.scores[test] - means
-            found -= found.mean(axis=1, keepdims=True)
-            truth -= truth.mean(axis=1, keepdims=True)
-            error = float(((found - truth) ** 2).sum())
-            if best is None or error < best[0]:
-                best = (error, alpha, found, truth)
+                means = scores[train].mean(axis=0)
+                ridge = _ridge(alpha, rows).fit(rows[train], scores[train] - means)
+                held[test] = np.asarray(ridge.predict(rows[test])).reshape(len(test), -1)
+            gaps = _gaps(held)
+            told = max(0.0, float((gaps * truth).sum())) ** 2 / (float((gaps**2).sum()) or 1.0)
+            if best is None or told > best[0]:
+                best = (told, alpha, held)
         assert best is not None
-        _, alpha, found, truth = best
-        energy = float((found**2).sum()) or 1.0
-        slope = float((found * truth).sum()) / energy
-        deviation = float((((truth - slope * found) * found).sum(axis=1) ** 2).sum()) ** 0.5 / energy
-        return alpha, min(1.0, max(LEAST_TRUST, slope - deviation))
+        return best[1], best[2]
 
 
 def prompt_folds(
@@ -153,11 +227,72 @@ def prompt_folds(
 def save_quality(fit: QualityFit, path: Path) -> LearnedQuality:
     """Write what a router loads, one safetensors file; the detector in it."""
     detector = fit.serving()
-    table, scale, bias = fit.table()
-    arrays: dict[str, npt.NDArray[Any]] = {"table": table, "scale": scale, "bias": bias}
-    write_arrays(path, arrays, {"format": FORMAT, "facts": msgspec.json.encode(detector.facts).decode()})
+    write_arrays(path, fit.arrays(), {"format": FORMAT, "facts": msgspec.json.encode(detector.facts).decode()})
     return detector
 
 
-def _ridge(alpha: float) -> Ridge:
-    return Ridge(alpha=alpha, solver="sparse_cg", tol=1e-3)
+def _trust(held: Sequence[Floats], truth: Floats) -> Floats:
+    """Weights of the views, shape ``(len(held),)``, that fit what happened to held-out prompts best, none below 0.
+
+    The whole is then less its standard error: noise must not outvote the best model.
+    """
+    weights, _ = nnls(np.column_stack([each.ravel() for each in held]), truth.ravel())
+    mixed = sum(weight * each for weight, each in zip(weights, held, strict=True))
+    energy = float(np.sum(mixed**2))
+    if energy <= 0.0:
+        return np.zeros(len(held))
+    slope = float(np.sum(mixed * truth)) / energy
+    deviation = float(((((truth - slope * mixed) * mixed).sum(axis=1)) ** 2).sum()) ** 0.5 / energy
+    kept: Floats = weights * min(1.0, max(0.0, slope - deviation))
+    return kept
+
+
+def _level(scores: Floats) -> Floats:
+    """Of each row the mean over the models, in the same shape."""
+    return np.broadcast_to(scores.mean(axis=1, keepdims=True), scores.shape)
+
+
+def _gaps(scores: Floats) -> Floats:
+    """Of each row the differences to its mean."""
+    found: Floats = scores - scores.mean(axis=1, keepdims=True)
+    return found
+
+
+def _word_rows(prompts: Sequence[str], keys: npt.NDArray[np.uint32]) -> sparse.csr_matrix:
+    """How often each known word is in each prompt, scaled as the table of words is read."""
+    indices, indptr, data = [], [0], []
+    for prompt in prompts:
+        tokens = TextHashes(prompt, head=WORDS.head, tail=WORDS.tail).tokens
+        asked = (tokens >> np.uint64(_KEY_BITS)).astype(np.uint32)
+        at = np.minimum(keys.searchsorted(asked), len(keys) - 1)
+        known = at[keys[at] == asked]
+        indices.append(known)
+        data.append(np.full(len(known), max(1, len(tokens)) ** -0.5))
+        indptr.append(indptr[-1] + len(known))
+    rows = sparse.csr_matrix(
+        (np.concatenate(data), np.concatenate(indices), indptr), shape=(len(prompts), len(keys)), dtype=np.float64
+    )
+    rows.sum_duplicates()
+    return rows
+
+
+def _surfaces(prompts: Sequence[str]) -> npt.NDArray[np.float32]:
+    rows = [surface_of(prepared(prompt, head=SPEC.head, tail=SPEC.tail)) for prompt in prompts]
+    return np.array(rows, np.float32).reshape(len(prompts), len(SURFACE))
+
+
+def _size(rows: Matrix) -> float:
+    """The root of the mean squared length of the rows."""
+    squares = rows.multiply(rows).sum() if sparse.issparse(rows) else np.square(rows).sum()
+    return float((squares / max(1, rows.shape[0])) ** 0.5)
+
+
+def _eight_bits(weights: Floats) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    scale = np.maximum(np.abs(weights).max(axis=0), 1e-12) / 127.0
+    return np.ascontiguousarray(np.round(weights / scale), np.int8), scale.astype(np.float32)
+
+
+def _ridge(alpha: float, rows: Matrix) -> Ridge:
+    if sparse.issparse(rows):
+        return Ridge(alpha=alpha, solver="sparse_cg", tol=1e-3)
+    return Ridge(alpha=alpha, solver="cholesky")

@@ -125,6 +125,37 @@ class Factors:
         return _sigmoid(self._dense(prompts) @ self._weights[0] @ self._weights[1] + self._weights[2])
 
 
+class Routes:
+    """Each model is a route, and its utterances the training prompts that it should have got: the cheapest that did
+    best, by outcome. A prompt's votes are the mean similarities of its five nearest utterances (the route layer of
+    semantic-router, github.com/aurelio-labs/semantic-router).
+    """
+
+    def __init__(self, seed: int, *, top: int = 5) -> None:
+        self._dense, self.top = _Dense(seed), top
+
+    def fit(self, outcomes: Outcomes) -> Routes:
+        self._vectors = self._dense.learn(outcomes.prompts)
+        price = np.nan_to_num(outcomes.usd).mean(axis=0)
+        if not price.any():
+            price = outcomes.scores.mean(axis=0)  # where no cost is known, the better model is the dearer one
+        ranks = price.argsort().argsort() * 1e-6
+        self._route = (outcomes.scores - ranks).argmax(axis=1)
+        self._means = outcomes.scores.mean(axis=0)
+        return self
+
+    def predict(self, prompts: Sequence[str]) -> Floats:
+        found = np.zeros((len(prompts), len(self._means)))
+        top = min(self.top, len(self._vectors))
+        for start in range(0, len(prompts), 512):
+            near = self._dense(prompts[start : start + 512]) @ self._vectors.T
+            best = np.argpartition(-near, top - 1, axis=1)[:, :top]
+            for row, columns in enumerate(best):
+                np.add.at(found[start + row], self._route[columns], near[row, columns] / top)
+        total: Floats = found + 1e-6 * self._means
+        return total
+
+
 class Length:
     """Longer prompts are harder: the least one can do."""
 
@@ -146,10 +177,11 @@ def _ours(seed: int) -> QualityFit:
 
 
 RIVALS: dict[str, tuple[Any, str]] = {
-    "router": (_ours, "hashed n-grams, ridge"),
+    "router": (_ours, "n-grams, word vectors and surface: ridge, stacked"),
     "knn": (Neighbours, "kNN on LSA vectors (RouterBench)"),
     "mlp": (Perceptron, "MLP on LSA vectors (RouterBench)"),
     "mf": (Factors, "matrix factorisation on LSA vectors (RouteLLM)"),
+    "routes": (Routes, "nearest utterances of each model, on LSA vectors (semantic-router)"),
     "length": (Length, "number of words"),
 }
 """Name -> (maker, description). ``router`` is this package's own."""

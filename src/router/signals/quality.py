@@ -16,22 +16,28 @@ import numpy.typing as npt
 from ..errors import ModelFileError
 from ..features import FeatureSpec, linear_scores, prepared, unsupported
 from ..types import Signal, SignalName, Signals
+from .surface import SURFACE, surface_of
 
-__all__ = ["ALL_TASKS", "FORMAT", "LearnedQuality", "QualityFacts", "quality_from_arrays"]
+__all__ = ["ALL_TASKS", "FORMAT", "LearnedQuality", "QualityFacts", "quality_from_arrays", "standardised"]
 
-FORMAT = "quality-1"
+FORMAT = "quality-2"
 ALL_TASKS = "*"
 _MAX_MODELS = 256
+_ARRAYS = ("table", "scale", "bias", "word_table", "word_scale", "surface", "middle", "spread")
 
 
 class QualityFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the arrays mean. ``models`` are named as in the outcomes, in the order of the columns; ``means`` their mean
-    scores over the ``rows`` prompts that were learnt from. ``shifts``: by how much verdicts of users moved a model's
-    scores, by task; :data:`ALL_TASKS` for the tasks that are not there."""
+    """What the arrays mean. ``spec`` are the n-grams of one table, ``words`` the single words of the other.
+
+    ``models`` are named as in the outcomes, in the order of the columns; ``means`` their mean scores over the ``rows``
+    prompts that were learnt from. ``shifts``: by how much verdicts of users moved a model's scores, by task;
+    :data:`ALL_TASKS` for the tasks that are not there.
+    """
 
     version: str
     models: tuple[str, ...]
     spec: FeatureSpec
+    words: FeatureSpec
     rows: int
     means: tuple[float, ...]
     shifts: Mapping[str, Mapping[str, float]] = msgspec.field(default_factory=dict)
@@ -43,24 +49,26 @@ class LearnedQuality:
     provides: tuple[SignalName, ...] = ("quality",)
     slow = False
 
-    def __init__(
-        self,
-        facts: QualityFacts,
-        table: npt.NDArray[np.int8],
-        scale: npt.NDArray[np.float32],
-        bias: npt.NDArray[np.float32],
-    ) -> None:
-        """``table``: shape ``(2**facts.spec.bits, models)``; ``scale``, ``bias``: shape ``(models,)``."""
+    def __init__(self, facts: QualityFacts, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """``arrays`` by name, for M models: ``table`` and ``word_table``, int8, ``(2**bits, M)`` by ``facts.spec`` and
+        ``facts.words``; ``scale``, ``word_scale`` and ``bias``, float32, ``(M,)``; ``surface``, float32,
+        ``(len(SURFACE), M)``, and ``middle`` and ``spread``, float32, ``(len(SURFACE),)``, which standardise it."""
         self.facts = facts
         self.name = f"quality-{facts.version}"
-        self._arrays = (table, scale, bias)
+        self._ngrams = (facts.spec, arrays["table"], arrays["scale"], arrays["bias"])
+        self._words = (facts.words, arrays["word_table"], arrays["word_scale"], np.zeros_like(arrays["bias"]))
+        self._surface = (arrays["middle"], np.float32(1.0) / arrays["spread"], arrays["surface"])
 
     def predict(self, text: str) -> dict[str, float] | None:
         """Expected scores of the models for a prompt, 0..1; None when it has no word."""
         spec = self.facts.spec
-        scores = linear_scores(prepared(text, head=spec.head, tail=spec.tail), spec, *self._arrays)
-        if not scores:
+        data = prepared(text, head=spec.head, tail=spec.tail)
+        ngrams = linear_scores(data, *self._ngrams)
+        if not ngrams:
             return None
+        middle, width, weights = self._surface
+        looks = standardised(surface_of(data), middle, width) @ weights
+        scores = [sum(each) for each in zip(ngrams, linear_scores(data, *self._words), looks.tolist(), strict=True)]
         return {model: min(1.0, max(0.0, score)) for model, score in zip(self.facts.models, scores, strict=True)}
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
@@ -84,7 +92,7 @@ def quality_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mappin
     again = "Train it again: router train-quality"
     try:
         facts = msgspec.json.decode(metadata["facts"], type=QualityFacts)
-        table, scale, bias = arrays["table"], arrays["scale"], arrays["bias"]
+        missing = [name for name in _ARRAYS if name not in arrays]
     except (KeyError, msgspec.MsgspecError, RecursionError) as error:
         raise ModelFileError(f"the file holds no learned quality ({error}).", hint=again) from error
     spec, count = facts.spec, len(facts.models)
@@ -93,16 +101,40 @@ def quality_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mappin
         wrong = f"format {metadata.get('format')!r} instead of {FORMAT!r}"
     elif not (1 <= count <= _MAX_MODELS and len(facts.means) == count and len(set(facts.models)) == count):
         wrong = f"{count} models with {len(facts.means)} means"
-    elif (limits := unsupported(spec, 20)) is not None:
+    elif missing:
+        wrong = f"it lacks {', '.join(missing)}"
+    elif (limits := unsupported(spec, 20) or unsupported(facts.words, 20)) is not None:
         wrong = limits
-    elif table.dtype != np.int8 or table.shape != (1 << spec.bits, count):
-        wrong = f"table is {table.dtype} {table.shape}"
-    elif any(array.dtype != np.float32 or array.shape != (count,) for array in (scale, bias)):
-        wrong = "scale and bias do not fit the models"
     elif not all(abs(shift) <= 1.0 for by_task in facts.shifts.values() for shift in by_task.values()):
         wrong = "a shift is no number of -1..1"
-    elif not (np.isfinite(scale).all() and np.isfinite(bias).all()):
-        wrong = "it holds values that are not finite"
+    else:
+        wrong = next(filter(None, (_misfit(name, arrays[name], *_expected(name, facts)) for name in _ARRAYS)), None)
     if wrong is not None:
         raise ModelFileError(f"the arrays do not fit: {wrong}.", hint=again)
-    return LearnedQuality(facts, np.ascontiguousarray(table), scale, bias)
+    return LearnedQuality(facts, {name: np.ascontiguousarray(arrays[name]) for name in _ARRAYS})
+
+
+def standardised(
+    surface: npt.NDArray[np.float32], middle: npt.NDArray[np.float32], width: npt.NDArray[Any]
+) -> npt.NDArray[np.float32]:
+    """Surfaces, shape ``(..., len(SURFACE))``, less their middle and times ``width``, cut at two of these: what is out
+    of the ordinary must not count without bound."""
+    found: npt.NDArray[np.float32] = np.clip((surface - middle) * width, -2.0, 2.0)
+    return found
+
+
+def _expected(name: str, facts: QualityFacts) -> tuple[type, tuple[int, ...]]:
+    count = len(facts.models)
+    if name in ("table", "word_table"):
+        return np.int8, (1 << (facts.spec if name == "table" else facts.words).bits, count)
+    if name in ("middle", "spread"):
+        return np.float32, (len(SURFACE),)
+    return np.float32, (len(SURFACE), count) if name == "surface" else (count,)
+
+
+def _misfit(name: str, array: npt.NDArray[Any], kind: type, shape: tuple[int, ...]) -> str | None:
+    if array.dtype != kind or array.shape != shape:
+        return f"{name} is {array.dtype} {array.shape}"
+    if kind is np.float32 and not np.isfinite(array).all():
+        return f"{name} holds values that are not finite"
+    return f"{name} holds a zero" if name == "spread" and not array.all() else None
