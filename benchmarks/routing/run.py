@@ -58,8 +58,9 @@ class Complexity:
 
 
 class Encoder:
-    """A logistic regression a model on vectors of a sentence encoder (multilingual USE, extra ``deep``): what a BERT-like
-    classifier router does (RouteLLM), with the encoder frozen.
+    """A logistic regression a model on vectors of a sentence encoder (multilingual USE, extra ``deep``).
+
+    That is what a BERT-like classifier router does (RouteLLM), with the encoder frozen.
 
     Vectors of many prompts are kept from fold to fold; a single prompt, which is what is timed, is always encoded.
     """

@@ -201,6 +201,72 @@ def test_word_flips_are_real(facts: dict[str, Any]) -> None:
     assert keys == sorted(keys)
 
 
+@settings(max_examples=25, deadline=None)
+@given(
+    worlds,
+    st.one_of(st.none(), st.sampled_from([0.00001, 0.0003, 0.003])),
+    st.dictionaries(st.sampled_from(["mini", "maxi"]), st.sampled_from([0.00001, 0.0003, 0.003])),
+    st.booleans(),
+)
+def test_windows_flip_where_they_say(
+    facts: dict[str, Any], left: float | None, by_model: dict[str, float], is_soft: bool
+) -> None:
+    world = World(facts)
+    state = Snapshot(
+        id="1", now_s=0.0, left_usd=left, model_left_usd=by_model, soft_limits=("all/month",) if is_soft else ()
+    )
+
+    def target(**changed: Any) -> Any:
+        try:
+            changed_state = msgspec.structs.replace(state, **changed)
+            return redecide(world.request(), world.known(), world.policy, FLEET, changed_state).target
+        except NoCandidate as error:
+            return type(error).__name__
+
+    try:
+        decision = redecide(world.request(), world.known(), world.policy, FLEET, state)
+    except NoCandidate:
+        return
+    flips = {flip.what: flip for flip in find_flips(world.request(), decision, world.known(), world.policy, FLEET)}
+    here = decision.target
+    grid = [at * 0.00004 for at in range(1, 80)]
+    changes = {"soft_limits": lambda value: {"soft_limits": ()}} if is_soft else {}
+    if left is not None:
+        changes["left_usd"] = lambda value: {"left_usd": value}
+    for model in by_model:
+        changes[f"left_usd.{model}"] = lambda value, of=model: {"model_left_usd": {**by_model, of: value}}
+    assert {what for what in flips if what.startswith("left_usd") or what == "soft_limits"} <= set(changes)
+    for what, change in changes.items():
+        flip = flips.get(what)
+        if what == "soft_limits":
+            assert (flip is None) is (target(**change(None)) == here)
+            continue
+        others = [value for value in grid if target(**change(value)) != here]
+        if flip is None:
+            assert not others
+            continue
+        found = target(**change(on(flip)))
+        assert found == (flip.target if flip.target is not None else flip.fails) != here
+        now = left if what == "left_usd" else by_model[what.removeprefix("left_usd.")]
+        low, high = sorted((now, on(flip)))
+        assert not [value for value in others if low < value < high and abs(value - on(flip)) > 1e-12]
+
+
+def test_a_window_reads_as_a_sentence() -> None:
+    world = World(
+        {"rows": 5, "unsure": 0.2, "poor": "0.0001", "harm": 0.8, "long": 5, "annotated": 1, "probability": 0.95,
+         "harmful": None, "inside": 0.1, "sure": 0.5, "input": 10, "usd": None, "ms": None, "reasoning": False}
+    )  # fmt: skip
+    state = Snapshot(id="1", now_s=0.0, left_usd=0.0009, soft_limits=("all/month",))
+    decision = redecide(world.request(), world.known(), world.policy, FLEET, state)
+    texts = [flip.text for flip in find_flips(world.request(), decision, world.known(), world.policy, FLEET)]
+    assert any("if what the spending windows leave" in text and "now $0.0009" in text for text in texts)
+    free = msgspec.structs.replace(state, left_usd=1.0)
+    decision = redecide(world.request(), world.known(), world.policy, FLEET, free)
+    texts = [flip.text for flip in find_flips(world.request(), decision, world.known(), world.policy, FLEET)]
+    assert "goes to the large tier (maxi) if the soft limit is not used up, now all/month (LONG)" in texts
+
+
 def test_flip_reads_as_a_sentence() -> None:
     world = World(
         {"rows": 5, "unsure": 0.2, "poor": "0.0001", "harm": 0.8, "long": 40, "annotated": 9, "probability": 0.95,

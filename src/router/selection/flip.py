@@ -25,6 +25,7 @@ from ..types import (
     Request,
     Signal,
     SignalName,
+    Snapshot,
     Target,
     TokenCount,
 )
@@ -59,7 +60,8 @@ class Flip(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """In words: ``goes local (mood) if the in-distribution score >= 0.71, now 0.64``."""
-        name = _NAMES.get(self.what, self.what)
+        model = self.what.removeprefix("left_usd.")
+        name = _NAMES.get(self.what, self.what if model == self.what else f"what its windows leave {model}")
         now = "unknown" if self.now is None else _shown(self.what, self.now)
         if self.now is None and self.what.startswith("max_"):
             now = "no limit"
@@ -83,6 +85,8 @@ _NAMES: Final = {
     "local.probability": "the local model's probability",
     "task_probability": "the task's probability",
     "safety": "the safety flags",
+    "left_usd": "what the spending windows leave",
+    "soft_limits": "the soft limit",
 }
 
 
@@ -100,13 +104,14 @@ def find_flips(
 
 
 class _Try(msgspec.Struct, frozen=True, kw_only=True):
-    """A changed request: ``op limit`` says for which values of ``what`` it stands."""
+    """A changed request, or another ``state``: ``op limit`` says for which values of ``what`` it stands."""
 
     op: str
     limit: Any
     change: float
     request: Request
     known: Known
+    state: Snapshot | None = None
 
 
 class _Search:
@@ -122,6 +127,7 @@ class _Search:
         """The nearest flip of each thing that can change."""
         yield self._nearest("max_usd", self.request.hints.budget.max_usd, self._money())
         yield self._nearest("max_latency_ms", self.request.hints.budget.max_latency_ms, self._time())
+        yield from self._windows()
         yield from self._evidence()
         task = self._signal("task")
         yield self._nearest("task_probability", task.confidence, self._task_probability(task))
@@ -151,7 +157,7 @@ class _Search:
         return None
 
     def _decide(self, attempt: _Try) -> Decision | NoCandidate:
-        snapshot = self.decision.snapshot
+        snapshot = attempt.state or self.decision.snapshot
         if snapshot is None:
             raise TypeError("a decision without its snapshot cannot be made again")
         try:
@@ -162,10 +168,41 @@ class _Search:
     # ----- limits ------------------------------------------------------------------------------------------------
 
     def _money(self) -> Iterator[_Try]:
+        points = self._prices() | self.limits.get("budget.max_usd", set())
+        yield from self._budget("max_usd", self.request.hints.budget.max_usd, points)
+
+    def _prices(self) -> set[float]:
+        """The smallest sums that pay for the expected answer of a deployment."""
         tokens = self._signal("tokens").value or TokenCount(input=1, output=256, output_max=4096)
         needed = {_least_usd(each.price, tokens) for each in self.fleet.deployments.values()}
-        points = {usd for usd in needed if usd is not None} | self.limits.get("budget.max_usd", set())
-        yield from self._budget("max_usd", self.request.hints.budget.max_usd, points)
+        return {usd for usd in needed if usd is not None}
+
+    def _windows(self) -> Iterator[Flip | None]:
+        """What hard spending windows leave, in all and for single deployments, and soft ones that are used up."""
+        state = self.decision.snapshot
+        if state is None:
+            return
+        if state.left_usd is not None:
+            yield self._nearest("left_usd", state.left_usd, self._left(state, None))
+        for model, left in state.model_left_usd.items():
+            yield self._nearest(f"left_usd.{model}", left, self._left(state, model))
+        if state.soft_limits:
+            free = msgspec.structs.replace(state, soft_limits=())
+            yield self._nearest(
+                "soft_limits", ", ".join(state.soft_limits), [self._state("=", "not used up", 1.0, free)]
+            )
+
+    def _left(self, state: Snapshot, model: str | None) -> Iterator[_Try]:
+        now = state.left_usd if model is None else state.model_left_usd[model]
+        for op, limit, value in _beside(self._prices(), now or 0.0):
+            if model is None:
+                changed = msgspec.structs.replace(state, left_usd=value)
+            else:
+                changed = msgspec.structs.replace(state, model_left_usd={**state.model_left_usd, model: value})
+            yield self._state(op, limit, _ratio(value, now), changed)
+
+    def _state(self, op: str, limit: Any, change: float, state: Snapshot) -> _Try:
+        return _Try(op=op, limit=limit, change=change, request=self.request, known=self.known, state=state)
 
     def _time(self) -> Iterator[_Try]:
         points = {each.estimate.latency_ms for each in self.decision.candidates if each.estimate.latency_ms is not None}
@@ -351,7 +388,7 @@ def _place(target: Target) -> tuple[str, str | None]:
 
 
 def _shown(what: str, value: Any) -> str:
-    if what == "max_usd":
+    if what == "max_usd" or what.startswith("left_usd"):
         return format_usd(value)
     if what == "max_latency_ms":
         return format_ms(value)
