@@ -123,7 +123,28 @@ def main() -> None:
                 outcomes, ("router", "knn"), draws=options.draws, by_dataset=True, **SETS[name]
             )
             show(f"{name}, each set from the others", found[f"{name}, each set from the others"])
+    if options.sets == ",".join(SETS):
+        name = "one pair, each set from the others"
+        outcomes = one_pair(options.data)
+        found[name] = report(outcomes, ("router", "mf"), draws=options.draws, by_dataset=True)
+        show(name, found[name])
     write("routing", {"sets": found})
+
+
+def one_pair(data: Path) -> Outcomes:
+    """Mixtral-8x7B and GPT-4 on five sets of two sources: does what one set teaches help on another?"""
+    parts = []
+    for name, settings in SETS.items():
+        if name.startswith(("routellm", "routerbench")):
+            outcomes = read_outcomes([data / "outcomes" / f"{name}.jsonl.gz"])
+            parts.append(outcomes.of(settings.get("pair", outcomes.models)))
+    return Outcomes(
+        tuple(prompt for part in parts for prompt in part.prompts),
+        tuple(name for part in parts for name in part.datasets),
+        ("mixtral-8x7b", "gpt-4-1106"),
+        np.concatenate([part.scores for part in parts]),
+        np.full((sum(map(len, parts)), 2), np.nan),
+    )
 
 
 def limits(outcomes: Outcomes, pair: list[str]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from router import Router
 from router.errors import ConfigError, RequestError
@@ -17,7 +19,10 @@ from router.local.files import read_arrays, write_arrays
 from router.offline.evaluate import report
 from router.offline.fit_quality import QualityFit, save_quality
 from router.offline.outcomes import Outcomes, read_outcomes
+from router.offline.rivals import RIVALS
+from router.offline.routing_curves import apgr
 from router.signals.quality import quality_from_arrays
+from router.signals.surface import SURFACE, surface_of
 
 EASY = "say name list tell show give find the colour capital animal river town a simple short word of".split()  # noqa: SIM905
 HARD = "prove derive integral theorem asymptotic eigenvalue lemma homotopy recursion invariant".split()  # noqa: SIM905
@@ -78,6 +83,54 @@ def test_routing_by_it_beats_the_best_model_at_its_cost(file: Path) -> None:
     assert ours["pair"]["apgr"]["value"] <= found["oracle_apgr"]
 
 
+def test_every_predictor_is_measured_alike(tmp_path: Path) -> None:
+    path = tmp_path / "some.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in outcomes(160)), encoding="utf-8")
+    found = report(read_outcomes([path]), tuple(RIVALS), draws=20, folds=2)["routers"]
+    assert set(found) == set(RIVALS) >= {"router", "knn", "mlp", "mf", "routes", "length"}
+    for name, figures in found.items():
+        assert 0.0 < figures["pair"]["apgr"]["value"] < found_oracle(path), name
+        assert figures["us"] > 0
+    assert found["routes"]["pair"]["apgr"]["value"] > 0.5
+
+
+def found_oracle(path: Path) -> float:
+    scores = read_outcomes([path]).scores
+    return apgr(scores[:, 1] - scores[:, 0], scores[:, 0], scores[:, 1]) + 1e-9
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=3000) | st.text(max_size=400).map(str.encode))
+def test_surface_is_finite_for_any_bytes(data: bytes) -> None:
+    found = surface_of(data)
+    assert found.shape == (len(SURFACE),)
+    assert np.isfinite(found).all()
+
+
+def test_surface_is_that_of_the_last_question() -> None:
+    asked = b"which is largest?\na. 12\nb. 3.5\nc. rome\nd. not known"
+    found = dict(zip(SURFACE, surface_of(b"an example\n\n" * 9 + asked), strict=True))
+    assert found == dict(zip(SURFACE, surface_of(asked), strict=True))
+    assert (found["options"], found["options_with_numbers"], found["decimals"], found["negated"]) == (4, 2, 1, 1)
+    assert found["questions"] == pytest.approx(1 / len(asked))
+
+
+def test_words_that_were_never_seen_count_like_their_neighbours() -> None:
+    chance = np.random.default_rng(3)
+    animals, sums = ("dog", "horse", "wolf", "goat"), ("integral", "equation", "algebra", "polynomial")
+    prompts, scores = [], []
+    for at in range(400):
+        hard = at % 2
+        words = chance.choice(sums if hard else animals, 3)
+        prompts.append(f"about {' '.join(words)} {at}")
+        scores.append([0.1 if hard else 0.9, 0.9])
+    fit = QualityFit().fit(
+        Outcomes(tuple(prompts), ("d",) * 400, ("small", "large"), np.array(scores), np.full((400, 2), np.nan))
+    )
+    hard, easy = fit.predict(["about theorem calculus geometry 7", "about cat sheep cow 7"])
+    assert hard[0] < easy[0] - 0.1
+
+
 def test_without_signal_the_best_model_is_kept() -> None:
     chance = np.random.default_rng(1)
     prompts = tuple(f"{word} {number}" for number, word in enumerate(["alpha", "beta", "gamma"] * 100))
@@ -116,7 +169,7 @@ def test_a_router_weighs_what_was_learnt(learnt: QualityFit, tmp_path: Path) -> 
     assert decision.signals["quality"].detector.startswith("quality-")
 
 
-@pytest.mark.parametrize("harm", ["cut", "format", "shape", "missing"])
+@pytest.mark.parametrize("harm", ["cut", "format", "shape", "missing", "array", "spread", "bits", "shift"])
 def test_a_wrong_file_is_refused(learnt: QualityFit, tmp_path: Path, harm: str) -> None:
     path = tmp_path / "q.safetensors"
     save_quality(learnt, path)
@@ -125,6 +178,15 @@ def test_a_wrong_file_is_refused(learnt: QualityFit, tmp_path: Path, harm: str) 
         path.write_bytes(path.read_bytes()[:-100])
     elif harm == "format":
         write_arrays(path, arrays, {**metadata, "format": "other"})
+    elif harm == "array":
+        write_arrays(path, {name: array for name, array in arrays.items() if name != "word_table"}, metadata)
+    elif harm == "spread":
+        write_arrays(path, {**arrays, "spread": np.zeros_like(arrays["spread"])}, metadata)
+    elif harm in ("bits", "shift"):
+        facts = json.loads(metadata["facts"])
+        facts["words"]["bits"] = 60 if harm == "bits" else 18
+        facts["shifts"] = {"small": {"*": 7.0}} if harm == "shift" else {}
+        write_arrays(path, arrays, {**metadata, "facts": json.dumps(facts)})
     elif harm == "shape":
         write_arrays(path, {**arrays, "bias": arrays["bias"][:1].copy()}, metadata)
     else:

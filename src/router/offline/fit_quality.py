@@ -37,6 +37,7 @@ WORDS = FeatureSpec(bits=18, words=(1,), chars=(), head=SPEC.head, tail=SPEC.tai
 LEAST_ROWS = 50
 ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _KEY_BITS = 32
+_PULL = 0.1
 
 Floats = npt.NDArray[np.float64]
 Matrix: TypeAlias = Any  # sparse or dense, one row a prompt
@@ -232,18 +233,23 @@ def save_quality(fit: QualityFit, path: Path) -> LearnedQuality:
 
 
 def _trust(held: Sequence[Floats], truth: Floats) -> Floats:
-    """Weights of the views, shape ``(len(held),)``, that fit what happened to held-out prompts best, none below 0.
+    """Weights of the views, shape ``(len(held),)``, that fit what happened to held-out prompts, none below 0.
 
     The whole is then less its standard error: noise must not outvote the best model.
     """
-    weights, _ = nnls(np.column_stack([each.ravel() for each in held]), truth.ravel())
+    sizes = np.array([float(np.mean(each**2)) ** 0.5 for each in held])
+    found = np.column_stack([each.ravel() for each in held]) / np.maximum(sizes, 1e-12)
+    # A little ridge: views that say the same share their weight, for on other prompts they may not.
+    pull = np.eye(len(held)) * (_PULL * len(found)) ** 0.5
+    weights, _ = nnls(np.vstack([found, pull]), np.r_[truth.ravel(), np.zeros(len(held))])
+    weights = np.where(sizes > 1e-12, weights / np.maximum(sizes, 1e-12), 0.0)
     mixed = sum(weight * each for weight, each in zip(weights, held, strict=True))
     energy = float(np.sum(mixed**2))
     if energy <= 0.0:
         return np.zeros(len(held))
     slope = float(np.sum(mixed * truth)) / energy
     deviation = float(((((truth - slope * mixed) * mixed).sum(axis=1)) ** 2).sum()) ** 0.5 / energy
-    kept: Floats = weights * min(1.0, max(0.0, slope - deviation))
+    kept: Floats = weights * max(0.0, slope - deviation)
     return kept
 
 

@@ -7,12 +7,14 @@ latent semantic analysis of the training prompts (Deerwester et al., 1990), so t
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.decomposition import TruncatedSVD
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
@@ -78,7 +80,9 @@ class Perceptron:
         self._net = MLPRegressor(hidden_layer_sizes=(100, 100), early_stopping=True, max_iter=60, random_state=seed)
 
     def fit(self, outcomes: Outcomes) -> Perceptron:
-        self._net.fit(self._dense.learn(outcomes.prompts), outcomes.scores)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # sixty rounds are what it gets
+            self._net.fit(self._dense.learn(outcomes.prompts), outcomes.scores)
         return self
 
     def predict(self, prompts: Sequence[str]) -> Floats:
