@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from zlib import crc32
+from hashlib import blake2b
 
 from ..types import Candidate
 from .candidates import Fleet
@@ -40,7 +40,9 @@ def _drawn(members: list[Candidate], fleet: Fleet, draw: str) -> list[Candidate]
     def key(candidate: Candidate) -> float:
         # Sampling without replacement by weight (Efraimidis & Spirakis, 2006).
         weight = fleet.deployments[candidate.model].weight
-        chance = (crc32(f"{draw}:{candidate.model}".encode()) + 1) / 4294967297
+        # A checksum would not do: those of two names after one draw differ by the same bits always.
+        found = blake2b(f"{draw}:{candidate.model}".encode(), digest_size=8).digest()
+        chance = ((int.from_bytes(found, "big") >> 11) + 1) / ((1 << 53) + 1)
         return -math.log(chance) / weight if weight > 0 else math.inf
 
     drawn = sorted(members, key=key)
