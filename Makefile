@@ -51,7 +51,7 @@ $(VENV)/.installed: pyproject.toml hatch_build.py src/router/_ngrams.c src/route
 	@$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml hatch_build.py src/router/_ngrams.c src/router/_words.c | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml deep/pyproject.toml hatch_build.py src/router/_ngrams.c src/router/_words.c | $(BIN)/python
 	@echo "Installing guide-router with its development tools into $(VENV) (the first time takes a minute)"
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) --editable '.[dev]' ./deep
 	@touch $@ $(VENV)/.installed

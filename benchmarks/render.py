@@ -44,16 +44,26 @@ def startup(results: Mapping[str, Any]) -> str:
 
 def readings(results: Mapping[str, Any]) -> list[str]:
     rows = [
-        "| prompts | rows | strict | lenient | macro-F1 | target | surest 60 % | ECE |",
+        "| prompts | read by | strict (95 %) | lenient | macro-F1 (95 %) | target (95 %) | surest 60 % | ECE |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for key, name in (("tasks_dev", "data sets, none seen"), ("tasks_chat_dev", "as people and applications write")):
-        row = results[key]
-        rows.append(
-            f"| {name} | {row['rows']:,} | {row['strict']:.3f} | {row['lenient']:.3f} | {row['macro_f1']:.3f} | "
-            f"{row['target']:.3f} | {row['surest_60_percent']:.3f} | {row['ece']:.3f} |"
-        )
+    sets = (("tasks_dev", "data sets, none seen"), ("tasks_chat_dev", "as people and applications write"))
+    kinds = (("", "n-grams"), ("_deep", "encoder"), ("_mixed", "n-grams, encoder where unsure"))
+    for key, name in sets:
+        for kind, called in kinds:
+            row = results.get(f"{key}{kind}")
+            if row is not None:
+                rows.append(
+                    f"| {name}, {row['rows']:,} | {called} | {_with(row, 'strict')} | {row['lenient']:.3f} | "
+                    f"{_with(row, 'macro_f1')} | {_with(row, 'target')} | {row['surest_60_percent']:.3f} | "
+                    f"{row['ece']:.3f} |"
+                )
     return rows
+
+
+def _with(row: Mapping[str, Any], name: str) -> str:
+    low, high = row[f"{name}_interval"]
+    return f"{row[name]:.3f} ({low:.3f} to {high:.3f})"
 
 
 def understanding(results: Mapping[str, Any]) -> str:
@@ -62,7 +72,7 @@ def understanding(results: Mapping[str, Any]) -> str:
 
 def risks(results: Mapping[str, Any]) -> str:
     rows = [
-        "| | set | rows | AUROC | recall | benign flagged | hard benign flagged | twins in order |",
+        "| | set | rows | AUROC (95 %) | recall (95 %) | benign flagged | hard benign flagged | twins in order |",
         "|---|---|---|---|---|---|---|---|",
     ]
     sets = {
@@ -75,16 +85,25 @@ def risks(results: Mapping[str, Any]) -> str:
         "fr": "French",
         "zh": "Chinese",
     }
-    for look, called in (("first_look", "first look"), ("second_look", "with second look")):
+    looks = {
+        "first_look": "first look",
+        "deep_unsure": "deep reading where unsure",
+        "deep_always": "deep reading of all",
+        "second_look": "with second look",
+    }
+    for look, called in looks.items():
         figures = results.get(look)
         for key, name in sets.items() if figures else ():
             row = figures["languages"][key] if key in figures["languages"] else figures[key]
             hard = f"{row['hard_benign_flagged']:.3f}" if "hard_benign_flagged" in row else ""
             pairs = f"{row['pairwise']:.2f} of {row['pairs']}" if "pairwise" in row else ""
             rows.append(
-                f"| {called} | {name} | {row['rows']:,} | {row['auroc']:.3f} | {row['recall']:.3f} | "
+                f"| {called} | {name} | {row['rows']:,} | {_with(row, 'auroc')} | {_with(row, 'recall')} | "
                 f"{row['benign_flagged']:.3f} | {hard} | {pairs} |"
             )
+    if "deep_unsure" in results:
+        asked = results["deep_unsure"]["dev"]["read_deeply"]
+        rows += ["", f"Where unsure: {asked:.0%} of the requests of the data sets were read deeply."]
     if "time_ms" in results:
         time = results["time_ms"]
         rows += [
@@ -96,13 +115,33 @@ def risks(results: Mapping[str, Any]) -> str:
 
 
 def tasks(results: Mapping[str, Any]) -> str:
-    data, chat, typed = results["tasks_dev"], results["tasks_chat_dev"], results["typos_dev"]
-    rows = [*readings(results), "", "| task | F1, data sets | F1, people and applications |", "|---|---|---|"]
-    rows += [f"| {label} | {data['f1'][label]:.2f} | {chat['f1'].get(label, 0):.2f} |" for label in sorted(data["f1"])]
-    slips = f"With three typos in each of {typed['rows']:,} requests: {typed['with_three_typos']:.3f} right, "
-    slips += f"without: {typed['strict']:.3f}."
-    confused = ["Most confused on data sets: " + "; ".join(data["most_confused"][:6]) + "."]
-    confused.append("Among people and applications: " + "; ".join(chat["most_confused"][:6]) + ".")
+    sets = {"data sets": "tasks_dev", "people and applications": "tasks_chat_dev"}
+    best = "_mixed" if "tasks_dev_mixed" in results else ""
+    columns = [(name, key, kind) for kind in dict.fromkeys(("", best)) for name, key in sets.items()]
+    titles = [f"F1, {name}{', with the encoder' if kind else ''}" for name, _, kind in columns]
+    rows = [*readings(results), ""]
+    if best:
+        shares = [f"{results[f'{key}_mixed']['read_deeply']:.0%} of {name}" for name, key in sets.items()]
+        rows += [f"The encoder was asked for {' and '.join(shares)}.", ""]
+    rows += [f"| task | {' | '.join(titles)} |", "|---" * (1 + len(titles)) + "|"]
+    for label in sorted(results["tasks_dev"]["f1"]):
+        figures = [results[f"{key}{kind}"]["f1"].get(label, 0) for _, key, kind in columns]
+        rows.append(f"| {label} | {' | '.join(f'{figure:.2f}' for figure in figures)} |")
+    typed = results["typos_dev"]
+    names = {"fast": "n-grams", "deep": "encoder", "mixed": "both"}
+    told = [
+        f"{names[key]} {typed[key]['with_three_typos']:.3f} right, without {typed[key]['strict']:.3f}"
+        for key in names
+        if key in typed
+    ]
+    slips = f"With three typos in each of {typed['rows']:,} requests: {'; '.join(told)}."
+    confused = []
+    for name, key in sets.items():
+        confused.append(f"Most confused, {name}: " + "; ".join(results[f"{key}{best}"]["most_confused"][:6]) + ".")
+    time = results["time"]
+    if "200_words_deep_ms" in time:
+        took = ", ".join(f"{time[f'{words}_words_deep_ms']} ms for {words:,} words" for words in (20, 200, 2000))
+        confused += ["", f"A deep reading takes {took}."]
     return "\n".join([*rows, "", slips, "", *confused, "", where(results)])
 
 

@@ -1,6 +1,7 @@
 """How well risks are told: ``python -m benchmarks.risks --data DIR``.
 
-By the first look alone, and with the second look (extra ``deep``). Sets: ``safety/dev`` (data
+By the first look alone, with the deep reading (``guide-router-deep``) of all requests and of those that the first look
+is unsure of, and with the second look (extra ``deep``). Sets: ``safety/dev`` (data
 sets of which nothing was trained on), ``safety/contrast_dev`` (pairs of a safe request and its unsafe twin),
 ``languages.jsonl`` (fourteen pairs in five languages each) and ``answers.jsonl`` (what a model wrote). Writes
 ``benchmarks/results/risks.json``.
@@ -25,7 +26,9 @@ from sklearn.metrics import roc_auc_score
 import router
 from router.assemble import second_look
 from router.errors import MissingExtra
+from router.local.deep import deep_directory, load_deep
 from router.local.files import read_arrays
+from router.signals.deep import DeepUnderstanding
 from router.signals.learned import Risks, Understanding, understanding_from_arrays
 from router.signals.second_look import SecondLook
 from router.types import Message, Request, Signals
@@ -40,6 +43,19 @@ RESULTS = HERE.parent / "results" / "risks.json"
 
 def measure_risks(understanding: Understanding, sets: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     looks: dict[str, Look] = {"first_look": lambda request: first_risks(understanding, request)}
+    asked: list[bool] = []
+    deep = deep_reading(understanding)
+    if deep is not None:
+        read: dict[str, Risks] = {}
+
+        def always(request: Request) -> Risks:
+            text = request.messages[0].text
+            if text not in read:
+                read[text] = deep_risks(understanding, deep, request)
+            return read[text]
+
+        looks["deep_always"] = always
+        looks["deep_unsure"] = lambda request: unsure_risks(understanding, deep, always, request, asked)
     second: SecondLook | None = None
     try:
         second = second_look()
@@ -50,7 +66,12 @@ def measure_risks(understanding: Understanding, sets: Mapping[str, Sequence[Mapp
     own = {name: _lines(HERE / f"{name}.jsonl") for name in ("languages", "answers")}
     found: dict[str, Any] = {}
     for name, look in looks.items():
-        found[name] = {set_name: measured(look, rows) for set_name, rows in sets.items()}
+        found[name] = {}
+        for set_name, rows in sets.items():
+            asked.clear()
+            found[name][set_name] = measured(look, rows)
+            if asked:
+                found[name][set_name]["read_deeply"] = round(float(np.mean(asked)), 4)
         found[name]["languages"] = {
             language: measured(look, [row for row in own["languages"] if row["lang"] == language])
             for language in ("en", "de", "es", "fr", "zh")
@@ -79,6 +100,30 @@ def both_risks(understanding: Understanding, second: SecondLook, request: Reques
     return second.risks(risks, request)
 
 
+def deep_risks(understanding: Understanding, deep: DeepUnderstanding, request: Request) -> Risks:
+    signals = Signals(request, dict.fromkeys(understanding.provides, understanding))
+    signals.fetch(understanding.provides)
+    risks: Risks = deep.deepened(request, signals.known())["risks"].value
+    return risks
+
+
+def unsure_risks(
+    understanding: Understanding, deep: DeepUnderstanding, always: Look, request: Request, asked: list[bool]
+) -> Risks:
+    signals = Signals(request, dict.fromkeys(understanding.provides, understanding))
+    signals.fetch(understanding.provides)
+    asked.append(deep.is_unsure(signals.known()))
+    first: Risks = signals["risks"].value
+    return always(request) if asked[-1] else first
+
+
+def deep_reading(understanding: Understanding) -> DeepUnderstanding | None:
+    if deep_directory() is None:
+        return None
+    card, score = load_deep(None)
+    return DeepUnderstanding(card.facts, understanding, score)
+
+
 def measured(look: Look, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Figures over rows with ``prompt``, ``flag`` (``benign`` or what is wrong), and maybe ``pair`` and ``hard``."""
     rows = [row for row in rows if row["flag"] != "pii"]
@@ -94,7 +139,9 @@ def measured(look: Look, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "rows": len(rows),
         "auroc": round(float(roc_auc_score(unsafe, score)), 4),
+        "auroc_interval": interval(unsafe, lambda drawn: float(roc_auc_score(unsafe[drawn], score[drawn]))),
         "recall": round(float(flag[unsafe].mean()), 4),
+        "recall_interval": interval(unsafe, lambda drawn: float(flag[drawn][unsafe[drawn]].mean())),
         "benign_flagged": round(float(flag[~unsafe].mean()), 4),
         "recall_at_3_percent_benign": round(float((score[unsafe] > cut).mean()), 4),
     }
@@ -114,6 +161,14 @@ def measured(look: Look, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         found["pairs"] = len(complete)
         found["pairwise"] = round(float(np.mean([pair[True] > pair[False] for pair in complete])), 4)
     return found
+
+
+def interval(unsafe: np.ndarray, figure: Callable[[np.ndarray], float], times: int = 300) -> list[float]:
+    """The middle 95 % of a figure over rows drawn with replacement, safe and unsafe ones apart."""
+    rng = np.random.default_rng(0)
+    kinds = [np.flatnonzero(unsafe), np.flatnonzero(~unsafe)]
+    found = [figure(np.concatenate([rng.choice(kind, len(kind)) for kind in kinds])) for _ in range(times)]
+    return [round(float(np.quantile(found, share)), 4) for share in (0.025, 0.975)]
 
 
 def timed(understanding: Understanding, second: SecondLook) -> dict[str, float]:
@@ -143,12 +198,13 @@ def _logit(p: float) -> float:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.risks", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="a folder with safety/dev.jsonl.gz and contrast_dev")
+    parser.add_argument("--every", type=int, default=1, help="short form: only every so manieth row of the data sets")
     options = parser.parse_args(argv)
     understanding = understanding_from_arrays(*read_arrays(FOLDER / "understanding.safetensors"))
     sets = {}
     for name in ("dev", "contrast_dev"):
         data = gzip.decompress((options.data / "safety" / f"{name}.jsonl.gz").read_bytes()).decode()
-        sets[name] = [json.loads(line) for line in data.split("\n") if line]
+        sets[name] = [json.loads(line) for line in data.split("\n") if line][:: options.every if name == "dev" else 1]
     found = measure_risks(understanding, sets) | {"model": understanding.name, "measured_on": facts()}
     text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
     RESULTS.write_text(text, encoding="utf-8")

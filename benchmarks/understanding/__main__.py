@@ -12,15 +12,17 @@ import json
 import random
 import sys
 import timeit
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, f1_score
 
 import router
+from router.local.deep import deep_directory, load_deep
 from router.local.files import read_arrays
+from router.signals.deep import DeepUnderstanding
 from router.signals.excerpt import excerpt
 from router.signals.language import identify
 from router.signals.learned import Understanding, understanding_from_arrays
@@ -63,14 +65,13 @@ def typed_badly(text: str, rng: random.Random) -> str:
     return "".join(letters)
 
 
-def measure_tasks(understanding: Understanding, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    labels = understanding.facts.tasks
-    scores = [understand(understanding, request_of(row))["scores"].value for row in rows]
-    table = np.array([[score[label] for label in labels] for score in scores])
+def measure_tasks(labels: Sequence[str], table: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Figures over rows; ``table``: their probabilities, shape ``(rows, labels)``."""
     guessed = [labels[at] for at in table.argmax(axis=1)]
     gold = [row["task"] for row in rows]
     hit = np.array([a == b for a, b in zip(guessed, gold, strict=True)])
     lenient = np.array([g == row["task"] or g in row.get("also", ()) for g, row in zip(guessed, rows, strict=True)])
+    target = np.array([TARGET_OF_TASK[a] == TARGET_OF_TASK[b] for a, b in zip(guessed, gold, strict=True)])
     sure = table.max(axis=1)
     order = np.argsort(-sure)
     n = len(rows)
@@ -84,14 +85,17 @@ def measure_tasks(understanding: Understanding, rows: Sequence[Mapping[str, Any]
         ((int(confused[i, j]), labels[i], labels[j]) for i in range(len(labels)) for j in range(len(labels))),
         reverse=True,
     )
+    at = {label: index for index, label in enumerate(sorted({*gold, *guessed}))}
+    pairs = np.array([[at[g] for g in gold], [at[g] for g in guessed]])
     return {
         "rows": n,
         "strict": round(float(hit.mean()), 4),
+        "strict_interval": interval(n, lambda drawn: hit[drawn].mean()),
         "lenient": round(float(lenient.mean()), 4),
         "macro_f1": round(float(f1_score(gold, guessed, average="macro", zero_division=0)), 4),
-        "target": round(
-            float(np.mean([TARGET_OF_TASK[a] == TARGET_OF_TASK[b] for a, b in zip(guessed, gold, strict=True)])), 4
-        ),
+        "macro_f1_interval": interval(n, lambda drawn: macro_f1(pairs[0, drawn], pairs[1, drawn], len(at))),
+        "target": round(float(target.mean()), 4),
+        "target_interval": interval(n, lambda drawn: target[drawn].mean()),
         "surest_60_percent": round(float(hit[order[: int(0.6 * n)]].mean()), 4),
         "ece": round(float(ece), 4),
         "f1": {label: round(float(value), 3) for label, value in zip(known, per_label, strict=True)},
@@ -99,15 +103,75 @@ def measure_tasks(understanding: Understanding, rows: Sequence[Mapping[str, Any]
     }
 
 
-def measure_typos(understanding: Understanding, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def interval(n: int, figure: Callable[[np.ndarray], float], times: int = 500) -> list[float]:
+    """The middle 95 % of a figure over rows drawn with replacement."""
+    rng = np.random.default_rng(0)
+    found = [float(figure(rng.integers(0, n, n))) for _ in range(times)]
+    return [round(float(np.quantile(found, share)), 4) for share in (0.025, 0.975)]
+
+
+def macro_f1(gold: np.ndarray, guessed: np.ndarray, count: int) -> float:
+    right = np.bincount(gold[gold == guessed], minlength=count)
+    both = np.bincount(gold, minlength=count) + np.bincount(guessed, minlength=count)
+    return float((2 * right[both > 0] / both[both > 0]).mean())
+
+
+class Readings(NamedTuple):
+    """Probabilities of rows by reading, shape ``(rows, labels)`` each, and which rows were read deeply where unsure."""
+
+    fast: np.ndarray
+    deep: np.ndarray | None
+    mixed: np.ndarray | None
+    asked: np.ndarray | None
+
+
+def readings(
+    understanding: Understanding, deep: DeepUnderstanding | None, rows: Sequence[Mapping[str, Any]]
+) -> Readings:
+    labels = understanding.facts.tasks
+    fast, alone, mixed, asked = [], [], [], []
+    for row in rows:
+        request = request_of(row)
+        signals = Signals(request, dict.fromkeys(understanding.provides, understanding))
+        signals.fetch(understanding.provides)
+        before = signals["scores"].value
+        fast.append([before[label] for label in labels])
+        if deep is None:
+            continue
+        known = signals.known()
+        both = deep.deepened(request, known)["scores"].value
+        asked.append(deep.is_unsure(known))
+        mixed.append([(both if asked[-1] else before)[label] for label in labels])
+        # The mix with the first reading's part taken out again.
+        facts = deep.facts
+        scores = np.array(
+            [np.log(max(both[t], 1e-300)) - facts.task_first * np.log(max(before[t], 1e-9)) for t in labels]
+        )
+        powers = np.exp(scores - scores.max())
+        alone.append(powers / powers.sum())
+    if deep is None:
+        return Readings(np.array(fast), None, None, None)
+    return Readings(np.array(fast), np.array(alone), np.array(mixed), np.array(asked))
+
+
+def measure_typos(
+    understanding: Understanding, deep: DeepUnderstanding | None, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     rng = random.Random(5)
     bare = [row for row in rows if not row.get("messages")]
-    clean = np.mean([understand(understanding, request_of(row))["task"].value == row["task"] for row in bare])
-    typed = [
-        understand(understanding, request_of({"prompt": typed_badly(row["prompt"], rng)}))["task"].value == row["task"]
-        for row in bare
-    ]
-    return {"rows": len(bare), "strict": round(float(clean), 4), "with_three_typos": round(float(np.mean(typed)), 4)}
+    typed = [{**row, "prompt": typed_badly(row["prompt"], rng)} for row in bare]
+    gold = np.array([understanding.facts.tasks.index(row["task"]) for row in bare])
+    found: dict[str, Any] = {"rows": len(bare)}
+    clean, badly = readings(understanding, deep, bare), readings(understanding, deep, typed)
+    for name, a, b in (
+        ("fast", clean.fast, badly.fast),
+        ("deep", clean.deep, badly.deep),
+        ("mixed", clean.mixed, badly.mixed),
+    ):
+        if a is not None and b is not None:
+            right, still = ((table.argmax(axis=1) == gold).mean() for table in (a, b))
+            found[name] = {"strict": round(float(right), 4), "with_three_typos": round(float(still), 4)}
+    return found
 
 
 def measure_language(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -119,14 +183,27 @@ def measure_language(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def measure_time(understanding: Understanding, rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def measure_time(
+    understanding: Understanding, deep: DeepUnderstanding | None, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, float]:
     words = " ".join(row["prompt"] for row in rows[::40] if row["prompt"].isascii()).split()
     found = {}
     for count in (20, 200, 2000):
         request = Request(messages=(Message(role="user", text=" ".join(words[:count])),))
         runs = timeit.repeat(lambda r=request: understand(understanding, r), number=200, repeat=9)  # type: ignore[misc]
         found[f"{count}_words_us"] = round(float(np.median(runs)) / 200 * 1e6, 1)
+        if deep is not None:
+            known = understand(understanding, request).known()
+            again = timeit.repeat(lambda r=request, k=known: deep.deepened(r, k), number=1, repeat=25)  # type: ignore[misc]
+            found[f"{count}_words_deep_ms"] = round(float(np.median(again)) * 1e3, 2)
     return found
+
+
+def deep_reading(understanding: Understanding) -> DeepUnderstanding | None:
+    if deep_directory() is None:
+        return None
+    card, score = load_deep(None)
+    return DeepUnderstanding(card.facts, understanding, score)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,17 +211,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", type=Path, default=FOLDER / "understanding.safetensors")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--every", type=int, default=1, help="short form: only every so manieth row of the data sets")
     options = parser.parse_args(argv)
     understanding = understanding_from_arrays(*read_arrays(options.model))
     data = options.data
-    dev, chat = rows_of(data / "tasks" / "dev.jsonl.gz"), rows_of(data / "tasks" / "chat_dev.jsonl.gz")
-    result = {
-        "model": understanding.name,
-        "tasks_dev": measure_tasks(understanding, dev),
-        "tasks_chat_dev": measure_tasks(understanding, chat),
-        "typos_dev": measure_typos(understanding, dev[::5]),
+    deep = deep_reading(understanding)
+    result: dict[str, Any] = {"model": understanding.name if deep is None else deep.name}
+    dev = rows_of(data / "tasks" / "dev.jsonl.gz")[:: options.every]
+    chat = rows_of(data / "tasks" / "chat_dev.jsonl.gz")
+    labels = understanding.facts.tasks
+    for name, rows in (("tasks_dev", dev), ("tasks_chat_dev", chat)):
+        found = readings(understanding, deep, rows)
+        result[name] = measure_tasks(labels, found.fast, rows)
+        if found.deep is not None and found.mixed is not None and found.asked is not None:
+            result[f"{name}_deep"] = measure_tasks(labels, found.deep, rows)
+            result[f"{name}_mixed"] = measure_tasks(labels, found.mixed, rows)
+            result[f"{name}_mixed"]["read_deeply"] = round(float(found.asked.mean()), 4)
+    result |= {
+        "typos_dev": measure_typos(understanding, deep, dev[::5]),
         "language_chat_dev": measure_language(chat),
-        "time": measure_time(understanding, dev),
+        "time": measure_time(understanding, deep, dev),
         "measured_on": facts(),
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -101,7 +101,7 @@ def assemble(
     local = LocalDetector([model for model, _ in models], {card.name: card for card in cards}, away=lifecycle.away)
     quality = _quality(settings)
     detectors = standard_detectors(
-        _understanding(),
+        _understood(settings),
         local,
         *quality,
         second_look=second_look() if settings.safety.second_look else None,
@@ -414,6 +414,26 @@ def _understanding() -> Any:
     from .signals.learned import understanding_from_arrays
 
     return understanding_from_arrays(*_shipped_arrays("understanding.safetensors", "card.json"))
+
+
+def _understood(settings: Settings) -> Any:
+    asked = settings.understanding
+    if asked.deep == "off":
+        return _understanding()
+    from .local.deep import load_deep
+    from .signals.deep import DeepUnderstanding
+
+    place = None if asked.model is None else Path(settings.directory) / asked.model
+    card, score = load_deep(place, at_once=asked.at_once, wait_s=asked.wait / 1000.0)
+    when = {name: value for name in ("task_below", "risk_above") if (value := getattr(asked, name)) is not None}
+    return DeepUnderstanding(
+        msgspec.structs.replace(card.facts, **when),
+        _understanding(),
+        score,
+        always=asked.deep == "always",
+        reads_risks=not settings.safety.second_look,
+        on_failure=note_failure,
+    )
 
 
 def second_look() -> SecondLook:

@@ -317,6 +317,22 @@ class SafetySettings(_Strict):
     second_look: bool = False
 
 
+class UnderstandingSettings(_Strict):
+    """``deep``: whether an encoder reads requests as well, where the first reading is unsure or of all of them.
+
+    ``model`` is a directory with the encoder, that of the package ``guide-router-deep`` by default. ``task_below`` and
+    ``risk_above`` say when the first reading is unsure, in place of what the model's card says. At most ``at_once``
+    requests are read at a time, and one that has waited ``wait`` for its turn does without.
+    """
+
+    deep: Literal["off", "unsure", "always"] = "off"
+    model: str | None = None
+    task_below: float | None = Field(default=None, ge=0.0, le=1.0)
+    risk_above: float | None = Field(default=None, ge=0.0, le=1.0)
+    at_once: int = Field(default=2, ge=1, le=64)
+    wait: Milliseconds = Field(default=100, ge=0)
+
+
 class ServerSettings(_Strict):
     """Where the sidecar listens, who may call it, and how much one caller may ask of it.
 
@@ -381,6 +397,7 @@ class Settings(_Strict):
     quality: str | None = None
     learning: LearningSettings | None = None
     safety: SafetySettings = SafetySettings()
+    understanding: UnderstandingSettings = UnderstandingSettings()
     network: Literal["any", "loopback"] = "any"
     directory: str = "."
 

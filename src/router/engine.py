@@ -298,6 +298,8 @@ class Engine:
         policy = self.policy_for(request)
         self._check_model(request.model)
         signals = self.observe(request)
+        if signals.late("task"):  # other detectors read it, so it comes first
+            yield signals, ("task",)
         verdict = judge(policy, signals, request)
         while isinstance(verdict, Need):
             yield signals, verdict.signals

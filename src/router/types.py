@@ -7,7 +7,7 @@ vendor's JSON: ``wire/`` turns bytes into a Request and an answer back into byte
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
@@ -355,6 +355,13 @@ class Detector(Protocol):
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]: ...
 
 
+@runtime_checkable
+class StagedDetector(Detector, Protocol):
+    """A slow detector that can often do without its slow part: it says so of each request, at once."""
+
+    def wants_more(self, signals: Signals, /) -> bool: ...
+
+
 class Signals:
     """The signals of one request, each computed at most once and only when somebody asks.
 
@@ -405,6 +412,19 @@ class Signals:
             detector = self._by_name.get(name)
             if detector is not None and name not in self._known:
                 self._run(name, detector)
+
+    def late(self, name: SignalName) -> bool:
+        """Whether only a slow reading can tell ``name``; where its detector can tell at once, it does so here."""
+        detector = self._by_name.get(name)
+        if detector is None or not detector.slow or name in self._known or not isinstance(detector, StagedDetector):
+            return False
+        try:
+            if detector.wants_more(self):
+                return True
+        except Exception:  # noqa: BLE001,S110 it comes up again in the next line, where it is heard of
+            pass
+        self._run(name, detector)
+        return False
 
     def missing(self, names: Iterable[SignalName]) -> tuple[SignalName, ...]:
         """Those of ``names`` that a slow detector could still tell."""

@@ -77,7 +77,7 @@ class TextCheck:
         # As a person's words: so the detectors learnt texts, and so they find more of what is dangerous in them.
         request = Request(messages=(Message(role="user", text=piece),))
         signals = Signals(request, self._detectors, on_error=note)
-        signals.fetch(("safety",))
+        signals.fetch(("risks", "safety"))
         flags: tuple[Flag, ...] | None = signals["safety"].value
         # One detector's flags say nothing of what the failed one would have found.
         return None if failed else flags

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -119,8 +120,26 @@ def verify(model: tuple[str, ...]) -> None:
             click.echo(f"{name}: NOT TRUSTED: {error}")
         else:
             click.echo(f"{name}: ok ({opened.card.maker}, {len(opened.labels)} labels, {len(opened.card.files)} files)")
+    if not model:
+        failed += _verify_deep()
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _verify_deep() -> bool:
+    """Whether the encoder of the deep reading is installed and cannot be trusted."""
+    from ..errors import RouterError
+    from ..local.deep import deep_directory, load_deep
+
+    if deep_directory() is None:
+        return False
+    try:
+        card, _ = load_deep(None)
+    except RouterError as error:
+        click.echo(f"deep reading: NOT TRUSTED: {error}")
+        return True
+    click.echo(f"{card.name}: ok (deep reading, {len(card.facts.tasks)} tasks, {len(card.files)} files)")
+    return False
 
 
 @models.command()
@@ -158,11 +177,13 @@ def _list(as_json: bool, config: Path | None, policy: str | None) -> None:
 
     with open_router(config, policy) as router:
         fleet = router.engine.fleet
+        deep = _deep(router.engine.detectors["task"])
         if as_json:
             shown = {
                 "local": list(fleet.local.values()),
                 "states": router.engine.lifecycle.states(),
                 "hosted": list(fleet.deployments.values()),
+                "deep": deep,
             }
             sys.stdout.buffer.write(
                 msgspec.json.format(msgspec.json.encode(shown, order="deterministic"), indent=1) + b"\n"
@@ -200,6 +221,20 @@ def _list(as_json: bool, config: Path | None, policy: str | None) -> None:
                 style="" if deployment.configured else "dim",
             )
         console.print(hosted)
+        installed, used = deep["installed"], deep["used"]
+        package = "guide-router-deep is not installed" if installed is None else f"{installed} is installed"
+        said = f"requests are read by {used}" if used else "requests are read by the first reading alone"
+        console.print(f"Deep reading: {package}; {said} (understanding.deep in the config).")
+
+
+def _deep(reads_task: Any) -> dict[str, Any]:
+    from ..local.deep import deep_directory, read_deep_card
+
+    place = deep_directory()
+    return {
+        "installed": None if place is None else read_deep_card(place).name,
+        "used": reads_task.name if reads_task.slow else None,
+    }
 
 
 def _per_million(usd: float | None) -> str:

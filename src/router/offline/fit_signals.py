@@ -27,7 +27,7 @@ from .pooled import Pooled, fit_heads, fit_pooled, quantised, reading_rows, wind
 from .recombined import has_input, recombined
 from .signal_rows import RISKS, RiskRow, TaskRow, inputs, is_held_out, is_own, risk_rows, task_rows
 
-__all__ = ["LOOK_ALIKES", "fit_windows", "main", "worst"]
+__all__ = ["LOOK_ALIKES", "fit_tasks_without", "fit_windows", "main", "sources_of", "worst"]
 
 VERSION = "1"
 SEED = 7
@@ -57,6 +57,15 @@ def fit_tasks(
     ``texts`` are further inputs for the recombined requests.
     """
     labels = tuple(sorted({row.task for row in rows}))
+    _, temperature = fit_tasks_without(rows, texts, labels, spec, seed)
+    _say(f"temperature {temperature:.2f}")
+    return _fit_tasks(rows, texts, labels, spec, seed), labels, temperature
+
+
+def fit_tasks_without(
+    rows: Sequence[TaskRow], texts: Sequence[str], labels: Sequence[str], spec: ReadingSpec, seed: int = SEED
+) -> tuple[Pooled, float]:
+    """A scorer that has not seen what :func:`is_held_out` keeps back, and the temperature that calibrates it there."""
     left = [row for row in rows if is_held_out(row.group)]
     trial = _fit_tasks([row for row in rows if not is_held_out(row.group)], texts, labels, spec, seed)
     scores = trial.scores(reading_rows([row.text for row in left], spec))
@@ -67,8 +76,7 @@ def fit_tasks(
     for name, kind in (("data sets", False), ("written", True)):
         of = np.array([is_own(row) == kind for row in left])
         _say(f"tasks, {name}: {hit[of].mean():.3f} right on {int(of.sum())} held-out rows")
-    _say(f"temperature {temperature:.2f}")
-    return _fit_tasks(rows, texts, labels, spec, seed), labels, temperature
+    return trial, temperature
 
 
 def _fit_tasks(
@@ -195,7 +203,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "task_rows": len(tasks),
         "risk_rows": len(risks),
         "data_sha256": _digest([f"{row.task}\t{row.text}" for row in tasks] + [row.text for row in risks]),
-        "sources": _sources([row.group for row in tasks] + [row.group for row in risks] + [name for _, name in around]),
+        "sources": sources_of(
+            [row.group for row in tasks] + [row.group for row in risks] + [name for _, name in around]
+        ),
         "facts": msgspec.to_builtins(facts),
     }
     (options.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
@@ -203,7 +213,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _sources(groups: Sequence[str]) -> list[str]:
+def sources_of(groups: Sequence[str]) -> list[str]:
+    """The data sets among groups of rows, sorted; what was written for this project is left out."""
     return sorted(
         {
             group

@@ -118,6 +118,8 @@ class _Worker:
         able: dict[Any, tuple[Candidate, ...]] = {}
 
         def decide(policy: CompiledPolicy) -> Decision:
+            if signals.late("task"):
+                signals.fetch(("task",))
             verdict = judge(policy, signals, request)
             while isinstance(verdict, Need):
                 signals.fetch(verdict.signals)

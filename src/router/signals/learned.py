@@ -19,7 +19,7 @@ from ..features import ReadingSpec, prepared, task_scores
 from ..types import Request, Signal, SignalName, Signals, Span
 from .windows import WindowSpec, worst_windows
 
-__all__ = ["Facts", "Risk", "Risks", "Understanding", "understanding_from_arrays"]
+__all__ = ["Facts", "Risk", "Risks", "Understanding", "spans_between", "understanding_from_arrays"]
 
 SCAN_HEAD, SCAN_TAIL = 24 * 1024, 8 * 1024
 RISK_FLOOR = 0.25  # below it nobody asks where in the text the score came from
@@ -52,10 +52,15 @@ class Risk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Risks(msgspec.Struct, frozen=True, kw_only=True):
-    """All learned risks of a conversation. ``is_complete`` is False when the text was longer than what is read."""
+    """All learned risks of a conversation.
+
+    ``is_complete`` is False when the text was longer than what is read, or a reading that was needed failed.
+    ``in_context``: an encoder read also what stands around a suspicious stretch.
+    """
 
     risks: tuple[Risk, ...]
     is_complete: bool
+    in_context: bool = False
 
 
 class Understanding:
@@ -124,9 +129,8 @@ class Understanding:
     def risks(self, request: Request, text: str, data: bytes) -> Risks:
         """The risks of a conversation, ``text`` being its transcript as far as it is read, ``data`` its bytes."""
         facts = self.facts
-        worst = worst_windows(data, facts.windows, self._risk_table, self._risk_scale, self._risk_bias)
         risks = []
-        for kind, (score, begin, end) in zip(facts.risks, worst, strict=True):
+        for kind, (score, begin, end) in zip(facts.risks, self.worst(data), strict=True):
             slope, offset = facts.platt.get(kind, (1.0, 0.0))
             probability = 1.0 / (1.0 + exp(-min(max(slope * score + offset, -30.0), 30.0)))
             spans = _spans(request, text, data, begin, end) if probability >= RISK_FLOOR else ()
@@ -136,13 +140,25 @@ class Understanding:
         length = sum(len(message.text) for message in request.messages)
         return Risks(risks=tuple(risks), is_complete=length <= len(text) and len(data) < SCAN_HEAD + SCAN_TAIL)
 
+    def worst(self, data: bytes) -> tuple[tuple[float, int, int], ...]:
+        """Of each of ``facts.risks`` the highest raw score of a window, and the bytes between which that one stands."""
+        return worst_windows(data, self.facts.windows, self._risk_table, self._risk_scale, self._risk_bias)
+
 
 def _spans(request: Request, text: str, data: bytes, begin_byte: int, end_byte: int) -> tuple[Span, ...]:
-    """The stretches of messages that a window covers; none when text was left out, so that offsets would lie."""
-    if end_byte == 0 or sum(len(message.text) for message in request.messages) > len(text):
+    if end_byte == 0:
         return ()
     begin = len(data[:begin_byte].decode("utf-8", "ignore"))
-    end = begin + len(data[begin_byte:end_byte].decode("utf-8", "ignore"))
+    return spans_between(request, text, begin, begin + len(data[begin_byte:end_byte].decode("utf-8", "ignore")))
+
+
+def spans_between(request: Request, text: str, begin: int, end: int) -> tuple[Span, ...]:
+    """The stretches of messages that ``text[begin:end]`` covers, ``text`` being the transcript.
+
+    None when text was left out, so that offsets would lie.
+    """
+    if sum(len(message.text) for message in request.messages) > len(text):
+        return ()
     spans = []
     cursor = 0
     for index, message in enumerate(request.messages):

@@ -43,13 +43,14 @@ class Safety:
         self.slow = second_look is not None
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
-        risks: Risks | None = signals["risks"].value
-        detector = "safety"
+        found = signals["risks"]
+        risks: Risks | None = found.value
+        detector = found.detector if risks is not None and risks.in_context else "safety"
         if self._second_look is not None and risks is not None:
             risks, detector = self._second_look.risks(risks, signals.request), self._second_look.name
         personal: tuple[Flag, ...] | None = signals["pii"].value
         flags = [_flag(risk) for risk in risks.risks if risk.probability >= risk.threshold] if risks else []
-        # The second look reads what stands around an order, so it needs no such rule.
+        # An encoder reads what stands around an order, so it needs no such rule.
         by_words = detector == "safety" and any(flag.kind == "prompt_injection" for flag in flags)
         if by_words and not _can_be_injected(signals):
             flags = [flag for flag in flags if flag.kind != "prompt_injection"]

@@ -1,0 +1,291 @@
+"""Train the deep reading: ``python -m router.offline.fit_deep --data DIR --out DIR`` (extra ``train``).
+
+Writes ``encoder.onnx``, ``tokenizer.json`` and ``card.json``. A tenth of the data sets, of the files of written
+requests and of the groups of risky texts is kept back: on it the two readings are weighed, calibrated and given their
+thresholds, the first reading being fitted without a fifth that holds it. ``--part mix`` takes the encoder in ``--out``
+as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from sklearn.linear_model import LogisticRegression
+
+from ..features import ReadingSpec, prepared
+from ..local.deep import CARD_FILE, DeepCard
+from ..local.encoder import GRAPH_FILE, TOKENIZER_FILE, Graph
+from ..local.files import read_arrays, write_bytes
+from ..signals.deep import DeepFacts, Mix, stretches
+from ..signals.learned import SCAN_HEAD, SCAN_TAIL, Understanding, understanding_from_arrays
+from ..signals.windows import WindowSpec
+from .deep_rows import deep_rows, drawn, kept_tasks
+from .fit_signals import LOOK_ALIKES, fit_tasks_without, fit_windows, sources_of, worst
+from .pooled import reading_rows, window_rows
+from .signal_rows import RISKS, RiskRow, TaskRow, inputs, is_held_out, is_own, risk_rows
+
+__all__ = ["main"]
+
+VERSION = "1"
+SEED = 11
+KEPT_BACK = 0.1
+MOST_TASKS, MOST_RISKS = 4_000, 6_000  # of what is kept back
+MAX_TOKENS, TAIL_TOKENS = 112, 48
+PIECES = 18_000
+# Of ordinary texts that are kept back at most this share is flagged, and of harmless twins of risky ones.
+ORDINARY_FLAGGED = {"harmful": 0.006, "jailbreak": 0.004, "prompt_injection": 0.006, "toxicity": 0.003}
+TWINS_FLAGGED = 0.10
+ENOUGH = 30  # rows of a source, of which a risk needs two
+TASK_LOSS = 0.01  # so much of the right tasks may be lost where the deep reading is spared,
+RISK_MISSED = 0.1  # and so much of the risks that it would flag
+LIMITS = (
+    "Too few jailbreaks and abusive texts were kept back to weigh the two readings by: of these the first one stands.",
+    "The base was trained on English: other languages are read by what the training rows hold of them.",
+    "Of a long text the first and the last tokens are read for the task, and for risks also the places that the first "
+    "reading suspects.",
+)
+
+Floats = npt.NDArray[np.float32]
+
+
+def fit_mix(
+    graph: Graph,
+    first: Understanding,
+    tasks: Sequence[TaskRow],
+    risks: Sequence[RiskRow],
+    texts: Sequence[str],
+    labels: tuple[str, ...],
+) -> tuple[DeepFacts, dict[str, Any]]:
+    """Facts of the card, and figures on what was kept back."""
+    deep_task, first_task, figures = _task_weights(graph, tasks, texts, labels)
+    task_below = figures.pop("task_below")
+    mixes, risk_above, told = _risk_mixes(graph, first, risks, len(labels))
+    facts = DeepFacts(
+        version=VERSION,
+        tasks=labels,
+        risks=RISKS,
+        max_tokens=MAX_TOKENS,
+        tail_tokens=TAIL_TOKENS,
+        task_deep=deep_task,
+        task_first=first_task,
+        task_below=task_below,
+        risk_above=risk_above,
+        mixes=mixes,
+    )
+    return facts, {"tasks": figures, "risks": told}
+
+
+def _task_weights(
+    graph: Graph, tasks: Sequence[TaskRow], texts: Sequence[str], labels: tuple[str, ...]
+) -> tuple[float, float, dict[str, Any]]:
+    left = _some([row for row in tasks if is_held_out(row.group, KEPT_BACK)], MOST_TASKS)
+    spec = ReadingSpec()
+    trial, temperature = fit_tasks_without(tasks, texts, labels, spec)
+    before = _log_softmax(trial.scores(reading_rows([row.text for row in left], spec)) / temperature)
+    deep = graph.run([row.text for row in left])[0][:, : len(labels)]
+    gold = np.array([labels.index(row.task) for row in left])
+    own = np.array([is_own(row) for row in left])
+    weight = np.array([row.weight for row in left], np.float64)
+    for kind in (own, ~own):  # as much from either
+        weight[kind] /= weight[kind].sum()
+
+    def loss(by: npt.NDArray[np.float64]) -> float:
+        scores = _log_softmax(by[0] * deep + by[1] * before)
+        return float(-(weight * scores[np.arange(len(gold)), gold]).sum())
+
+    found = minimize(loss, np.array([1.0, 0.5]), method="Nelder-Mead").x
+    both = _log_softmax(found[0] * deep + found[1] * before)
+    sure = np.exp(before.max(axis=1))
+    hits = {name: scores.argmax(axis=1) == gold for name, scores in (("first", before), ("deep", deep), ("both", both))}
+    whole = float((weight * hits["both"]).sum())
+    below = 1.0
+    for cut in np.arange(0.98, 0.3, -0.01):
+        mixed = np.where(sure < cut, hits["both"], hits["first"])
+        if (weight * mixed).sum() < whole - TASK_LOSS * weight.sum():
+            break
+        below = float(cut)
+    figures: dict[str, Any] = {"rows": len(left), "task_below": round(below, 2)}
+    for name, of in (("data_sets", ~own), ("written", own)):
+        figures[name] = {
+            reading: round(float(np.average(hit[of], weights=weight[of])), 4) for reading, hit in hits.items()
+        }
+        figures[name]["asked_deep"] = round(float(np.average(sure[of] < below, weights=weight[of])), 4)
+    _say(f"tasks: {found}, {figures}")
+    return float(found[0]), float(found[1]), figures
+
+
+def _risk_mixes(
+    graph: Graph, first: Understanding, risks: Sequence[RiskRow], tasks: int
+) -> tuple[dict[str, Mix], float, dict[str, Any]]:
+    kept = [index for index, row in enumerate(risks) if is_held_out(row.group, KEPT_BACK)]
+    at = np.array(_some(kept, MOST_RISKS))
+    left = [risks[index] for index in at]
+    matrix, owner = window_rows([row.text for row in risks], WindowSpec())
+    use = np.array([not is_held_out(row.group) for row in risks])
+    table, bias = fit_windows(risks, matrix, owner, use, SEED)
+    before = worst(matrix @ table + bias, owner, len(risks))[at]
+    texts, of = [], []
+    for index, row in enumerate(left):
+        data = prepared(row.text, head=SCAN_HEAD, tail=SCAN_TAIL)
+        places = stretches(row.text, data, first.worst(data))
+        texts += [row.text, *(row.text[a:b] for a, b in places)]
+        of += [index] * (1 + len(places))
+    deep = worst(graph.run(texts)[0][:, tasks:], np.array(of), len(left))
+    weight = np.array([row.weight for row in left])
+    clean = np.array([all(flag == 0 for flag in row.flags) for row in left])
+    ordinary = clean & np.array([not row.group.startswith(LOOK_ALIKES) for row in left])
+    twins = clean & np.array([row.group.startswith("pair:") for row in left])
+    mixes: dict[str, Mix] = {}
+    told: dict[str, Any] = {}
+    unsure, flagged = np.zeros(len(left)), np.zeros(len(left), bool)
+    for column, kind in enumerate(RISKS):
+        slope, offset = first.facts.platt[kind]
+        odds = np.clip(slope * before[:, column] + offset, -13.8, 13.8)
+        unsure = np.maximum(unsure, 1.0 / (1.0 + np.exp(-odds)))
+        known = np.array([row.flags[column] is not None for row in left])
+        gold = np.array([row.flags[column] == 1 for row in left])
+        sources = Counter(row.group.split(":")[0] for row, risky in zip(left, gold, strict=True) if risky)
+        if sum(count >= ENOUGH for count in sources.values()) < 2:  # too little to weigh by: the first reading stands
+            mixes[kind] = Mix(deep=0.0, first=1.0, offset=0.0, threshold=first.facts.thresholds[kind])
+            _say(f"{kind}: only {dict(sources)} were kept back, the first reading stands")
+            continue
+        facts = np.stack([deep[:, column], odds], axis=1)
+        fitted = LogisticRegression(C=10.0).fit(facts[known], gold[known], sample_weight=weight[known])
+        by_deep, by_first = (max(0.0, float(value)) for value in fitted.coef_[0])
+        score = by_deep * facts[:, 0] + by_first * facts[:, 1] + float(fitted.intercept_[0])
+        cut = max(
+            _highest(score[ordinary], weight[ordinary], ORDINARY_FLAGGED[kind]),
+            _highest(score[twins], weight[twins], TWINS_FLAGGED),
+        )
+        flagged |= gold & (score >= cut)
+        mixes[kind] = Mix(
+            deep=by_deep, first=by_first, offset=float(fitted.intercept_[0]), threshold=float(1 / (1 + np.exp(-cut)))
+        )
+        told[kind] = {
+            "rows": int(gold.sum()),
+            "recall": round(float((score[gold] >= cut).mean()), 4),
+            "twins_flagged": round(float((score[twins] >= cut).mean()), 4),
+        }
+        _say(f"{kind}: {mixes[kind]}, {told[kind]}")
+    risk_above = float(np.quantile(unsure[flagged], RISK_MISSED))
+    told["asked_deep"] = round(float(np.average(unsure[ordinary] >= risk_above, weights=weight[ordinary])), 4)
+    _say(f"risk_above {risk_above:.3f}: {told['asked_deep']} of ordinary texts are read again")
+    return mixes, risk_above, told
+
+
+def _some(found: Sequence[Any], most: int) -> list[Any]:
+    """At most ``most`` of them, the same in every run."""
+    drawn = np.sort(np.random.default_rng(SEED).permutation(len(found))[:most])
+    return [found[index] for index in drawn]
+
+
+def _log_softmax(scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    z = scores.astype(np.float64)
+    z = z - z.max(axis=1, keepdims=True)
+    shifted: npt.NDArray[np.float64] = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return shifted
+
+
+def _highest(scores: npt.NDArray[Any], weight: npt.NDArray[Any], share: float) -> float:
+    """The score that ``share`` of the weight lies above; minus infinity where there are no rows."""
+    if not len(scores):
+        return -np.inf
+    order = np.argsort(-scores)
+    summed = np.cumsum(weight[order])
+    return float(scores[order][np.searchsorted(summed, share * summed[-1])])
+
+
+def fit_encoder(
+    data: Path, tasks: Sequence[TaskRow], risks: Sequence[RiskRow], first: Understanding, options: argparse.Namespace
+) -> tuple[bytes, bytes]:
+    """Graph and tokenizer, trained on what is not kept back."""
+    import torch
+    from tokenizers import Tokenizer
+
+    from .deep_encoder import PASSES, cut_vocabulary, encoded, fine_tuned
+    from .encoder import default_base
+
+    torch.set_num_threads(1)
+    labels = sorted({row.task for row in tasks})
+    rows = deep_rows(
+        data,
+        [row for row in tasks if not is_held_out(row.group, KEPT_BACK)],
+        [row for row in risks if not is_held_out(row.group, KEPT_BACK)],
+        first,
+        SEED,
+    )
+    base = options.base or default_base()
+    whole = Tokenizer.from_file(str(base / "tokenizer.json"))
+    whole.no_truncation()
+    whole.no_padding()
+    tokenizer, pieces = cut_vocabulary(whole, [row.text[:3000] for row in rows], PIECES)
+    draws = [drawn(rows, options.rows, SEED + at) for at in range(len(PASSES))]
+    passes = [(draw, encoded(tokenizer, [row.text for row in draw], MAX_TOKENS, TAIL_TOKENS)) for draw in draws]
+    started = time.monotonic()
+    graph = fine_tuned(
+        base,
+        passes,
+        pieces,
+        labels,
+        minutes=options.minutes,
+        seed=SEED,
+        say=lambda text: _say(f"{time.monotonic() - started:.0f} s: {text}"),
+    )
+    return graph, tokenizer.to_str().encode()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m router.offline.fit_deep", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with tasks/, safety/ and sources.json")
+    parser.add_argument("--first", type=Path, required=True, help="folder with the first reading's file")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the encoder and its card to")
+    parser.add_argument("--base", type=Path, help="a Hugging Face encoder; MiniLM of an installed package by default")
+    parser.add_argument("--rows", type=int, default=64_000, help="rows to draw for each pass")
+    parser.add_argument("--minutes", type=float, default=31.0, help="how long a pass may take")
+    parser.add_argument("--part", choices=("all", "mix"), default="all", help="mix: the encoder stays as it is")
+    options = parser.parse_args(argv)
+    tasks, risks = kept_tasks(options.data), risk_rows(options.data)
+    first = understanding_from_arrays(*read_arrays(options.first / "understanding.safetensors"))
+    if options.part == "all":
+        graph, tokenizer = fit_encoder(options.data, tasks, risks, first, options)
+        write_bytes(options.out / GRAPH_FILE, graph)
+        write_bytes(options.out / TOKENIZER_FILE, tokenizer)
+    graph, tokenizer = ((options.out / name).read_bytes() for name in (GRAPH_FILE, TOKENIZER_FILE))
+    reader = Graph(graph, tokenizer, max_tokens=MAX_TOKENS, tail_tokens=TAIL_TOKENS)
+    labels = tuple(sorted({row.task for row in tasks}))
+    facts, figures = fit_mix(reader, first, tasks, risks, [text for text, _ in inputs(options.data)], labels)
+    card = DeepCard(
+        name=f"deep-{VERSION}",
+        files={GRAPH_FILE: hashlib.sha256(graph).hexdigest(), TOKENIZER_FILE: hashlib.sha256(tokenizer).hexdigest()},
+        licence="Apache-2.0; trained on rows under permissive licences only, see sources",
+        base="all-MiniLM-L6-v2 (Apache-2.0)" if options.base is None else options.base.name,
+        rows=options.rows,
+        seed=SEED,
+        sources=tuple(sources_of([row.group for row in tasks] + [row.group for row in risks])),
+        limits=LIMITS,
+        kept_back=figures,
+        facts=facts,
+    )
+    write_bytes(options.out / CARD_FILE, msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n")
+    _say(f"written to {options.out}")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
