@@ -191,7 +191,7 @@ def test_models_tell_what_is_missing() -> None:
     assert "sentiment" in shown
     assert "OPENAI_API_KEY" in shown
     listed = json.loads(router("models", "--json").stdout)
-    assert {"local", "states", "hosted"} == listed.keys()
+    assert {"local", "states", "hosted", "deep"} == listed.keys()
     assert all(card["licence"] for card in listed["local"])
 
 
