@@ -86,7 +86,6 @@ async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metric
     decision = await engine.adecide(request)
     decided_s = engine.clock_s()
     metrics.decided(decision, decided_s - started_s)
-    exchange.headers = receipt_headers(decision)
     facts = exchange.facts
     facts.update(
         decision_id=decision.id, target=decision.target.kind, model=decision.target.model, policy=decision.policy.name
@@ -101,14 +100,19 @@ async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metric
         exchange.record = record
 
     exchange.stages = (("read and decide", started_s, decided_s),)
-    if request.stream:
-        stream = await engine.stream(request, decision, started_s=started_s, on_record=told)
-        exchange.headers = [*receipt_headers(stream.decision), *rate_headers(engine.rates(request))]
-        await _stream(exchange, stream, form.stream(), metrics)
-        return
-    decision, outcome = await engine.complete(request, decision, started_s=started_s, on_record=told)
-    exchange.headers = [*receipt_headers(decision, outcome), *rate_headers(engine.rates(request))]
-    await exchange.answer(translated(form.answer, outcome.body or {}))
+    try:
+        if request.stream:
+            stream = await engine.stream(request, decision, started_s=started_s, on_record=told)
+            exchange.headers = [*receipt_headers(stream.decision), *rate_headers(engine.rates(request))]
+            await _stream(exchange, stream, form.stream(), metrics)
+            return
+        decision, outcome = await engine.complete(request, decision, started_s=started_s, on_record=told)
+        exchange.headers = [*receipt_headers(decision, outcome), *rate_headers(engine.rates(request))]
+        await exchange.answer(translated(form.answer, outcome.body or {}))
+    except BaseException:
+        # An error answer says who was to answer, too.
+        exchange.headers = exchange.headers or receipt_headers(decision)
+        raise
 
 
 async def _stream(exchange: Exchange, stream: EngineStream, form: StreamForm, metrics: Metrics) -> None:
