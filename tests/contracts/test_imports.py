@@ -178,3 +178,9 @@ def _late_patterns(value: object) -> Iterator[re.Pattern[str]]:
             yield from _late_patterns(item)
     elif type(value) is dict:
         yield from _late_patterns(list(value.values()))
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    # pytest imports them by their bare names: two of one name end the whole run.
+    names = [path.name for path in Path(__file__).parents[1].rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
