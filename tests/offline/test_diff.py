@@ -130,6 +130,22 @@ def test_preset_does_what_it_is_called(preset: str, measure: str, sign: int) -> 
     assert getattr(found, measure).change * sign > 0
 
 
+def test_quality_first_keeps_only_what_is_promised_well() -> None:
+    def asked(instruction: str, text: str) -> bytes:
+        messages = [{"role": "system", "content": instruction}, {"role": "user", "content": text}]
+        return json.dumps({"messages": messages}).encode()
+
+    spam = asked(
+        "You decide whether a text message is spam. Answer with exactly one of: spam, ham.",
+        "WINNER!! You have won a free prize worth 1000 pounds. Call 09061701461 now to claim your cash reward.",
+    )
+    rows = list(compare_rows([spam, *ROWS[-2:]], "guide", "quality-first", OpenEngine(None)))
+    # The model of spam promises two per cent, that of sentiment fifteen.
+    assert rows[0].new.place == "local"
+    assert "local" in {row.old.place for row in rows[1:]}
+    assert {row.new.place for row in rows[1:]} == {"llm/large"}
+
+
 def test_private_preset_sends_nothing_out() -> None:
     rows = list(compare_rows(ROWS, "guide", "private", OpenEngine(None)))
     assert {row.new.place for row in rows if row.new} <= {"local", "fails", "refuse"}

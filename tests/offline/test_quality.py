@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from router import Router
 from router.errors import ConfigError, RequestError
 from router.local.files import read_arrays, write_arrays
-from router.offline.evaluate import report
+from router.offline.evaluate import calibration_error, report
 from router.offline.fit_quality import QualityFit, save_quality
 from router.offline.outcomes import Outcomes, read_outcomes
 from router.offline.rivals import RIVALS
@@ -81,6 +81,15 @@ def test_routing_by_it_beats_the_best_model_at_its_cost(file: Path) -> None:
     assert ours["pair"]["apgr"]["interval"][0] > 0.6
     assert ours["many"]["saving_at_95_percent"] > 0.3
     assert ours["pair"]["apgr"]["value"] <= found["oracle_apgr"]
+    assert ours["pair"]["ece"]["weak"] < 0.15
+
+
+def test_calibration_error_is_the_mean_distance() -> None:
+    scores = np.array([0.0, 1.0] * 50)
+    assert calibration_error(np.full(100, 0.5), scores) == pytest.approx(0.0)
+    assert calibration_error(np.full(100, 0.8), scores) == pytest.approx(0.3)
+    assert calibration_error(scores, scores) == 0.0
+    assert calibration_error(1 - scores, scores) == 1.0
 
 
 def test_every_predictor_is_measured_alike(tmp_path: Path) -> None:

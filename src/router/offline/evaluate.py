@@ -21,7 +21,7 @@ from .outcomes import Outcomes
 from .rivals import RIVALS, Predictor, make_predictor
 from .routing_curves import aiq, apgr, bootstrap, cost_curve, cpt, hull, quality_at_cost, saving_at_quality
 
-__all__ = ["Predicted", "held_out", "many_report", "pair_of", "pair_report", "report", "singles"]
+__all__ = ["Predicted", "calibration_error", "held_out", "many_report", "pair_of", "pair_report", "report", "singles"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -148,7 +148,19 @@ def pair_report(
         name: _with_interval(figure, len(outcomes), draws if name != "auroc_weak_fails" else min(draws, 200))
         for name, figure in figures.items()
     }
+    report["ece"] = {
+        name: _short(calibration_error(predicted.quality[:, column], outcomes.scores[:, column]))
+        for name, column in (("weak", weak), ("strong", strong))
+    }
     return report
+
+
+def calibration_error(expected: Floats, scores: Floats, *, bins: int = 10) -> float:
+    """The mean distance between expected and real scores over bins of as many prompts each (Naeini et al., 2015)."""
+    order = np.argsort(np.clip(expected, 0.0, 1.0), kind="stable")
+    parts = [part for part in np.array_split(order, bins) if len(part)]
+    gaps = [abs(float(np.clip(expected[part], 0.0, 1.0).mean() - scores[part].mean())) * len(part) for part in parts]
+    return sum(gaps) / len(order)
 
 
 def many_report(outcomes: Outcomes, predicted: Predicted, *, draws: int = 1000) -> dict[str, Any]:
