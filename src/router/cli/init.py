@@ -40,6 +40,10 @@ local_models:
   paths: []
   # flywheel: {shadow: 5%, audit: 2%}    # models trained on recorded answers earn the right to answer: docs/flywheel.md
 
+# Who reads requests beside the n-grams: docs/signals.md and docs/flags.md.
+# understanding: {deep: unsure}            # an encoder where they are unsure; needs guide-router-deep
+# safety: {second_look: true}              # a sentence encoder for risks; needs guide-router[deep]
+
 # At most so much money, so many requests or tokens in a window (second, minute, hour, day, month, total): for all
 # callers together, for one tenant, key, policy or model, or ("*") for each of them. See docs/money.md.
 # budgets:
