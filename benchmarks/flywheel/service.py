@@ -43,7 +43,7 @@ SWAPPED = {"Business": "Technology", "Technology": "Business"}
 SYSTEM = "Classify the news text as one of: World, Sports, Business, Technology. Answer with the label only."
 NOISE = 0.01
 # What is asked for in service, and what the model is calibrated to: with something in reserve it is shown sooner.
-MAX_ERROR, CALIBRATED = 0.1, 0.06
+MAX_ERROR, CALIBRATED = 0.1, 0.08
 _PART = 40
 SHARES = {"shadow": 1.0, "audit": 0.1}
 # name, requests, what the hosted model does, whose texts come

@@ -17,7 +17,6 @@ import pytest
 from router import Router
 from router.cli.main import main
 from router.config import load_settings
-from router.offline.classifier import LocalClassifier
 from router.state.ledger import read_records
 from router.stores import open_sink
 from router.testing.upstream import Answer, Upstream
@@ -123,20 +122,15 @@ local_models:
     return path
 
 
-def train(path: Path, out: Path) -> str:
-    """A model of the one template in the ledger, from the hosted answers; the template."""
+def train(path: Path, out: Path) -> None:
+    """A model of the one template in the ledger, from the hosted answers, by the command that users have."""
     sink = open_sink(load_settings(path).ledger, path.parent)
-    records = list(read_records(sink))
+    (template,) = {record.template for record in read_records(sink)}
     sink.close()
-    (template,) = {record.template for record in records}
-    answers = [record.outcome.body["choices"][0]["message"]["content"] for record in records if record.outcome.body]
-    texts = [record.messages[-1].text for record in records]
-    model = LocalClassifier(
-        task="topic_classification", name="notes", maker="linear", max_error=0.1, minutes=0.02, languages=["en"]
-    ).fit(texts, answers)
-    model.card_ = msgspec.structs.replace(model.card_, template=template)
-    model.save(out)
-    return template
+    arguments = ["--config", str(path), "--keep", "0.9", "--minutes", "0.02", "--no-plots", "--languages", "en"]
+    with pytest.raises(SystemExit) as end:
+        main(["train", "--from-ledger", template, "--out", str(out), *arguments])
+    assert not end.value.code
 
 
 def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -159,7 +153,7 @@ async def test_hosted_answers_make_a_model_that_earns_and_loses_the_right_to_ans
         path = config(directory, up.url, "[]")
         async with Router.from_config(path) as router:
             assert await stream.send(router, 300) == (0.0, 1.0)
-        train(path, directory / "models" / "notes")
+        await asyncio.to_thread(train, path, directory / "models" / "notes")
         path = config(directory, up.url, "[models/notes]")
         async with Router.from_config(path) as router:
             # In shadow: compared, and nothing changes.
