@@ -398,6 +398,30 @@ def money(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", where(results)])
 
 
+def flywheel_service(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| phase | requests | answered here | agreement | $ a 1,000 | its second half: here | agreement | $ a 1,000 | "
+        "ends in |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in results["by_phase"]:
+        cells = [
+            f"{row[f'{part}local']:.0%} | {row[f'{part}agreement']:.1%} | ${row[f'{part}usd_per_1000']:.3f}"
+            for part in ("", "late_")
+        ]
+        count = row["requests"] * results["window"]
+        state = row["ends_in"] if row["ends_in"] != "none" else ""
+        rows.append(f"| {row['name']} | {count:,} | {cells[0]} | {cells[1]} | {state} |")
+    shares = results["shares"]
+    told = (
+        f"{results['requests']:,} requests; {shares['shadow']:.0%} read in shadow, {shares['audit']:.0%} audited; "
+        f"calibrated to {1.0 - results['promise']['max_error']:.0%} agreement, {results['asked_for']:.0%} asked for in "
+        f"service. Transitions:"
+    )
+    moves = [f"{number}. to {made['to']}: {made['why']}" for number, made in enumerate(results["transitions"], start=1)]
+    return "\n".join([*rows, "", told, "", *moves, "", where(results)])
+
+
 def where(results: Mapping[str, Any]) -> str:
     on = results["measured_on"]
     return (
@@ -416,6 +440,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "local_models": local_models,
     "routing": routing,
     "day": day,
+    "flywheel_service": flywheel_service,
     "proxy": proxy,
     "fuzz": fuzz,
     "experts": experts,
