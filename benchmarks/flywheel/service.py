@@ -42,17 +42,17 @@ SWAPPED = {"Business": "World", "World": "Business"}
 SYSTEM = "Classify the news text as one of: World, Sports, Business. Answer with the label only."
 NOISE = 0.01
 # What is asked for in service, and what the model is calibrated to: with something in reserve it is shown sooner.
-MAX_ERROR, CALIBRATED = 0.1, 0.06
+MAX_ERROR, CALIBRATED = 0.1, 0.07
 _PART = 40
 SHARES = {"shadow": 1.0, "audit": 0.1}
 # name, requests, what the hosted model does, whose texts come
 PHASES = (
-    ("recorded", 1500, "as ever", "news"),
-    ("a model is there", 900, "as ever", "news"),
+    ("recorded", 2000, "as ever", "news"),
+    ("a model is there", 700, "as ever", "news"),
     ("the hosted model changes its mind", 200, "swapped", "news"),
-    ("it changes back", 1100, "as ever", "news"),
+    ("it changes back", 900, "as ever", "news"),
     ("other texts come", 300, "as ever", "banking"),
-    ("the texts are back", 400, "as ever", "news"),
+    ("the texts are back", 300, "as ever", "news"),
 )
 CONFIG = """
 deployments:
