@@ -49,10 +49,10 @@ SHARES = {"shadow": 1.0, "audit": 0.1}
 PHASES = (
     ("recorded", 2000, "as ever", "news"),
     ("a model is there", 700, "as ever", "news"),
-    ("the hosted model changes its mind", 200, "swapped", "news"),
+    ("the hosted model changes its mind", 300, "swapped", "news"),
     ("it changes back", 900, "as ever", "news"),
     ("other texts come", 300, "as ever", "banking"),
-    ("the texts are back", 300, "as ever", "news"),
+    ("the texts are back", 200, "as ever", "news"),
 )
 CONFIG = """
 deployments:
