@@ -258,7 +258,7 @@ def _notes(harvest: Harvest) -> list[str]:
     if len(harvest.templates) > 1:
         found.append(f"{len(harvest.templates):,} wordings differ only in what is filled in and count as one")
     if harvest.dropped:
-        found.append(f"the oldest {harvest.dropped:,} rows were left out")
+        found.append(f"{harvest.dropped:,} rows were left out, for only so many are kept")
     return found
 
 

@@ -25,7 +25,7 @@ MOST_ROWS = 20_000
 MOST_LABELS = 1_000
 """Different answers that are counted; a template with more asks for free text."""
 _MOST_TEMPLATES = 5_000
-_MOST_ROWS_IN_ALL = 200_000
+_MOST_CHARS_IN_ALL = 200_000_000
 _MOST_CHARS = 20_000
 _SAMPLE = 4_000
 
@@ -149,19 +149,19 @@ def harvest(
                 beyond += 1
                 continue
             mine = found[reading.template] = Harvest(templates=[reading.template])
-        before = len(mine.rows)
-        _note(mine, exchange, reading, draw, is_full=kept >= _MOST_ROWS_IN_ALL or not keeps(reading.template))
-        kept += len(mine.rows) - before
+        is_full = kept >= _MOST_CHARS_IN_ALL or not keeps(reading.template)
+        kept += _note(mine, exchange, reading, draw, is_full=is_full)
     return _joined(found), beyond
 
 
-def _note(mine: Harvest, exchange: Exchange, reading: Reading, draw: random.Random, *, is_full: bool) -> None:
+def _note(mine: Harvest, exchange: Exchange, reading: Reading, draw: random.Random, *, is_full: bool) -> int:
+    """Take note of an exchange; how many characters of text were kept for it."""
     mine.requests += 1
     if exchange.at_s is not None:
         mine.first_s = exchange.at_s if mine.first_s is None else min(mine.first_s, exchange.at_s)
         mine.last_s = exchange.at_s if mine.last_s is None else max(mine.last_s, exchange.at_s)
     if not exchange.is_hosted:
-        return
+        return 0
     mine.hosted += 1
     mine.models[exchange.model or "unknown"] += 1
     mine.nano_usd += exchange.nano_usd
@@ -170,24 +170,28 @@ def _note(mine: Harvest, exchange: Exchange, reading: Reading, draw: random.Rand
     if exchange.latency_ms is not None:
         _sampled(mine.latencies_ms, exchange.latency_ms, mine.hosted, draw)
     if exchange.request is None:
-        return
+        return 0
     mine.readable += 1
     mine.frame, mine.allowed = mine.frame or reading.frame, mine.allowed or reading.allowed
     if reading.obstacle is not None:
         mine.obstacles[reading.obstacle] += 1
     if reading.label is None or len(reading.label) > 200:
         mine.unlabelled += 1
-        return
+        return 0
     if reading.label in mine.labels or len(mine.labels) < MOST_LABELS:
         mine.labels[reading.label] += 1
     else:
         mine.unlabelled += 1
-        return
+        return 0
     if reading.text is None or not reading.text.strip():
         mine.without_text += 1
-    elif not is_full:
+    elif is_full:
+        mine.dropped += 1
+    else:
         text = masked(reading.text[:_MOST_CHARS])
         mine.keep(Row(text, reading.label, exchange.model, exchange.at_s or 0.0))
+        return len(text)
+    return 0
 
 
 def _sampled(sample: list[int] | list[float], value: float, count: int, draw: random.Random) -> None:
