@@ -257,6 +257,39 @@ def experts(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", where(results)])
 
 
+def flywheel_ocats(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| who | setting | calls | right | right where called | right where not |",
+        "|---|---|---|---|---|---|",
+        f"| GPT-4 for every request | | 100% | {results['teacher_accuracy']:.2%} | | |",
+    ]
+
+    def line(who: str, setting: str, row: Mapping[str, Any]) -> str:
+        if "accuracy" not in row:
+            return f"| {who} | {setting} | | it refused every order | | |"
+        return (
+            f"| {who} | {setting} | {row['calls']:.1%} (sd {row['calls_sd']:.1%}) | {row['accuracy']:.2%} "
+            f"(sd {row['accuracy_sd']:.2%}) | {row['accuracy_called']:.1%} | {row['accuracy_local']:.1%} |"
+        )
+
+    rows += [line("**router**", f"budget {row['budget']:.0%}", row) for row in results.get("router", ())]
+    rows += [line(row["name"], f"lambda {row['weight']:g}", row) for row in results.get("peers", ())]
+    for row in results.get("tracer", ()):
+        if "left_out" not in row:
+            rows.append(line(row["name"], f"first {row['warm']:.0%} called, target {row['target']:g}", row))
+    told = [f"{results['requests']:,} requests, means over {results['orders']} stream orders (tracer-llm: two)."]
+    promise = results.get("promise")
+    if promise:
+        told.append(
+            f"A promise of {promise['keep']:g} agreement at {promise['confidence']:.0%} confidence, over "
+            f"{promise['draws']} orders ({promise['learnt']} answers to learn from, {promise['calibrated']} to set the "
+            f"threshold): made {promise['promised']} times, broken {promise['broken']} times; "
+            f"{promise['coverage']:.0%} answered locally on average, {promise['disagrees']:.1%} of them otherwise than "
+            "GPT-4."
+        )
+    return "\n".join([*rows, "", *told, "", where(results)])
+
+
 def local_answers(results: Mapping[str, Any]) -> str:
     rows = ["| prompts | answered locally | of another task |", "|---|---|---|"]
     kinds = {"wrongly_dev": "data sets, none seen", "wrongly_chat_dev": "as people and applications write"}
@@ -444,6 +477,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "proxy": proxy,
     "fuzz": fuzz,
     "experts": experts,
+    "flywheel_ocats": flywheel_ocats,
     "dispatch_faults": dispatch_faults,
     "dispatch_loopback": dispatch_loopback,
     "dispatch_window": dispatch_window,

@@ -23,6 +23,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -327,23 +328,19 @@ def streamed(
     return _outcome(right, called_right, calls, len(order))
 
 
-def picked_on_dev(data: Data, weight: float, *, is_short: bool) -> dict[str, Any]:
-    """Settings of both peers that maximise, on dev, accuracy less ``weight`` times calls (the paper's phi)."""
+def tried_on_dev(data: Data, *, is_short: bool) -> dict[str, list[tuple[Any, float, float]]]:
+    """Settings of both peers, each with its accuracy and calls on dev."""
     order = np.random.default_rng(0).permutation(len(data.dev))
-    found: dict[str, Any] = {}
-    entropies = (0.5, 1.0) if is_short else (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4)
-    distances = (0.8, 1.0) if is_short else (0.6, 0.7, 0.8, 0.85, 0.9, 1.0)
-    trials = []
-    for entropy in entropies:
-        for distance in distances:
-            come = streamed(data, data.dev, lambda s=(entropy, distance): Neighbours(data, s), order)
-            trials.append((come["accuracy"] - weight * come["calls"], (entropy, distance)))
-    found["knn"] = max(trials)[1]
-    trials = []
+    infinite = float("inf")
+    entropies = (0.8, infinite) if is_short else (0.2, 0.5, 0.8, 1.1, 1.4, infinite)
+    distances = (0.8, infinite) if is_short else (0.55, 0.65, 0.75, 0.8, 0.85, 0.9, 1.0, infinite)
+    found: dict[str, list[tuple[Any, float, float]]] = {"OCaTS kNN": [], "logistic regression": []}
+    for setting in ((entropy, distance) for entropy in entropies for distance in distances):
+        come = streamed(data, data.dev, lambda s=setting: Neighbours(data, s), order)
+        found["OCaTS kNN"].append((setting, come["accuracy"], come["calls"]))
     for threshold in (0.3, 0.5) if is_short else (0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6):
         come = streamed(data, data.dev, lambda t=threshold: Regression(data, t), order)
-        trials.append((come["accuracy"] - weight * come["calls"], threshold))
-    found["regression"] = max(trials)[1]
+        found["logistic regression"].append((threshold, come["accuracy"], come["calls"]))
     return found
 
 
@@ -484,16 +481,22 @@ def _router(data: Data, orders: _Orders, *, is_short: bool, budgets: Sequence[fl
 
 
 def _peers(data: Data, orders: _Orders, *, is_short: bool) -> list[dict[str, Any]]:
+    """For each lambda the settings that maximise accuracy less lambda times calls on dev (the paper's phi)."""
     found = []
-    for weight in (0.1,) if is_short else (0.02, 0.05, 0.1, 0.2, 0.3):
-        picked = picked_on_dev(data, weight, is_short=is_short)
-        for name, make in (
-            ("OCaTS kNN", lambda p=picked: Neighbours(data, p["knn"])),
-            ("logistic regression", lambda p=picked: Regression(data, p["regression"])),
-        ):
-            runs = [streamed(data, data.stream, make, order) for order in orders]
-            settings = {"name": name, "weight": weight, "picked": picked["knn" if "kNN" in name else "regression"]}
-            found.append(gathered(runs, **settings))
+    makers: dict[str, Callable[[Any], Any]] = {
+        "OCaTS kNN": lambda picked: Neighbours(data, picked),
+        "logistic regression": lambda picked: Regression(data, picked),
+    }
+    for name, trials in tried_on_dev(data, is_short=is_short).items():
+        seen = set()
+        for weight in (0.1,) if is_short else (0.05, 0.1, 0.15, 0.2, 0.3, 0.5):
+            picked = max(trials, key=lambda trial: trial[1] - weight * trial[2])[0]
+            if picked in seen:
+                continue
+            seen.add(picked)
+            runs = [streamed(data, data.stream, partial(makers[name], picked), order) for order in orders]
+            shown = [None if value == float("inf") else value for value in np.atleast_1d(picked).tolist()]
+            found.append(gathered(runs, name=name, weight=weight, picked=shown))
             print(f"{name}, lambda {weight}: {_said(found[-1])}", flush=True)
     return found
 
@@ -506,7 +509,7 @@ def _tracer(data: Data, orders: _Orders, *, is_short: bool) -> list[dict[str, An
         print("tracer-llm is not installed and was left out: pip install --no-deps tracer-llm==0.3.3")
         return [{"name": "tracer-llm", "left_out": "not installed"}]
     found = []
-    for share, target in ((0.1, 0.8),) if is_short else ((0.1, 0.8), (0.2, 0.8), (0.4, 0.8)):
+    for share, target in ((0.1, 0.8),) if is_short else ((0.2, 0.8), (0.4, 0.8)):
         runs = [traced(data, order, int(share * len(order)), target) for order in orders[:2]]
         taken = [run for run in runs if run is not None]
         settings = {"name": "tracer-llm", "warm": share, "target": target, "refused": len(runs) - len(taken)}
