@@ -89,10 +89,10 @@ def embed(texts: Sequence[str]) -> _F64:
     import torch
     from transformers import AutoModel, AutoTokenizer
 
-    from router.offline.encoder import default_base
+    from router.offline.bases import find_base
 
     torch.set_num_threads(1)
-    base = str(default_base())
+    base = str(find_base().directory)
     tokenizer, model = AutoTokenizer.from_pretrained(base), AutoModel.from_pretrained(base).eval()
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
     found = np.empty((len(texts), model.config.hidden_size))

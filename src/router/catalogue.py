@@ -14,9 +14,11 @@ from .errors import ConfigError
 from .types import Tier, TokenCount, Usage
 
 __all__ = [
+    "PAIR_MARK",
     "Capability",
     "Deployment",
     "Family",
+    "HeadKind",
     "LocalCard",
     "ModelFacts",
     "Price",
@@ -136,6 +138,11 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     group: str | None = None
 
 
+HeadKind = Literal["labels", "pair", "entities", "span", "number"]
+PAIR_MARK = "\x1e"
+"""Stands between the two texts of a pair, in the one text that a local model is given."""
+
+
 class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     """The card of a local model: what it was trained on, what it promises, and the hashes of its files.
 
@@ -146,13 +153,15 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     figures. ``template``: it learnt the hosted answers to one prompt template (see ``Record.template``) and may answer
     requests of that template only, whatever their task is read as; empty: requests of its task. ``also_templates``
     are other fingerprints of the same template, whose wording differs only in what is filled in.
-    ``shortcuts``: words that turn its answer when they alone are put into other texts.
+    ``shortcuts``: words that turn its answer when they alone are put into other texts. ``head``: what it
+    answers: a label for a text or for a pair of texts, the entities of a text (of ``entity_types``), a span of the
+    second text, or a number.
     """
 
     name: str
     task: str
     labels: tuple[str, ...]
-    maker: Literal["linear", "embedding", "encoder"]
+    maker: Literal["linear", "embedding", "encoder", "huggingface"]
     languages: tuple[str, ...]
     rows: int
     threshold: float
@@ -176,6 +185,8 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     also_templates: tuple[str, ...] = ()
     shortcuts: tuple[str, ...] = ()
     version: int = 1
+    head: HeadKind = "labels"
+    entity_types: tuple[str, ...] = ()
 
 
 # ----- money ------------------------------------------------------------------------------------------------------

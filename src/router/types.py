@@ -308,11 +308,13 @@ class TokenCount(msgspec.Struct, frozen=True, kw_only=True):
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """What a local model says of one text: calibrated probabilities in the order of ``labels``, and its
-    in-distribution score (0..1, higher is more like its training texts)."""
+    in-distribution score (0..1, higher is more like its training texts). ``value`` is the answer of a model that does
+    not choose among labels: entities, a span of text, a number."""
 
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
     in_distribution: float
+    value: Any = None
 
 
 class LocalEvidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -320,7 +322,8 @@ class LocalEvidence(msgspec.Struct, frozen=True, kw_only=True):
 
     ``reason`` is None when every condition holds, else the first that failed, as a sentence. ``answer`` is the label in
     the caller's own spelling (a tuple when several are asked for). ``template``: the model learnt the hosted answers to
-    this very prompt template; empty for a model of a task.
+    this very prompt template; empty for a model of a task. ``text`` is the whole answer, written out, of a model that
+    does not choose among labels.
     """
 
     model: str
@@ -333,6 +336,7 @@ class LocalEvidence(msgspec.Struct, frozen=True, kw_only=True):
     rows: int = 0
     reason: str | None = None
     template: str = ""
+    text: str | None = None
 
 
 class LocalModel(Protocol):

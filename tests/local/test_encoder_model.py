@@ -20,6 +20,7 @@ from router.local.encoder import ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE  # noqa
 from router.local.files import write_bytes  # noqa: E402
 from router.local.load import load_local_model  # noqa: E402
 from router.offline.encoder import EncoderMaker  # noqa: E402
+from router.offline.finetune import Schedule  # noqa: E402
 from router.offline.promise import Goal  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -50,7 +51,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def saved(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("encoder")
-    made = EncoderMaker(base=base, rate=5e-3, epochs=3, minutes=2.0, max_tokens=32, goal=Goal(max_error=0.2))
+    made = EncoderMaker(
+        base=base,
+        schedule=Schedule(rate=5e-3, epochs=3, layer_decay=1.0),
+        minutes=2.0,
+        max_tokens=32,
+        goal=Goal(max_error=0.2),
+    )
     made.fit(rows(400, 1), rows(400, 2), {"sums": [f"compute {n} plus {n + 2}" for n in range(40)]})
     made.export(
         directory,

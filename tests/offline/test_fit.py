@@ -50,6 +50,30 @@ def test_many_labels_are_learnt(made: LinearMaker) -> None:
     assert np.mean([made.classes_[i] == label for i, label in zip(chosen, test.labels, strict=True)]) > 0.95
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_contrast_helps_telling_words_against_frequent_ones(count: int) -> None:
+    """Rare words tell the label, frequent ones say nothing: fewer rows suffice where the rare ones weigh more."""
+    noise = [f"word{n}" for n in range(30)]
+
+    def rows(size: int, seed: int) -> Rows:
+        draw = random.Random(seed)
+        labels = [draw.choice(("red", "green", "blue")[:count]) for _ in range(size)]
+        texts = [
+            " ".join(draw.sample([*draw.choices(noise, k=12), f"{label}{draw.randint(0, 9)}"], 13)) for label in labels
+        ]
+        return Rows(texts=tuple(texts), labels=tuple(labels))
+
+    def accuracy(contrast: float) -> float:
+        spec = FeatureSpec(bits=14, words=(1,), chars=())
+        made = LinearMaker(spec=spec, c=0.05, contrast=contrast).fit(rows(150, 1), rows(60, 2), OUTLIERS)
+        test = rows(400, 3)
+        return float(
+            np.mean([said == label for said, label in zip(made.predict(test.texts), test.labels, strict=True)])
+        )
+
+    assert accuracy(0.5) > accuracy(0.0) + 0.01
+
+
 def test_kept_share_is_what_was_asked_for(made: LinearMaker) -> None:
     inside = [p.in_distribution for p in made.model().predict(many(600, 4).texts)]
     assert 0.8 <= np.mean(np.array(inside) >= made.thresholds_.ood_threshold) <= 0.97

@@ -87,11 +87,12 @@ def broken_share(risk: object, *, max_error: float, rows: int, draws: int) -> fl
     [
         lambda p: 0.3 * (1.0 - p),
         lambda p: np.where(p > 0.4, 0.0501, 0.3),
+        lambda p: np.where(p > 0.4, 0.0495, 0.3),
         lambda p: np.full_like(p, 0.0505),
         lambda p: np.where(p > 0.9, 0.06, 0.02),
         lambda p: 0.5 * (1.0 - p) ** 2 + 0.01,
     ],
-    ids=["calibrated", "edge above", "flat just above", "worse at the top", "curved"],
+    ids=["calibrated", "edge above", "edge just below", "flat just above", "worse at the top", "curved"],
 )
 def test_promise_holds_over_repeated_draws(risk: object) -> None:
     # 5 % may fail; 0.08 leaves room for the chance of 300 draws (standard error 1.3 %).

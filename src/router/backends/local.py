@@ -30,6 +30,9 @@ def local_answer(request: Request, decision: Decision, *, created: int) -> dict[
     if evidence is None or evidence.model != name or evidence.reason is not None or not evidence.answer:
         why = evidence.reason if evidence is not None and evidence.reason else "it gave no answer"
         raise _cannot(name, why)
+    if evidence.text is not None:
+        plain: dict[str, Any] = {"role": "assistant", "content": evidence.text, "refusal": None}
+        return _completion(request, decision, name, plain, "stop", created)
     signal = decision.signals.get("contract")
     contract: Contract | None = signal.value if signal is not None else None
     if contract is None:

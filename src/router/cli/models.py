@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from .labelled import PROMISE
 from .lifecycle import demote, history, promote
 from .options import CONFIG, POLICY
+
+if TYPE_CHECKING:
+    from ..catalogue import HeadKind
 
 _PROMISED = ("max_error", "keep", "of", "confidence")
 
@@ -144,13 +148,62 @@ def _verify_deep() -> bool:
 
 @models.command()
 @click.argument("name", nargs=-1)
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Directory of the training sets.")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Training sets; with --from-hf: rows.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where to write one directory a model.")
-def build(name: tuple[str, ...], data: Path, out: Path) -> None:
+@click.option("--from-hf", type=click.Path(path_type=Path), help="A fine-tuned Hugging Face directory to serve.")
+@click.option("--base", type=click.Path(path_type=Path), help="The network that an adapter was trained on.")
+@click.option("--kind", type=click.Choice(["labels", "pair", "entities", "span", "number"]), help="What it answers.")
+@click.option("--task", help="Task of the requests it is for (default: by its kind).")
+@click.option("--labels", help="Names of its outputs in order, with commas between, where it has none of its own.")
+@click.option("--languages", default="en", show_default=True, help="ISO 639-1 codes with commas between.")
+@click.option("--licence", default="not stated", help="Licence of the model, for the card.")
+@click.option("--tolerance", type=float, default=0.5, show_default=True, help="How far off a right number may be.")
+@PROMISE
+def build(
+    name: tuple[str, ...],
+    data: Path,
+    out: Path,
+    from_hf: Path | None,
+    base: Path | None,
+    kind: HeadKind | None,
+    task: str | None,
+    labels: str | None,
+    languages: str,
+    licence: str,
+    tolerance: float,
+    **promise: Any,
+) -> None:
     """Build the models NAME (all shipped ones by default) from their public data sets; also those that do not ship.
 
     The recipe of a model names its sets; each is DATA/<set>/train.jsonl.gz with "text" and "label".
+
+    With --from-hf, write an already fine-tuned network to --out instead, as ONNX in int8 (extra train), calibrated on
+    the rows in --data, none of which it was trained on.
     """
+    if from_hf is not None:
+        if name or promise["keep"] is not None:
+            raise click.UsageError("--from-hf takes no NAME and no --keep.")
+        from ..offline.examples import read_examples
+        from ..offline.from_hf import build_from_hf, kind_of
+        from ..offline.promise import Goal
+
+        head = kind or kind_of(from_hf, base)
+        card = build_from_hf(
+            from_hf,
+            out,
+            read_examples(data, head),
+            kind=head,
+            task=task,
+            base=base,
+            labels=_listed(labels),
+            languages=_listed(languages),
+            licence=licence,
+            tolerance=tolerance,
+            goal=Goal(max_error=promise["max_error"], confidence=promise["confidence"]),
+        )
+        said = f"answers from p >= {card.threshold:.3f}" if card.threshold <= 1.0 else "answers nothing"
+        click.echo(f"{card.name}: {card.head}, {said}; {card.metrics['test']}. Written to {out}.")
+        return
     from ..errors import UnknownModel
     from ..offline.build_shipped import build as build_one
     from ..offline.recipes import RECIPES
@@ -160,6 +213,10 @@ def build(name: tuple[str, ...], data: Path, out: Path) -> None:
             raise UnknownModel(f"no recipe is called {one!r}.", hint=f"There are: {', '.join(RECIPES)}.")
     for one in name or tuple(key for key, recipe in RECIPES.items() if recipe.is_shipped):
         build_one(RECIPES[one], data, out)
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 for _command in (history, promote, demote):

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="auto: linear or embedding, whichever cross-validates better; encoder: fine-tune (extra train).",
 )
-@click.option("--base", type=click.Path(path_type=Path), help="Encoder to fine-tune: a directory (default MiniLM).")
+@click.option(
+    "--base", type=click.Path(path_type=Path), help="Encoder to fine-tune: minilm (default), mpnet, or a directory."
+)
 @click.option("--test", type=click.Path(path_type=Path), help="Rows to test on (default: a fifth of --data).")
 @click.option("--ood", type=click.Path(path_type=Path), help="Texts that it must not answer, to measure that.")
 @click.option("--minutes", type=float, default=5.0, show_default=True, help="How long choosing may take.")

@@ -21,8 +21,20 @@ from ..types import Prediction
 from .base import checked_file, read_card
 from .files import read_arrays, read_bytes
 
-__all__ = ["ARRAYS_FILE", "ENCODER_FACTS", "GRAPH_FILE", "TOKENIZER_FILE", "EncoderArrays", "EncoderModel", "Graph",
-           "load_encoder"]  # fmt: skip
+__all__ = [
+    "ARRAYS_FILE",
+    "ENCODER_FACTS",
+    "GRAPH_FILE",
+    "TOKENIZER_FILE",
+    "EncoderArrays",
+    "EncoderModel",
+    "Graph",
+    "arrays_from",
+    "facts_of",
+    "load_encoder",
+    "opened_session",
+    "opened_tokenizer",
+]
 
 GRAPH_FILE, TOKENIZER_FILE, ARRAYS_FILE = "encoder.onnx", "tokenizer.json", "model.safetensors"
 MAX_GRAPH_BYTES = 1024 * 1024 * 1024
@@ -63,8 +75,7 @@ class EncoderArrays(msgspec.Struct, frozen=True, kw_only=True):
 class Graph:
     """Tokenizer and ONNX session: texts -> ``(logits, pooled)``.
 
-    Of a text longer than ``max_tokens`` its first are read and its last ``tail_tokens``. ``threads``: of one run; the
-    server's own concurrency is the better use of more cores.
+    Of a text longer than ``max_tokens`` its first are read and its last ``tail_tokens``.
 
     Raises:
         MissingExtra: ``onnxruntime`` or ``tokenizers`` is not installed.
@@ -81,28 +92,9 @@ class Graph:
         threads: int = 1,
         file: str = "",
     ) -> None:
-        try:
-            import onnxruntime
-            from tokenizers import Tokenizer
-        except ImportError as error:
-            raise MissingExtra(error.name or "onnxruntime", "deep") from error
-        try:
-            self._tokenizer = Tokenizer.from_str(tokenizer.decode())
-            if tail_tokens:
-                self._tokenizer.no_truncation()
-            else:
-                self._tokenizer.enable_truncation(max_tokens)
-            self._tokenizer.no_padding()
-        except Exception as error:
-            raise ModelFileError(f"the tokenizer cannot be read ({error}).", file=file) from error
+        self._tokenizer = opened_tokenizer(tokenizer, None if tail_tokens else max_tokens, file)
+        self._session = opened_session(graph, threads, file)
         self._most, self._tail = max_tokens, tail_tokens
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise ModelFileError(f"the graph cannot be run ({str(error)[:200]}).", file=file) from error
         self._inputs = {given.name for given in self._session.get_inputs()}
         outputs = [given.name for given in self._session.get_outputs()]
         if not {"input_ids", "attention_mask"} <= self._inputs or outputs[:2] != ["logits", "pooled"]:
@@ -111,6 +103,10 @@ class Graph:
                 file=file,
                 hint="input_ids and attention_mask, logits and pooled are expected: make it with router train.",
             )
+
+    def tokens(self, text: str) -> int:
+        """How many tokens are read of ``text``, special ones included."""
+        return len(self._tokenizer.encode(text).ids)
 
     def run(self, texts: Sequence[str]) -> tuple[_F32, _F32]:
         """Logits ``(n, K)`` and pooled vectors ``(n, H)``, float32."""
@@ -137,6 +133,47 @@ class Graph:
             pooled.append(found[1])
         back = np.argsort(order)
         return np.concatenate(logits)[back], np.concatenate(pooled)[back]
+
+
+def opened_tokenizer(data: bytes, max_tokens: int | None, file: str) -> Any:
+    """A tokenizer that cuts after ``max_tokens`` (None: cuts nothing) and pads nothing.
+
+    Raises:
+        MissingExtra, ModelFileError.
+    """
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        raise MissingExtra(error.name or "tokenizers", "deep") from error
+    try:
+        tokenizer = Tokenizer.from_str(data.decode())
+        if max_tokens is None:
+            tokenizer.no_truncation()
+        else:
+            tokenizer.enable_truncation(max_tokens)
+        tokenizer.no_padding()
+    except Exception as error:
+        raise ModelFileError(f"the tokenizer cannot be read ({error}).", file=file) from error
+    return tokenizer
+
+
+def opened_session(graph: bytes, threads: int, file: str) -> Any:
+    """An ONNX session on ``threads`` threads; the server's own concurrency is the better use of more cores.
+
+    Raises:
+        MissingExtra, ModelFileError.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtra(error.name or "onnxruntime", "deep") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelFileError(f"the graph cannot be run ({str(error)[:200]}).", file=file) from error
 
 
 class EncoderModel:
@@ -206,7 +243,7 @@ def load_encoder(directory: Path, *, threads: int = 1) -> EncoderModel:
         )
     path, sha256 = checked_file(directory, card, ARRAYS_FILE)
     stored, metadata = read_arrays(path, sha256=sha256)
-    arrays = _arrays(stored, metadata, len(card.labels), path)
+    arrays = arrays_from(stored, metadata, len(card.labels), path)
     path, sha256 = checked_file(directory, card, GRAPH_FILE)
     graph = read_bytes(path, sha256=sha256, max_bytes=MAX_GRAPH_BYTES)
     tokenizer_path, sha256 = checked_file(directory, card, TOKENIZER_FILE)
@@ -214,19 +251,32 @@ def load_encoder(directory: Path, *, threads: int = 1) -> EncoderModel:
     model = EncoderModel(
         card, Graph(graph, tokenizer, max_tokens=arrays.max_tokens, threads=threads, file=str(path)), arrays
     )
-    logits, pooled = model._graph.run(["a text"])
-    if logits.shape[1] != len(card.labels) or pooled.shape[1] != arrays.whitening.shape[0]:
+    try:
+        logits, pooled = model._graph.run(["a text"])
+    except Exception as error:
+        raise ModelFileError(f"the graph cannot be run ({str(error)[:200]}).", file=str(path)) from error
+    if (
+        logits.ndim != 2
+        or pooled.ndim != 2
+        or logits.shape[1] != len(card.labels)
+        or pooled.shape[1] != arrays.whitening.shape[0]
+    ):
         raise ModelFileError(
-            f"the graph gives {logits.shape[1]} labels and vectors of {pooled.shape[1]}, which do not fit the card.",
+            f"the graph gives {logits.shape} labels and {pooled.shape} vectors, which do not fit the card.",
             file=str(path),
             hint="Train the model again.",
         )
     return model
 
 
-def _arrays(
+def arrays_from(
     stored: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str], labels: int, path: Path
 ) -> EncoderArrays:
+    """A file's arrays, checked: types, shapes, finite values.
+
+    Raises:
+        ModelFileError: something is missing or does not fit ``labels`` labels.
+    """
     wrong = _misfit(stored, metadata, labels)
     if wrong is not None:
         raise ModelFileError(f"the arrays do not fit the card: {wrong}.", file=str(path), hint="Train the model again.")

@@ -30,4 +30,8 @@ def load_local_model(directory: Path) -> CardedModel:
         from .encoder import load_encoder
 
         return load_encoder(directory)
+    if maker == "huggingface":
+        from .heads import load_heads
+
+        return load_heads(directory)
     raise ModelFileError(f"nothing here reads models of the maker {maker!r}.", file=str(directory / CARD))

@@ -13,7 +13,7 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold
 
 from .embedding import EmbeddingMaker
-from .fit import LinearMaker
+from .fit import FEW_LABELS, LinearMaker
 from .rows import Rows, count_labels
 
 __all__ = ["Score", "candidates", "cross_validate", "winner"]
@@ -48,10 +48,10 @@ def candidates(rows: Rows, maker: str = "auto") -> list[tuple[str, type[LinearMa
     if maker in {"auto", "linear"}:
         makers.append(LinearMaker)
     found = []
-    for c in (0.5, 0.15, 1.5):
+    for c in (0.2, 0.07, 0.6) if len(counts) < FEW_LABELS else (0.5, 0.15, 1.5):
         for kind in makers:
-            for balanced in (True, False) if uneven and c == 0.5 else (uneven,):
-                settings: dict[str, Any] = {"c": c, "balanced": balanced}
+            for balanced in (True, False) if uneven and c in (0.2, 0.5) else (uneven,):
+                settings: dict[str, Any] = {"c": c, "balanced": balanced, "contrast": 0.5}
                 found.append((f"{kind.maker}, c={c:g}{', balanced' if balanced else ''}", kind, settings))
     return found
 

@@ -39,6 +39,7 @@ __all__ = ["LEAST_ROWS", "LocalClassifier"]
 
 LEAST_ROWS = 24
 MOST_LABELS = 1000
+_MOST_CALIBRATION = 1600  # more rows hardly sharpen a promise, and would be missed where they teach
 _MAKERS: Mapping[str, type[LinearMaker]] = {"linear": LinearMaker, "embedding": EmbeddingMaker}
 MAKERS = ("auto", *_MAKERS, "encoder")
 
@@ -119,7 +120,7 @@ class LocalClassifier:
         """
         rows = self._usable(X, y, hosted, languages)
         # A promise needs hundreds of calibration rows, however few there are to learn from.
-        calibration = 0.2 if len(rows) >= 4000 else 0.3
+        calibration = min(0.2, _MOST_CALIBRATION / len(rows)) if len(rows) >= 4000 else 0.3
         parts = split_rows(rows, test=0.0 if test is not None else 0.2, calibration=calibration, seed=self.seed)
         held_out = test if test is not None else parts.test
         if test is not None:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from .deep_rows import DeepRow
-from .encoder import classifier, exported
+from .finetune import classifier
+from .onnx_export import exported, quantised
 
 __all__ = ["PASSES", "cut_vocabulary", "edges", "encoded", "fine_tuned"]
 
@@ -119,7 +120,7 @@ def fine_tuned(
         )
         _train(network, optimiser, rows, tokens, tasks, minutes, seed, say)
     network.eval()
-    return exported(network)
+    return quantised(exported(network, {"logits": False, "pooled": False}))[0]
 
 
 def _train(

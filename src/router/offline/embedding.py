@@ -46,6 +46,9 @@ class EmbeddingMaker(LinearMaker):
         vectors = self.encoder.embed(texts).astype(np.float64) * self.share
         return sp.hstack([super().features(texts), sp.csr_matrix(vectors)], format="csr")
 
+    def _plain_columns(self, width: int) -> slice:
+        return slice(width - self.encoder.width, width)
+
     def _arrays(self, weights: npt.NDArray[np.float64], bias: npt.NDArray[np.float64], rows: Rows) -> LinearArrays:
         width = self.encoder.width
         linear = super()._arrays(weights[:-width], bias, rows)

@@ -213,8 +213,8 @@ def fit_encoder(
     import torch
     from tokenizers import Tokenizer
 
+    from .bases import find_base
     from .deep_encoder import PASSES, cut_vocabulary, encoded, fine_tuned
-    from .encoder import default_base
 
     torch.set_num_threads(1)
     labels = sorted({row.task for row in tasks})
@@ -225,7 +225,7 @@ def fit_encoder(
         first,
         SEED,
     )
-    base = options.base or default_base()
+    base = options.base or find_base().directory
     whole = Tokenizer.from_file(str(base / "tokenizer.json"))
     whole.no_truncation()
     whole.no_padding()

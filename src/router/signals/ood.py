@@ -13,22 +13,27 @@ from typing import Any
 import msgspec
 
 from ..catalogue import LocalCard
+from ..contract import render
 from ..types import (
     UNKNOWN,
     Contract,
     LocalEvidence,
     LocalModel,
     Prediction,
+    Request,
     Signal,
     SignalName,
     Signals,
     Split,
 )
+from .contract import read_asked
 from .excerpt import edges
 from .label_map import LabelMap, LabelReader
 from .language import identify
+from .pairs import read_pair, read_single, without_pair
 from .shortcut import rests_on_shortcut
 from .template import template_of
+from .written_form import Unfit, written
 
 __all__ = ["LocalDetector"]
 
@@ -40,6 +45,10 @@ _MOST_REMOVED = 0.2
 # States in which a model that does not answer is still tried beside.
 _TRIED = frozenset({"shadow", "quarantined"})
 _SAID = {"shadow": "in shadow", "quarantined": "in quarantine"}
+
+
+# Heads that choose among labels; the others write their answer.
+_CHOOSING = frozenset({"labels", "pair"})
 
 
 class _Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +109,7 @@ class LocalDetector:
             return _nothing()
         contract: Signal[Contract] = signals["contract"]
         match = self._match(signals, contract.value, template, self._away())
-        return _nothing() if match is None else self._read(signals, contract, match)
+        return self._written(signals) if match is None else self._read(signals, contract, match)
 
     def trial(self, signals: Signals) -> list[LocalEvidence]:
         """What the models that are in shadow or in quarantine would have said of this request, each for itself.
@@ -124,7 +133,9 @@ class LocalDetector:
     def _read(self, signals: Signals, contract: Signal[Contract], match: _Match) -> Mapping[SignalName, Signal[Any]]:
         """The four signals by the matching model."""
         card = match.card
-        text = self._text(signals)
+        text = self._text(signals) if card.head == "labels" else read_pair(signals.request, card.head)
+        if card.head == "pair" and text is not None and signals.request.hints.input is None:
+            contract = _about(signals.request, text, contract)
         language = _language(signals, text)
         blocked = self._obstacle(match, contract, signals, language)
         mismatch = match.labels is not None and match.labels.reason is not None
@@ -147,6 +158,8 @@ class LocalDetector:
             return {"local": _said(evidence, 1.0), "annotated": annotated, "ood": UNKNOWN, "shortcut": UNKNOWN}
         prediction = match.model.predict((text,))[0]
         evidence = _judged(evidence, prediction, contract.value, match.labels)
+        if contract is not signals["contract"] and contract.value is not None and evidence.reason is None:
+            evidence = msgspec.structs.replace(evidence, text=render(contract.value, evidence.answer))
         inside = prediction.in_distribution
         label = prediction.labels.index(evidence.label) if evidence.label is not None else 0
         is_shortcut = rests_on_shortcut(match.model, text, label, card.shortcuts)
@@ -188,7 +201,9 @@ class LocalDetector:
         is_given = request.json_schema is not None or bool(request.tools) or request.hints.labels is not None
         best: tuple[tuple[bool, bool, bool, bool, int, int], _Match] | None = None
         for order, (model, card, reader) in enumerate(self._models):
-            if (only is not None and card.name != only) or not _is_bound_to(card, template):
+            if card.head not in _CHOOSING or (only is not None and card.name != only):
+                continue
+            if not _is_bound_to(card, template):
                 continue
             is_bound = bool(card.template)
             labels = reader(contract) if contract is not None else None
@@ -244,6 +259,58 @@ class LocalDetector:
             return f"{name} does not know the language {language!r}"
         return None
 
+    def _written(self, signals: Signals) -> Mapping[SignalName, Signal[Any]]:
+        """Evidence of a model that writes its answer: entities, a span, a number. Only where its task is asked for
+        beyond doubt, by a hint or by the task signal and a schema."""
+        request, task, away = signals.request, signals["task"], self._away()
+        named = request.hints.task
+        if named is None and request.json_schema is not None and task.confidence >= self._contradiction:
+            named = task.value
+        fitting = [
+            (model, card)
+            for model, card, _ in self._models
+            if card.head not in _CHOOSING and card.task == named and card.name not in away
+        ]
+        if len(fitting) != 1:
+            return _nothing()
+        model, card = fitting[0]
+        text = read_pair(request, card.head) or (read_single(request) if card.head != "span" else None)
+        language = _language(signals, text)
+        evidence = LocalEvidence(
+            model=card.name, threshold=card.threshold, ood_threshold=card.ood_threshold, rows=card.rows
+        )
+        annotated = _said(card.rows, 1.0)
+        if text is None or _base(language) not in card.languages:
+            why = "the text to read could not be told from the instruction with certainty"
+            if text is not None:
+                why = f"{card.name} does not know the language {language!r}"
+            unread = msgspec.structs.replace(evidence, reason=why)
+            return {"local": _said(unread, 1.0), "annotated": annotated, "ood": UNKNOWN, "shortcut": UNKNOWN}
+        prediction = model.predict((text,))[0]
+        evidence = msgspec.structs.replace(
+            evidence,
+            label=prediction.labels[0],
+            probability=prediction.probabilities[0],
+            in_distribution=prediction.in_distribution,
+            reason=_shortfall(
+                evidence, prediction, free=0, chosen=0, mass=1.0, probability=prediction.probabilities[0]
+            ),
+        )
+        if evidence.reason is None:
+            try:
+                whole = written(request, card, prediction.value)
+                evidence = msgspec.structs.replace(evidence, text=whole, answer=(whole,))
+            except Unfit as error:
+                evidence = msgspec.structs.replace(evidence, reason=str(error))
+        inside = prediction.in_distribution
+        where = "in" if inside >= card.ood_threshold else "out"
+        return {
+            "local": _said(evidence, prediction.probabilities[0]),
+            "annotated": annotated,
+            "ood": _said(where, max(inside, 1.0 - inside)),
+            "shortcut": UNKNOWN,
+        }
+
     def _text(self, signals: Signals) -> str | None:
         found: Signal[Split] = signals["split"]
         split = found.value
@@ -252,6 +319,14 @@ class LocalDetector:
         request = signals.request
         whole = (request.hints.input or "") if split.message < 0 else request.messages[split.message].text
         return whole[split.start : split.end]
+
+
+def _about(request: Request, pair: str, contract: Signal[Contract]) -> Signal[Contract]:
+    """The contract as the instruction alone says it, where it is for the same bare labels; else as it was read."""
+    bare, _ = read_asked(without_pair(request, pair))
+    was, now = contract.value, bare.value
+    is_same = was is not None and now is not None and was.labels == now.labels and now.shape == "bare_label"
+    return bare if is_same and was is not None and was.blocker is not None else contract
 
 
 def _language(signals: Signals, text: str | None) -> str | None:

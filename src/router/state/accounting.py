@@ -146,7 +146,7 @@ class Accounting:
         record = Record(
             id=entry.id,
             at_s=now_s,
-            decision=entry.decision,
+            decision=entry.decision if self._keeps_contents else _without_answer(entry.decision),
             outcome=kept,
             tenant=entry.who.tenant,
             asked=facts_of(request),
@@ -187,6 +187,19 @@ def rates_of(price: Price, input_tokens: int) -> dict[str, float]:
     )  # fmt: skip
     found = {name: rate for name in names if (rate := getattr(at, name)) is not None}
     return {**found, "per_call": at.per_call} if at.per_call else found
+
+
+def _without_answer(decision: Decision) -> Decision:
+    """The decision less what a local model wrote of the text: entities and spans are the prompt's own words."""
+    evidence = decision.evidence
+    if evidence is None or evidence.text is None:
+        return decision
+    bare = msgspec.structs.replace(evidence, text=None, answer=())
+    local = decision.signals.get("local")
+    signals = decision.signals
+    if local is not None:
+        signals = {**signals, "local": msgspec.structs.replace(local, value=bare)}
+    return msgspec.structs.replace(decision, evidence=bare, signals=signals)
 
 
 def _up(usd: float) -> int:

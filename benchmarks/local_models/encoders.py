@@ -1,0 +1,70 @@
+"""How good does the maker ``encoder`` get, in how many minutes, and what does a text of 32 tokens cost on one core?
+
+    python -m benchmarks.local_models.encoders --data DIR [--bases minilm mpnet] [--sets clinc150 ...] [--minutes 20]
+
+As ``experts.py``: official splits, the user's way, ``test`` read once; results of what is run are merged into
+``results/experts.json`` under ``encoder`` (MiniLM) and ``encoder, mpnet``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from experts import SETS, measure, merged
+
+THIRTY_TWO = "the parcel came two days late and one box was open but the people on the phone were kind and sent a new"
+
+
+def main() -> None:
+    """Measure and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--bases", nargs="+", default=["minilm"], help="minilm, mpnet, or a Hugging Face directory")
+    parser.add_argument("--sets", nargs="+", default=list(SETS))
+    parser.add_argument("--minutes", type=float, default=20.0, help="of fine-tuning, for one set")
+    chosen = parser.parse_args()
+    for name in chosen.sets:
+        for base in chosen.bases:
+            maker = "encoder" if base == "minilm" else f"encoder, {Path(base).name}"
+            merged(name, maker, measure("encoder", chosen.data, name, chosen.minutes, base=base, also=cost))
+
+
+def cost(model: Any) -> dict[str, Any]:
+    """Tokens of a text, and the milliseconds that it takes, by the clock and by the processor."""
+    graph = model.model_._graph
+    words = (THIRTY_TWO * 2).split()
+    text = next(
+        " ".join(words[:count]) for count in range(len(words), 0, -1) if graph.tokens(" ".join(words[:count])) <= 32
+    )
+    clock, processor = [], []
+    for _ in range(300):
+        started = time.perf_counter(), time.thread_time()
+        model.model_.predict([text])
+        clock.append(time.perf_counter() - started[0])
+        processor.append(time.thread_time() - started[1])
+    return {
+        "tokens": graph.tokens(text),
+        "ms_p50": round(1e3 * float(np.median(clock)), 2),
+        "ms_p99": round(1e3 * float(np.quantile(clock, 0.99)), 2),
+        "processor_ms_p50": round(1e3 * float(np.median(processor)), 2),
+        "numbers": model.maker_.numbers_,
+        "trained": {
+            "steps": model.maker_.trained_.steps,
+            "seconds": model.maker_.trained_.seconds,
+            "precision": model.maker_.trained_.precision,
+            "is_averaged": model.maker_.trained_.is_averaged,
+        },
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""A torch network -> an ONNX graph with int8 weights that says the same (extra ``train``).
+
+Activations are rounded too where that costs no accuracy on rows kept back (dynamic quantisation, one scale a column);
+else only the weights are, and products stay float: slower, as right as the network.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ModelFileError
+
+__all__ = ["exported", "quantised", "with_int8_weights"]
+
+_BATCH_AXES = {0: "batch"}
+_TOKEN_AXES = {0: "batch", 1: "tokens"}
+
+
+def exported(
+    network: Any, outputs: Mapping[str, bool], *, inputs: Sequence[str] = ("input_ids", "attention_mask")
+) -> bytes:
+    """The float graph of ``network``; ``outputs`` maps each output's name to whether it has one entry a token.
+
+    Raises:
+        ModelFileError: the graph says something else than the network, on a batch of another shape.
+    """
+    import torch
+
+    example = tuple(torch.ones(2, 9, dtype=torch.long) for _ in inputs)
+    axes = dict.fromkeys(inputs, _TOKEN_AXES)
+    axes |= {name: _TOKEN_AXES if by_token else _BATCH_AXES for name, by_token in outputs.items()}
+    buffer = io.BytesIO()
+    network.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            example,
+            buffer,
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=axes,
+            opset_version=17,
+            dynamo=False,
+        )
+    graph = buffer.getvalue()
+    _compare(network, graph, inputs)
+    return graph
+
+
+def quantised(graph: bytes, is_good: Callable[[bytes], bool] = lambda graph: True) -> tuple[bytes, str]:
+    """``(smaller graph, how)``: ``int8`` when ``is_good`` says so of it, else ``int8 weights``."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole, small = Path(folder) / "whole.onnx", Path(folder) / "small.onnx"
+        whole.write_bytes(graph)
+        quantize_dynamic(whole, small, weight_type=QuantType.QInt8, per_channel=True)
+        found = small.read_bytes()
+    if is_good(found):
+        return found, "int8"
+    return with_int8_weights(graph), "int8 weights"
+
+
+def with_int8_weights(graph: bytes) -> bytes:
+    """The float graph with its large matrices stored as int8 and one scale a column."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load_from_string(graph)
+    kept, added = [], []
+    for tensor in model.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if array.dtype != np.float32 or array.ndim != 2 or array.size < 4096:
+            kept.append(tensor)
+            continue
+        scale = np.maximum(np.abs(array).max(0), 1e-12).astype(np.float32) / 127.0
+        small = np.clip(np.rint(array / scale), -127, 127).astype(np.int8)
+        names = (f"{tensor.name}_int8", f"{tensor.name}_scale")
+        kept += [numpy_helper.from_array(small, names[0]), numpy_helper.from_array(scale, names[1])]
+        added.append(onnx.helper.make_node("DequantizeLinear", list(names), [tensor.name], axis=1))
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    nodes = [*added, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def _compare(network: Any, graph: bytes, inputs: Sequence[str]) -> None:
+    import onnxruntime
+    import torch
+
+    ids = torch.arange(3 * 17, dtype=torch.long).reshape(3, 17) % 200 + 5
+    mask = torch.ones_like(ids)
+    mask[1, 5:] = mask[2, 11:] = 0
+    every = {"input_ids": ids, "attention_mask": mask, "token_type_ids": (ids % 2) * mask}
+    with torch.inference_mode():
+        expected = network(*(every[name] for name in inputs))
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    found = session.run(None, {name: every[name].numpy() for name in inputs})
+    first: Any = expected[0] if isinstance(expected, tuple) else expected
+    if _differ(found[0], first.numpy()):
+        raise ModelFileError(
+            "the exported graph differs from the trained network.",
+            hint="This architecture cannot be exported: use another one.",
+        )
+
+
+def _differ(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> bool:
+    return found.shape != expected.shape or float(np.abs(found - expected).max()) > 1e-2
