@@ -2,8 +2,8 @@
 
 3,080 questions to a bank in a random order; a hosted model (GPT-4's recorded labels, behind a loopback server) and a
 student that starts from 231 seed rows and is refitted as hosted answers come in. The router decides each request: the
-student's probability against the threshold on its card. The threshold moves so that the calls last for the stream
-(a quantile of the last 150 probabilities): a budget is set, the order does the rest.
+student's probability against the threshold on its card. The threshold moves so that the calls last for the stream, with
+more of them early (a quantile of the last 150 probabilities): a budget is set, the order does the rest.
 
     python benchmarks/flywheel/ocats.py --data DIR [--orders 5] [--short]
 
@@ -209,6 +209,8 @@ async def _walk(
                 student.learn(row["text"], said)
             if student.unfitted >= REFIT_EVERY:
                 student.refit()
+        else:
+            student.see(row["text"])
     return _outcome(right, called_right, pace.calls, len(order))
 
 
@@ -228,8 +230,10 @@ class Pace:
             return 0.0
         if done < 10:  # nothing to compare with yet
             return 1.01 if done % 2 == 0 else 0.0
-        ahead = self._share * done - self.calls
-        share = self._share * (1 + ahead / max(10.0, 0.05 * self._most))
+        # More calls early: what is learnt early serves longer.
+        left = 1.0 - done / self._requests
+        ahead = self._most * (1.0 - left**1.5) - self.calls
+        share = self._share * 1.5 * left**0.5 * (1 + ahead / max(10.0, 0.05 * self._most))
         cut = float(np.quantile(self._seen[-WINDOW:], min(max(share, 0.0), 1.0)))
         return math.nextafter(cut, 2.0)
 
