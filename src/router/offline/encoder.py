@@ -39,8 +39,8 @@ from .thresholds import set_thresholds
 
 __all__ = ["EncoderMaker"]
 
-# Rounding may cost so much accuracy on rows kept back, and no more: one row in two hundred.
-_LOST_BY_ROUNDING = 0.005
+# Rounding may cost so much accuracy on rows kept back, and no more; less could not be told from chance there.
+_LOST_BY_ROUNDING = 0.01
 
 
 class EncoderMaker:
