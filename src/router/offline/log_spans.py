@@ -81,7 +81,7 @@ class SpanReader:
 
     def _span(self, span: Mapping[str, Any]) -> None:
         attributes = _plain(span.get("attributes"))
-        events = [each for each in span.get("events") or () if isinstance(each, Mapping)]
+        events = list(_maps(span.get("events")))
         if not any(key.startswith("gen_ai.") for key in attributes):
             return
         context = span.get("context")

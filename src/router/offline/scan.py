@@ -54,6 +54,8 @@ class LogScan:
                     self._note_bad(str(path), number, str(why))
                 except Ignored as why:
                     self.ignored[str(why)] += 1
+                except Exception as error:  # noqa: BLE001 a foreign row of whatever shape must not end the scan
+                    self._note_bad(str(path), number, f"an unexpected shape ({type(error).__name__})")
                 else:
                     if found is not None:
                         yield found
