@@ -18,7 +18,7 @@ PROOF = Path(__file__).parents[2] / "benchmarks" / "money" / "crash.py"
 
 @pytest.mark.parametrize("store_kind", stores.KINDS[1:], indirect=True)
 def test_killed_processes_leak_nothing(store_kind: str) -> None:
-    options = ["--processes", "2", "--reservations", "60", "--kill", "0.03", "--lease", "2", "--store", store_kind]
+    options = ["--processes", "2", "--reservations", "60", "--kill", "0.1", "--lease", "2", "--store", store_kind]
     done = subprocess.run([sys.executable, str(PROOF), *options], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
