@@ -49,6 +49,11 @@ class _Wording(msgspec.Struct, frozen=True):
     ham: tuple[str, ...]
     toxic: tuple[str, ...]
     civil: tuple[str, ...]
+    quoted: tuple[str, ...]
+    despise: tuple[str, ...]
+    slander: tuple[str, ...]
+    beasts: tuple[str, ...]
+    harm: tuple[str, ...]
 
 
 class _Writer:
@@ -67,6 +72,13 @@ class _Writer:
             "n": lambda: str(draw.randint(10, 99)),
             "i": lambda: pick(wording.insults),
             "G": lambda: pick(wording.groups),
+            "q": lambda: self.one(wording.quoted),
+            "despise": lambda: pick(wording.despise),
+            "slander": lambda: pick(wording.slander),
+            "slander2": lambda: pick(wording.slander),
+            "beasts": lambda: pick(wording.beasts),
+            "harm": lambda: pick(wording.harm),
+            "harm_ed": lambda: _participle(pick(wording.harm)),
             "gift": lambda: pick(wording.gifts),
             "day": lambda: pick(wording.days),
             "ask": lambda: pick(wording.asks),
@@ -98,6 +110,17 @@ class _Writer:
         return [(f"{self.one(first)} . {self.one(second)}", label) for _ in range(count)]
 
 
+_IRREGULAR = {"shoot": "shot", "hang": "hanged", "beat": "beaten", "run": "run", "burn": "burned", "hurt": "hurt"}
+
+
+def _participle(verb: str) -> str:
+    """``beat up`` -> ``beaten up``."""
+    first, gap, rest = verb.partition(" ")
+    doubled = first + first[-1] if first in ("stab", "slap", "whip", "gas") else first
+    regular = first + "d" if first.endswith("e") else doubled + "ed"
+    return f"{_IRREGULAR.get(first, regular)}{gap}{rest}"
+
+
 def _sentiment(writer: _Writer) -> list[Row]:
     said, draw = writer.wording, writer.draw
     rows = writer.many(said.positive, "positive", 3500, 0.35) + writer.many(said.negative, "negative", 3500, 0.35)
@@ -115,7 +138,7 @@ def _sentiment(writer: _Writer) -> list[Row]:
 
 def _toxicity(writer: _Writer) -> list[Row]:
     said = writer.wording
-    return writer.many(said.toxic, "toxic", 2000, 0.2) + writer.many(said.civil, "not_toxic", 2500, 0.2)
+    return writer.many(said.toxic, "toxic", 6000, 0.15) + writer.many(said.civil, "not_toxic", 7000, 0.15)
 
 
 def _spam(writer: _Writer) -> list[Row]:
