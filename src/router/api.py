@@ -180,7 +180,8 @@ class Router:
         """The decision as a receipt for people: rules, the guide's flow with this request's way, who lost and why."""
         read = as_request(request, fields)
         decision = self.engine.decide(read, all_signals=True)
-        return explain(decision, self.engine.policy_for(read), self.engine.observe(read), self.engine.fleet)
+        observed, costs = self.engine.measured(read)
+        return explain(decision, self.engine.policy_for(read), observed, self.engine.fleet, costs)
 
     async def acomplete(
         self,
