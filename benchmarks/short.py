@@ -112,7 +112,7 @@ def deciding() -> list[Figure]:
     yardstick = tokenised(words)
     return [
         Figure(name="a decision / counting the words ten times", ratio=in_turns(decided, yardstick), limit=3.0),
-        Figure(name="judging / counting the words ten times", ratio=in_turns(judged, yardstick), limit=0.05),
+        Figure(name="judging / counting the words ten times", ratio=in_turns(judged, yardstick), limit=0.2),
         Figure(
             name="comparing two policies, opening them included / 200 decisions",
             ratio=in_turns(
