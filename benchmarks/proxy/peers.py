@@ -136,7 +136,7 @@ model_list:
   - model_name: auto
     litellm_params: {{model: openai/tiny, api_base: "{upstream}", api_key: none}}
 litellm_settings: {{set_verbose: false, telemetry: false, request_timeout: 60}}
-general_settings: {{disable_spend_logs: true}}
+general_settings: {{disable_spend_logs: true, dangerously_permit_weak_or_unset_master_key: true}}
 """
 
 
