@@ -34,6 +34,8 @@ import aiohttp
 from aiohttp import web
 from benchmarks.machine import write
 
+from router.state.jsonl import JsonlSink
+
 IN, OUT = 31, 14
 # Shares of calls: how the server fails, or answers late. The rest is answered well.
 FAULTS = {
@@ -305,7 +307,7 @@ def books(
 ) -> dict[str, Any]:
     """The sums of the ledger, and the list of what is not as it should be."""
     ledger: Counter[str] = Counter()
-    for line in (folder / "ledger.jsonl").read_bytes().splitlines():
+    for line in JsonlSink(folder / "ledger.jsonl").scan():  # with the files that were set aside when they were full
         record = json.loads(line)
         ledger["records"] += 1
         ledger["nano_usd"] += record["nano_usd"]
