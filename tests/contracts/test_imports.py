@@ -24,6 +24,7 @@ ORDER = [
     "types",
     "units",
     "patterns",
+    "draws",
     "yamlfile",
     "catalogue",
     "_ngrams",

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from zlib import crc32
 
 import msgspec
 
+from ..draws import draw_share
 from ..errors import BudgetExceeded, RateLimited, StateUnavailable
 from ..state.accounting import Accounting
 from ..telemetry import log
@@ -25,7 +25,7 @@ __all__ = ["Copies", "is_drawn"]
 def is_drawn(purpose: str, decision: str, share: float) -> bool:
     """Whether the decision of this id is one of ``share`` (0..1): it hangs on the id alone, so that it can be told
     afterwards; draws for different purposes are independent."""
-    return crc32(f"{purpose}:{decision}".encode()) < share * 4294967296
+    return draw_share(f"{purpose}:{decision}") < share
 
 
 class Copies:

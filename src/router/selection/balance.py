@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from hashlib import blake2b
 
+from ..draws import DRAWS, draw_number
 from ..types import Candidate
 from .candidates import Fleet
 
@@ -40,9 +40,7 @@ def _drawn(members: list[Candidate], fleet: Fleet, draw: str) -> list[Candidate]
     def key(candidate: Candidate) -> float:
         # Sampling without replacement by weight (Efraimidis & Spirakis, 2006).
         weight = fleet.deployments[candidate.model].weight
-        # A checksum would not do: those of two names after one draw differ by the same bits always.
-        found = blake2b(f"{draw}:{candidate.model}".encode(), digest_size=8).digest()
-        chance = ((int.from_bytes(found, "big") >> 11) + 1) / ((1 << 53) + 1)
+        chance = (draw_number(f"{draw}:{candidate.model}") + 1) / (DRAWS + 1)
         return -math.log(chance) / weight if weight > 0 else math.inf
 
     drawn = sorted(members, key=key)

@@ -8,9 +8,9 @@ recorded decision can be made again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from typing import Any
 
+from ..draws import draw_share
 from ..types import Candidate, Exploration
 
 __all__ = ["explored"]
@@ -39,8 +39,8 @@ def explored(
     among_them = list(among.values())
     if len(among_them) < 2 or first not in among_them:
         return list(order), None
-    whether, which = _two(draw)
-    chosen = among_them[int(which * len(among_them))] if whether < share else first
+    explores = draw_share(f"explore:{draw}") < share
+    chosen = among_them[int(draw_share(f"explored:{draw}") * len(among_them))] if explores else first
     propensity = share / len(among_them) + (1.0 - share) * (chosen is first)
     logged = Exploration(
         share=share,
@@ -49,12 +49,3 @@ def explored(
         propensity=propensity,
     )
     return [chosen, *(candidate for candidate in order if candidate is not chosen)], logged
-
-
-def _two(draw: str) -> tuple[float, float]:
-    """Two independent numbers of [0, 1)."""
-    # A checksum would not do: those of texts with one ending differ by the same bits always.
-    found = blake2b(draw.encode(), digest_size=16, person=b"explore").digest()
-    # The upper 53 bits: a float next below 1 is not rounded up to it.
-    whether, which = (int.from_bytes(part, "big") >> 11 for part in (found[:8], found[8:]))
-    return whether / (1 << 53), which / (1 << 53)

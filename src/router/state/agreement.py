@@ -5,13 +5,13 @@ No text of a prompt stands in it. When the file is full it begins anew with a ch
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from ..draws import DRAWS, draw_number
 from ..telemetry import LIFECYCLE_DOWN, log
 from .betting import BINS, DriftBet, LateBets, bin_of
 from .lines import SharedLines
@@ -72,7 +72,7 @@ class Round(msgspec.Struct, kw_only=True):
         """Take one more sample of this round."""
         if isinstance(sample, Inputs):
             for at, found in enumerate(sample.bins):
-                self.drift.add(found, _draw(f"{sample.id}:{at}"))
+                self.drift.add(found, (draw_number(f"{sample.id}:{at}") + 0.5) / DRAWS)
                 self.seen[found] += 1
             return
         if (sample.source == "audit") != self.bets.rises:
@@ -142,8 +142,3 @@ class AgreementLog:
         with self._lines.locked():
             if not self._lines.has_grown():
                 self._lines.replace([msgspec.json.encode(Checkpoint(rounds=rounds))])
-
-
-def _draw(name: str) -> float:
-    """A number in 0..1 that is the same in every process."""
-    return (zlib.crc32(name.encode()) + 0.5) / 4294967296.0
