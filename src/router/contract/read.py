@@ -85,7 +85,8 @@ def finished(drafted: Draft, request: Request, split: Split | None, memory: Memo
     if contract.blocker is None and contract.labels is not None:
         contract = _ruled(drafted, request, split, memory)
         if contract.blocker is None and is_polar(contract.labels or ()):
-            question = question_of(remainder(part, split) for part in drafted.spoken)
+            told = tuple(remainder(part, split) for part in drafted.spoken)
+            question = memory.recall("question", "".join(told), told, partial(question_of, told))
             contract = msgspec.structs.replace(contract, question=question)
     return Signal(value=contract, confidence=drafted.confidence, detector=DETECTOR)
 

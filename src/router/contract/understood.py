@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from .lexicon import KNOWN, UNSPACED
-from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS
+from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
 from .words import table
 
 __all__ = ["FOREIGN", "is_example", "unexplained"]
@@ -67,7 +67,6 @@ _DIGIT = late_pattern(r"\d")
 _POLAR = late_pattern(
     r"(?:and |also,? )?(?:do|does|did|has|have|had|can|could|will|would|is there|are there|was there)\b(?! you)"
 )
-_YES = frozenset(("yes", "no", "true", "false", "ja", "nein", "oui", "non", "sí", "si", "sim", "não", "nee", "y", "n"))
 _OR = late_pattern(r"\b(?:or|oder|ou)\b")
 _SHOWN = "\x00"
 _ANSWERED = late_pattern(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
@@ -165,7 +164,7 @@ def _is_usual(sentence: str, names: set[str], *, is_question: bool, is_first: bo
 
 def _asks_anew(lower: str, names: set[str]) -> bool:
     """A question to be answered by yes or no, where neither is a label."""
-    return _POLAR.match(lower) is not None and names.isdisjoint(_YES)
+    return _POLAR.match(lower) is not None and names.isdisjoint(YES_NO)
 
 
 def _is_known(word: str, names: set[str]) -> bool:

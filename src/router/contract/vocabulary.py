@@ -27,6 +27,7 @@ __all__ = [
     "RULE_WORDS",
     "SCOPE_WORDS",
     "WEAK_NOUNS",
+    "YES_NO",
 ]
 
 
@@ -213,6 +214,9 @@ NEGATIONS = table(
     """
 )
 """Without one of these nothing is said not to be done."""
+
+YES_NO = table("yes no true false ja nein oui non sí si sim não nee y n")
+"""Answers to a question, which are no labels of their own."""
 
 COPULAS = table("is are stands denotes covers includes indicates ist est es heißt")
 """Without one of these no quoted label is given a meaning."""

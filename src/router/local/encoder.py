@@ -34,6 +34,7 @@ __all__ = [
     "load_encoder",
     "opened_session",
     "opened_tokenizer",
+    "read_graph",
 ]
 
 GRAPH_FILE, TOKENIZER_FILE, ARRAYS_FILE = "encoder.onnx", "tokenizer.json", "model.safetensors"
@@ -229,6 +230,18 @@ def facts_of(logits: _F32, pooled: _F32, arrays: EncoderArrays) -> tuple[_F32, n
     return probabilities, facts
 
 
+def read_graph(directory: Path, card: LocalCard) -> tuple[Path, bytes, bytes]:
+    """Where the graph of a model is, its bytes and those of its tokenizer, checked against the card.
+
+    Raises:
+        ModelFileError: one is missing, tampered with, truncated or oversized.
+    """
+    path, sha256 = checked_file(directory, card, GRAPH_FILE)
+    graph = read_bytes(path, sha256=sha256, max_bytes=MAX_GRAPH_BYTES)
+    tokenizer_path, sha256 = checked_file(directory, card, TOKENIZER_FILE)
+    return path, graph, read_bytes(tokenizer_path, sha256=sha256, max_bytes=MAX_TOKENIZER_BYTES)
+
+
 def load_encoder(directory: Path, *, threads: int = 1) -> EncoderModel:
     """The encoder model in ``directory``; size, hash and shapes of its three files are checked against its card.
 
@@ -244,10 +257,7 @@ def load_encoder(directory: Path, *, threads: int = 1) -> EncoderModel:
     path, sha256 = checked_file(directory, card, ARRAYS_FILE)
     stored, metadata = read_arrays(path, sha256=sha256)
     arrays = arrays_from(stored, metadata, len(card.labels), path)
-    path, sha256 = checked_file(directory, card, GRAPH_FILE)
-    graph = read_bytes(path, sha256=sha256, max_bytes=MAX_GRAPH_BYTES)
-    tokenizer_path, sha256 = checked_file(directory, card, TOKENIZER_FILE)
-    tokenizer = read_bytes(tokenizer_path, sha256=sha256, max_bytes=MAX_TOKENIZER_BYTES)
+    path, graph, tokenizer = read_graph(directory, card)
     model = EncoderModel(
         card, Graph(graph, tokenizer, max_tokens=arrays.max_tokens, threads=threads, file=str(path)), arrays
     )

@@ -23,15 +23,12 @@ from ..types import Prediction
 from .base import checked_file, read_card
 from .encoder import (
     ARRAYS_FILE,
-    GRAPH_FILE,
-    MAX_GRAPH_BYTES,
-    MAX_TOKENIZER_BYTES,
-    TOKENIZER_FILE,
     EncoderArrays,
     arrays_from,
     facts_of,
     opened_session,
     opened_tokenizer,
+    read_graph,
 )
 from .files import read_arrays, read_bytes
 
@@ -170,10 +167,7 @@ def load_heads(directory: Path, *, threads: int = 1) -> HeadModel:
     head = _head(read_bytes(path, sha256=sha256, max_bytes=_MAX_HEAD_BYTES), card, path)
     path, sha256 = checked_file(directory, card, ARRAYS_FILE)
     arrays = arrays_from(*read_arrays(path, sha256=sha256), len(card.labels), path)
-    path, sha256 = checked_file(directory, card, GRAPH_FILE)
-    graph = read_bytes(path, sha256=sha256, max_bytes=MAX_GRAPH_BYTES)
-    tokenizer_path, sha256 = checked_file(directory, card, TOKENIZER_FILE)
-    tokenizer = read_bytes(tokenizer_path, sha256=sha256, max_bytes=MAX_TOKENIZER_BYTES)
+    path, graph, tokenizer = read_graph(directory, card)
     opened = HeadGraph(graph, tokenizer, head, max_tokens=arrays.max_tokens, threads=threads, file=str(path))
     try:
         reading = opened.read(f"a text{PAIR_MARK}another")

@@ -86,15 +86,7 @@ _POINTING = triggers(
 )
 _LONG, _PASSAGE = 280, 140
 # What a heading's last word ends in, after its number was taken off.
-_HEADING_ENDS = (
-    "context", "contexts", "passage", "passages", "document", "documents", "doc", "article", "articles", "paragraph",
-    "paragraphs", "excerpt", "excerpts", "background", "source", "sources", "result", "results", "reference",
-    "references", "knowledge", "text", "transcript", "story", "snippet", "snippets", "chunk", "chunks", "notes",
-    "facts", "evidence", "manual", "faq", "policy", "contract", "report", "information", "kontext", "abschnitt",
-    "dokument", "dokumente", "artikel", "hintergrund", "contexte", "extrait", "texte", "contexto", "pasaje",
-    "párrafo", "documento", "fragmento", "texto", "trecho", "contesto", "brano", "testo", "kontekst", "fragment",
-    "контекст", "отрывок", "текст", "документ",
-)  # fmt: skip
+_HEADING_ENDS = (*_TELLING.words, "result")
 _BEHIND_HEADING = " *\t\n0123456789()[]"
 _CLOSING = late_pattern(r"[:：\]]")
 _HEADING_SIZE, _MOST_MARKS = 90, 12

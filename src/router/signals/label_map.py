@@ -10,6 +10,7 @@ import msgspec
 
 from ..catalogue import LocalCard
 from ..contract.polar import YES_WORDS, is_polar
+from ..contract.vocabulary import YES_NO
 from ..types import Contract
 
 __all__ = ["LabelMap", "LabelReader", "folded"]
@@ -30,9 +31,6 @@ _CATCH_ALL = frozenset(
     }
 )  # fmt: skip
 # Words with a plain meaning of their own: without two others they fit a model only when the task is known.
-_POLAR = frozenset(
-    {"true", "false", "yes", "no", "y", "n", "ja", "nein", "oui", "non", "sí", "si", "sim", "não", "nee"}
-)
 _EVERYDAY = frozenset({"good", "bad", "pos", "neg", "clean", "normal", "ok", "safe", "true", "false", "yes", "no"})
 
 
@@ -84,7 +82,7 @@ class LabelReader:
         keys = [folded(label) for label in labels]
         if len(self._labels) == 2 and is_polar(keys):
             return self._polar(keys, field, question)
-        if _POLAR.issuperset(keys) and len(self._labels) > len(keys):
+        if YES_NO.issuperset(keys) and len(self._labels) > len(keys):
             reason = f"{labels[0]!r} answers the request's own question, and is no label of {self._name} there"
             return LabelMap(places=(None,) * len(keys), reason=reason)
         places = tuple(place if (place := self._places.get(key)) is not None and place >= 0 else None for key in keys)
