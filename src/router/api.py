@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from .assemble import assemble
+from .backends.stream import SettledStream
 from .config import Settings, load_settings, read_environment
-from .engine import Engine, EngineStream
+from .engine import Engine
 from .errors import RequestError
 from .selection.explain import Explanation, explain
 from .types import Decision, Outcome, Request
@@ -77,7 +78,7 @@ class Answer(Chunk):
 class AsyncAnswerStream:
     """Async iterator of chunks. ``decision`` is there at once, ``outcome`` when it ended; close it to stop early."""
 
-    def __init__(self, stream: EngineStream) -> None:
+    def __init__(self, stream: SettledStream) -> None:
         self._stream = stream
         self.decision = stream.decision
 
@@ -104,7 +105,7 @@ class AsyncAnswerStream:
 class AnswerStream:
     """Iterator of chunks for synchronous callers; otherwise as :class:`AsyncAnswerStream`."""
 
-    def __init__(self, stream: EngineStream, loop: _Loop) -> None:
+    def __init__(self, stream: SettledStream, loop: _Loop) -> None:
         self._stream, self._loop = stream, loop
         self._chunks = aiter(stream)
         self.decision = stream.decision

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import difflib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .backends.flywheel import MOST_CHUNKS, Flywheel
-from .backends.local import completion_chunks
+from .backends.flywheel import Flywheel
 from .backends.mirror import Mirror
-from .backends.run import Dispatcher, StreamRun
+from .backends.run import Dispatcher
+from .backends.stream import CachedRun, SettledStream
 from .errors import BudgetExceeded, NotConfigured, RequestError, UnknownModel
 from .policy.compile import CompiledPolicy
 from .policy.judge import judge
@@ -30,7 +30,7 @@ from .state.limits import Who
 from .state.sessions import MemorySessions, conversation_key
 from .state.store import Health
 from .state.watch import Watch
-from .telemetry import BUDGET_SETTLED_LATE, DETECTOR_FAILED, log
+from .telemetry import DETECTOR_FAILED, log
 from .types import (
     Decision,
     Detector,
@@ -50,7 +50,7 @@ from .types import (
 if TYPE_CHECKING:
     from .backends.probing import Prober
 
-__all__ = ["Engine", "EngineStream", "note_failure"]
+__all__ = ["Engine", "note_failure"]
 
 _UNLIMITED = Allowance()
 _REHEARSED: tuple[tuple[tuple[Role, str], ...], ...] = (
@@ -248,7 +248,7 @@ class Engine:
         *,
         started_s: float | None = None,
         on_record: OnRecord | None = None,
-    ) -> EngineStream:
+    ) -> SettledStream:
         """Decide and open the stream; its books are settled when it ends or is closed. The rest as above.
 
         Raises:
@@ -261,7 +261,7 @@ class Engine:
             found = await self.cache.find(request, decision, started_s)
             if found is not None:
                 decided = decision
-                return EngineStream(
+                return SettledStream(
                     decided,
                     CachedRun(found, request),
                     lambda outcome: self._serve(request, decided, outcome, on_record),
@@ -274,7 +274,7 @@ class Engine:
         def settle(outcome: Outcome) -> None:
             self._finish(request, entry, timing, outcome, on_record, gathered)
 
-        return EngineStream(entry.decision, run, settle, gathered)
+        return SettledStream(entry.decision, run, settle, gathered)
 
     async def warm(self) -> None:
         """Load now what the first requests would have to load; what cannot be loaded is logged."""
@@ -409,85 +409,6 @@ class Engine:
             soft_limits=left.used_up,
             quality_shift={} if self.learner is None else self.learner.shifts,
         )
-
-
-class CachedRun:
-    """An answer that was given before, as the chunks of a stream."""
-
-    def __init__(self, outcome: Outcome, request: Request) -> None:
-        self.outcome: Outcome | None = outcome
-        self._chunks = completion_chunks(outcome.body or {}, include_usage=request.include_usage)
-
-    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
-        for chunk in self._chunks:
-            yield chunk
-
-    @property
-    def has_ready(self) -> bool:
-        """Its chunks are all there, and few."""
-        return False
-
-    async def aclose(self) -> None:
-        """Nothing is open."""
-
-
-class EngineStream:
-    """An async iterator of OpenAI ``chat.completion.chunk`` objects; closing it early stops the upstream.
-
-    ``outcome`` is None until the stream ended or was closed. ``gathered``: a list that takes the chunks, as far as they
-    are few.
-    """
-
-    def __init__(
-        self,
-        decision: Decision,
-        run: StreamRun | CachedRun,
-        settle: Callable[[Outcome], None],
-        gathered: list[Mapping[str, Any]] | None = None,
-    ) -> None:
-        self.decision = decision
-        self._gathered = gathered
-        self.outcome: Outcome | None = None
-        self._run, self._settle = run, settle
-        self._chunks = self._iterate()
-
-    def __aiter__(self) -> AsyncIterator[Mapping[str, Any]]:
-        return self._chunks
-
-    @property
-    def has_ready(self) -> bool:
-        """Whether the next chunk comes without waiting, so that it may be sent together with this one."""
-        return self._run.has_ready
-
-    async def aclose(self) -> None:
-        """Stop; what was used until now is counted."""
-        await self._chunks.aclose()
-        await self._finish()
-
-    async def _iterate(self) -> AsyncGenerator[Mapping[str, Any], None]:
-        try:
-            async for chunk in self._run:
-                if self._gathered is not None and len(self._gathered) <= MOST_CHUNKS:
-                    self._gathered.append(chunk)
-                yield chunk
-        finally:
-            await self._finish()
-
-    async def _finish(self) -> None:
-        if self.outcome is None:
-            await self._run.aclose()
-            self._end()
-
-    def _end(self) -> None:
-        if self.outcome is None:
-            self.outcome = self._run.outcome or Outcome(status="cancelled")
-            self._settle(self.outcome)
-
-    def __del__(self) -> None:
-        # Dropped without being read or closed: what is held must not stay held for the life of the process.
-        if self.outcome is None:
-            log.warning(BUDGET_SETTLED_LATE)
-            self._end()
 
 
 def _needed(verdict: Verdict) -> tuple[SignalName, ...]:

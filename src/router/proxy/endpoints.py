@@ -10,7 +10,7 @@ import math
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from ..engine import EngineStream
+from ..backends.stream import SettledStream
 from ..errors import RateLimited, RequestError, RouterError, UnknownModel
 from ..state.budget import Rate
 from ..telemetry import (
@@ -115,7 +115,7 @@ async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metric
         raise
 
 
-async def _stream(exchange: Exchange, stream: EngineStream, form: StreamForm, metrics: Metrics) -> None:
+async def _stream(exchange: Exchange, stream: SettledStream, form: StreamForm, metrics: Metrics) -> None:
     try:
         chunks = aiter(stream)
         # What fails before the first chunk is still an ordinary error answer.
@@ -128,7 +128,7 @@ async def _stream(exchange: Exchange, stream: EngineStream, form: StreamForm, me
 
 async def _forward(
     exchange: Exchange,
-    stream: EngineStream,
+    stream: SettledStream,
     first: Mapping[str, Any] | None,
     chunks: AsyncIterator[Mapping[str, Any]],
     form: StreamForm,

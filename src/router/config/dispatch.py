@@ -1,0 +1,67 @@
+"""Settings of calls: patience, retries, hedges, copies, health checks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from .words import Milliseconds, Share, Strict
+
+__all__ = [
+    "DispatchSettings",
+    "HealthCheckSettings",
+    "HedgeSettings",
+    "MirrorSettings",
+]
+
+
+class HedgeSettings(Strict):
+    """A second call beside one that takes longer than its 95th percentile; ``after`` stands in until that is known."""
+
+    on: bool = True
+    after: Milliseconds | None = None
+    least: Milliseconds = 50.0
+
+
+class MirrorSettings(Strict):
+    """Copies of a share of the requests for the deployment ``to``, whose answers nobody sees."""
+
+    to: str = Field(min_length=1, max_length=120)
+    share: Share
+    at_once: int = Field(default=8, ge=1, le=1000)
+
+
+class HealthCheckSettings(Strict):
+    """OpenAI-compatible servers are asked (GET ``path`` below ``api_base``) each ``every``; after ``failures`` in a row
+    their deployments are passed over until they answer again. Only the sidecar checks."""
+
+    every: Milliseconds = Field(default=30_000.0, ge=1_000)
+    timeout: Milliseconds = Field(default=5_000.0, ge=10)
+    path: str = Field(default="/models", pattern=r"^/[A-Za-z0-9._~/-]*$")
+    failures: int = Field(default=2, ge=1, le=100)
+
+
+class DispatchSettings(Strict):
+    """How patient a run is and how far it goes; see :class:`router.selection.plan.Pacing`.
+
+    ``tries`` is how often one deployment is called for a request; ``extra_calls`` the share of extra calls (retries,
+    hedges) that each deployment gets beside its first calls. ``checks`` are functions ``module:function`` that a
+    policy's ``escalate`` may name, beside installed entry points of the group ``router.answer_checks``.
+    ``continue_streams``: a stream of plain text that is cut after its first token goes on at a fallback, marked.
+    """
+
+    timeout: Milliseconds = 600_000.0
+    first_token_timeout: Milliseconds = 120_000.0
+    idle_timeout: Milliseconds = 60_000.0
+    tries: int = Field(default=2, ge=1, le=10)
+    max_calls: int = Field(default=6, ge=1, le=50)
+    max_wait: Milliseconds = 30_000.0
+    extra_calls: Share = 0.2
+    balance: Literal["weighted", "fastest"] = "weighted"
+    hedge: HedgeSettings = HedgeSettings(on=False)
+    mirror: MirrorSettings | None = None
+    checks: dict[str, str] = Field(default_factory=dict)
+    sticky: bool = True
+    continue_streams: bool = False
+    health_check: HealthCheckSettings | None = None

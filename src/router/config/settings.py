@@ -1,0 +1,111 @@
+"""One YAML file -> Settings.
+
+Every setting has a default: ``Router()`` works without a file. Secrets never stand in the file: a deployment names the
+environment variable (``key_env``) that holds its credential. Nothing here picks an implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, Field, ValidationError
+
+from ..errors import ConfigError
+from ..yamlfile import Document, load_yaml, place_error
+from .deployments import DeploymentSettings, EmbeddingSettings
+from .dispatch import DispatchSettings
+from .server import ServerSettings
+from .state import BudgetSettings, CacheSettings, LedgerSettings, StateSettings
+from .understanding import LearningSettings, LocalSettings, SafetySettings, UnderstandingSettings
+from .words import Strict, Usd
+
+__all__ = [
+    "Settings",
+    "load_settings",
+]
+
+
+class Settings(Strict):
+    """Everything that can be set, resolved. ``directory`` is where relative paths start.
+
+    ``quality`` is a file that ``router train-quality`` wrote; ``learning`` lets verdicts move what is expected.
+    ``network: loopback`` refuses every hosted call to another machine: for tests and dry runs. ``unknown_price`` says
+    what holds for a deployment without a known price: under a hard money limit it is refused, or each of its calls
+    counts as that much.
+    """
+
+    policy: str = "guide"
+    deployments: list[DeploymentSettings] | None = None
+    embeddings: list[EmbeddingSettings] = Field(default_factory=list)
+    local_models: LocalSettings = LocalSettings()
+    budgets: list[BudgetSettings] = Field(default_factory=list, max_length=1_000)
+    unknown_price: Literal["refuse"] | Usd = "refuse"
+    state: StateSettings = StateSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    dispatch: DispatchSettings = DispatchSettings()
+    cache: CacheSettings | None = None
+    server: ServerSettings = ServerSettings()
+    quality: str | None = None
+    learning: LearningSettings | None = None
+    safety: SafetySettings = SafetySettings()
+    understanding: UnderstandingSettings = UnderstandingSettings()
+    network: Literal["any", "loopback"] = "any"
+    directory: str = "."
+
+
+def load_settings(path: Path) -> Settings:
+    """Settings of a config file.
+
+    Raises:
+        ConfigError: with file:line:column, what is wrong, and what was probably meant.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"the config cannot be read ({error.strerror}).", file=str(path), hint="Write one with: router init"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("the config is not UTF-8 text.", file=str(path), hint="Save it as UTF-8.") from error
+    document: Document = load_yaml(text, name=str(path))
+    data = document.data if document.data is not None else {}
+    if not isinstance(data, dict):
+        raise ConfigError("a config is a mapping of settings.", file=str(path), line=1, hint="Start from: router init")
+    if "directory" in data:
+        raise place_error(document, ("directory",), 'unknown key "directory"', options=list(Settings.model_fields))
+    try:
+        settings = Settings.model_validate({**data, "directory": str(path.resolve().parent)})
+    except ValidationError as error:
+        raise _first(document, error) from error
+    names = [deployment.name for deployment in settings.deployments or []]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise place_error(document, ("deployments", index, "name"), f"the deployment {name!r} is named twice")
+    return settings
+
+
+def _first(document: Document, error: ValidationError) -> ConfigError:
+    first = error.errors(include_url=False)[0]
+    where = tuple(first["loc"])
+    if first["type"] == "extra_forbidden":
+        return place_error(document, where, f'unknown key "{where[-1]}"', options=_fields(where))
+    return place_error(document, where, first["msg"].removeprefix("Value error, "))
+
+
+def _fields(where: tuple[Any, ...]) -> list[str]:
+    """The keys that are known where the last part of ``where`` stands."""
+    model: type[BaseModel] = Settings
+    for part in where[:-1]:
+        field = model.model_fields.get(str(part))
+        if field is not None:
+            model = next(_models(field.annotation), model)
+    return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
