@@ -70,7 +70,7 @@ async def test_a_dead_server_is_out_after_some_failures_and_back_at_once():
     await checks.check()
     assert health.blocked(100.0) == {}
     await checks.check()
-    assert 0 < health.blocked(100.0)[name] <= 30.0
+    assert 0 < health.blocked(100.0)[name].for_s <= 30.0
     # Where nobody checks any more, a request is the probe.
     assert health.blocked(131.0) == {}
     port = int(url.rpartition(":")[2].partition("/")[0])

@@ -10,6 +10,7 @@ from tenacity.wait import wait_exponential
 
 from router.catalogue import Deployment, Price
 from router.selection.attempts import (
+    Block,
     Call,
     Choice,
     Pacing,
@@ -223,19 +224,74 @@ def test_the_output_cap_makes_the_worst_case_smaller():
 # ----- health -----------------------------------------------------------------------------------------------------
 
 
+def cooling(until, *names, **fields):
+    return {name: Block(until_ms=until, **fields) for name in names or "a"}
+
+
 def test_a_blocked_target_gives_way():
-    assert next_step(plan(), [], 0.0, blocked={"a": 5000.0}).model == "b"
+    assert next_step(plan(), [], 0.0, blocked=cooling(5000.0)).model == "b"
 
 
 def test_a_lone_blocked_target_is_waited_for():
-    assert next_step(plan(A), [], 0.0, blocked={"a": 900.0}) == Wait(until_ms=900.0)
-    assert next_step(plan(A), [], 0.0, blocked={"a": 5000.0}) == Stop(reason="unavailable")
-    assert next_step(plan(A, max_latency_ms=600), [], 0.0, blocked={"a": 900.0}) == Stop(reason="unavailable")
+    waits = next_step(plan(A), [], 0.0, blocked=cooling(5000.0))
+    assert waits == Wait(until_ms=5000.0, for_health=True)
+    assert next_step(plan(A), [], 0.0, blocked=cooling(31_000.0)) == Stop(reason="unavailable")
+    assert next_step(plan(A, max_latency_ms=600), [], 0.0, blocked=cooling(900.0)) == Stop(reason="unavailable")
+
+
+def test_the_soonest_of_all_is_waited_for():
+    blocked = {"a": Block(until_ms=9000.0), "b": Block(until_ms=700.0), "c": Block(until_ms=800.0)}
+    assert next_step(plan(A, B, C), [], 0.0, blocked=blocked).until_ms == 700.0
+
+
+@pytest.mark.parametrize(("limit", "until"), [(None, 30_000.0), (4000, 3998.0)])
+def test_the_end_of_a_probe_is_waited_for(limit, until):
+    made, blocked = plan(A, max_latency_ms=limit), cooling(60_000.0, is_probed=True)
+    assert next_step(made, [], 0.0, blocked=blocked) == Wait(until_ms=until, for_health=True)
+    assert next_step(made, [], until, blocked=blocked) == Stop(reason="unavailable")
+
+
+def test_who_cannot_wait_probes_the_best():
+    blocked = {"a": Block(until_ms=5000.0), "b": Block(until_ms=5000.0, may_probe=True)}
+    step = next_step(plan(A, B, C, max_latency_ms=1000), [], 0.0, blocked={**blocked, "c": blocked["b"]})
+    assert (step.model, step.role, step.is_early) == ("b", "first", True)
+
+
+def test_a_probe_that_is_out_is_waited_for_rather_than_probing_another():
+    blocked = {"a": Block(until_ms=60_000.0, is_probed=True), "b": Block(until_ms=60_000.0, may_probe=True)}
+    assert next_step(plan(), [], 0.0, blocked=blocked).for_health
+
+
+def test_where_too_many_wait_nobody_else_does():
+    assert next_step(plan(A), [], 0.0, blocked=cooling(900.0), is_crowded=True) == Stop(reason="unavailable")
+    probed = next_step(plan(A), [], 0.0, blocked=cooling(900.0, may_probe=True), is_crowded=True)
+    assert probed.is_early
 
 
 def test_a_retry_waits_for_the_breaker():
-    assert next_step(plan(A), [failed()], 300.0, blocked={"a": 2000.0}) == Wait(until_ms=2000.0)
-    assert next_step(plan(), [failed()], 300.0, blocked={"a": 2000.0}).model == "b"
+    assert next_step(plan(A), [failed()], 300.0, blocked=cooling(2000.0)) == Wait(until_ms=2000.0)
+    assert next_step(plan(), [failed()], 300.0, blocked=cooling(2000.0)).model == "b"
+
+
+def test_a_retry_is_no_early_probe_before_its_time():
+    blocked = cooling(5000.0, may_probe=True)
+    tight = plan(A, max_latency_ms=2000, jitter=1.0)
+    assert next_step(tight, [failed()], 100.0, blocked=blocked) == Stop(reason="unavailable")
+    step = next_step(tight, [failed()], 260.0, blocked=blocked)
+    assert (step.role, step.is_early) == ("retry", True)
+
+
+def test_whoever_is_back_before_a_retry_is_due_is_called():
+    attempts = [failed(error="rate_limit", retry_after_s=20.0)]
+    step = next_step(plan(), attempts, 10.0, blocked=cooling(900.0, "b"))
+    assert step == Wait(until_ms=900.0, for_health=True)
+    assert next_step(plan(), attempts, 900.0).model == "b"
+
+
+def test_a_poor_answer_is_not_held_back_for_a_long_cooldown():
+    rejected = [failed(error="rejected")]
+    assert next_step(plan(SMALL, LARGE), rejected, 10.0, blocked=cooling(900.0, "c")).until_ms == 900.0
+    assert next_step(plan(SMALL, LARGE), rejected, 10.0, blocked=cooling(5000.0, "c")) == Stop(reason="kept")
 
 
 def test_a_spent_retry_budget_retries_nobody():
@@ -288,7 +344,7 @@ def test_one_hedge_is_enough():
     [
         {"plan": {"max_usd": 0.015}},
         {"spent_out": frozenset("ab")},
-        {"blocked": {"a": 9e3, "b": 9e3}},
+        {"blocked": {"a": Block(until_ms=9e3), "b": Block(until_ms=9e3, may_probe=True)}},
         {"plan": {"max_latency_ms": 801.0}},
     ],
 )
@@ -446,7 +502,7 @@ class Runs(RuleBasedStateMachine):
     def step(self):
         """Do what is said until something must happen first."""
         while self.end is None:
-            self.blocked = {name: until for name, until in self.blocked.items() if until > self.now}
+            self.blocked = {name: block for name, block in self.blocked.items() if block.until_ms > self.now}
             step = next_step(
                 self.plan, self.attempts, self.now,
                 running=[running for running, _ in self.running], blocked=self.blocked, spent_out=self.spent_out,
@@ -471,7 +527,12 @@ class Runs(RuleBasedStateMachine):
     def check_call(self, step):
         names = {choice.model: choice for choice in self.plan.choices}
         choice, others = names[step.model], [running.model for running, _ in self.running]
-        assert step.model not in self.blocked
+        if step.is_early:
+            # Nobody else can be called, and no wait fits.
+            assert self.blocked[step.model].may_probe
+            assert not others
+        else:
+            assert step.model not in self.blocked
         assert len(others) < 2
         assert self.calls < self.plan.pacing.max_calls
         assert 0 < step.ttft_ms <= step.timeout_ms
@@ -547,9 +608,14 @@ class Runs(RuleBasedStateMachine):
         )
         self.step()
 
-    @rule(name=st.sampled_from("abcdef"), lasts=st.floats(1, 60_000))
-    def a_breaker_opens(self, name, lasts):
-        self.blocked[name] = self.now + lasts
+    @rule(name=st.sampled_from("abcdef"), lasts=st.floats(1, 60_000), kind=st.sampled_from(["told", "probed", "open"]))
+    def a_breaker_opens(self, name, lasts, kind):
+        self.blocked[name] = Block(until_ms=self.now + lasts, is_probed=kind == "probed", may_probe=kind == "open")
+        self.step()
+
+    @rule(name=st.sampled_from("abcdef"))
+    def a_breaker_closes(self, name):
+        self.blocked.pop(name, None)
         self.step()
 
     @rule(names=st.frozensets(st.sampled_from("abcdef")))

@@ -234,10 +234,10 @@ def test_without_any_provider_the_plan_stands() -> None:
     assert (decision.target.model, decision.target.configured) == ("small", False)
 
 
-def test_cooling_deployment_is_passed_over() -> None:
+def test_cooling_deployment_comes_last() -> None:
     decision = decide(Verdict(), evidence=None, snapshot=msgspec.structs.replace(NOW, unhealthy=frozenset({"small"})))
     assert decision.target.model == "large"
-    assert "small" not in decision.fallbacks
+    assert decision.fallbacks[-1] == "small"
 
 
 def test_concrete_model_is_honoured_without_fallbacks() -> None:

@@ -19,13 +19,18 @@ def fail(health, times, at=NOON, error="overload", **fields):
         health.observe(attempt(error, **fields), at)
 
 
+def waits(health, at):
+    """Seconds until each deployment that is blocked may be called."""
+    return {name: blocked.for_s for name, blocked in health.blocked(at).items()}
+
+
 def test_failures_in_a_row_open_the_breaker():
     health = MemoryHealth(failures=3, cooldown_s=30)
     fail(health, 2)
     assert health.state("m", NOON) == "closed"
     fail(health, 1)
     assert health.state("m", NOON) == "open"
-    assert health.blocked(NOON + 10) == {"m": pytest.approx(20.0)}
+    assert waits(health, NOON + 10) == {"m": pytest.approx(20.0)}
     assert health.state("m", NOON + 31) == "half_open"
 
 
@@ -51,7 +56,7 @@ def test_a_failed_probe_doubles_the_cooldown():
     fail(health, 1)
     health.admit("m", NOON + 11)
     fail(health, 1, NOON + 12)
-    assert health.blocked(NOON + 12) == {"m": pytest.approx(20.0)}
+    assert waits(health, NOON + 12) == {"m": pytest.approx(20.0)}
 
 
 @pytest.mark.parametrize("error", ["cancelled", "superseded", "bad_request"])
@@ -71,6 +76,79 @@ def test_a_lost_probe_is_given_up():
     assert health.admit("m", NOON + 72)
 
 
+def test_who_waits_is_told_that_a_probe_is_out():
+    health = MemoryHealth(failures=1, cooldown_s=10)
+    fail(health, 1)
+    health.admit("m", NOON + 11)
+    assert health.blocked(NOON + 12)["m"].is_probed
+
+
+def test_an_open_breaker_is_probed_early_one_call_at_a_time():
+    health = MemoryHealth(failures=1, cooldown_s=10)
+    fail(health, 1)
+    assert not health.admit("m", NOON + 0.1, is_early=True)
+    assert not health.admit("m", NOON + 1)
+    assert health.blocked(NOON + 1)["m"].may_probe
+    assert [health.admit("m", NOON + 1, is_early=True) for _ in range(3)] == [True, False, False]
+
+
+def test_an_early_probe_closes_it_or_leaves_the_cooldown_as_it_was():
+    health = MemoryHealth(failures=1, cooldown_s=10)
+    fail(health, 1)
+    health.admit("m", NOON + 1, is_early=True)
+    fail(health, 1, NOON + 2)
+    assert waits(health, NOON + 2) == {"m": pytest.approx(8.0)}
+    health.admit("m", NOON + 3, is_early=True)
+    health.observe(attempt(), NOON + 4)
+    assert health.blocked(NOON + 4) == {}
+
+
+@pytest.mark.parametrize(("error", "fields"), [("rate_limit", {"retry_after_s": 20.0}), ("quota", {})])
+def test_what_the_provider_said_is_not_probed(error, fields):
+    health = MemoryHealth()
+    fail(health, 1, error=error, **fields)
+    assert not health.admit("m", NOON + 10, is_early=True)
+
+
+def test_after_retry_after_all_may_call():
+    health = MemoryHealth()
+    fail(health, 1, error="rate_limit", retry_after_s=20.0)
+    assert [health.admit("m", NOON + 21) for _ in range(3)] == [True] * 3
+    assert health.blocked(NOON + 21) == {}
+
+
+def test_calls_that_fail_late_do_not_lengthen_the_cooldown():
+    health = MemoryHealth(failures=3, cooldown_s=10)
+    fail(health, 3)
+    fail(health, 20, NOON + 1)
+    assert waits(health, NOON + 1) == {"m": pytest.approx(9.0)}
+
+
+def test_a_probe_whose_answer_begins_closes_it():
+    health = MemoryHealth(failures=1, cooldown_s=10)
+    fail(health, 1)
+    health.admit("m", NOON + 11)
+    health.began("m", NOON + 12)
+    assert health.state("m", NOON + 12) == "closed"
+
+
+def test_an_answer_that_begins_does_not_overrule_the_provider():
+    health = MemoryHealth()
+    fail(health, 1, error="rate_limit", retry_after_s=20.0)
+    health.began("m", NOON + 1)
+    assert health.state("m", NOON + 1) == "open"
+
+
+def test_whoever_watches_is_told_of_news():
+    health, news = MemoryHealth(failures=1, cooldown_s=10), []
+    health.watch(lambda: news.append(1))
+    health.observe(attempt(), NOON)
+    assert news == []
+    fail(health, 1)
+    health.observe(attempt(), NOON)
+    assert news == [1, 1]
+
+
 def test_an_answer_closes_the_breaker():
     health = MemoryHealth(failures=1)
     fail(health, 1, error="network")
@@ -82,14 +160,14 @@ def test_retry_after_holds_whatever_answers_late():
     health = MemoryHealth()
     fail(health, 1, error="rate_limit", retry_after_s=20.0)
     health.observe(attempt(), NOON + 1)
-    assert health.blocked(NOON + 1) == {"m": pytest.approx(19.0)}
+    assert waits(health, NOON + 1) == {"m": pytest.approx(19.0)}
 
 
 @pytest.mark.parametrize("error", ["quota", "auth"])
 def test_a_lasting_failure_opens_it_at_once(error):
     health = MemoryHealth(failures=5)
     fail(health, 1, error=error)
-    assert health.blocked(NOON)["m"] >= 60.0
+    assert waits(health, NOON)["m"] >= 60.0
 
 
 @pytest.mark.parametrize("error", ["bad_request", "context_length", "content_filter", "cancelled", "rejected"])
@@ -177,6 +255,7 @@ def test_no_more_than_one_call_passes_while_not_closed(events):
         admitted = breaker.admit(now, rules)
         if before == "open":
             assert admitted is None
+            assert breaker.admit(now, rules, is_early=True) is None or breaker.blocked(now, rules).may_probe
             continue
         if before == "half_open":
             assert admitted is not None
@@ -185,6 +264,6 @@ def test_no_more_than_one_call_passes_while_not_closed(events):
         if error is None:
             assert breaker.state(now) == "closed"
         if error in ("rate_limit", "overload") and retry_after:
-            assert breaker.blocked_until_s(now) >= now + retry_after - 1e-6
-        until = breaker.blocked_until_s(now)
-        assert until is None or until - now <= max(rules.max_cooldown_s, rules.lasting_s, retry_after or 0.0)
+            assert breaker.blocked(now, rules).for_s >= retry_after - 1e-6
+        blocked = breaker.blocked(now, rules)
+        assert blocked is None or blocked.for_s <= max(rules.max_cooldown_s, rules.lasting_s, 30.0)

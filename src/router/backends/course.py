@@ -12,7 +12,19 @@ from typing import Any, Literal
 import msgspec
 
 from ..errors import RouterError, UpstreamError
-from ..selection.attempts import Call, Choice, Plan, Running, Step, Stop, Wait, can_escalate, make_plan, next_step
+from ..selection.attempts import (
+    Block,
+    Call,
+    Choice,
+    Plan,
+    Running,
+    Step,
+    Stop,
+    Wait,
+    can_escalate,
+    make_plan,
+    next_step,
+)
 from ..telemetry import log
 from ..types import Attempt, Decision, Outcome, Request, Usage
 from .base import Backend, UpstreamCall
@@ -29,7 +41,6 @@ __all__ = ["Course"]
 
 _NOTHING = Usage()
 _CUT = frozenset({"network", "timeout", "malformed", "overload"})
-_NOBODY: Mapping[str, float] = {}
 
 
 class Course:
@@ -83,7 +94,9 @@ class Course:
         """The next step that is no wait. A backend that must be loaded first is, which is no fault of a deployment."""
         while True:
             step = self._next()
-            if isinstance(step, Wait):
+            if isinstance(step, Wait) and step.for_health:
+                await self.means.room.wait(max(0.0, step.until_ms - self.elapsed_ms) / 1000.0)
+            elif isinstance(step, Wait):
                 await self.means.sleep(max(0.0, step.until_ms - self.elapsed_ms) / 1000.0)
             elif (
                 isinstance(step, Stop)
@@ -106,20 +119,22 @@ class Course:
 
     def _next(self, running: Sequence[Running] = ()) -> Step:
         health, elapsed = self.means.health, self.elapsed_ms
-        blocked = health.blocked(self.means.clock())
-        if blocked:
-            blocked = {name: elapsed + seconds * 1000.0 for name, seconds in blocked.items()}
+        blocked = {
+            name: Block(until_ms=elapsed + each.for_s * 1000.0, is_probed=each.is_probed, may_probe=each.may_probe)
+            for name, each in health.blocked(self.means.clock()).items()
+        }
         return next_step(
             self.plan,
             self.attempts,
             elapsed,
             running=running,
-            blocked=blocked or _NOBODY,
+            blocked=blocked,
             spent_out=self.means.retries.empty,
+            is_crowded=self.means.room.is_full,
         )
 
     def _admits(self, step: Call) -> bool:
-        if not self.means.health.admit(step.model, self.means.clock()):
+        if not self.means.health.admit(step.model, self.means.clock(), is_early=step.is_early):
             return False
         if step.role in ("retry", "hedge"):
             self.means.retries.repeat(step.model)
@@ -391,8 +406,8 @@ class Course:
 
     def failure(self, stop: Stop) -> RouterError:
         """The typed error of a run that stopped without an answer."""
-        cooling = self.means.health.blocked(self.means.clock()) if stop.reason == "unavailable" else _NOBODY
-        waits = [cooling[choice.model] for choice in self.plan.choices if choice.model in cooling]
+        cooling = self.means.health.blocked(self.means.clock())
+        waits = [cooling[choice.model].for_s for choice in self.plan.choices if choice.model in cooling]
         found = Failed(
             stop=stop,
             calls=len(self.attempts),

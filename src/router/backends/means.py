@@ -15,6 +15,7 @@ from ..state.store import Health
 from ..types import Request
 from .base import Backend
 from .checking import Check
+from .waiting import WaitingRoom
 
 __all__ = ["AnswerCheck", "Find", "Means"]
 
@@ -31,6 +32,7 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     pacing: Pacing
     health: Health
     retries: RetryBudget
+    room: WaitingRoom
     find: Find | None
     check: Check | None
     answer_checks: dict[str, AnswerCheck]

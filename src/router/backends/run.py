@@ -28,6 +28,7 @@ from .local import completion_chunks
 from .means import AnswerCheck, Find, Means
 from .race import race
 from .streaming import Kept, Opened, discard, open_stream, relay, show_held
+from .waiting import WaitingRoom
 
 __all__ = ["Dispatcher", "Run", "StreamRun"]
 
@@ -70,12 +71,14 @@ class Dispatcher:
         now: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        known = health or MemoryHealth()
         self._means = Means(
             backends=dict(backends),
             deployments={deployment.name: deployment for deployment in deployments},
             pacing=pacing,
-            health=health or MemoryHealth(),
+            health=known,
             retries=retries or RetryBudget(),
+            room=WaitingRoom(known, size=pacing.most_waiting, sleep=sleep),
             find=find,
             check=check,
             answer_checks=dict(answer_checks or {}),

@@ -100,6 +100,8 @@ async def relay(course: Course, opened: Opened) -> AsyncGenerator[dict[str, Any]
     still go on elsewhere. What is withheld or rejected stands in the course.
     """
     step, books, meter, verdict = opened.step, opened.books, opened.meter, course.decision.verdict
+    if meter.has_token:
+        course.means.health.began(step.model, course.means.clock())
     restorer = ChunkRestorer(opened.mapping, is_json=course.is_json) if opened.mapping else None
     is_graded, strip = course.may_escalate(step), course.asks_for_logprobs(step)
     window: Window | None = None

@@ -7,7 +7,7 @@ clock or network; ``backends/run.py`` does what it says. It knows no provider an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -16,6 +16,7 @@ from ..types import Attempt, AttemptRole
 from .plan import Choice, Pacing, Plan, RetryState, make_plan
 
 __all__ = [
+    "Block",
     "Call",
     "Choice",
     "Pacing",
@@ -34,12 +35,25 @@ StopReason = Literal[
     "answered", "refused", "kept", "cut", "cancelled", "final", "deadline", "money", "unavailable", "exhausted"
 ]
 
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment that must not be called before ``until_ms`` of the run.
+
+    ``is_probed``: a probe is out, whose end will say more. ``may_probe``: it may be tried all the same by a run that
+    can call nobody else.
+    """
+
+    until_ms: float
+    is_probed: bool = False
+    may_probe: bool = False
+
+
 # Errors that another deployment would answer with as well, or that must not be shopped around for.
 _FINAL = frozenset({"bad_request", "content_filter"})
 _CLOCK_MS = 0.5
 _HOPELESS = 3.0
 _NEVER = float("inf")
-_NOBODY: Mapping[str, float] = {}
+_NOBODY: Mapping[str, Block] = {}
 _NONE: frozenset[str] = frozenset()
 _RUNG = {None: 0, "small": 1, "large": 2}
 
@@ -52,19 +66,25 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """Call ``model`` now; ``role`` says why. A ``hedge`` runs beside the call that is out already."""
+    """Call ``model`` now; ``role`` says why. A ``hedge`` runs beside the call that is out already. ``is_early``: it is
+    cooling down, and is probed before its time, since nobody else can be called."""
 
     model: str
     kind: Literal["local", "llm"]
     timeout_ms: float
     ttft_ms: float
     role: AttemptRole = "first"
+    is_early: bool = False
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
-    """Wait until ``until_ms`` after the start of the run, or until a running call ends; then ask again."""
+    """Wait until ``until_ms`` after the start of the run, or until a running call ends; then ask again.
+
+    ``for_health``: what is waited for is a deployment that can be called; it may be there earlier.
+    """
 
     until_ms: float
+    for_health: bool = False
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,21 +105,22 @@ def next_step(
     elapsed_ms: float,
     *,
     running: Sequence[Running] = (),
-    blocked: Mapping[str, float] = _NOBODY,
+    blocked: Mapping[str, Block] = _NOBODY,
     spent_out: frozenset[str] = _NONE,
+    is_crowded: bool = False,
 ) -> Step:
     """What to do now, ``elapsed_ms`` after the start of the run.
 
-    ``running`` are the calls that are out. ``blocked`` are deployments that must not be called now (an open breaker),
-    with the time of the run in ms at which they may be; ``spent_out`` those where no extra call may be made (retry
-    budget). With something running the answer is a hedge or a wait, never a stop.
+    ``running`` are the calls that are out. ``blocked`` are deployments that must not be called now (an open breaker);
+    ``spent_out`` those where no extra call may be made (retry budget). ``is_crowded``: so many runs wait for a
+    deployment already that no more may. With something running the answer is a hedge or a wait, never a stop.
     """
     if plan.refused:
         return _STOPS["refused"]
     if not attempts and not running and not blocked and plan.choices and plan.max_latency_ms is None:
         # The way that nearly every request takes.
         return _call(plan, 0, None, elapsed_ms, "first")
-    state = _State(plan, attempts, elapsed_ms, running, blocked, spent_out)
+    state = _State(plan, attempts, elapsed_ms, running, blocked, spent_out, is_crowded)
     if running:
         return state.beside()
     step = state.after()
@@ -120,7 +141,10 @@ def can_escalate(plan: Plan, attempts: Sequence[Attempt], model: str) -> bool:
 class _State:
     """What one step is worked out from."""
 
-    __slots__ = ("at", "attempts", "blocked", "elapsed_ms", "plan", "rung", "running", "spent_out", "tried", "window")
+    __slots__ = (
+        "at", "attempts", "blocked", "elapsed_ms", "is_crowded", "plan", "rung", "running", "spent_out", "tried",
+        "window",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -128,11 +152,12 @@ class _State:
         attempts: Sequence[Attempt],
         elapsed_ms: float,
         running: Sequence[Running],
-        blocked: Mapping[str, float],
+        blocked: Mapping[str, Block],
         spent_out: frozenset[str],
+        is_crowded: bool,
     ) -> None:
         self.plan, self.attempts, self.elapsed_ms = plan, attempts, elapsed_ms
-        self.running, self.blocked, self.spent_out = running, blocked, spent_out
+        self.running, self.blocked, self.spent_out, self.is_crowded = running, blocked, spent_out, is_crowded
         self.at = {choice.model: index for index, choice in enumerate(plan.choices)}
         self.tried = {attempt.model for attempt in attempts} | {call.model for call in running}
         self.rung, self.window = 0, 0
@@ -168,7 +193,8 @@ class _State:
         retry = None if last is None else self.retry_at(last, later is not None)
         if retry is not None and last is not None:
             if retry - elapsed > _CLOCK_MS:
-                return Wait(until_ms=retry)
+                reopens = [block.until_ms for block in self.cooling().values()]
+                return Wait(until_ms=min([retry, *reopens]), for_health=bool(reopens) and not self.is_crowded)
             return _call(plan, self.at[last.model], later, elapsed, "retry")
         if later is not None:
             return _call(plan, later, self.best(beside=later), elapsed, self.role(later))
@@ -184,25 +210,54 @@ class _State:
         return "escalation" if gave_way and first else "fallback"
 
     def no_call(self, last: Attempt | None) -> Step:
-        """Nobody may be called now: wait for the first breaker that closes, else say what stands in the way."""
-        plan = self.plan
-        reopening = min(
-            (self.blocked[plan.choices[i].model] for i in self.eligible() if plan.choices[i].model in self.blocked),
-            default=None,
-        )
-        if reopening is not None and reopening > self.elapsed_ms:
-            idle_since = max((a.started_ms + a.latency_ms for a in self.attempts), default=0.0)
-            is_soon = reopening - idle_since <= plan.pacing.patience_s * 1000.0
-            if is_soon and (plan.max_latency_ms is None or self.left_at(reopening) >= plan.pacing.min_call_ms):
-                return Wait(until_ms=reopening)
-        if reopening is not None:
-            return Stop(reason="unavailable")
+        """Nobody may be called now. Better late than never: wait for the first that may be, as long as one waits for a
+        Retry-After; else probe the best of those that only failures speak against; else say what stands in the way."""
+        plan, now = self.plan, self.elapsed_ms
+        cooling = self.cooling()
+        if last is not None and last.model in self.blocked and self.may_retry(last):
+            block, due = self.blocked[last.model], self.due_ms(last)
+            cooling[self.at[last.model]] = msgspec.structs.replace(
+                block, until_ms=max(block.until_ms, due), may_probe=block.may_probe and due <= now + _CLOCK_MS
+            )
+        if cooling:
+            until = self.waits_until(cooling.values())
+            if until - now > _CLOCK_MS and not self.is_crowded:
+                return Wait(until_ms=until, for_health=True)
+            early = next((i for i, block in cooling.items() if block.may_probe), None)
+            if early is None:
+                return Stop(reason="unavailable")
+            role: AttemptRole = "retry" if plan.choices[early].model in self.tried else self.role(early)
+            call = _call(plan, early, None, now, role)
+            return msgspec.structs.replace(call, is_early=True)
         untried = [i for i, choice in enumerate(plan.choices) if choice.model not in self.tried and self.serves(i)]
         if any(not self.affordable(i) for i in untried):
             return Stop(reason="money")
         waits = last is not None and self.backoff_s(last) is not None
         is_late = plan.max_latency_ms is not None and (waits or bool(untried))
         return Stop(reason="deadline" if is_late else "exhausted")
+
+    def cooling(self) -> dict[int, Block]:
+        """Choices that were not tried and could be, but for their health."""
+        if not self.blocked:
+            return {}
+        names = ((i, self.plan.choices[i].model) for i in self.eligible())
+        return {i: self.blocked[name] for i, name in names if name in self.blocked}
+
+    def waits_until(self, blocks: Iterable[Block]) -> float:
+        """Until when the run waits for one of them, in ms after its start; the present where that makes no sense."""
+        pacing, limit = self.plan.pacing, self.plan.max_latency_ms
+        idle_since = max((a.started_ms + a.latency_ms for a in self.attempts), default=0.0)
+        # Whoever has an answer to give, though not a good one, waits no longer than for a better choice.
+        has_answer = any(attempt.error == "rejected" for attempt in self.attempts)
+        latest = idle_since + 1000.0 * (pacing.patience_s if has_answer else pacing.max_wait_s)
+        if limit is not None:
+            latest = min(latest, limit - pacing.min_call_ms)
+        reopens = min((block.until_ms for block in blocks if not block.is_probed), default=_NEVER)
+        if reopens <= latest:
+            return reopens
+        # How long a probe takes nobody knows.
+        probed = (min(block.until_ms, latest) for block in blocks if block.is_probed)
+        return min(probed, default=self.elapsed_ms)
 
     # ----- a call is out ------------------------------------------------------------------------------------------
 
@@ -265,20 +320,27 @@ class _State:
 
     def retry_at(self, last: Attempt, has_later: bool) -> float | None:
         """When the last choice may be called again, in ms after the start; None when it may not."""
-        plan, index = self.plan, self.at.get(last.model)
-        delay_s = self.backoff_s(last)
-        if delay_s is None or index is None or last.model in self.spent_out:
+        plan, block = self.plan, self.blocked.get(last.model)
+        if not self.may_retry(last) or (block is not None and block.is_probed):
             return None
-        if not self.serves(index) or not self.affordable(index):
-            return None
-        at_ms = last.started_ms + last.latency_ms + delay_s * 1000.0
-        at_ms = max(at_ms, self.blocked.get(last.model, 0.0))
+        at_ms = self.due_ms(last) if block is None else max(self.due_ms(last), block.until_ms)
         waits_ms = at_ms - last.started_ms - last.latency_ms
         if waits_ms > 1000.0 * (plan.pacing.patience_s if has_later else plan.pacing.max_wait_s):
             return None
         if plan.max_latency_ms is not None and self.left_at(at_ms) < plan.pacing.min_call_ms:
             return None
         return at_ms
+
+    def may_retry(self, last: Attempt) -> bool:
+        """Whether the choice of the last attempt may be called again at all."""
+        index = self.at.get(last.model)
+        if index is None or last.model in self.spent_out or self.backoff_s(last) is None:
+            return False
+        return self.serves(index) and self.affordable(index)
+
+    def due_ms(self, last: Attempt) -> float:
+        """When a retry that may be made is due, in ms after the start."""
+        return last.started_ms + last.latency_ms + 1000.0 * (self.backoff_s(last) or 0.0)
 
     def backoff_s(self, last: Attempt) -> float | None:
         """Seconds to wait before the same choice is tried again; None when it had its tries or must not be retried."""

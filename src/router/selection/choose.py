@@ -93,8 +93,11 @@ def choose(
 def _order(
     found: Sequence[Candidate], verdict: Verdict, fleet: Fleet, snapshot: Snapshot, draw: str, *, is_learned: bool
 ) -> tuple[list[Candidate], Exploration | None]:
-    # Without anybody in good health, one that is cooling down is the last resort: it is waited for, or says when.
-    able = [c for c in found if c.failed is None] or [c for c in found if c.failed == "cooling"]
+    # Those that are cooling down are the last resort, behind everybody in good health.
+    able = [c for c in found if c.failed is None]
+    resort = [c for c in found if c.failed == "cooling"]
+    if not able:
+        able, resort = resort, able
     # Who learnt what each model is worth on such a request lets the objective weigh the tiers; else the larger one
     # is for rules to ask for.
     tier = verdict.tier or warm_tier(able, snapshot) or (None if is_learned else "small")
@@ -126,20 +129,23 @@ def _order(
 
     if snapshot.soft_limits:
         # A soft limit that is used up overrules what is only recommended, never what is forbidden or required.
-        return sorted(able, key=lambda candidate: (*_cost(candidate), rank(candidate))), None
+        able.sort(key=lambda candidate: (*_cost(candidate), rank(candidate)))
+        return [*able, *sorted(resort, key=rank)], None
     order = sorted(able, key=rank)
     if fleet.groups:
         order = balanced(order, fleet, stays, draw)
+    resort.sort(key=rank)
     # A ladder begins where it begins: its first step is no choice of the objective.
     if not objective.explore or verdict.escalate is not None:
-        return order, None
-    return explored(
+        return [*order, *resort], None
+    order, exploration = explored(
         order,
         lambda candidate: rank(candidate)[:4],
         lambda candidate: fleet.groups.get(candidate.model, candidate.model),
         share=objective.explore,
         draw=snapshot.id,
     )
+    return [*order, *resort], exploration
 
 
 def _cost(candidate: Candidate) -> tuple[bool, float]:

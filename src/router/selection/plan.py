@@ -46,9 +46,10 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
 
     At most ``max_calls`` calls are made, hedges included. ``wait`` and ``stop`` (tries at one deployment) are
     tenacity's: they are asked as pure functions of the number of the try; ``wait`` in seconds, before jitter.
-    ``max_wait_s`` is the longest Retry-After that is waited for, ``patience_s`` the longest while another deployment
-    could answer. ``timeout_s`` bounds one call, ``ttft_timeout_s`` its first token, ``idle_timeout_s`` the silence
-    within a stream. ``min_call_ms`` is the least time in which a call makes sense.
+    ``max_wait_s`` is the longest that a Retry-After or a deployment in its cooldown is waited for, ``patience_s`` the
+    longest while there is another answer; at most ``most_waiting`` runs of a process wait for cooldowns. ``timeout_s``
+    bounds one call, ``ttft_timeout_s`` its first token, ``idle_timeout_s`` the silence within a stream. ``min_call_ms``
+    is the least time in which a call makes sense.
     """
 
     max_calls: int = 6
@@ -60,6 +61,7 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
     ttft_timeout_s: float = 120.0
     idle_timeout_s: float = 60.0
     min_call_ms: float = 2.0
+    most_waiting: int = 256
     hedging: Hedging = Hedging()
 
 

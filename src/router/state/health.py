@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
 
 from ..types import Attempt
 
-__all__ = ["Breaker", "BreakerRules", "BreakerState", "HealthView", "MemoryHealth", "RetryBudget"]
+__all__ = ["Blocked", "Breaker", "BreakerRules", "BreakerState", "HealthView", "MemoryHealth", "RetryBudget"]
 
 BreakerState = Literal["closed", "open", "half_open"]
 
@@ -36,8 +36,9 @@ class BreakerRules(msgspec.Struct, frozen=True, kw_only=True):
     ``failures`` in a row open it, and so does a smoothed share of errors of ``error_share`` once ``min_calls`` were
     seen. It stays open ``cooldown_s``, doubled at each opening in a row up to ``max_cooldown_s``; ``lasting_s`` after
     an error that no retry can help (auth, quota). ``smoothing`` is the weight of the newest call in the share. A
-    Retry-After opens it for as long as it says, at most
-    ``max_retry_after_s``. A probe that never comes back is given up after ``probe_s``.
+    Retry-After is obeyed for as long as it says, at most ``max_retry_after_s``. A probe that never comes back is given
+    up after ``probe_s``. Where nobody else can be called, an open deployment is probed before its time, one call at a
+    time and at most one each ``early_probe_s``.
     """
 
     failures: int = 5
@@ -48,14 +49,28 @@ class BreakerRules(msgspec.Struct, frozen=True, kw_only=True):
     lasting_s: float = 60.0
     max_retry_after_s: float = 3600.0
     probe_s: float = 60.0
+    early_probe_s: float = 0.5
     smoothing: float = 0.1
+
+
+class Blocked(msgspec.Struct, frozen=True, kw_only=True):
+    """A deployment that must not be called for ``for_s`` more seconds.
+
+    ``is_probed``: a probe is out, and its end opens or closes the breaker before that. ``may_probe``: only failures
+    speak against it, so that one who can call nobody else may try it all the same.
+    """
+
+    for_s: float
+    is_probed: bool = False
+    may_probe: bool = False
 
 
 class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     """One deployment's breaker (Nygard, *Release It!*, 2007): closed, open, and half-open with one probe.
 
-    ``is_told``: the provider itself said that it will not answer (Retry-After, no credit), so that the late answer to
-    an earlier call does not close it. ``is_found_down``: a health check opened it, and one may close it.
+    ``told_until_s``: until then the provider itself said that it will not answer (Retry-After, no credit), so that the
+    late answer to an earlier call does not close it, and nobody probes it. ``tried_s`` is when the last call failed or
+    the last probe went out. ``is_found_down``: a health check opened it, and one may close it.
     """
 
     failures: int = 0
@@ -63,31 +78,47 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     calls: int = 0
     error_share: float = 0.0
     open_until_s: float = 0.0
+    told_until_s: float = 0.0
     probe_until_s: float = 0.0
-    is_told: bool = False
+    tried_s: float = float("-inf")
     is_found_down: bool = False
 
     def state(self, now_s: float) -> BreakerState:
         """Closed, open until its cooldown is over, then half-open until a call answers."""
+        if now_s < self.told_until_s:
+            return "open"
         if not self.openings:
             return "closed"
         return "open" if now_s < self.open_until_s else "half_open"
 
-    def blocked_until_s(self, now_s: float) -> float | None:
-        """When it may be called again, None when it may be called now."""
-        if not self.openings:
+    def blocked(self, now_s: float, rules: BreakerRules) -> Blocked | None:
+        """Why and for how long it must not be called, None when it may be called now."""
+        state = self.state(now_s)
+        if state == "closed":
             return None
-        if now_s < self.open_until_s:
-            return self.open_until_s
-        return self.probe_until_s if now_s < self.probe_until_s else None
+        if now_s < self.told_until_s:
+            return Blocked(for_s=max(self.told_until_s, self.open_until_s if self.openings else 0.0) - now_s)
+        if now_s < self.probe_until_s:
+            return Blocked(for_s=self.probe_until_s - now_s, is_probed=True)
+        if state == "half_open":
+            return None
+        return Blocked(for_s=self.open_until_s - now_s, may_probe=now_s >= self.tried_s + rules.early_probe_s)
 
-    def admit(self, now_s: float, rules: BreakerRules) -> Breaker | None:
-        """The breaker once a call goes out; None when none may. Half-open, the first call is the only probe."""
-        if not self.openings:
-            return self
-        if self.blocked_until_s(now_s) is not None:
+    def admit(self, now_s: float, rules: BreakerRules, *, is_early: bool = False) -> Breaker | None:
+        """The breaker once a call goes out; None when none may. Half-open, the first call is the only probe;
+        ``is_early``: whoever calls can call nobody else."""
+        blocked = self.blocked(now_s, rules)
+        if blocked is not None and not (is_early and blocked.may_probe):
             return None
-        return msgspec.structs.replace(self, probe_until_s=now_s + rules.probe_s)
+        if self.state(now_s) == "closed":
+            return self
+        return msgspec.structs.replace(self, probe_until_s=now_s + rules.probe_s, tried_s=now_s)
+
+    def began(self, now_s: float) -> Breaker:
+        """The breaker once a call's answer has begun: that closes it as an answer does; how it ends is seen later."""
+        if not self.openings or now_s < self.told_until_s:
+            return self
+        return Breaker(calls=self.calls, error_share=self.error_share)
 
     def after(self, attempt: Attempt, now_s: float, rules: BreakerRules) -> Breaker:
         """The breaker once a call has ended."""
@@ -97,36 +128,35 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.structs.replace(self, probe_until_s=0.0) if self.probe_until_s else self
         calls = min(self.calls + 1, 1 << 30)
         if error is None:
-            if self.is_told and now_s < self.open_until_s:
-                return self
             share = self.error_share * (1.0 - rules.smoothing)
+            if now_s < self.told_until_s:
+                return msgspec.structs.replace(self, failures=0, calls=calls, error_share=share)
             return Breaker(calls=calls, error_share=share)
         share = self.error_share + rules.smoothing * (1.0 - self.error_share)
         failures = self.failures + 1
-        opens_until = self._opens_until(attempt, failures, share, calls, now_s, rules)
-        if opens_until is None:
-            return Breaker(failures=failures, calls=calls, error_share=share)
+        told_until_s = max(self.told_until_s, self._told_until(attempt, now_s, rules))
+        is_many = failures >= rules.failures or (calls >= rules.min_calls and share >= rules.error_share)
+        if not (is_many or self.openings or error in _LASTING):
+            return Breaker(failures=failures, calls=calls, error_share=share, told_until_s=told_until_s)
+        is_still_open = bool(self.openings) and now_s < self.open_until_s
+        cooldown_s = min(rules.cooldown_s * 2.0 ** min(self.openings, 32), rules.max_cooldown_s)
         return Breaker(
             failures=failures,
-            openings=min(self.openings + 1, 64) if now_s >= self.open_until_s else max(self.openings, 1),
+            openings=self.openings if is_still_open else min(self.openings + 1, 64),
             calls=calls,
             error_share=share,
-            # A call that began before it opened never shortens the cooldown.
-            open_until_s=max(self.open_until_s, opens_until),
-            is_told=attempt.error in _LASTING or attempt.retry_after_s is not None,
+            # A call that began before it opened, or an early probe, neither shortens nor lengthens the cooldown.
+            open_until_s=self.open_until_s if is_still_open else now_s + cooldown_s,
+            told_until_s=told_until_s,
+            tried_s=now_s,
         )
 
-    def _opens_until(
-        self, attempt: Attempt, failures: int, share: float, calls: int, now_s: float, rules: BreakerRules
-    ) -> float | None:
+    def _told_until(self, attempt: Attempt, now_s: float, rules: BreakerRules) -> float:
         if attempt.error in _LASTING:
             return now_s + max(rules.lasting_s, rules.cooldown_s)
         if attempt.error in ("rate_limit", "overload") and attempt.retry_after_s is not None:
             return now_s + min(attempt.retry_after_s, rules.max_retry_after_s)
-        is_many = failures >= rules.failures or (calls >= rules.min_calls and share >= rules.error_share)
-        if not is_many and not self.openings:
-            return None
-        return now_s + min(rules.cooldown_s * 2.0 ** min(self.openings, 32), rules.max_cooldown_s)
+        return 0.0
 
 
 class HealthView(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,6 +260,7 @@ class MemoryHealth:
         self._window_s = window_s
         self._breakers: dict[str, Breaker] = {}
         self._open: dict[str, Breaker] = {}
+        self._watchers: list[Callable[[], None]] = []
         self._seen: dict[str, _Seen] = {}
         self._view = HealthView()
         self._stale: set[str] = set()
@@ -242,47 +273,71 @@ class MemoryHealth:
             return
         name = attempt.model
         with self._lock:
-            before = self._breakers.get(name, _CLOSED)
-            after = before.after(attempt, now_s, self.rules)
-            if after is not before:
-                self._breakers[name] = after
-                if after.openings:
-                    self._open[name] = after
-                else:
-                    self._open.pop(name, None)
+            is_change = self._put(name, self._breakers.get(name, _CLOSED).after(attempt, now_s, self.rules))
             if attempt.error is None or attempt.error == "rejected":
                 self._measure(name, attempt, now_s)
+        if is_change:
+            self._tell()
 
-    def admit(self, model: str, now_s: float) -> bool:
+    def began(self, model: str, now_s: float) -> None:
+        """See :class:`~.store.Health`."""
+        if model not in self._open:
+            return
+        with self._lock:
+            is_change = self._put(model, self._breakers[model].began(now_s))
+        if is_change:
+            self._tell()
+
+    def admit(self, model: str, now_s: float, *, is_early: bool = False) -> bool:
         """See :class:`~.store.Health`."""
         if model not in self._open:
             return True
         with self._lock:
-            breaker = self._open.get(model)
-            admitted = _CLOSED if breaker is None else breaker.admit(now_s, self.rules)
-            if admitted is not None and breaker is not None:
-                self._breakers[model] = self._open[model] = admitted
+            admitted = self._breakers[model].admit(now_s, self.rules, is_early=is_early)
+            if admitted is not None:
+                self._put(model, admitted)
             return admitted is not None
 
-    def blocked(self, now_s: float) -> Mapping[str, float]:
+    def blocked(self, now_s: float) -> Mapping[str, Blocked]:
         """See :class:`~.store.Health`."""
         if not self._open:
             return _NOBODY
         with self._lock:
-            found = ((name, breaker.blocked_until_s(now_s)) for name, breaker in self._open.items())
-            return {name: until - now_s for name, until in found if until is not None}
+            found = ((name, breaker.blocked(now_s, self.rules)) for name, breaker in self._open.items())
+            return {name: blocked for name, blocked in found if blocked is not None}
+
+    def watch(self, call: Callable[[], None]) -> None:
+        """See :class:`~.store.Health`."""
+        self._watchers.append(call)
+
+    def _put(self, name: str, after: Breaker) -> bool:
+        """Keep a breaker; whether who may be called can have changed."""
+        before = self._breakers.get(name, _CLOSED)
+        if after is before:
+            return False
+        self._breakers[name] = after
+        was_open = name in self._open
+        if after.openings or after.told_until_s:
+            self._open[name] = after
+        else:
+            self._open.pop(name, None)
+        return was_open or name in self._open
+
+    def _tell(self) -> None:
+        for call in self._watchers:
+            call()
 
     def found_down(self, model: str, now_s: float, *, for_s: float) -> None:
         """See :class:`~.store.Health`."""
         with self._lock:
             before = self._breakers.get(model, _CLOSED)
-            until = max(before.open_until_s, now_s + for_s)
-            self._breakers[model] = self._open[model] = msgspec.structs.replace(
+            after = msgspec.structs.replace(
                 before,
                 openings=max(before.openings, 1),
-                open_until_s=until,
+                open_until_s=max(before.open_until_s, now_s + for_s),
                 is_found_down=before.is_found_down or not before.openings,
             )
+            self._put(model, after)
 
     def found_up(self, model: str) -> None:
         """See :class:`~.store.Health`."""
@@ -290,8 +345,9 @@ class MemoryHealth:
         if breaker is None or not breaker.is_found_down:
             return
         with self._lock:
-            self._open.pop(model, None)
-            self._breakers[model] = Breaker(calls=breaker.calls, error_share=breaker.error_share)
+            up = Breaker(calls=breaker.calls, error_share=breaker.error_share, told_until_s=breaker.told_until_s)
+            self._put(model, up)
+        self._tell()
 
     def unhealthy(self, now_s: float) -> frozenset[str]:
         """See :class:`~.store.Health`."""
@@ -347,4 +403,4 @@ class MemoryHealth:
 
 
 _CLOSED = Breaker()
-_NOBODY: Mapping[str, float] = {}
+_NOBODY: Mapping[str, Blocked] = {}

@@ -6,13 +6,13 @@ they are exact. Every operation carries an id and may be sent again: it is done 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from ..types import Attempt, Record
-from .health import HealthView
+from .health import Blocked, HealthView
 
 __all__ = [
     "MAX_COUNT",
@@ -193,8 +193,14 @@ class Health(Protocol):
     def observe(self, attempt: Attempt, now_s: float) -> None:
         """Take note of one finished attempt at a hosted deployment."""
 
-    def admit(self, model: str, now_s: float) -> bool:
-        """Whether a call may go out now. Where a breaker is half-open, the first caller's is the only probe."""
+    def began(self, model: str, now_s: float) -> None:
+        """The answer to a call has begun to come; a long one need not have ended to say that a deployment is back."""
+
+    def admit(self, model: str, now_s: float, *, is_early: bool = False) -> bool:
+        """Whether a call may go out now. Where a breaker is half-open, the first caller's is the only probe.
+
+        ``is_early``: whoever calls can call nobody else, and probes one that may be probed (:class:`.health.Blocked`).
+        """
 
     def found_down(self, model: str, now_s: float, *, for_s: float) -> None:
         """A health check says that it is down: no call goes out ``for_s``, unless it is found up before."""
@@ -202,8 +208,11 @@ class Health(Protocol):
     def found_up(self, model: str) -> None:
         """A health check says that it is up. Only what a health check opened is closed by it."""
 
-    def blocked(self, now_s: float) -> Mapping[str, float]:
-        """Deployments that must not be called now, and in how many seconds they may be."""
+    def blocked(self, now_s: float) -> Mapping[str, Blocked]:
+        """Deployments that must not be called now, and for how long."""
+
+    def watch(self, call: Callable[[], None]) -> None:
+        """Call this, from any thread, whenever what :meth:`blocked` says may have changed other than by time."""
 
     def view(self, now_s: float) -> HealthView:
         """Latencies of the last minutes."""
