@@ -169,3 +169,17 @@ def test_trace_goes_on_to_the_upstream(address: str, upstream: Background, strea
         assert answer.status == 200
         sent = {name.lower(): value for name, value in upstream.server.received[0].headers.items()}
         assert sent.get("traceparent") == expected
+
+
+def test_state_of_a_trace_goes_on_with_its_parent_alone(address: str, upstream: Background) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for parent, state, expected in (
+        (trace, "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"),
+        ("00-xyz", "rojo=1", None),
+        (trace, f"rojo={'a' * 600}", None),
+        (trace, "rojo=\u00e9", None),
+    ):
+        upstream.script()
+        assert call(address, CHAT, STORY, traceparent=parent, tracestate=state).status == 200
+        sent = {name.lower(): value for name, value in upstream.server.received[0].headers.items()}
+        assert sent.get("tracestate") == expected

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from ..errors import UpstreamError
+from ..types import Request
 from ..wire.jsonbody import RawJson
 from ..wire.sse import DONE, EventTooLarge, SseParser
 from .base import (
@@ -43,8 +44,9 @@ _DEFAULT_KEY = "OPENAI_API_KEY"
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _DRAIN_S = 0.05
-# https://www.w3.org/TR/trace-context/#traceparent-header-field-values
-_TRACE = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+# https://www.w3.org/TR/trace-context/ : a state goes on with a valid parent alone, and up to 512 characters of it must.
+_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_STATE = re.compile(r"[\t\x20-\x7e]{1,512}")
 _MOST_HEADS = 1_000
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -52,6 +54,16 @@ _decode = msgspec.json.Decoder().decode
 
 def _no_credential(_: str) -> str | None:
     return None
+
+
+def _trace(request: Request) -> bytes:
+    """The header lines that carry on the caller's trace."""
+    parent, state = request.traceparent, request.tracestate
+    if parent is None or not _PARENT.fullmatch(parent):
+        return b""
+    if state is None or not _STATE.fullmatch(state):
+        return b"\r\ntraceparent: %b" % parent.encode()
+    return b"\r\ntraceparent: %b\r\ntracestate: %b" % (parent.encode(), state.encode())
 
 
 class OpenAIBackend:
@@ -147,10 +159,8 @@ class OpenAIBackend:
         if found is None:
             found = self._head(base, accept, key, deployment.name)
         target, head = found
-        body, trace = _encode(call.body), call.request.traceparent
-        if trace is not None and _TRACE.fullmatch(trace):
-            return target, b"%b%d\r\ntraceparent: %b\r\n\r\n%b" % (head, len(body), trace.encode(), body), key
-        return target, b"%b%d\r\n\r\n%b" % (head, len(body), body), key
+        body = _encode(call.body)
+        return target, b"%b%d%b\r\n\r\n%b" % (head, len(body), _trace(call.request), body), key
 
     def _head(self, base: str, accept: str, key: str | None, name: str) -> tuple[Target, bytes]:
         headers = {"Content-Type": "application/json", "Accept": accept, "User-Agent": "guide-router"}

@@ -97,16 +97,26 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 ANYBODY = Caller()
 
 
-def with_key(request: Request, caller: Caller, credential: bytes | None, traceparent: bytes | None = None) -> Request:
+def with_caller(request: Request, caller: Caller, headers: Iterable[tuple[bytes, bytes]]) -> Request:
     """The request with what limits and the ledger call its key: the caller's id, else a fingerprint of the credential
-    that nobody asked for; and with the caller's trace."""
+    that nobody asked for; and with the caller's trace (https://www.w3.org/TR/trace-context/)."""
+    credential = parent = None
+    states: list[bytes] = []
+    for name, value in headers:
+        if name == b"authorization":
+            credential = credential or value
+        elif name == b"traceparent":
+            parent = parent or value
+        elif name == b"tracestate":
+            states.append(value)  # a list may come in several headers
     key = caller.id or (hashlib.sha256(credential).hexdigest()[:12] if credential else None)
-    if key is None and traceparent is None:
+    if key is None and parent is None:
         return request
     return msgspec.structs.replace(
         request,
         hints=request.hints if key is None else msgspec.structs.replace(request.hints, key=key),
-        traceparent=None if traceparent is None else traceparent.decode("latin-1"),
+        traceparent=None if parent is None else parent.decode("latin-1"),
+        tracestate=b",".join(states).decode("latin-1") if states and parent is not None else None,
     )
 
 

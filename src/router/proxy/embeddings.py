@@ -7,7 +7,7 @@ import msgspec
 from ..types import Record
 from ..wire.embeddings import read_embedding
 from ..wire.hints import read_headers
-from .auth import with_key
+from .auth import with_caller
 from .endpoints import receipt_headers
 from .exchange import Exchange, Route
 from .metrics import Metrics
@@ -23,7 +23,7 @@ def embedding_routes(metrics: Metrics) -> list[Route]:
         hints = read_headers(exchange.scope["headers"])
         asked = read_embedding(await exchange.body(), hints=hints, limits=version.limits)
         asked = msgspec.structs.replace(
-            asked, request=with_key(caller.bind(asked.request), caller, exchange.header(b"authorization"))
+            asked, request=with_caller(caller.bind(asked.request), caller, exchange.scope["headers"])
         )
         started_s = version.engine.clock_s()
         decision = await version.embeddings.decide(asked)

@@ -30,7 +30,7 @@ from ..wire.forms import Form, ReadForm, StreamForm, chat_form, translated
 from ..wire.hints import read_headers
 from ..wire.openai import model_list
 from ..wire.responses import responses_form
-from .auth import with_key
+from .auth import with_caller
 from .exchange import Ending, Endpoint, Exchange, Header, Route, unforeseen
 from .metrics import Metrics
 
@@ -71,9 +71,7 @@ async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
     body = await exchange.body()
     started_s = engine.clock_s()
     form = read(body, hints=hints, limits=exchange.version.limits)
-    request = with_key(
-        caller.bind(form.request), caller, exchange.header(b"authorization"), exchange.header(b"traceparent")
-    )
+    request = with_caller(caller.bind(form.request), caller, exchange.scope["headers"])
     try:
         await _run(exchange, request, form, metrics, started_s)
     except RateLimited:

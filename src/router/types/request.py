@@ -67,7 +67,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     ``json_schema`` is the schema inside ``response_format`` (None when free text or when only ``json_object`` is
     asked; then ``wants_json`` tells). ``tool_choice`` is ``none``/``auto``/``required`` or the name of one tool.
     ``n_bytes`` is the size of the body as received, or of the texts when the body did not come as bytes.
-    ``traceparent`` is the caller's trace, as the header of that name says it.
+    ``traceparent`` and ``tracestate`` are the caller's trace, as the headers of these names say it.
     """
 
     messages: tuple[Message, ...]
@@ -86,6 +86,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: Mapping[str, Any] = msgspec.field(default_factory=dict)
     n_bytes: int = 0
     traceparent: str | None = None
+    tracestate: str | None = None
 
     @property
     def modalities(self) -> frozenset[str]:
