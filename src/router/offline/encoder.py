@@ -6,6 +6,7 @@ PyTorch is needed here only: what is calibrated is the exported graph, so that t
 from __future__ import annotations
 
 import platform
+import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -36,6 +37,7 @@ from .onnx_export import exported, quantised
 from .promise import Goal
 from .rows import Rows
 from .thresholds import set_thresholds
+from .typos import mistyped
 
 __all__ = ["EncoderMaker"]
 
@@ -52,6 +54,7 @@ class EncoderMaker:
         schedule: epochs, rates and the like; lower rates by default for wide encoders.
         minutes: how long fine-tuning may take; fewer steps are taken where the schedule's would last longer.
         max_tokens: what is read of a text.
+        typos: share of the rows that have one to four typing mistakes in a pass, other rows and mistakes each time.
         goal, keep: as of :class:`router.offline.fit.LinearMaker`.
 
     Attributes after ``fit``: ``classes_``, ``arrays_``, ``thresholds_``, ``trained_`` (steps, seconds, number format)
@@ -67,13 +70,14 @@ class EncoderMaker:
         schedule: Schedule | None = None,
         minutes: float = 15.0,
         max_tokens: int = 128,
+        typos: float = 0.3,
         goal: Goal | None = None,
         keep: float = 0.96,
         seed: int = 0,
         progress: Callable[[str, float], None] = lambda what, share: None,
     ) -> None:
         self.base = base if isinstance(base, Base) else find_base(base)
-        self.schedule, self.minutes, self.max_tokens = schedule, minutes, max_tokens
+        self.schedule, self.minutes, self.max_tokens, self.typos = schedule, minutes, max_tokens, typos
         self.goal, self.keep, self.seed, self.progress = goal or Goal(), keep, seed, progress
 
     def fit(self, rows: Rows, calibration: Rows, outliers: Mapping[str, Sequence[str]]) -> Self:
@@ -175,6 +179,10 @@ class EncoderMaker:
             threshold=1.01, ood_threshold=1.0, licence="", data_hash="", files={},
         )  # fmt: skip
 
+    def _some_mistyped(self, texts: Sequence[str], epoch: int) -> list[str]:
+        draw = random.Random(f"{self.seed} {epoch}")  # noqa: S311 no secret is drawn
+        return [mistyped(text, draw, draw.randint(1, 4)) if draw.random() < self.typos else text for text in texts]
+
     def _fine_tuned(self, rows: Rows, check: Rows) -> tuple[bytes, bytes]:
         """The exported graph and its tokenizer; ``check`` are rows kept back."""
         try:
@@ -202,7 +210,10 @@ class EncoderMaker:
             ) from error
         tokenizer.enable_truncation(self.max_tokens)
         tokenizer.no_padding()
-        tokens, kept_back = ([each.ids for each in tokenizer.encode_batch(list(part.texts))] for part in (rows, check))
+
+        def read(texts: Sequence[str]) -> list[list[int]]:
+            return [each.ids for each in tokenizer.encode_batch(list(texts))]
+
         at = {label: index for index, label in enumerate(self.classes_)}
         target, truth = (np.array([at[label] for label in part.labels], np.intp) for part in (rows, check))
         network = classifier(encoder, len(self.classes_))
@@ -211,15 +222,16 @@ class EncoderMaker:
         pad = config.pad_token_id or 0
         self.trained_ = fine_tune(
             network.to(device),
-            tokens,
+            read(rows.texts),
             target,
-            self.schedule or Schedule(rate=6e-5 if wide else 1.5e-4, epochs=4 if wide else 5),
-            check=(kept_back, truth),
+            self.schedule or Schedule(rate=6e-5 if wide else 1.5e-4, epochs=4 if wide else 6),
+            check=(read(check.texts), truth),
             pad=pad,
             mask=next(
                 (found for name in ("[MASK]", "<mask>") if (found := tokenizer.token_to_id(name)) is not None), None
             ),
             minutes=self.minutes,
+            redrawn=(lambda epoch: read(self._some_mistyped(rows.texts, epoch))) if self.typos > 0.0 else None,
             device=device,
             seed=self.seed,
             progress=self.progress,

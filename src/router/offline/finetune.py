@@ -119,6 +119,7 @@ def fine_tune(
     pad: int,
     mask: int | None,
     minutes: float,
+    redrawn: Callable[[int], Tokens] | None = None,
     device: str = "cpu",
     seed: int = 0,
     progress: Callable[[str, float], None] = lambda what, share: None,
@@ -127,6 +128,7 @@ def fine_tune(
 
     ``check``: rows kept back, which choose between last and averaged weights. ``pad``, ``mask``: token ids (``mask``
     None: nothing is hidden). ``minutes``: fewer steps are taken where the planned ones would last longer.
+    ``redrawn``: the rows as pass ``n`` reads them, in their order, with other typing mistakes each time for example.
     """
     import torch
 
@@ -137,7 +139,7 @@ def fine_tune(
     for value in network.encoder.get_input_embeddings().parameters():
         value.requires_grad_(False)
     groups = _groups(network, schedule)
-    optimiser = torch.optim.AdamW(groups, lr=schedule.rate, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(groups, lr=schedule.rate, betas=(0.9, 0.98), fused=True)
     trained = [value for value in network.parameters() if value.requires_grad]
     planned = math.ceil(len(tokens) / schedule.batch) * schedule.epochs
     draw = torch.Generator().manual_seed(seed)
@@ -145,7 +147,8 @@ def fine_tune(
     step, loop = 0, time.monotonic()
     network.train()
     for epoch in range(schedule.epochs):
-        for part in _batches(tokens, schedule.batch, (seed, epoch)):
+        rows = tokens if redrawn is None else redrawn(epoch)
+        for part in _batches(rows, schedule.batch, (seed, epoch)):
             if step == _MEASURED_STEPS:  # the first steps tell how many there is time for
                 a_step = (time.monotonic() - loop) / step
                 left = minutes * 60.0 - (time.monotonic() - started)
@@ -156,7 +159,7 @@ def fine_tune(
             for group in optimiser.param_groups:
                 fall = min(1.0, (share + 1e-3) / schedule.warm_up, (1.0 - share) / (1.0 - schedule.warm_up))
                 group["lr"] = schedule.rate * group["scale"] * fall
-            ids, seen = batch_of([tokens[index] for index in part], pad)
+            ids, seen = batch_of([rows[index] for index in part], pad)
             if mask is not None and schedule.hidden > 0.0:
                 hit = (torch.rand(ids.shape, generator=draw) < schedule.hidden) & (seen > 0)
                 hit[:, 0] = False
