@@ -31,11 +31,18 @@ def main() -> None:
     parser.add_argument("--bases", nargs="+", default=["minilm"], help="minilm, mpnet, or a Hugging Face directory")
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--minutes", type=float, default=20.0, help="of fine-tuning, for one set")
+    parser.add_argument("--keep", type=Path, help="write the trained models to folders here")
     chosen = parser.parse_args()
     for name in chosen.sets:
         for base in chosen.bases:
             maker = "encoder" if base == "minilm" else f"encoder, {Path(base).name}"
-            merged(name, maker, measure("encoder", chosen.data, name, chosen.minutes, base=base, also=cost))
+
+            def also(model: Any, place: str = f"{name}-{Path(base).name}") -> dict[str, Any]:
+                if chosen.keep:
+                    model.save(chosen.keep / place)
+                return cost(model)
+
+            merged(name, maker, measure("encoder", chosen.data, name, chosen.minutes, base=base, also=also))
 
 
 def cost(model: Any) -> dict[str, Any]:
