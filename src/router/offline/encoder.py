@@ -224,7 +224,7 @@ class EncoderMaker:
             network.to(device),
             read(rows.texts),
             target,
-            self.schedule or Schedule(rate=6e-5 if wide else 1.5e-4, epochs=4 if wide else 6),
+            self.schedule or Schedule(rate=6e-5 if wide else 1.5e-4, epochs=4 if wide else 5),
             check=(read(check.texts), truth),
             pad=pad,
             mask=next(
