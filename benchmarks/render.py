@@ -291,6 +291,23 @@ def flywheel_ocats(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", *told, "", where(results)])
 
 
+def flywheel_promise(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| error by probability | who, at which confidence | promised | broken | answered |",
+        "|---|---|---|---|---|",
+    ]
+    rows += [
+        f"| {row['shape']} | {row['who']} | {row['promised']:.1%} | {row['broken']:.1%} | {row['coverage']:.1%} |"
+        for row in results["shapes"]
+    ]
+    told = (
+        f"{results['limit']:.0%} of error allowed, {results['rows']:,} calibration rows, {results['draws']:,} draws of "
+        "each shape. *Broken*: a threshold was promised whose true error is larger; *answered*: the mean share, none "
+        "where nothing was promised."
+    )
+    return "\n".join([*rows, "", told, "", where(results)])
+
+
 def hate_functions(results: Mapping[str, Any]) -> str:
     low, high = results["accuracy_interval"]
     rows = ["| function | it is | sentences | told right |", "|---|---|---|---|"]
@@ -491,6 +508,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "fuzz": fuzz,
     "experts": experts,
     "flywheel_ocats": flywheel_ocats,
+    "flywheel_promise": flywheel_promise,
     "hate_functions": hate_functions,
     "dispatch_faults": dispatch_faults,
     "dispatch_loopback": dispatch_loopback,

@@ -3,7 +3,7 @@
     python benchmarks/flywheel/promise.py [--draws 400] [--short]
 
 A model's probability is uniform, its error at each probability is known, so each chosen threshold's true error is known
-as well. Ten per cent of error are allowed. Shapes: how the error runs with the probability, those among them that lie at
+as well. Ten per cent of error are allowed. Shapes: how the error runs with the probability, those among them at
 the edge of what is allowed: there, whoever looks at many thresholds and takes the best-looking one fails too often.
 ``pip install --no-deps tracer-llm==0.3.3`` (its ``_calibrate_threshold``, with its own defaults and at our confidence);
 it is left out where it is not installed.

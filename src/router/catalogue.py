@@ -161,7 +161,7 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     task: str
     labels: tuple[str, ...]
-    maker: Literal["linear", "embedding", "encoder", "huggingface"]
+    maker: Literal["linear", "embedding", "neighbours", "encoder", "huggingface"]
     languages: tuple[str, ...]
     rows: int
     threshold: float

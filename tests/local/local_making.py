@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from router.catalogue import LocalCard
 from router.features import FeatureSpec
@@ -52,6 +53,28 @@ def rows(count: int, seed: int) -> Rows:
         texts.append(f"{first.format(a=draw.choice(_WORDS))} and {second.format(a=draw.choice(_WORDS))}")
         labels.append(label)
     return Rows(texts=tuple(texts), labels=tuple(labels))
+
+
+def tiny_encoder(directory: Path) -> Path:
+    """Write a Hugging Face directory of a tiny encoder that has learnt nothing, but knows the words of :func:`rows`."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    words = sorted({word for text in rows(400, 1).texts for word in text.split()})
+    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(directory / "tokenizer.json"))
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=2000, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+    )
+    transformers.BertModel(config).save_pretrained(directory)
+    return directory
 
 
 def maker(**settings: object) -> LinearMaker:

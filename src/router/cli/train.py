@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 @click.option("--name", help="Name of the model (default: that of --out).")
 @click.option(
     "--maker",
-    type=click.Choice(["auto", "linear", "embedding", "encoder"]),
+    type=click.Choice(["auto", "linear", "embedding", "neighbours", "encoder"]),
     default="auto",
     show_default=True,
-    help="auto: linear or embedding, whichever cross-validates better; encoder: fine-tune (extra train).",
+    help="auto: linear or embedding, whichever cross-validates better; neighbours: a pretrained encoder as it is, for "
+    "few rows; encoder: fine-tune one (both: extra train).",
 )
 @click.option(
-    "--base", type=click.Path(path_type=Path), help="Encoder to fine-tune: minilm (default), mpnet, or a directory."
+    "--base", type=click.Path(path_type=Path), help="Pretrained encoder: minilm (default), mpnet, or a directory."
 )
 @click.option("--test", type=click.Path(path_type=Path), help="Rows to test on (default: a fifth of --data).")
 @click.option("--ood", type=click.Path(path_type=Path), help="Texts that it must not answer, to measure that.")

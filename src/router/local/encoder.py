@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
     "EncoderArrays",
     "EncoderModel",
     "Graph",
+    "TextReader",
     "arrays_from",
     "facts_of",
     "load_encoder",
@@ -177,12 +178,18 @@ def opened_session(graph: bytes, threads: int, file: str) -> Any:
         raise ModelFileError(f"the graph cannot be run ({str(error)[:200]}).", file=file) from error
 
 
+class TextReader(Protocol):
+    """Texts -> ``(logits, vectors)``, float32, ``(n, K)`` and ``(n, H)``: a graph, or a graph and what follows it."""
+
+    def run(self, texts: Sequence[str]) -> tuple[_F32, _F32]: ...
+
+
 class EncoderModel:
     """A fine-tuned encoder that may answer, meeting :class:`router.types.LocalModel`. Threads may share it."""
 
     is_fast = False
 
-    def __init__(self, card: LocalCard, graph: Graph, arrays: EncoderArrays) -> None:
+    def __init__(self, card: LocalCard, graph: TextReader, arrays: EncoderArrays) -> None:
         self.card, self.name, self.labels = card, card.name, card.labels
         self.arrays = arrays
         self._graph = graph

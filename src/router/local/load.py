@@ -30,6 +30,10 @@ def load_local_model(directory: Path) -> CardedModel:
         from .encoder import load_encoder
 
         return load_encoder(directory)
+    if maker == "neighbours":
+        from .neighbours import load_neighbours
+
+        return load_neighbours(directory)
     if maker == "huggingface":
         from .heads import load_heads
 

