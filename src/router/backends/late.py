@@ -25,17 +25,16 @@ class Once(Generic[T]):
         self._work, self._name = work, name
         self._lock = threading.Lock()
         self._future: Future[T] | None = None
+        self._result: T | None = None
 
     @property
     def is_done(self) -> bool:
         """Whether the result is there."""
-        future = self._future
-        return future is not None and future.done() and future.exception() is None
+        return self._result is not None
 
     def peek(self) -> T | None:
         """The result, None while it is not there."""
-        future = self._future
-        return future.result() if future is not None and self.is_done else None
+        return self._result
 
     async def get(self) -> T:
         """The result, once it is there.
@@ -62,6 +61,7 @@ class Once(Generic[T]):
         except BaseException as error:  # noqa: BLE001 it belongs to those who wait
             future.set_exception(error)
         else:
+            self._result = result
             future.set_result(result)
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ..types import Budget, Escalation, Fired, Objective, SignalName, Strength, Tier
-from .conditions import TASKS, Check
+from ..types import TASKS, Budget, Escalation, Fired, Objective, SignalName, Strength, Tier
+from .conditions import Check
 from .flow import CompiledFlow, compile_flow
 from .gaps import check_closed
 from .read import PolicyFile, matching_ids

@@ -9,11 +9,11 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import msgspec
 
-from ..types import Flag, Request, Signals, Span
+from ..types import Flag, FlagKind, Request, Signals, Span
 from ..units import parse_ms, parse_share, parse_usd
 
 __all__ = [
@@ -21,7 +21,6 @@ __all__ = [
     "FLAG_KINDS",
     "SIGNALS",
     "SIGNAL_OF",
-    "TASKS",
     "Check",
     "Comparison",
     "Fact",
@@ -37,32 +36,7 @@ __all__ = [
 
 Unit = Literal["number", "share", "usd", "ms"]
 
-TASKS: Final = (
-    "arithmetic_reasoning",
-    "closed_book_qa",
-    "code",
-    "commonsense_reasoning",
-    "data_annotation_or_generation",
-    "dialogue",
-    "evaluation_judging",
-    "information_extraction",
-    "intent_classification",
-    "ner",
-    "nli",
-    "open_generation",
-    "other",
-    "other_classification",
-    "paraphrase_rewrite",
-    "reading_comprehension",
-    "regression_scoring",
-    "sentiment",
-    "summarization",
-    "symbolic_manipulation",
-    "topic_classification",
-    "toxicity",
-    "translation",
-)
-FLAG_KINDS: Final = ("harmful", "jailbreak", "prompt_injection", "toxicity", "pii")
+FLAG_KINDS: Final[tuple[FlagKind, ...]] = get_args(FlagKind)
 SEVERITIES: Final[Mapping[str, int]] = {"low": 0, "medium": 1, "high": 2}
 
 

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..types import Flag, FlagKind, Message, Request, Severity, Signals, Span
-from .conditions import FLAG_KINDS, SEVERITIES, TASKS, Check, Values
+from ..types import TASKS, Flag, FlagKind, Message, Request, Severity, Signals, Span
+from .conditions import FLAG_KINDS, SEVERITIES, Check, Values
 from .schema import SafetyCondition
 
 __all__ = ["PASSAGE", "QUESTION", "Leaf", "Region", "Variable", "make_variable", "values_of"]
@@ -223,7 +223,7 @@ def _flags(leaves: Iterable[Leaf]) -> Iterator[tuple[Flag, dict[str, Any]]]:
     kinds_of_data = ["", *dict.fromkeys(word for condition in asked for word in condition.pii or ())]
     for kind, place, score, severity in product(FLAG_KINDS, places, scores, severities):
         for data in kinds_of_data if kind == "pii" else [""]:
-            yield _flag(kind, place, score, severity, data)  # type: ignore[arg-type]
+            yield _flag(kind, place, score, severity, data)
 
 
 def _flag(kind: FlagKind, place: str, score: float, severity: Severity, data: str) -> tuple[Flag, dict[str, Any]]:

@@ -19,8 +19,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from ..types import OnFlag
-from .conditions import FLAG_KINDS, TASKS, Unit, parse_comparison, parse_number
+from ..types import TASKS, OnFlag
+from .conditions import FLAG_KINDS, Unit, parse_comparison, parse_number
 
 __all__ = [
     "RULE_ID",
