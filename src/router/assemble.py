@@ -23,7 +23,7 @@ from .backends.late import LateBackend
 from .backends.means import AnswerCheck
 from .backends.prices import builtin_deployments, builtin_families, load_facts
 from .backends.run import Dispatcher
-from .catalogue import Deployment, LocalCard, Price, is_configured, provider_key_env, with_facts
+from .catalogue import Deployment, LocalCard, is_configured, provider_key_env, with_facts
 from .config import (
     BudgetSettings,
     DeploymentSettings,
@@ -40,6 +40,7 @@ from .local.files import read_arrays
 from .models import flywheel_of, lifecycle_of, local_models, watch_of
 from .policy.compile import CompiledPolicy, compile_policy
 from .policy.read import resolve
+from .price import Price, UnitPrices
 from .selection.attempts import Pacing
 from .selection.candidates import make_fleet
 from .selection.plan import Hedging
@@ -352,7 +353,9 @@ def _deployment(each: DeploymentSettings) -> Deployment:
     price = each.price_per_million
     rates = {} if price is None else {name: usd / 1e6 for name, usd in price.model_dump(exclude_none=True).items()}
     is_loopback = each.api_base is not None and each.api_base.startswith(_LOOPBACK)
-    if price is None and is_loopback:
+    per_call, by_unit = _by_unit(each)
+    if price is None and (is_loopback or (by_unit is not None and by_unit.second is not None)):
+        # A server of one's own, or one that is paid by time.
         rates = {"input": 0.0, "output": 0.0}
     optional: dict[str, Any] = {}
     if each.capabilities is not None:
@@ -368,7 +371,7 @@ def _deployment(each: DeploymentSettings) -> Deployment:
         key_env=each.key_env,
         family=each.family,
         params=each.params,
-        price=Price(**rates),
+        price=Price(**rates, per_call=per_call, by_unit=by_unit),
         context_tokens=each.context_tokens,
         max_output_tokens=each.max_output_tokens,
         quality=each.quality,
@@ -470,9 +473,30 @@ def _quality(settings: Settings) -> tuple[LearnedQuality, ...]:
         raise error if error.file else ModelFileError(error.message, file=str(path), hint=error.hint) from error
 
 
+def _by_unit(each: DeploymentSettings) -> tuple[float, UnitPrices | None]:
+    """What each call costs, and what is charged beside calls and tokens."""
+    own = each.price_per_unit
+    if own is None:
+        return 0.0, None
+    named = (own.image, own.image_output, own.second, own.search)
+    if all(price is None for price in named):
+        return own.call or 0.0, None
+    return own.call or 0.0, UnitPrices(
+        image=own.image,
+        image_output=own.image_output,
+        second=own.second,
+        search=None if own.search is None else (own.search,) * 3,
+        always_searches=own.search is not None and "web_search_options" in each.params,
+    )
+
+
 def _priced(deployment: Deployment, settings: Settings) -> Deployment:
     """An unknown price stays unknown, unless the user says what a call then counts as."""
     price, assumed = deployment.price, settings.unknown_price
+    if price.by_unit is not None:
+        by_unit = msgspec.structs.replace(price.by_unit, most_seconds=settings.dispatch.timeout / 1000.0)
+        price = msgspec.structs.replace(price, by_unit=by_unit)
+        deployment = msgspec.structs.replace(deployment, price=price)
     if assumed == "refuse" or (price.input is not None and price.output is not None):
         return deployment
     return msgspec.structs.replace(deployment, price=Price(input=0.0, output=0.0, per_call=assumed))

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from .errors import ConfigError
-from .types import Tier, TokenCount, Usage
+from .price import RATES, Price, PriceTier, cost_usd, expected_usd, worst_case_usd
+from .types import Tier
 
 __all__ = [
     "PAIR_MARK",
@@ -35,52 +36,6 @@ __all__ = [
 ]
 
 Capability = Literal["tools", "json_schema", "vision", "audio", "files", "video", "streaming", "logprobs", "reasoning"]
-
-
-class PriceTier(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices of a call with more than ``above`` input tokens; None keeps the price of the tier below."""
-
-    above: int
-    input: float | None = None
-    output: float | None = None
-    cached_input: float | None = None
-    cache_write: float | None = None
-    reasoning: float | None = None
-    audio_input: float | None = None
-    audio_output: float | None = None
-    image_input: float | None = None
-
-
-class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """USD a token. None is unknown, and unknown is never zero; a free local server says 0.0.
-
-    Four may be left out where a provider names none: ``cached_input``, ``cache_write`` and ``image_input`` are then
-    billed as ``input``, ``reasoning`` as ``output``. Audio (``audio_input``, ``audio_output``) costs other than
-    text nearly everywhere: without a price of its own it is unknown. ``per_call`` is USD a call beside the
-    tokens. ``tiers`` are the prices of long inputs, in rising order; a whole call is billed at the tier of its input.
-    """
-
-    input: float | None = None
-    output: float | None = None
-    cached_input: float | None = None
-    cache_write: float | None = None
-    reasoning: float | None = None
-    audio_input: float | None = None
-    audio_output: float | None = None
-    image_input: float | None = None
-    per_call: float = 0.0
-    tiers: tuple[PriceTier, ...] = ()
-
-    def at(self, input_tokens: int) -> Price:
-        """The price of a call with that many input tokens."""
-        if not self.tiers or input_tokens <= self.tiers[0].above:
-            return self
-        found = msgspec.structs.replace(self, tiers=())
-        for tier in self.tiers:
-            if input_tokens > tier.above:
-                named = {name: getattr(tier, name) for name in _RATES if getattr(tier, name) is not None}
-                found = msgspec.structs.replace(found, **named)
-        return found
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,65 +144,6 @@ class LocalCard(msgspec.Struct, frozen=True, kw_only=True):
     entity_types: tuple[str, ...] = ()
 
 
-# ----- money ------------------------------------------------------------------------------------------------------
-
-_RATES = (
-    "input", "output", "cached_input", "cache_write", "reasoning", "audio_input", "audio_output", "image_input",
-)  # fmt: skip
-
-
-def cost_usd(price: Price, usage: Usage) -> float | None:
-    """What ``usage`` costs; None when a price that it needs is unknown."""
-    at = price.at(usage.input)
-    plain = usage.input - usage.cached_input - usage.cache_write - usage.audio_input - usage.image_input
-    plain_output = usage.output - usage.reasoning - usage.audio_output
-    return _sum(
-        at.per_call,
-        (max(plain, 0), at.input),
-        (usage.cached_input, at.cached_input if at.cached_input is not None else at.input),
-        (usage.cache_write, at.cache_write if at.cache_write is not None else at.input),
-        (max(plain_output, 0), at.output),
-        (usage.reasoning, at.reasoning if at.reasoning is not None else at.output),
-        (usage.audio_input, at.audio_input if at.audio_input is not None or at.input else at.input),
-        (usage.audio_output, at.audio_output if at.audio_output is not None or at.output else at.output),
-        (usage.image_input, at.image_input if at.image_input is not None else at.input),
-    )
-
-
-def expected_usd(price: Price, tokens: TokenCount) -> float | None:
-    """What a call would probably cost: no cache, the expected output. None when a price is unknown."""
-    at = price.at(tokens.input) if price.tiers else price
-    if at.input is None or at.output is None:  # a call always has both
-        return None
-    return at.per_call + tokens.input * at.input + tokens.output * at.output
-
-
-def worst_case_usd(price: Price, tokens: TokenCount) -> float | None:
-    """The most a call may cost: the dearest kind of input and ``output_max`` tokens of the dearest kind of output."""
-    at = price.at(tokens.input) if price.tiers else price
-    dear_input, dear_output = at.input, at.output
-    if dear_input is None or dear_output is None:
-        return None
-    for rate in (at.cache_write, at.audio_input, at.image_input):
-        if rate is not None and rate > dear_input:
-            dear_input = rate
-    for rate in (at.reasoning, at.audio_output):
-        if rate is not None and rate > dear_output:
-            dear_output = rate
-    return at.per_call + tokens.input * dear_input + tokens.output_max * dear_output
-
-
-def _sum(per_call: float, *parts: tuple[int, float | None]) -> float | None:
-    total = per_call
-    for tokens, rate in parts:
-        if tokens <= 0:
-            continue
-        if rate is None:
-            return None
-        total += tokens * rate
-    return total
-
-
 # ----- hosted deployments -----------------------------------------------------------------------------------------
 
 # The variables that litellm reads for each provider (https://docs.litellm.ai/docs/providers); one of them is enough.
@@ -337,10 +233,13 @@ def with_facts(deployment: Deployment, facts: ModelFacts | None) -> Deployment:
     if facts is None:
         return deployment
     price = deployment.price
-    named = {name: getattr(price, name) for name in _RATES if getattr(price, name) is not None}
+    named = {name: getattr(price, name) for name in RATES if getattr(price, name) is not None}
     # The table's tiers belong to the table's prices.
     tiers = price.tiers or (() if named else facts.price.tiers)
-    price = msgspec.structs.replace(facts.price, **named, per_call=price.per_call or facts.price.per_call, tiers=tiers)
+    by_unit = facts.price.by_unit if price.by_unit is None else price.by_unit.over(facts.price.by_unit)
+    price = msgspec.structs.replace(
+        facts.price, **named, per_call=price.per_call or facts.price.per_call, tiers=tiers, by_unit=by_unit
+    )
     return msgspec.structs.replace(
         deployment,
         price=price,

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +27,8 @@ from router.catalogue import (
     worst_case_usd,
 )
 from router.errors import ConfigError
-from router.types import TokenCount, Usage
+from router.price import UnitPrices
+from router.types import TokenCount, Units, Usage
 
 GUIDE = (
     "BERT RoBERTa DistilBERT ALBERT ELECTRA T5 GLM UniLM AlexaTM ST-MoE GPT-1 GPT-2 GPT-3 GPT-4 OPT PaLM "  # noqa: SIM905
@@ -258,3 +260,133 @@ def test_a_named_credential_must_be_set():
 def test_a_wrong_catalogue_names_its_file(text):
     with pytest.raises(ConfigError, match=re.escape("mine.yaml")):
         read_deployments(text, file="mine.yaml")
+
+
+# ----- beside tokens -----------------------------------------------------------------------------------------------
+
+UNITS = UnitPrices(image=0.01, image_output=0.5, second=0.001, search=(0.1, 0.2, 0.3), most_seconds=100.0)
+BY_UNIT = Price(input=1e-6, output=2e-6, by_unit=UNITS)
+
+
+def test_what_is_no_token_is_read_from_the_table():
+    entry = {
+        "input_cost_per_token": 1e-6,
+        "output_cost_per_token": 2e-6,
+        "input_cost_per_image": 0.001,
+        "output_cost_per_image": 0.04,
+        "supported_output_modalities": ["text", "image"],
+        "search_context_cost_per_query": {"search_context_size_low": 0.03, "search_context_size_high": 0.05},
+    }
+    by_unit = read_facts(entry).price.by_unit
+    assert (by_unit.image, by_unit.image_output, by_unit.second) == (0.001, 0.04, None)
+    # A size without a price costs as much as the dearest.
+    assert by_unit.search == (0.03, 0.05, 0.05)
+    assert not by_unit.always_searches
+    assert read_facts({**entry, "litellm_provider": "perplexity"}).price.by_unit.always_searches
+    assert read_facts(entry, "gpt-4o-search-preview").price.by_unit.always_searches
+
+
+def test_a_model_that_is_paid_by_time_charges_no_tokens():
+    price = read_facts({"input_cost_per_second": 0.01, "cost_per_second": 0.01}).price
+    assert (price.input, price.output, price.by_unit.second) == (0.0, 0.0, 0.01)
+    assert cost_usd(price, Usage(input=9, output=9, units=Units(seconds=2.5))) == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"input_cost_per_token": 0, "output_cost_per_token": 0, "output_cost_per_image": 0.08},
+        {"input_cost_per_token": 2e-6, "output_cost_per_token": 8e-6, "citation_cost_per_token": 2e-6},
+        {"input_cost_per_character": 5e-6, "output_cost_per_character": 1e-5},
+        {"input_cost_per_video_per_second": 5e-4, "output_cost_per_token": 7.5e-6},
+    ],
+)
+def test_a_price_that_cannot_be_counted_is_unknown(entry):
+    price = read_facts(entry).price
+    assert cost_usd(price, Usage(input=10, output=10)) is None
+    assert worst_case_usd(price, TokenCount(input=10, output=1, output_max=10)) is None
+
+
+def test_no_model_of_the_table_is_free_that_charges_by_unit():
+    table = json.loads(Path(price_table()).read_text())
+    used = Usage(input=100, output=100, units=Units(images=1, images_output=1, seconds=1.0, searches=1))
+    charged = ("input_cost_per_second", "cost_per_second", "input_cost_per_image", "output_cost_per_image")
+    for name, entry in table.items():
+        if entry.get("mode") in ("chat", "responses") and any(entry.get(key) for key in charged):
+            assert cost_usd(read_facts(entry, name).price, used) != 0.0, name
+
+
+def test_each_unit_has_its_price():
+    units = Units(images=3, images_output=2, seconds=10.0, searches=2, search_size="low")
+    cost = cost_usd(BY_UNIT, Usage(input=100, output=10, units=units))
+    assert cost == pytest.approx(120e-6 + 0.03 + 1.0 + 0.01 + 0.2)
+
+
+def test_a_picture_is_not_paid_twice():
+    usage = Usage(input=1000, output=0, image_input=900, units=Units(images=1))
+    assert cost_usd(BY_UNIT, usage) == pytest.approx(100e-6 + 0.01)
+    both = msgspec.structs.replace(BY_UNIT, image_input=3e-6)
+    assert cost_usd(both, usage) == pytest.approx(100e-6 + 2700e-6 + 0.01)
+
+
+def test_the_worst_case_pays_for_what_the_request_asks_for():
+    tokens = TokenCount(input=100, output=10, output_max=1024, units=Units(images=3, searches=2, search_size="high"))
+    rest = 100e-6 + 2048e-6 + 0.03 + 4 * 0.5 + 0.6
+    assert worst_case_usd(BY_UNIT, tokens) == pytest.approx(rest + 0.1)
+    assert worst_case_usd(BY_UNIT, tokens, max_latency_ms=5000.0) == pytest.approx(rest + 0.005)
+
+
+def test_searches_without_an_end_have_no_worst_case():
+    tokens = TokenCount(input=1, output=1, output_max=1, units=Units(searches=None))
+    assert worst_case_usd(BY_UNIT, tokens) is None
+    assert worst_case_usd(PRICE, tokens) is not None
+    assert expected_usd(BY_UNIT, tokens) == pytest.approx(3e-6 + 0.2)
+
+
+@given(
+    st.builds(
+        UnitPrices,
+        image=st.none() | st.floats(0, 1),
+        image_output=st.none() | st.floats(0, 1),
+        second=st.none() | st.floats(0, 1),
+        search=st.none() | st.tuples(*[st.floats(0, 1)] * 3),
+        always_searches=st.booleans(),
+    ),
+    st.builds(
+        Units, images=st.integers(0, 9), searches=st.integers(0, 9), search_size=st.sampled_from(["low", "high"])
+    ),
+    st.integers(0, 20_000),
+    st.floats(0, 1),
+)
+def test_units_never_exceed_their_worst_case(prices, asked, written, share):
+    price = msgspec.structs.replace(PRICE, by_unit=prices)
+    tokens = TokenCount(input=10, output=0, output_max=written, units=asked)
+    used = msgspec.structs.replace(
+        asked,
+        images_output=int(share * max(1, written // 256)),
+        seconds=share * 30.0,
+        searches=max(asked.searches, int(prices.always_searches)),
+    )
+    worst = worst_case_usd(price, tokens, max_latency_ms=30_000.0)
+    assert cost_usd(price, Usage(input=10, output=written, units=used)) <= worst * (1 + 1e-9) + 1e-9
+    assert expected_usd(price, tokens) <= worst * (1 + 1e-9) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("usage", "searches"),
+    [
+        ({"num_search_queries": 3}, 3),
+        ({"prompt_tokens_details": {"web_search_requests": 2}}, 2),
+        ({"server_tool_use": {"web_search_requests": 4}}, 4),
+        ({"server_tool_use": None}, 0),
+    ],
+)
+def test_searches_are_read_from_what_providers_tell(usage, searches):
+    read = read_usage({"prompt_tokens": 1, "completion_tokens": 1, **usage})
+    assert (read.units.searches if read.units else 0) == searches
+
+
+def test_tokens_of_written_pictures_have_their_own_price():
+    usage = {"prompt_tokens": 0, "completion_tokens": 1000, "completion_tokens_details": {"image_tokens": 900}}
+    entry = {"input_cost_per_token": 0, "output_cost_per_token": 1e-6, "output_cost_per_image_token": 1e-5}
+    assert cost_usd(read_facts(entry).price, read_usage(usage)) == pytest.approx(100e-6 + 9e-3)

@@ -76,7 +76,7 @@ def test_spend_explains_one_request(folder: Path) -> None:
         assert part in text, text
     (bill,) = told(folder, "spend", "--explain", retried["decision"]["id"], "--json")
     assert bill["nano_usd"] == ONE
-    assert sum(round(line["tokens"] * line["rate"] * 1e9) for line in bill["lines"]) == ONE
+    assert sum(round(line["count"] * line["rate"] * 1e9) for line in bill["lines"]) == ONE
 
 
 @pytest.mark.parametrize(

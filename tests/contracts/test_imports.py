@@ -26,6 +26,7 @@ ORDER = [
     "patterns",
     "draws",
     "yamlfile",
+    "price",
     "catalogue",
     "_ngrams",
     "features",

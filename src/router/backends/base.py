@@ -18,7 +18,7 @@ import msgspec
 
 from ..catalogue import Deployment
 from ..errors import UpstreamError, UpstreamErrorKind
-from ..types import Request, Usage
+from ..types import Request, Units, Usage
 
 __all__ = [
     "Backend",
@@ -156,6 +156,8 @@ def read_usage(usage: object) -> Usage | None:
     # Which of the cached tokens were audio is not told: what is left over is billed by its own price.
     heard = min(_count(details, "audio_tokens"), read - cached - stored)
     thought = min(_count(spent, "reasoning_tokens"), written)
+    spoken = min(_count(spent, "audio_tokens"), written - thought)
+    searches = _searches(usage, details)
     return Usage(
         input=read,
         output=written,
@@ -163,8 +165,20 @@ def read_usage(usage: object) -> Usage | None:
         cache_write=stored,
         reasoning=thought,
         audio_input=heard,
-        audio_output=min(_count(spent, "audio_tokens"), written - thought),
+        audio_output=spoken,
         image_input=min(_count(details, "image_tokens"), read - cached - stored - heard),
+        image_output=min(_count(spent, "image_tokens"), written - thought - spoken),
+        units=Units(searches=searches) if searches else None,
+    )
+
+
+def _searches(usage: Mapping[str, Any], details: Mapping[str, Any]) -> int:
+    """Searches of the web, as Perplexity, Gemini and xAI (through litellm), and Anthropic tell them."""
+    tools = usage.get("server_tool_use")
+    return (
+        _count(usage, "num_search_queries")
+        or _count(details, "web_search_requests")
+        or (_count(tools, "web_search_requests") if isinstance(tools, Mapping) else 0)
     )
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..catalogue import Price, cost_usd
+import msgspec
+
 from ..errors import UpstreamError
+from ..price import Price, UnitPrices, cost_usd
 from ..redact import StreamRestorer, restore
 from ..selection.attempts import Call
-from ..types import Attempt, Decision, Request, Usage
+from ..types import Attempt, Decision, Request, Units, Usage
 from .base import read_usage
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "ChunkRestorer",
     "estimated_input",
     "estimated_usage",
+    "pictures_in",
     "restore_answer",
     "typed_error",
 ]
@@ -29,6 +32,7 @@ __all__ = [
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 _BYTES_PER_TOKEN = 4
 _NOTHING = Usage()
+_NO_UNITS = Units()
 
 
 class AnswerMeter:
@@ -37,10 +41,11 @@ class AnswerMeter:
     Providers that report no usage are counted: about four bytes of UTF-8 a token.
     """
 
-    __slots__ = ("_bytes", "has_token", "usage")
+    __slots__ = ("_bytes", "has_token", "pictures", "usage")
 
     def __init__(self) -> None:
         self.has_token = False
+        self.pictures = 0
         self.usage: Usage | None = None
         self._bytes = 0
 
@@ -57,6 +62,9 @@ class AnswerMeter:
             else:
                 size = sum(len(text.encode("utf-8", "replace")) for text in _written(delta))
             self._bytes += size
+            if delta.get("images"):
+                self.pictures += pictures_in(delta)
+                self.has_token = True
             if size or choice.get("finish_reason") is not None or delta.get("tool_calls") or delta.get("audio"):
                 self.has_token = True
 
@@ -69,7 +77,8 @@ class AnswerMeter:
 class Books:
     """One attempt while it runs; closed once, by an answer, a failure or a cancellation.
 
-    ``price`` is None for a local model. ``close`` gets the attempt, its error, and whether the call went out.
+    ``price`` is None for a local model; ``units`` is what the request asks for beside tokens. ``close`` gets the
+    attempt, its error, and whether the call went out.
     """
 
     def __init__(
@@ -78,10 +87,11 @@ class Books:
         *,
         price: Price | None,
         input_tokens: int,
+        units: Units | None = None,
         elapsed_ms: Callable[[], float],
         close: Callable[[Attempt, UpstreamError | None, bool], None],
     ) -> None:
-        self._step, self._price, self._input = step, price, input_tokens
+        self._step, self._price, self._input, self._units = step, price, input_tokens, units
         self._elapsed_ms, self._tell = elapsed_ms, close
         self._started_ms = elapsed_ms()
         self._meter: AnswerMeter | None = None
@@ -105,8 +115,10 @@ class Books:
         written = self._meter.written_tokens if self._meter is not None else 0
         return Usage(input=self._input, output=written, estimated=True)
 
-    def answered(self, usage: Usage) -> Usage:
-        """It answered, and used this."""
+    def answered(self, usage: Usage, *, pictures: int = 0) -> Usage:
+        """It answered, and used this; ``pictures`` came with a whole answer."""
+        if self._meter is not None:
+            self._meter.pictures += pictures
         self._close(usage, None)
         return usage
 
@@ -132,12 +144,17 @@ class Books:
         if self._is_closed:
             return
         self._is_closed = True
-        usd = cost_usd(self._price, usage) if self._price is not None and usage != _NOTHING else 0.0
+        latency_ms = self._elapsed_ms() - self._started_ms
+        usd: float | None = 0.0
+        if self._price is not None and usage != _NOTHING:
+            if self._price.by_unit is not None:
+                usage = msgspec.structs.replace(usage, units=self._charged(self._price.by_unit, usage, latency_ms))
+            usd = cost_usd(self._price, usage)
         attempt = Attempt(
             model=self._step.model,
             kind=self._step.kind,
             started_ms=self._started_ms,
-            latency_ms=self._elapsed_ms() - self._started_ms,
+            latency_ms=latency_ms,
             usage=usage,
             usd=usd,
             ttft_ms=self._ttft_ms,
@@ -148,6 +165,18 @@ class Books:
             role=self._step.role,
         )
         self._tell(attempt, error, self._is_sent)
+
+    def _charged(self, prices: UnitPrices, usage: Usage, latency_ms: float) -> Units:
+        """What is charged beside tokens. Searches that nobody tells count as the one that was asked for."""
+        asked, told = self._units or _NO_UNITS, usage.units or _NO_UNITS
+        is_asked = prices.always_searches or asked.searches != 0
+        return Units(
+            images=asked.images,
+            images_output=0 if self._meter is None else self._meter.pictures,
+            seconds=latency_ms / 1000.0,
+            searches=told.searches or int(is_asked),
+            search_size=asked.search_size,
+        )
 
 
 class ChunkRestorer:
@@ -247,6 +276,12 @@ def typed_error(error: Exception, step: Call) -> UpstreamError:
     )
     typed.__cause__ = error
     return typed
+
+
+def pictures_in(message: Mapping[str, Any]) -> int:
+    """Pictures of an answer's message, or of a chunk's delta (``images``, as OpenRouter and litellm write them)."""
+    images = message.get("images")
+    return len(images) if isinstance(images, list) else 0
 
 
 def _written(message: Mapping[str, Any]) -> Iterable[str]:

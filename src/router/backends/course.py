@@ -170,6 +170,7 @@ class Course:
             step,
             price=self.means.deployments[step.model].price if step.kind == "llm" else None,
             input_tokens=estimated_input(self.request, self.decision),
+            units=self.request.units,
             elapsed_ms=lambda: self.elapsed_ms,
             close=self._close,
         )

@@ -18,13 +18,12 @@ from ..catalogue import (
     Deployment,
     Family,
     ModelFacts,
-    Price,
-    PriceTier,
     provider_of,
     read_deployments,
     read_families,
     with_facts,
 )
+from ..price import Price, PriceTier, UnitPrices
 
 __all__ = ["builtin_deployments", "builtin_families", "load_facts", "price_table", "read_facts"]
 
@@ -39,6 +38,7 @@ _RATES: Mapping[str, tuple[str, ...]] = {
     "audio_input": ("input_cost_per_audio_token",),
     "audio_output": ("output_cost_per_audio_token",),
     "image_input": ("input_cost_per_image_token",),
+    "image_output": ("output_cost_per_image_token",),
 }
 _ABILITIES: Mapping[str, str] = {
     "supports_function_calling": "tools",
@@ -78,25 +78,73 @@ def load_facts(models: Iterable[str], *, table: Path | None = None) -> dict[str,
     for model in wanted:
         entry = _entry(raw, model)
         if entry is not None:
-            found[model] = read_facts(entry)
+            found[model] = read_facts(entry, model)
     return found
 
 
-def read_facts(entry: Mapping[str, Any]) -> ModelFacts:
-    """One entry of litellm's table: rates, tiers by input length, limits and abilities."""
+def read_facts(entry: Mapping[str, Any], model: str = "") -> ModelFacts:
+    """One entry of litellm's table: rates, tiers by input length, limits and abilities; ``model`` is its key."""
     tiers = _tiers(entry)
     rates = {name: _rate(entry, keys) for name, keys in _RATES.items()}
     if rates["input"] is None and tiers and tiers[0].above == 0:
         # A model that is priced by ranges alone: its first range is the base.
         first, tiers = tiers[0], tiers[1:]
         rates = {name: getattr(first, name) for name in _RATES}
+    by_unit = _by_unit(entry, model)
+    if by_unit is not None and by_unit.second is not None and rates["input"] is None and rates["output"] is None:
+        # What is charged by time is not charged by token.
+        rates |= {"input": 0.0, "output": 0.0}
+    if _is_charged_otherwise(entry, by_unit):
+        rates["output"] = None
     able = frozenset(ability for key, ability in _ABILITIES.items() if entry.get(key) is True)
     return ModelFacts(
-        price=Price(**rates, per_call=_number(entry.get("input_cost_per_request")) or 0.0, tiers=tiers),
+        price=Price(
+            **rates, per_call=_number(entry.get("input_cost_per_request")) or 0.0, by_unit=by_unit, tiers=tiers
+        ),
         context_tokens=_count(entry.get("max_input_tokens")) or _count(entry.get("max_tokens")),
         max_output_tokens=_count(entry.get("max_output_tokens")),
         capabilities=able | {"streaming"},
     )
+
+
+def _by_unit(entry: Mapping[str, Any], model: str) -> UnitPrices | None:
+    """What a chat model's provider charges beside tokens, None for nothing."""
+    image = _number(entry.get("input_cost_per_image"))
+    image_output = _number(entry.get("output_cost_per_image")) if _draws(entry) else None
+    if _number(entry.get("output_cost_per_image_token")):
+        image_output = None  # the same pictures, told in tokens
+    second = _rate(entry, ("cost_per_second", "input_cost_per_second", "output_cost_per_second"))
+    sizes = entry.get("search_context_cost_per_query")
+    search = None
+    if isinstance(sizes, Mapping):
+        known = [_number(sizes.get(f"search_context_size_{size}")) for size in ("low", "medium", "high")]
+        dearest = max((rate for rate in known if rate is not None), default=0.0)
+        low, medium, high = (dearest if rate is None else rate for rate in known)
+        search = (low, medium, high) if dearest else None
+    if not (image or image_output or second or search):
+        return None
+    searches = search is not None and (entry.get("litellm_provider") == "perplexity" or "-search-" in model)
+    return UnitPrices(
+        image=image or None,
+        image_output=image_output or None,
+        second=second or None,
+        search=search,
+        always_searches=searches,
+    )
+
+
+def _draws(entry: Mapping[str, Any]) -> bool:
+    modalities = entry.get("supported_output_modalities")
+    return isinstance(modalities, list) and "image" in modalities
+
+
+def _is_charged_otherwise(entry: Mapping[str, Any], by_unit: UnitPrices | None) -> bool:
+    """Whether its answers cost something that cannot be counted here, so that their price is unknown: citations, or
+    pieces of what is no picture."""
+    if _number(entry.get("citation_cost_per_token")):
+        return True
+    is_free = not _number(entry.get("output_cost_per_token"))
+    return is_free and bool(_number(entry.get("output_cost_per_image"))) and not (by_unit and by_unit.image_output)
 
 
 def builtin_families() -> tuple[Family, ...]:

@@ -21,7 +21,7 @@ from ..state.store import Health
 from ..telemetry import log
 from ..types import Decision, Outcome, Request
 from .base import Backend, Reply
-from .books import Books, estimated_usage, typed_error
+from .books import Books, estimated_usage, pictures_in, typed_error
 from .checking import Check
 from .course import Course
 from .local import completion_chunks
@@ -195,7 +195,8 @@ class Run:
             except Exception as error:  # noqa: BLE001 a backend may be anybody's: its failure must not lose the books
                 books.failed(typed_error(error, step))
                 return None
-        books.answered(reply.usage or estimated_usage(course.request, course.decision, reply.body))
+        used = reply.usage or estimated_usage(course.request, course.decision, reply.body)
+        books.answered(used, pictures=sum(pictures_in(choice["message"]) for choice in reply.body["choices"]))
         return await course.judged(step, reply.body, mapping)
 
     async def _send(self, step: Call, books: Books) -> tuple[Reply, Mapping[str, str]]:

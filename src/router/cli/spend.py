@@ -13,6 +13,7 @@ from .options import CONFIG
 from .records import LEDGER, SINCE, UNTIL, ZONE, ledger_of, moment, zone_of
 
 if TYPE_CHECKING:
+    from ..state.bill import Line
     from ..types import Record
 
 
@@ -142,13 +143,23 @@ def _explain(records: Iterable[Record], wanted: str, *, as_json: bool) -> None:
             said = "counted by the router" if call.usage.estimated else "as the provider said"
             print(f"  {call.model}: {call.error or 'answered'} ({said})")
             for line in lines_of(call, record.rates.get(call.model, {})):
-                price = "price unknown" if line.rate is None else f"x ${line.rate * 1e6:.6g}/M = ${line.usd:.9f}"
-                print(f"    {line.tokens:>9,} {line.kind:<13}{price}")
+                print(f"    {_count(line):>9} {line.kind:<16}{_price(line)}")
             cost = "unknown" if call.usd is None else f"${to_nano(call.usd) / 1e9:.9f}"
-            print(f"    {'':>9} {'together':<13}{cost}")
+            print(f"    {'':>9} {'together':<16}{cost}")
         if outcome.cached:
             print("  the answer was given before: nobody was called")
         print(f"  total ${record.nano_usd / 1e9:.9f}{'' if record.is_priced else ', and calls at an unknown price'}")
+
+
+def _count(line: Line) -> str:
+    return f"{line.count:,.3f}" if line.kind == "second" else f"{line.count:,}"
+
+
+def _price(line: Line) -> str:
+    if line.rate is None:
+        return "price unknown"
+    rate = f"${line.rate * 1e6:.6g}/M" if line.is_tokens else f"${line.rate:.9g}"
+    return f"x {rate} = ${line.usd:.9f}"
 
 
 def _print_json(rows: Iterable[Any]) -> None:

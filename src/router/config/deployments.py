@@ -12,6 +12,7 @@ __all__ = [
     "DeploymentSettings",
     "EmbeddingSettings",
     "PriceSettings",
+    "UnitPriceSettings",
 ]
 
 
@@ -26,6 +27,18 @@ class PriceSettings(Strict):
     audio_input: Usd | None = None
     audio_output: Usd | None = None
     image_input: Usd | None = None
+    image_output: Usd | None = None
+
+
+class UnitPriceSettings(Strict):
+    """USD for what is charged beside tokens: each ``call``, picture in the request (``image``), picture that is written
+    (``image_output``), ``second`` that a call takes, ``search`` of the web; see :class:`router.price.UnitPrices`."""
+
+    call: Usd | None = None
+    image: Usd | None = None
+    image_output: Usd | None = None
+    second: Usd | None = None
+    search: Usd | None = None
 
 
 class DeploymentSettings(Strict):
@@ -40,6 +53,7 @@ class DeploymentSettings(Strict):
     family: str | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     price_per_million: PriceSettings | None = None
+    price_per_unit: UnitPriceSettings | None = None
     context_tokens: int | None = Field(default=None, gt=0)
     max_output_tokens: int | None = Field(default=None, gt=0)
     capabilities: list[str] | None = None

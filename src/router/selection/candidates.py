@@ -129,8 +129,9 @@ def candidates(
     else:
         found = [_local(card, evidence, asked) for card in fleet.local.values()]
     plan, task, tokens, is_plain, size = fleet.is_plan, asked.task, asked.tokens, asked.is_plain, asked.context_tokens
+    limit_ms = asked.budget.max_latency_ms
     for deployment in fleet.deployments.values():
-        estimate = estimate_hosted(deployment, task, tokens, snapshot, learned)
+        estimate = estimate_hosted(deployment, task, tokens, snapshot, learned, max_latency_ms=limit_ms)
         window = deployment.context_tokens
         if is_plain and (window is None or size <= window) and (plan or deployment.configured):
             found.append(Candidate(model=deployment.name, kind="llm", tier=deployment.tier, estimate=estimate))
@@ -153,7 +154,7 @@ def candidates(
                 reason=reason,
             )
         )
-    return tuple(found if asked.budget.max_latency_ms is None else _without_tails(found, asked.budget.max_latency_ms))
+    return tuple(found if limit_ms is None else _without_tails(found, limit_ms))
 
 
 def _without_tails(found: Sequence[Candidate], limit_ms: float) -> list[Candidate]:
@@ -180,7 +181,7 @@ def _without_tails(found: Sequence[Candidate], limit_ms: float) -> list[Candidat
 def _asked(request: Request, signals: Signals, verdict: Verdict, snapshot: Snapshot) -> _Asked:
     tokens: TokenCount | None = signals["tokens"].value
     if tokens is None:
-        tokens = TokenCount(input=request.n_bytes // 4 + 1, output=256, output_max=4096)
+        tokens = TokenCount(input=request.n_bytes // 4 + 1, output=256, output_max=4096, units=request.units)
     needs = frozenset(_CAPABILITY.get(modality, modality) for modality in request.modalities)
     if request.tools:
         needs |= {"tools"}
@@ -203,11 +204,13 @@ def _asked(request: Request, signals: Signals, verdict: Verdict, snapshot: Snaps
     )
 
 
-def output_limit(deployment: Deployment, tokens: TokenCount, max_usd: float | None) -> int | None:
+def output_limit(
+    deployment: Deployment, tokens: TokenCount, max_usd: float | None, max_latency_ms: float | None = None
+) -> int | None:
     """The output tokens that the money limit pays for, None when it does not bind."""
     if max_usd is None:
         return None
-    most = affordable_output(deployment.price, tokens.input, max_usd)
+    most = affordable_output(deployment.price, tokens, max_usd, max_latency_ms=max_latency_ms)
     return most if most is not None and most < tokens.output_max else None
 
 
@@ -303,15 +306,21 @@ def _budget_loss(deployment: Deployment, asked: _Asked, estimate: Estimate) -> _
     budget, tokens = asked.budget, asked.tokens
     max_usd = _least((budget.max_usd, asked.model_left_usd.get(deployment.name)))
     if max_usd is not None:
-        most = affordable_output(deployment.price, tokens.input, max_usd)
+        most = affordable_output(deployment.price, tokens, max_usd, max_latency_ms=budget.max_latency_ms)
         if most is None:
-            return "money", "its price is unknown and a money limit is set"
+            return "money", _unknown(deployment)
         if most < tokens.output:
             return "money", f"needs {format_usd(estimate.usd)}, the limit is {format_usd(max_usd)}"
     limit = budget.max_latency_ms
     if limit is not None and estimate.latency_ms is not None and estimate.latency_ms > limit:
         return "latency", f"needs {format_ms(estimate.latency_ms)}, the limit is {format_ms(limit)}"
     return None
+
+
+def _unknown(deployment: Deployment) -> str:
+    if deployment.price.input is None or deployment.price.output is None:
+        return "its price is unknown and a money limit is set"
+    return "each search of the web costs, a money limit is set, and the request sets no max_uses"
 
 
 def _least(limits: Iterable[float | None]) -> float | None:

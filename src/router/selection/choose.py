@@ -205,14 +205,15 @@ def _output_limit(
         for candidate in order
         if candidate.kind == "llm"
         for max_usd in (budget.max_usd, by_model.get(candidate.model))
-        if (limit := output_limit(fleet.deployments[candidate.model], tokens, max_usd)) is not None
+        if (limit := output_limit(fleet.deployments[candidate.model], tokens, max_usd, budget.max_latency_ms))
+        is not None
     ]
     return min(limits) if limits else None
 
 
 def _nobody(found: Sequence[Candidate], budget: Budget) -> NoCandidate:
     reasons = {candidate.model: candidate.reason or "" for candidate in found}
-    over_money = [c for c in found if c.failed == "money" and c.estimate.usd is not None]
+    over_money = [c for c in found if c.failed == "money" and c.estimate.worst_usd is not None]
     over_time = [c for c in found if c.failed == "latency"]
     if over_money:
         cheapest = min(over_money, key=lambda c: c.estimate.usd or 0.0)

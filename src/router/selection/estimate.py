@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..catalogue import Deployment, LocalCard, Price, expected_usd, worst_case_usd
+from ..catalogue import Deployment, LocalCard
+from ..price import Price, expected_usd, worst_case_usd, worst_units_usd
 from ..types import Estimate, LocalEvidence, Snapshot, TokenCount
 
 __all__ = ["affordable_output", "estimate_hosted", "estimate_local"]
@@ -21,6 +22,8 @@ def estimate_hosted(
     tokens: TokenCount,
     snapshot: Snapshot,
     learned: Mapping[str, float] | None = None,
+    *,
+    max_latency_ms: float | None = None,
 ) -> Estimate:
     """Estimate for one hosted deployment: ``usd`` for the expected output, ``worst_usd`` for the longest allowed.
 
@@ -45,7 +48,8 @@ def estimate_hosted(
         price = price.at(tokens.input)
     if snapshot.quality_shift:
         quality = min(1.0, max(0.0, quality + snapshot.quality_shift.get(name, 0.0)))
-    usd, worst = expected_usd(price, tokens), worst_case_usd(price, tokens)
+    usd = expected_usd(price, tokens, seconds=latency / 1000.0)
+    worst = worst_case_usd(price, tokens, max_latency_ms=max_latency_ms)
     if not (snapshot.warm or snapshot.tail_ms):
         return Estimate(usd=usd, worst_usd=worst, latency_ms=latency, quality=quality)
     saved = _saved_usd(price, tokens, snapshot.warm.get(name, 0))
@@ -72,12 +76,18 @@ def estimate_local(card: LocalCard, evidence: LocalEvidence | None) -> Estimate:
     return Estimate(usd=0.0, worst_usd=0.0, latency_ms=card.latency_us / 1000.0, quality=quality)
 
 
-def affordable_output(price: Price, input_tokens: int, max_usd: float) -> int | None:
-    """How many output tokens ``max_usd`` pays for after the input, -1 when not even that; None at unknown prices."""
-    at = price.at(input_tokens)
+def affordable_output(
+    price: Price, tokens: TokenCount, max_usd: float, *, max_latency_ms: float | None = None
+) -> int | None:
+    """How many output tokens ``max_usd`` pays for after the input and all else that the request asks for, -1 when not
+    even that; None at unknown prices."""
+    at = price.at(tokens.input)
     if at.input is None or at.output is None:
         return None
-    left = max_usd - at.per_call - at.input * input_tokens
+    units = 0.0 if at.by_unit is None else worst_units_usd(at.by_unit, tokens, max_latency_ms)
+    if units is None:
+        return None
+    left = max_usd - at.per_call - units - at.input * tokens.input
     if left < 0:
         return -1
     return int(left / at.output) if at.output > 0 else 1 << 30

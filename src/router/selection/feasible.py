@@ -197,11 +197,10 @@ class _Study:
         )
 
     def _tokens(self, domains: Domains) -> TokenCount:
-        least = {
-            name: int(min(self._facts(domains, "tokens", f"tokens.{name}"), default=1))
-            for name in ("input", "output", "output_max")
-        }
-        return TokenCount(**least)
+        def least(name: str) -> int:
+            return int(min(self._facts(domains, "tokens", f"tokens.{name}"), default=1))
+
+        return TokenCount(input=least("input"), output=least("output"), output_max=least("output_max"))
 
     def _evidence(self, domains: Domains) -> Iterator[LocalEvidence]:
         """What each local model would say at best; nothing where the rule rules local models out."""

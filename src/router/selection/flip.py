@@ -360,11 +360,11 @@ def _least_usd(price: Any, tokens: TokenCount) -> float | None:
     usd: float = at.per_call + at.input * tokens.input + at.output * tokens.output
     for _ in range(64):
         lower = math.nextafter(usd, 0.0)
-        if (affordable_output(price, tokens.input, lower) or 0) < tokens.output:
+        if (affordable_output(price, tokens, lower) or 0) < tokens.output:
             break
         usd = lower
     for _ in range(64):
-        if (affordable_output(price, tokens.input, usd) or 0) >= tokens.output:
+        if (affordable_output(price, tokens, usd) or 0) >= tokens.output:
             break
         usd = math.nextafter(usd, math.inf)
     return usd

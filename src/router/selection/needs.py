@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ..catalogue import Deployment, worst_case_usd
+from ..catalogue import Deployment
+from ..price import worst_case_usd
 from ..types import Budget, Decision, Request, TokenCount
 
 __all__ = ["capped", "hosted_models", "worst_tokens", "worst_usd"]
@@ -29,14 +30,14 @@ def worst_tokens(request: Request, decision: Decision) -> TokenCount:
     signal = decision.signals.get("tokens")
     tokens: TokenCount | None = signal.value if signal is not None else None
     if tokens is None:
-        tokens = TokenCount(input=request.n_bytes // 4 + 1, output=256, output_max=4096)
+        tokens = TokenCount(input=request.n_bytes // 4 + 1, output=256, output_max=4096, units=request.units)
     most = 2 * tokens.input + _MARGIN
     if not request.modalities and request.n_bytes:
         most = max(tokens.input, min(most, request.n_bytes))
     written = tokens.output_max
     if decision.max_output_tokens is not None:
         written = min(written, decision.max_output_tokens)
-    return TokenCount(input=most, output=tokens.output, output_max=written)
+    return TokenCount(input=most, output=tokens.output, output_max=written, units=tokens.units)
 
 
 def worst_usd(
@@ -48,7 +49,8 @@ def worst_usd(
     by_model = snapshot.model_left_usd if snapshot is not None else {}
     found: dict[str, float] = {}
     for name in hosted_models(decision):
-        worst = worst_case_usd(deployments[name].price, tokens) or 0.0
+        price = deployments[name].price
+        worst = worst_case_usd(price, tokens, max_latency_ms=decision.budget.max_latency_ms) or 0.0
         limits = (decision.budget.max_usd, by_model.get(name))
         found[name] = min([worst, *(limit for limit in limits if limit is not None)])
     return found

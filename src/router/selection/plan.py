@@ -12,7 +12,8 @@ import msgspec
 from tenacity.stop import stop_after_attempt
 from tenacity.wait import wait_exponential
 
-from ..catalogue import Deployment, worst_case_usd
+from ..catalogue import Deployment
+from ..price import worst_case_usd
 from ..types import Decision, Snapshot, Tier, TokenCount, Verdict
 
 __all__ = ["Choice", "Hedging", "Pacing", "Plan", "RetryState", "make_plan"]
@@ -121,6 +122,7 @@ def make_plan(
         times=decision.budget.max_latency_ms is not None,
         hedging=pacing.hedging if pacing.hedging.is_on else None,
         hedge_tails=seen.ttft_tail_ms if is_stream else seen.tail_ms,
+        max_latency_ms=decision.budget.max_latency_ms,
     )
     choices: list[Choice] = []
     for name in dict.fromkeys((decision.target.model, *decision.fallbacks)):
@@ -155,10 +157,13 @@ class _Measure(msgspec.Struct, frozen=True, kw_only=True):
     times: bool
     hedging: Hedging | None
     hedge_tails: Mapping[str, float]
+    max_latency_ms: float | None
 
     def choice(self, deployment: Deployment) -> Choice:
         name, tokens = deployment.name, self.tokens
-        worst = worst_case_usd(deployment.price, tokens) if self.costs and tokens is not None else None
+        worst = None
+        if self.costs and tokens is not None:
+            worst = worst_case_usd(deployment.price, tokens, max_latency_ms=self.max_latency_ms)
         usual = self.seen.latency_ms.get(name) if self.times else None
         expected = 0.0
         if self.times:

@@ -98,6 +98,10 @@ def _read(signals: Signals) -> tuple[TokenCount, float]:
         texts += estimate_tokens(message.text) + _PER_MESSAGE
         for part in message.modalities:
             texts += _PER_PART.get(part, 800)
+    if request.units is not None and request.units.images:
+        # A message's pictures count as one up to here.
+        ones = sum("image" in message.modalities for message in request.messages)
+        texts += max(0, request.units.images - ones) * _PER_PART["image"]
     counted = texts
     for tool in request.tools:
         texts += estimate_tokens(tool.name + tool.description) + _schema_tokens(tool.parameters) + _PER_TOOL
@@ -107,7 +111,8 @@ def _read(signals: Signals) -> tuple[TokenCount, float]:
     most = limit if limit is not None else _DEFAULT_MAX
     expected = min(_expected(signals, counted), most)
     choices = max(1, request.n)
-    return TokenCount(input=texts, output=expected * choices, output_max=most * choices), 0.85
+    most, expected = most * choices, expected * choices
+    return TokenCount(input=texts, output=expected, output_max=most, units=request.units), 0.85
 
 
 def _schema_tokens(schema: Mapping[str, Any]) -> int:

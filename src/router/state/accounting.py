@@ -9,15 +9,16 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from ..catalogue import Deployment, Price
+from ..catalogue import Deployment
 from ..contract import Memory
 from ..errors import BudgetExceeded, RateLimited
+from ..price import RATES, Price, unit_lines
 from ..selection.needs import capped, hosted_models, worst_tokens, worst_usd
 from ..selection.redecide import facts_of
 from ..signals.contract import read_asked
 from ..signals.template import template_of
 from ..telemetry import DETECTOR_FAILED, log
-from ..types import Decision, Outcome, Record, Request, Split, Timing
+from ..types import Decision, Outcome, Record, Request, Split, Timing, Usage
 from .budget import Budgets, Hold, Needs
 from .limits import Who
 from .store import Ledger, to_nano
@@ -137,7 +138,7 @@ class Accounting:
             tokens += attempt.usage.input + attempt.usage.output
             deployment = self._deployments.get(attempt.model)
             if deployment is not None and attempt.usd != 0.0 and attempt.model not in rates:
-                rates[attempt.model] = rates_of(deployment.price, attempt.usage.input)
+                rates[attempt.model] = rates_of(deployment.price, attempt.usage)
             is_priced = is_priced and attempt.usd is not None
             cost = entry.worst.get(attempt.model, 0) if attempt.usd is None else to_nano(attempt.usd)
             spent[attempt.model] = spent.get(attempt.model, 0) + cost
@@ -179,14 +180,15 @@ def who_asks(request: Request, policy: str) -> Who:
     return Who(request.hints.tenant, request.hints.key, policy)
 
 
-def rates_of(price: Price, input_tokens: int) -> dict[str, float]:
-    """The known prices of a call with so many input tokens, USD a token (``per_call`` a call)."""
-    at = price.at(input_tokens)
-    names = (
-        "input", "output", "cached_input", "cache_write", "reasoning", "audio_input", "audio_output", "image_input",
-    )  # fmt: skip
-    found = {name: rate for name in names if (rate := getattr(at, name)) is not None}
-    return {**found, "per_call": at.per_call} if at.per_call else found
+def rates_of(price: Price, usage: Usage) -> dict[str, float]:
+    """The known prices of a call that used so much: USD a token, a call (``per_call``) and a unit (``per_UNIT``)."""
+    at = price.at(usage.input)
+    found = {name: rate for name in RATES if (rate := getattr(at, name)) is not None}
+    if at.image_input is None and at.picture_token == 0.0:
+        found["image_input"] = 0.0
+    if at.per_call:
+        found["per_call"] = at.per_call
+    return found | {f"per_{kind}": rate for kind, _, rate in unit_lines(at.by_unit, usage.units)}
 
 
 def _without_answer(decision: Decision) -> Decision:

@@ -11,13 +11,16 @@ from typing import Literal
 
 import msgspec
 
-from ..types import Attempt, Record, Usage
+from ..types import Attempt, Record, Units, Usage
 from .store import to_nano
 
 __all__ = ["DIMENSIONS", "Dimension", "Line", "Total", "bill", "lines_of"]
 
 Dimension = Literal["tenant", "key", "model", "day", "month", "policy", "task", "template", "status"]
 DIMENSIONS: tuple[Dimension, ...] = ("tenant", "key", "model", "day", "month", "policy", "task", "template", "status")
+
+
+UNITS = frozenset({"call", "picture", "picture written", "search", "second"})
 
 
 class Total(msgspec.Struct):
@@ -42,17 +45,23 @@ class Total(msgspec.Struct):
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line of a request's bill: so many ``tokens`` of a kind at ``rate`` USD a token (None: unknown)."""
+    """One line of a request's bill: ``count`` tokens of a kind, or calls, pictures, searches, seconds, at ``rate`` USD
+    each (None: unknown)."""
 
     model: str
     kind: str
-    tokens: int
+    count: float
     rate: float | None
+
+    @property
+    def is_tokens(self) -> bool:
+        """Whether tokens are counted."""
+        return self.kind not in UNITS
 
     @property
     def usd(self) -> float | None:
         """What the line costs; None when the price is unknown."""
-        return None if self.rate is None else self.tokens * self.rate
+        return None if self.rate is None else self.count * self.rate
 
 
 def bill(records: Iterable[Record], by: Sequence[Dimension], zone: tzinfo) -> dict[tuple[str, ...], Total]:
@@ -84,8 +93,9 @@ def lines_of(attempt: Attempt, rates: Mapping[str, float]) -> list[Line]:
     """The bill of one hosted call, by the rates that it was made at."""
     usage: Usage = attempt.usage
     plain = usage.input - usage.cached_input - usage.cache_write - usage.audio_input - usage.image_input
-    written = usage.output - usage.reasoning - usage.audio_output
-    parts = (
+    written = usage.output - usage.reasoning - usage.audio_output - usage.image_output
+    units = usage.units or Units()
+    parts: tuple[tuple[str, float, float | None], ...] = (
         ("input", max(plain, 0), rates.get("input")),
         ("cached input", usage.cached_input, rates.get("cached_input", rates.get("input"))),
         ("cache write", usage.cache_write, rates.get("cache_write", rates.get("input"))),
@@ -94,9 +104,13 @@ def lines_of(attempt: Attempt, rates: Mapping[str, float]) -> list[Line]:
         ("audio input", usage.audio_input, rates.get("audio_input", 0.0 if rates.get("input") == 0.0 else None)),
         ("audio output", usage.audio_output, rates.get("audio_output", 0.0 if rates.get("output") == 0.0 else None)),
         ("image input", usage.image_input, rates.get("image_input", rates.get("input"))),
-        ("call", 1 if rates.get("per_call") else 0, rates.get("per_call")),
-    )
-    return [Line(attempt.model, kind, tokens, rate) for kind, tokens, rate in parts if tokens]
+        ("image output", usage.image_output, rates.get("image_output", rates.get("output"))),
+        *((kind, count if rates.get(f"per_{kind}") else 0, rates.get(f"per_{kind}")) for kind, count in (
+            ("call", 1), ("picture", units.images), ("picture written", units.images_output),
+            ("search", units.searches or 0), ("second", units.seconds),
+        )),
+    )  # fmt: skip
+    return [Line(attempt.model, kind, count, rate) for kind, count, rate in parts if count]
 
 
 def _groups(

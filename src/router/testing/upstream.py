@@ -42,9 +42,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A good answer: ``text`` (streamed in pieces of seven characters) or ``tool_calls`` as OpenAI writes them.
 
     ``delay_s`` passes before the first byte, ``drip_s`` before each chunk. ``usage`` None sends none; ``message`` adds
-    fields to the message, ``reasoning`` is what it thought (``reasoning_content``), ``logprobs`` stands in every choice
-    (in a stream with its end), ``late_usage`` sends the usage after the last choice even unasked, ``crlf`` ends lines
-    so.
+    fields to the message (in a stream a delta), ``reasoning`` is what it thought (``reasoning_content``), ``logprobs``
+    stands in every choice (in a stream with its end), ``late_usage`` sends the usage after the last choice even
+    unasked, ``crlf`` ends lines so.
     """
 
     text: str = "Hello from upstream."
@@ -259,6 +259,8 @@ def _chunks(body: Mapping[str, Any], answer: Answer) -> list[dict[str, Any]]:
             )
     else:
         deltas.extend({"content": answer.text[at : at + _SPLIT]} for at in range(0, len(answer.text), _SPLIT))
+    if answer.message:
+        deltas.append(dict(answer.message))
     finish = "tool_calls" if answer.tool_calls else answer.finish_reason
     choices = range(body.get("n") or 1)
     found = [

@@ -42,6 +42,7 @@ from .request import (
     Request,
     Role,
     Tool,
+    Units,
 )
 from .signals import (
     TASKS,
@@ -116,6 +117,7 @@ __all__ = [
     "Timing",
     "TokenCount",
     "Tool",
+    "Units",
     "Usage",
     "Verdict",
 ]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from .decision import Decision
-from .request import Budget, Message, Role
+from .request import Budget, Message, Role, Units
 
 __all__ = [
     "Attempt",
@@ -27,8 +27,9 @@ AttemptRole = Literal["first", "retry", "fallback", "escalation", "hedge"]
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens that were billed; ``estimated`` when the provider sent none and they were counted here.
 
-    ``cached_input``, ``cache_write``, ``audio_input`` and ``image_input`` are parts of ``input``, ``reasoning`` and
-    ``audio_output`` of ``output``; no token is in two of them.
+    ``cached_input``, ``cache_write``, ``audio_input`` and ``image_input`` are parts of ``input``, ``reasoning``,
+    ``audio_output`` and ``image_output`` of ``output``; no token is in two of them. ``units`` is what was charged for
+    beside tokens, None for nothing.
     """
 
     input: int = 0
@@ -40,6 +41,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     audio_input: int = 0
     audio_output: int = 0
     image_input: int = 0
+    image_output: int = 0
+    units: Units | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ __all__ = [
     "Request",
     "Role",
     "Tool",
+    "Units",
 ]
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
@@ -61,13 +62,25 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
+class Units(msgspec.Struct, frozen=True, kw_only=True):
+    """What some providers charge for beside tokens: pictures in the request and in the answer, the ``seconds`` that a
+    call took, searches of the web (None: as many as the model likes) and how much context each brings."""
+
+    images: int = 0
+    images_output: int = 0
+    seconds: float = 0.0
+    searches: int | None = 0
+    search_size: Literal["low", "medium", "high"] = "medium"
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """An OpenAI-style chat request, read but not altered. ``body`` keeps every field of the caller, verbatim.
 
     ``json_schema`` is the schema inside ``response_format`` (None when free text or when only ``json_object`` is
     asked; then ``wants_json`` tells). ``tool_choice`` is ``none``/``auto``/``required`` or the name of one tool.
     ``n_bytes`` is the size of the body as received, or of the texts when the body did not come as bytes.
-    ``traceparent`` and ``tracestate`` are the caller's trace, as the headers of these names say it.
+    ``traceparent`` and ``tracestate`` are the caller's trace, as the headers of these names say it. ``units`` is what
+    it asks for that some providers charge beside tokens, None for nothing.
     """
 
     messages: tuple[Message, ...]
@@ -87,6 +100,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     n_bytes: int = 0
     traceparent: str | None = None
     tracestate: str | None = None
+    units: Units | None = None
 
     @property
     def modalities(self) -> frozenset[str]:

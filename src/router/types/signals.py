@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
-from .request import Request
+from .request import Request, Units
 
 __all__ = [
     "TASKS",
@@ -146,11 +146,13 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenCount(msgspec.Struct, frozen=True, kw_only=True):
-    """Tokens: ``input`` estimated, ``output`` expected, ``output_max`` the worst case that may be billed."""
+    """Tokens: ``input`` estimated, ``output`` expected, ``output_max`` the worst case that may be billed; ``units`` is
+    what the request asks for beside them, None for nothing."""
 
     input: int
     output: int
     output_max: int
+    units: Units | None = None
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
