@@ -176,7 +176,7 @@ class Metrics:
             except IndexError:
                 # Another thread flushes as well.
                 break
-            if isinstance(key[0], Histogram):
+            if type(key[0]) is Histogram:  # isinstance asks a Protocol here, which costs more than all the rest
                 self._child(key).observe(amount)
             else:
                 sums[key] = sums.get(key, 0.0) + amount
