@@ -26,11 +26,12 @@ import numpy as np
 
 from router import Router
 from router.config import Settings
+from router.offline.bench import OpenBench
 from router.offline.evaluate import held_out, pair_report
 from router.offline.fit_quality import QualityFit
 from router.offline.outcomes import Outcomes
 from router.offline.rivals import make_predictor
-from router.offline.traffic import OpenEngine, compare_rows
+from router.offline.traffic import compare_rows
 from router.policy.judge import judge
 from router.types import Need
 from router.wire.openai import read_row
@@ -108,7 +109,7 @@ def deciding() -> list[Figure]:
     def decided() -> list[Any]:
         return [engine.decide(read_row(body)) for body in bodies]
 
-    held = OpenEngine(None)
+    held = OpenBench(None)
     yardstick = tokenised(words)
     return [
         Figure(name="a decision / counting the words ten times", ratio=in_turns(decided, yardstick), limit=3.0),

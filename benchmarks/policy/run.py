@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from machine import write
 from router import Router
 from router.config import Settings
+from router.offline.bench import OpenBench
 from router.offline.diff import diff
-from router.offline.traffic import OpenEngine, compare_rows
+from router.offline.traffic import compare_rows
 from router.policy import compile_policy, judge, lint, resolve
 from router.selection.candidates import candidates
 from router.selection.choose import choose
@@ -162,7 +163,7 @@ def compare(count: int) -> dict[str, Any]:
         path.write_bytes(b"\n".join(rows(count)) + b"\n")
         started = time.perf_counter()
         with path.open("rb") as stream:
-            summed = diff(compare_rows(stream, "guide", "quality-first", OpenEngine(None), processes=2))
+            summed = diff(compare_rows(stream, "guide", "quality-first", OpenBench(None), processes=2))
         took = time.perf_counter() - started
     # Of the workers, which have ended: what the work would take alone on two cores is half of it.
     workers = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -21,29 +21,28 @@ from .backends.base import Backend, Reach
 from .backends.checking import TextCheck
 from .backends.late import LateBackend
 from .backends.means import AnswerCheck
-from .backends.prices import builtin_deployments, builtin_families, load_facts
+from .backends.prices import load_facts
 from .backends.run import Dispatcher
-from .catalogue import Deployment, LocalCard, is_configured, provider_key_env, with_facts
+from .catalogue import with_facts
 from .config import (
     BudgetSettings,
     DeploymentSettings,
     DispatchSettings,
     Environment,
     Settings,
-    UpstreamSettings,
     credential,
     read_environment,
 )
 from .engine import Engine, note_failure
 from .errors import ConfigError, MissingExtra, ModelFileError
+from .fleet import configured, deployment_of, fleet_of
 from .local.files import read_arrays
 from .models import flywheel_of, lifecycle_of, local_models, watch_of
-from .policy.compile import CompiledPolicy, compile_policy
-from .policy.read import resolve
-from .price import Price, UnitPrices
+from .policy.compile import CompiledPolicy
 from .selection.attempts import Pacing
-from .selection.candidates import make_fleet
+from .selection.beside import unknown_place
 from .selection.plan import Hedging
+from .shelf import PolicyShelf
 from .signals import standard_detectors
 from .signals.ood import LocalDetector
 from .signals.pii import find_pii
@@ -54,7 +53,7 @@ from .state.ids import Ids
 from .state.learning import PRIORS, VerdictLearner
 from .state.sessions import MemorySessions
 from .stores import budgets_of, cache_of, feedback_path, ledger_of
-from .yamlfile import did_you_mean
+from .types import Detector
 
 if TYPE_CHECKING:
     from .backends.probing import Prober
@@ -63,10 +62,9 @@ if TYPE_CHECKING:
     from .signals.second_look import SecondLook
 
 __all__ = [
-    "PolicyShelf",
     "assemble",
     "assemble_embeddings",
-    "builtin_policies",
+    "own_detectors",
     "second_look",
     "signal_names",
 ]
@@ -75,7 +73,6 @@ _BACKENDS: Final[Mapping[str, str]] = {
     "litellm": "router.backends.litellm:LitellmBackend",
     "openai": "router.backends.openai:OpenAIBackend",
 }
-_LOOPBACK = ("http://localhost", "http://127.", "http://[::1]")
 
 
 def assemble(
@@ -91,12 +88,10 @@ def assemble(
     Raises:
         ConfigError: a policy, a model directory or the ledger is wrong; ``file:line:column`` where there is one.
     """
-    deployments = tuple(
-        _configured(_priced(each, settings), environment) for each in _deployments(settings, environment)
-    )
+    policies = PolicyShelf(settings.policy, Path(settings.directory))
+    policy = policies[policies.default]
     models = local_models(settings.local_models, Path(settings.directory))
     cards = [card for _, card in models]
-    policies = PolicyShelf(settings.policy, Path(settings.directory))
     lifecycle = lifecycle_of(settings, cards)
     watch = watch_of(settings, lifecycle, cards)
     local = LocalDetector([model for model, _ in models], {card.name: card for card in cards}, away=lifecycle.away)
@@ -105,12 +100,19 @@ def assemble(
         _understood(settings),
         local,
         *quality,
+        *own_detectors(policy),
         second_look=second_look() if settings.safety.second_look else None,
     )
     dispatch = settings.dispatch
-    fleet = make_fleet(
-        deployments, cards, builtin_families(), hash=_fleet_hash(deployments, cards), balance=dispatch.balance
-    )
+    fleet = fleet_of(settings, environment, cards, policy.file.models)
+    hosted = tuple(fleet.deployments.values())
+    for rule in policy.file.rules:
+        unknown = unknown_place(rule, fleet)
+        if unknown is not None:
+            listed = ", ".join(sorted(fleet.deployments))
+            raise policy.file.error(
+                f'no registered deployment is called "{unknown[0]}".', *unknown[1], hint=f"Deployments: {listed}."
+            )
     mirror = dispatch.mirror
     if mirror is not None and mirror.to not in fleet.deployments:
         raise ConfigError(
@@ -120,17 +122,17 @@ def assemble(
     new_id = Ids()
     dispatcher = Dispatcher(
         backends={name: _late(name, place, settings.network) for name, place in _BACKENDS.items()},
-        deployments=deployments,
+        deployments=hosted,
         pacing=_pacing(dispatch),
         retries=RetryBudget(share=dispatch.extra_calls),
         find=find_pii,
         check=TextCheck(detectors, on_error=note_failure),
         health=keep.health if keep is not None else None,
-        answer_checks=_answer_checks(dispatch.checks, policies[policies.default]),
+        answer_checks=_answer_checks(dispatch.checks, policy),
         continues=dispatch.continue_streams,
     )
     accounting = Accounting(
-        budgets=budgets_of(settings, deployments, more=limits, keep=None if keep is None else keep.budgets),
+        budgets=budgets_of(settings, hosted, more=limits, keep=None if keep is None else keep.budgets),
         ledger=keep.ledger if keep is not None else ledger_of(settings),
         deployments=fleet.deployments,
         clock=time.time,
@@ -149,7 +151,7 @@ def assemble(
         config_hash=_config_hash(settings),
         new_id=new_id,
         sessions=MemorySessions() if dispatch.sticky else None,
-        mirror=None if mirror is None else (mirror.to, mirror.share, mirror.at_once),
+        mirror=(None, 0.0, 8) if mirror is None else (mirror.to, mirror.share, mirror.at_once),
         lifecycle=lifecycle,
         watch=watch,
         flywheel=flywheel_of(settings, local, detectors, dispatcher, accounting, lifecycle, watch, fleet),
@@ -186,8 +188,8 @@ def assemble_embeddings(settings: Settings, engine: Engine) -> Embeddings:
     deployments = []
     for each in settings.embeddings:
         fields = each.model_dump(exclude={"price_per_million"})
-        own = _deployment(DeploymentSettings(**fields, price_per_million=each.price_per_million))
-        deployments.append(_configured(with_facts(own, facts.get(each.model)), environment))
+        own = deployment_of(DeploymentSettings(**fields, price_per_million=each.price_per_million))
+        deployments.append(configured(with_facts(own, facts.get(each.model)), environment))
     return Embeddings(engine, deployments, Embedder(credential=credential, reach=settings.network))
 
 
@@ -252,75 +254,15 @@ def _answer_checks(own: Mapping[str, str], policy: CompiledPolicy) -> dict[str, 
     return found
 
 
-class PolicyShelf(Mapping[str, CompiledPolicy]):
-    """The built-in policies and the configured one, by name; each is read and compiled when first asked for.
+def own_detectors(policy: CompiledPolicy) -> list[Detector]:
+    """The detectors of the signals that ``policy`` defines itself."""
+    from .local.static import shipped_encoder
+    from .signals.own import own_detector
 
-    ``chosen`` is a built-in policy's name or the path of a file, relative to ``directory``. Policies that a file
-    extends are looked up beside it, then among the built-in ones.
+    def embed(text: str) -> Any:
+        return shipped_encoder().embed([text])[0]
 
-    Raises:
-        ConfigError: the chosen policy is missing or wrong.
-    """
-
-    def __init__(self, chosen: str, directory: Path) -> None:
-        self._builtin = builtin_policies()
-        self._directory = directory
-        self._compiled: dict[str, CompiledPolicy] = {}
-        first = compile_policy(resolve(chosen, self.load))
-        self.default = first.name
-        self._compiled[first.name] = first
-
-    def __getitem__(self, name: str) -> CompiledPolicy:
-        found = self._compiled.get(name)
-        if found is None:
-            if name not in self._builtin:
-                raise KeyError(name)
-            found = self._compiled[name] = compile_policy(resolve(name, self.load))
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self._compiled, *self._builtin]))
-
-    def __len__(self) -> int:
-        return len({*self._compiled, *self._builtin})
-
-    def load(self, name: str) -> tuple[str, str]:
-        """File name and text of a policy, for :func:`router.policy.read.resolve`.
-
-        Raises:
-            LookupError: there is none of that name. ConfigError: its file cannot be read.
-        """
-        path = self._builtin.get(name)
-        beside = self._directory / name
-        if path is None and beside.suffix in (".yaml", ".yml"):
-            path = beside
-        if path is None or not path.is_file():
-            named = (self._directory / f"{name}.yaml") if path is None else path
-            if not named.is_file():
-                close = did_you_mean(name, self._builtin)
-                guess = f'Did you mean "{close}"? ' if close else ""
-                raise UnknownPolicyError(
-                    f'there is no policy "{name}".',
-                    hint=f"{guess}Built-in policies: {', '.join(sorted(self._builtin))}; or give the path of a file.",
-                )
-            path = named
-        try:
-            return str(path), path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"the policy cannot be read ({error}).", file=str(path)) from error
-
-
-class UnknownPolicyError(ConfigError, LookupError):
-    """No policy of that name; a ConfigError for people, a LookupError for the resolution of ``extends``."""
-
-
-def builtin_policies() -> dict[str, Path]:
-    """The policies that come with the package, by name. In a checkout they are the files in ``policies/``."""
-    here = Path(__file__).resolve().parent
-    for folder in (here / "builtin" / "policies", here.parents[1] / "policies"):
-        if folder.is_dir():
-            return {path.stem: path for path in sorted(folder.glob("*.yaml")) if not path.stem.endswith("_test")}
-    return {}
+    return [own_detector(signal, embed) for signal in policy.file.signals.values()]
 
 
 def signal_names() -> frozenset[str]:
@@ -335,82 +277,6 @@ def _late(name: str, place: str, reach: Reach) -> LateBackend:
         return backend
 
     return LateBackend(make, name=name)
-
-
-def _deployments(settings: Settings, environment: Environment) -> list[Deployment]:
-    if settings.deployments is None:
-        found = list(builtin_deployments())
-    else:
-        own = [_deployment(each) for each in settings.deployments]
-        facts = load_facts(each.model for each in own)
-        found = [with_facts(each, facts.get(each.model)) for each in own]
-    if environment.upstream is not None:
-        found = [*_upstream(environment.upstream), *found]
-    return found
-
-
-def _deployment(each: DeploymentSettings) -> Deployment:
-    price = each.price_per_million
-    rates = {} if price is None else {name: usd / 1e6 for name, usd in price.model_dump(exclude_none=True).items()}
-    is_loopback = each.api_base is not None and each.api_base.startswith(_LOOPBACK)
-    per_call, by_unit = _by_unit(each)
-    if price is None and (is_loopback or (by_unit is not None and by_unit.second is not None)):
-        # A server of one's own, or one that is paid by time.
-        rates = {"input": 0.0, "output": 0.0}
-    optional: dict[str, Any] = {}
-    if each.capabilities is not None:
-        optional["capabilities"] = frozenset(each.capabilities)
-    elif each.api_base is not None:
-        optional["capabilities"] = frozenset({"streaming", "tools", "json_schema"})
-    return Deployment(
-        name=each.name,
-        model=each.model,
-        tier=each.tier,
-        backend=each.backend,
-        api_base=each.api_base,
-        key_env=each.key_env,
-        family=each.family,
-        params=each.params,
-        price=Price(**rates, per_call=per_call, by_unit=by_unit),
-        context_tokens=each.context_tokens,
-        max_output_tokens=each.max_output_tokens,
-        quality=each.quality,
-        ttft_ms=each.ttft_ms,
-        tokens_per_s=each.tokens_per_s,
-        in_house=each.in_house,
-        tags=frozenset(each.tags),
-        weight=each.weight,
-        group=each.group,
-        **optional,
-    )
-
-
-def _upstream(upstream: UpstreamSettings) -> list[Deployment]:
-    names = [("upstream", upstream.model, "small"), ("upstream-large", upstream.large_model, "large")]
-    is_loopback = upstream.base_url.startswith(_LOOPBACK)
-    return [
-        _deployment(
-            DeploymentSettings(
-                name=name,
-                model=model,
-                tier="large" if tier == "large" else "small",
-                backend="openai",
-                api_base=upstream.base_url,
-                key_env=upstream.key_env,
-                in_house=is_loopback,
-            )
-        )
-        for name, model, tier in names
-        if model is not None
-    ]
-
-
-def _configured(deployment: Deployment, environment: Environment) -> Deployment:
-    key_env = deployment.key_env
-    if key_env is None and deployment.api_base is None:
-        key_env = next(iter(provider_key_env(deployment.model)), None)
-    ready = is_configured(deployment, environment.keys)
-    return msgspec.structs.replace(deployment, configured=ready, key_env=key_env)
 
 
 def _understanding() -> Any:
@@ -473,40 +339,6 @@ def _quality(settings: Settings) -> tuple[LearnedQuality, ...]:
         raise error if error.file else ModelFileError(error.message, file=str(path), hint=error.hint) from error
 
 
-def _by_unit(each: DeploymentSettings) -> tuple[float, UnitPrices | None]:
-    """What each call costs, and what is charged beside calls and tokens."""
-    own = each.price_per_unit
-    if own is None:
-        return 0.0, None
-    named = (own.image, own.image_output, own.second, own.search)
-    if all(price is None for price in named):
-        return own.call or 0.0, None
-    return own.call or 0.0, UnitPrices(
-        image=own.image,
-        image_output=own.image_output,
-        second=own.second,
-        search=None if own.search is None else (own.search,) * 3,
-        always_searches=own.search is not None and "web_search_options" in each.params,
-    )
-
-
-def _priced(deployment: Deployment, settings: Settings) -> Deployment:
-    """An unknown price stays unknown, unless the user says what a call then counts as."""
-    price, assumed = deployment.price, settings.unknown_price
-    if price.by_unit is not None:
-        by_unit = msgspec.structs.replace(price.by_unit, most_seconds=settings.dispatch.timeout / 1000.0)
-        price = msgspec.structs.replace(price, by_unit=by_unit)
-        deployment = msgspec.structs.replace(deployment, price=price)
-    if assumed == "refuse" or (price.input is not None and price.output is not None):
-        return deployment
-    return msgspec.structs.replace(deployment, price=Price(input=0.0, output=0.0, per_call=assumed))
-
-
 def _config_hash(settings: Settings) -> str:
     """Names the settings: a receipt says under which ones it was made. They hold no secrets."""
     return hashlib.sha256(settings.model_dump_json(exclude={"directory"}).encode()).hexdigest()[:16]
-
-
-def _fleet_hash(deployments: Sequence[Deployment], cards: Sequence[LocalCard]) -> str:
-    encode = msgspec.json.Encoder(order="deterministic").encode
-    return hashlib.sha256(encode([list(deployments), list(cards)])).hexdigest()[:16]

@@ -68,7 +68,8 @@ class Engine:
 
     ``policies`` by name; ``detectors`` by the signal they provide; ``clock`` gives Unix seconds, ``new_id`` a fresh
     decision id. ``sessions`` remembers where conversations are warm, None forgets. ``mirror`` is the deployment that
-    gets copies, the share of requests that are copied, and how many at once. ``cache`` gives answers again, None never.
+    gets copies of all that hosted models answer (None: only what a rule says), their share, and how many are out at
+    once. ``cache`` gives answers again, None never.
     ``prober`` is what asks servers for their health, for who has the time to do so now and then; None: nobody does.
     ``lifecycle`` knows which local models may answer, ``watch`` how they do; ``flywheel`` compares them with hosted
     ones, None never.
@@ -91,7 +92,7 @@ class Engine:
         new_id: Callable[[], str],
         config_hash: str = "",
         sessions: MemorySessions | None = None,
-        mirror: tuple[str, float, int] | None = None,
+        mirror: tuple[str | None, float, int] = (None, 0.0, 8),
         flywheel: Flywheel | None = None,
         learner: VerdictLearner | None = None,
     ) -> None:
@@ -104,10 +105,8 @@ class Engine:
         self._config_hash = config_hash
         self._clock, self._new_id, self._sessions = clock, new_id, sessions
         self.lifecycle, self.watch, self.flywheel = lifecycle, watch, flywheel
-        self._mirror: Mirror | None = None
-        if mirror is not None:
-            to, share, at_once = mirror
-            self._mirror = Mirror(dispatcher, accounting, to=to, share=share, at_once=at_once)
+        to, share, at_once = mirror
+        self._mirror = Mirror(dispatcher, accounting, to=to, share=share, at_once=at_once)
         self._models = frozenset({*fleet.deployments, *fleet.local, *(d.model for d in fleet.deployments.values())})
 
     @property
@@ -298,8 +297,7 @@ class Engine:
 
     async def retire(self) -> None:
         """Close what is this engine's own; the books, the ledger and the cache may go on in another one."""
-        if self._mirror is not None:
-            await self._mirror.aclose()
+        await self._mirror.aclose()
         if self.flywheel is not None:
             await self.flywheel.aclose()
         await self.dispatcher.aclose()
@@ -363,6 +361,7 @@ class Engine:
         decision = entry.decision
         if self.flywheel is not None:
             self.flywheel.offer(request, decision, outcome, chunks)
+        self._mirror.offer(request, decision, outcome)
         if outcome.status != "answered" or decision.target.kind != "llm" or outcome.model is None:
             return
         if self._sessions is not None:
@@ -370,8 +369,6 @@ class Engine:
             self._sessions.answered(
                 conversation_key(request), outcome.model, outcome.usage, self.clock_s(), expected=expected
             )
-        if self._mirror is not None:
-            self._mirror.offer(request, decision, outcome)
 
     def _serve(self, request: Request, decision: Decision, outcome: Outcome, on_record: OnRecord | None) -> None:
         """Record an answer that was given before. It costs nothing and is not limited."""

@@ -127,14 +127,16 @@ def place_error(
     options: Iterable[str] = (),
     word: object = None,
     hint: str = "",
+    at_key: bool = False,
 ) -> ConfigError:
     """A ConfigError at ``path``, ending in a suggestion when ``options`` has something close.
 
-    Without ``word`` it is the path's last key that is wrong, and its place is told; with ``word``, the value's.
+    With ``options`` and without ``word`` it is the path's last key that is wrong, and its place is told; else the
+    value's, or with ``at_key`` that of its key.
     """
     choices = list(options)
     is_key = bool(choices) and word is None
-    place = document.place(path, key=is_key)
+    place = document.place(path, key=is_key or at_key)
     ending = _suggestion(path[-1] if is_key and path else word, choices) if choices else ""
     text = " ".join(part for part in (f"{message.rstrip('.;')}{';' if ending else '.'}", ending) if part)
     return ConfigError(text, file=place.file, line=place.line, column=place.column, hint=hint)

@@ -26,8 +26,10 @@ ORDER = [
     "patterns",
     "draws",
     "yamlfile",
+    "typed",
     "price",
     "catalogue",
+    "deployments",
     "_ngrams",
     "features",
     "contract",
@@ -45,6 +47,8 @@ ORDER = [
     "embedding",
     "stores",
     "models",
+    "shelf",
+    "fleet",
     "assemble",
     "api",
     "offline",
@@ -58,7 +62,10 @@ WORLD = {
     "logging", "aiohttp", "httpx", "requests", "litellm", "openai", "redis", "psycopg", "sklearn", "scipy", "torch",
     "onnxruntime", "transformers", "tokenizers", "uvicorn", "click", "rich", "safetensors",
 }  # fmt: skip
-PYDANTIC_ROOMS = {"policy/words.py", "policy/schema.py", "policy/example_schema.py", "policy/checked.py"}
+PYDANTIC_ROOMS = {
+    "typed.py", "deployments.py", "policy/words.py", "policy/schema.py", "policy/example_schema.py",
+    "policy/signal_schema.py", "policy/then_schema.py",
+}  # fmt: skip
 SKLEARN_ROOMS = {"offline"}
 
 MODULES = sorted(

@@ -17,11 +17,12 @@ from router import Router
 from router.cli.main import _run
 from router.config import Settings
 from router.errors import RouterError
+from router.offline.bench import OpenBench
 from router.offline.diff import diff
 from router.offline.fail_if import MEASURES, parse_fail_if
 from router.offline.recorded import encode_decision, read_record, typed_signals
 from router.offline.replay import replay_record
-from router.offline.traffic import Compared, OpenEngine, Side, compare_rows
+from router.offline.traffic import Compared, Side, compare_rows
 from router.selection.redecide import facts_of, redecide, request_of
 from router.types import Decision, Outcome, Record
 
@@ -115,8 +116,8 @@ def test_interval_covers_the_true_change() -> None:
 
 
 def test_processes_decide_like_one() -> None:
-    alone = list(compare_rows(ROWS, "guide", "quality-first", OpenEngine(None)))
-    shared = list(compare_rows(ROWS, "guide", "quality-first", OpenEngine(None), processes=2))
+    alone = list(compare_rows(ROWS, "guide", "quality-first", OpenBench(None)))
+    shared = list(compare_rows(ROWS, "guide", "quality-first", OpenBench(None), processes=2))
     assert shared == alone
     assert [row.row for row in alone] == list(range(1, len(ROWS) + 1))
 
@@ -126,7 +127,7 @@ def test_processes_decide_like_one() -> None:
     [("cost-first", "cost", -1), ("latency-first", "latency", -1), ("quality-first", "quality", 1)],
 )
 def test_preset_does_what_it_is_called(preset: str, measure: str, sign: int) -> None:
-    found = diff(compare_rows(ROWS, "guide", preset, OpenEngine(None)))
+    found = diff(compare_rows(ROWS, "guide", preset, OpenBench(None)))
     assert getattr(found, measure).change * sign > 0
 
 
@@ -139,7 +140,7 @@ def test_quality_first_keeps_only_what_is_promised_well() -> None:
         "You decide whether a text message is spam. Answer with exactly one of: spam, ham.",
         "WINNER!! You have won a free prize worth 1000 pounds. Call 09061701461 now to claim your cash reward.",
     )
-    rows = list(compare_rows([spam, *ROWS[-2:]], "guide", "quality-first", OpenEngine(None)))
+    rows = list(compare_rows([spam, *ROWS[-2:]], "guide", "quality-first", OpenBench(None)))
     # The model of spam promises two per cent, that of sentiment fifteen.
     assert rows[0].new.place == "local"
     assert "local" in {row.old.place for row in rows[1:]}
@@ -147,7 +148,7 @@ def test_quality_first_keeps_only_what_is_promised_well() -> None:
 
 
 def test_private_preset_sends_nothing_out() -> None:
-    rows = list(compare_rows(ROWS, "guide", "private", OpenEngine(None)))
+    rows = list(compare_rows(ROWS, "guide", "private", OpenBench(None)))
     assert {row.new.place for row in rows if row.new} <= {"local", "fails", "refuse"}
     assert "local" in {row.new.place for row in rows[-2:] if row.new}
 

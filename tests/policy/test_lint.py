@@ -82,9 +82,9 @@ def test_builtin_policies_are_clean(builtin, name: str) -> None:
         ),
         (
             "rules: [{id: A, when: {custom: {mood: angry}}, then: {warn: x}, why: w}]",
-            "4:23",
-            "warning",
-            "no detector provides mood",
+            "4:39",
+            "error",
+            'no signal is called "mood"',
         ),
         ("thresholds: {few: 3}", "4:19", "warning", 'no condition uses the threshold "few"'),
         ('rules: [{id: A, when: {annotated: "<few"}, then: {warn: x}, why: w}]', "4:35", "error", "no threshold"),

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import msgspec
-
 from ..draws import draw_share
 from ..errors import BudgetExceeded, RateLimited, StateUnavailable
+from ..selection.beside import copy_of
 from ..state.accounting import Accounting
 from ..telemetry import log
-from ..types import Budget, Decision, Outcome, Request, Target, Timing
+from ..types import Decision, Outcome, Request, Timing
 from .run import Dispatcher
 
 __all__ = ["Copies", "is_drawn"]
@@ -54,7 +53,7 @@ class Copies:
         if len(self._out) >= self._at_once or to in self._dispatcher.health.blocked(self._dispatcher.clock_s()):
             self.skipped += 1
             return
-        copy = _copy(decision, to, purpose, max_usd)
+        copy = copy_of(decision, to, purpose, max_usd)
         task = asyncio.get_running_loop().create_task(self._send(request, copy, then))
         self._out.add(task)
         task.add_done_callback(self._out.discard)
@@ -83,16 +82,3 @@ class Copies:
             self._books.close(request, entry, outcome, Timing(ttft=outcome.ttft_ms, total=outcome.latency_ms))
         if then is not None and outcome.status == "answered":
             then(outcome)
-
-
-def _copy(decision: Decision, to: str, purpose: str, max_usd: float | None) -> Decision:
-    # Nobody is shown the answer, so nothing of it is checked; what binds the request stays.
-    verdict = msgspec.structs.replace(decision.verdict, check=frozenset(), on_flag={}, hold=None, escalate=None)
-    return msgspec.structs.replace(
-        decision,
-        id=f"{decision.id}-{purpose}",
-        target=Target(kind="llm", model=to),
-        fallbacks=(),
-        verdict=verdict,
-        budget=Budget(max_usd=max_usd),
-    )

@@ -13,9 +13,12 @@ _PURPOSE = "mirror"
 
 
 class Mirror:
-    """Sends copies of ``share`` (0..1) of the answered requests to the deployment ``to``, ``at_once`` at most."""
+    """Sends copies of the requests whose decision says so, and of ``share`` (0..1) of all that a hosted model answered
+    to the deployment ``to`` (None: of none). At most ``at_once`` are out."""
 
-    def __init__(self, dispatcher: Dispatcher, accounting: Accounting, *, to: str, share: float, at_once: int) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, accounting: Accounting, *, to: str | None, share: float, at_once: int
+    ) -> None:
         self._to, self._share = to, share
         self._copies = Copies(dispatcher, accounting, at_once=at_once)
 
@@ -30,9 +33,15 @@ class Mirror:
 
     def offer(self, request: Request, decision: Decision, outcome: Outcome) -> None:
         """Copy an answered request if it is drawn; returns at once."""
-        if outcome.status != "answered" or outcome.model in (None, self._to) or decision.target.kind != "llm":
+        if outcome.status != "answered" or outcome.model is None:
             return
-        if self.is_drawn(decision):
+        for to in decision.mirrors:
+            if to != outcome.model:
+                self._copies.send(request, decision, to, f"{_PURPOSE}-{to}")
+        # Where a rule speaks of the same deployment, its share counts.
+        if self._to in (None, outcome.model, *(each.to for each in decision.verdict.mirror)):
+            return
+        if self._to is not None and decision.target.kind == "llm" and self.is_drawn(decision):
             self._copies.send(request, decision, self._to, _PURPOSE)
 
     async def aclose(self) -> None:

@@ -13,8 +13,9 @@ from ..errors import RequestError
 
 if TYPE_CHECKING:
     from ..api import Router
+    from ..config import Settings
 
-__all__ = ["CONFIG", "POLICY", "open_router", "read_input"]
+__all__ = ["CONFIG", "POLICY", "config_path", "open_router", "read_input", "settings_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,7 +36,32 @@ def open_router(config: Path | None, policy: str | None) -> Router:
     """
     from ..api import Router
 
+    if policy is not None and config_path(config) is not None and Path(policy).is_file():
+        policy = str(Path(policy).resolve())  # it is named from here, not from where the config is
     return Router.from_config(config, policy=policy) if config is not None else Router(policy=policy)
+
+
+def config_path(config: Path | None) -> Path | None:
+    """The config file that ``--config`` or ``$ROUTER_CONFIG`` names, None where the built-in settings hold.
+
+    Raises:
+        ConfigError: the environment is wrong.
+    """
+    from ..config import read_environment
+
+    return config or (Path(given) if (given := read_environment().config) else None)
+
+
+def settings_of(config: Path | None) -> Settings:
+    """The settings that ``--config`` or ``$ROUTER_CONFIG`` names, else the built-in ones.
+
+    Raises:
+        ConfigError: the file is wrong.
+    """
+    from ..config import Settings, load_settings
+
+    path = config_path(config)
+    return load_settings(path) if path is not None else Settings()
 
 
 def read_input(path: Path | None, text: str | None) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,7 @@ from ..errors import ConfigError, RouterError
 from .options import CONFIG
 
 if TYPE_CHECKING:
+    from ..offline.bench import Bench
     from ..policy.compile import CompiledPolicy
     from ..policy.finding import Finding
     from ..policy.suite import Case, CaseResult
@@ -37,19 +39,22 @@ def check(names: tuple[str, ...], strict: bool, quiet: bool, as_json: bool, conf
     Every finding is told as file:line:column with a request that shows it. Models and prices are those of --config,
     else the built-in ones. Exit code 1: a policy has errors (with --strict, warnings too).
     """
+    from ..assemble import signal_names
+    from ..offline.bench import compiled_policy
     from ..policy.lint import lint
     from ..selection.feasible import find_infeasible
 
-    fleet, known = _registered(config)
+    fleet_for, known = _registered(config), signal_names()
     wrong = 0
     for name in names:
         try:
-            compiled = _compiled(name)
+            compiled = compiled_policy(name)
         except ConfigError as error:
             _tell_error(error, as_json)
             wrong += 1
             continue
-        found = [*lint(compiled, known), *find_infeasible(compiled, fleet), *_failed_examples(compiled)]
+        found = [*lint(compiled, known), *find_infeasible(compiled, fleet_for(compiled)), *_failed_examples(compiled)]
+        found.sort(key=lambda each: (each.place.file != compiled.file.file, each.place.file, each.place.line))
         counts = {severity: sum(each.severity == severity for each in found) for severity in MARKS}
         for each in found:
             if not (quiet and each.severity == "note"):
@@ -150,18 +155,21 @@ def diff(
     """
     import os
 
+    from ..offline.bench import OpenBench, compiled_policy
     from ..offline.diff import diff as summed
     from ..offline.fail_if import parse_fail_if
     from ..offline.flow_picture import flows_svg
-    from ..offline.traffic import OpenEngine, compare_rows, compiled_policy
+    from ..offline.traffic import compare_rows
     from .diff_table import print_diff
+    from .options import config_path
     from .records import rows_of
 
     condition = parse_fail_if(fail_if) if fail_if is not None else None
     names = [compiled_policy(each).name for each in (old, new)]  # an error here needs no workers
-    open_engine = OpenEngine(str(config) if config is not None else None)
+    named = config_path(config)
+    open_bench = OpenBench(str(named) if named is not None else None)
     with rows_of(source, config) as given:
-        rows = compare_rows(given, old, new, open_engine, processes=processes or os.cpu_count() or 1)
+        rows = compare_rows(given, old, new, open_bench, processes=processes or os.cpu_count() or 1)
         found = summed(rows)
     if not found.rows:
         raise RouterError(
@@ -188,22 +196,21 @@ def diff(
 # ----- reading ---------------------------------------------------------------------------------------------------
 
 
-def _compiled(name: str) -> CompiledPolicy:
-    from ..assemble import PolicyShelf
+def _registered(config: Path | None) -> Callable[[CompiledPolicy], Fleet]:
+    """What is registered under a policy: its own models beside those of the config."""
+    from ..config import Environment, read_environment
+    from ..fleet import fleet_of
+    from ..models import local_models
+    from .options import settings_of
 
-    shelf = PolicyShelf(name, Path())
-    return shelf[shelf.default]
-
-
-def _registered(config: Path | None) -> tuple[Fleet, frozenset[str]]:
-    from .options import open_router
-
-    with open_router(config, None) as router:
-        return router.engine.fleet, frozenset(router.engine.detectors)
+    settings, environment = settings_of(config), Environment(upstream=read_environment().upstream)
+    cards = [card for _, card in local_models(settings.local_models, Path(settings.directory))]
+    return lambda compiled: fleet_of(settings, environment, cards, compiled.file.models)
 
 
 def _suites(paths: tuple[str, ...]) -> dict[str, tuple[CompiledPolicy, list[Case]]]:
     """The cases of each policy that ``paths`` lead to, a policy's own before those of test files."""
+    from ..offline.bench import compiled_policy
     from ..policy.suite import own_cases, written_cases
     from ..yamlfile import load_yaml
 
@@ -212,7 +219,7 @@ def _suites(paths: tuple[str, ...]) -> dict[str, tuple[CompiledPolicy, list[Case
     def add(name: str, cases: tuple[Case, ...] | None, near: Path = Path()) -> None:
         if name not in found:
             beside = near / name
-            compiled = _compiled(str(beside) if beside.is_file() else name)
+            compiled = compiled_policy(str(beside) if beside.is_file() else name)
             found[name] = (compiled, list(own_cases(compiled)))
         found[name][1].extend(cases or ())
 
@@ -244,11 +251,11 @@ def _suites(paths: tuple[str, ...]) -> dict[str, tuple[CompiledPolicy, list[Case
 
 
 class _Decider:
-    """Runs cases; a router is opened when the first case needs one."""
+    """Runs cases; what decides requests is made when the first case needs it."""
 
     def __init__(self, config: Path | None) -> None:
         self._config = config
-        self._bases: Any = None
+        self._bench: Bench | None = None
 
     def run(self, compiled: CompiledPolicy, cases: list[Case]) -> tuple[CaseResult, ...]:
         from ..policy.suite import run_cases
@@ -256,12 +263,14 @@ class _Decider:
         if all(case.example.request is None for case in cases):
             return run_cases(compiled, cases)
         from ..api import as_request
-        from .options import open_router
+        from ..offline.bench import OpenBench
+        from .options import config_path
 
-        with open_router(
-            self._config, compiled.file.file if Path(compiled.file.file).is_file() else compiled.name
-        ) as router:
-            return run_cases(compiled, cases, lambda example: router.engine.decide(as_request(example.request, {})))
+        if self._bench is None:
+            named = config_path(self._config)
+            self._bench = OpenBench(str(named) if named is not None else None)()
+        party = self._bench.party(compiled)
+        return run_cases(compiled, cases, lambda example: party.decide(party.observe(as_request(example.request, {}))))
 
 
 def _failed_examples(compiled: CompiledPolicy) -> list[Finding]:

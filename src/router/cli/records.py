@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from ..errors import ConfigError, RequestError, RouterError
+from .options import settings_of
 
 if TYPE_CHECKING:
     from ..config import LedgerSettings
@@ -62,12 +63,9 @@ def feedback_of(config: Path | None, ledger: Path | None) -> list[Feedback]:
 
 
 def _ledger_settings(config: Path | None, ledger: Path | None) -> tuple[LedgerSettings, Path]:
-    from ..config import Settings, load_settings, read_environment
-
     if ledger is not None:
         return _settings_of(ledger), Path()
-    named = config or (Path(given) if (given := read_environment().config) else None)
-    settings = load_settings(named) if named is not None else Settings()
+    settings = settings_of(config)
     return settings.ledger, Path(settings.directory)
 
 

@@ -6,13 +6,14 @@ environment variable (``key_env``) that holds its credential. Nothing here picks
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
+from ..deployments import check_unique
 from ..errors import ConfigError
+from ..typed import typed
 from ..yamlfile import Document, load_yaml, place_error
 from .deployments import DeploymentSettings, EmbeddingSettings
 from .dispatch import DispatchSettings
@@ -70,42 +71,10 @@ def load_settings(path: Path) -> Settings:
     except UnicodeDecodeError as error:
         raise ConfigError("the config is not UTF-8 text.", file=str(path), hint="Save it as UTF-8.") from error
     document: Document = load_yaml(text, name=str(path))
-    data = document.data if document.data is not None else {}
-    if not isinstance(data, dict):
-        raise ConfigError("a config is a mapping of settings.", file=str(path), line=1, hint="Start from: router init")
-    if "directory" in data:
+    if document.data is None:
+        return Settings(directory=str(path.resolve().parent))
+    if isinstance(document.data, dict) and "directory" in document.data:
         raise place_error(document, ("directory",), 'unknown key "directory"', options=list(Settings.model_fields))
-    try:
-        settings = Settings.model_validate({**data, "directory": str(path.resolve().parent)})
-    except ValidationError as error:
-        raise _first(document, error) from error
-    names = [deployment.name for deployment in settings.deployments or []]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise place_error(document, ("deployments", index, "name"), f"the deployment {name!r} is named twice")
+    settings = typed(document, Settings, "a config is a mapping of settings", directory=str(path.resolve().parent))
+    check_unique(document, "deployments", settings.deployments)
     return settings
-
-
-def _first(document: Document, error: ValidationError) -> ConfigError:
-    first = error.errors(include_url=False)[0]
-    where = tuple(first["loc"])
-    if first["type"] == "extra_forbidden":
-        return place_error(document, where, f'unknown key "{where[-1]}"', options=_fields(where))
-    return place_error(document, where, first["msg"].removeprefix("Value error, "))
-
-
-def _fields(where: tuple[Any, ...]) -> list[str]:
-    """The keys that are known where the last part of ``where`` stands."""
-    model: type[BaseModel] = Settings
-    for part in where[:-1]:
-        field = model.model_fields.get(str(part))
-        if field is not None:
-            model = next(_models(field.annotation), model)
-    return list(model.model_fields)
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _models(inner)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from ..units import parse_ms, parse_share, parse_usd
+from ..deployments import Strict, Usd
+from ..units import parse_ms, parse_share
 
 __all__ = [
     "Located",
@@ -17,13 +18,8 @@ __all__ = [
     "Usd",
 ]
 
-Usd = Annotated[float, BeforeValidator(parse_usd)]
 Milliseconds = Annotated[float, BeforeValidator(parse_ms), Field(ge=0)]
 Share = Annotated[float, BeforeValidator(parse_share), Field(ge=0, le=1)]
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
 
 class Located(Strict):

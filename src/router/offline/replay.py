@@ -9,6 +9,7 @@ import msgspec
 
 from ..errors import RouterError
 from ..policy.compile import CompiledPolicy
+from ..selection.beside import copy_of
 from ..selection.candidates import Fleet
 from ..types import Decision, Record
 from .recorded import encode_decision, redecide_record
@@ -38,11 +39,20 @@ def replay_record(record: Record, policies: Mapping[str, CompiledPolicy], fleet:
         return Replayed(id=old.id, status="other", reason=f"decided among models {models}; they are {fleet.hash} now")
     try:
         _, new = redecide_record(record, policy, fleet)
+        new = _as_copied(new, old)
     except RouterError as error:
         return Replayed(id=old.id, status="differs", reason=f"{type(error).__name__}: {error.message}")
     if encode_decision(new) == encode_decision(old):
         return Replayed(id=old.id, status="same")
     return Replayed(id=old.id, status="differs", reason=", ".join(_differences(old, new)))
+
+
+def _as_copied(new: Decision, old: Decision) -> Decision:
+    """``new`` as the copy of a request that ``old`` is, or as it is where that is none."""
+    _, is_copy, purpose = old.id.partition(f"{new.id}-")
+    if not is_copy or old.target.model is None:
+        return new
+    return copy_of(new, old.target.model, purpose, old.budget.max_usd)
 
 
 def _differences(old: Decision, new: Decision) -> list[str]:

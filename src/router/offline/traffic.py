@@ -11,25 +11,18 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from multiprocessing.pool import AsyncResult
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ..assemble import PolicyShelf
-from ..config import Settings
-from ..engine import Engine
 from ..errors import RouterError
-from ..policy.compile import CompiledPolicy
-from ..policy.judge import judge
-from ..selection.candidates import candidates
-from ..selection.choose import choose
 from ..selection.redecide import redecide, request_of
-from ..types import Candidate, Decision, Need, PolicyRef, Request, Snapshot
+from ..types import Decision, Request, Signals
 from ..wire.openai import read_row
+from .bench import Able, Bench, compiled_policy
 from .recorded import is_record, read_record
 
-__all__ = ["Compared", "OpenEngine", "Side", "compare_rows", "compiled_policy"]
+__all__ = ["Compared", "Side", "compare_rows"]
 
 CHUNK = 256
 
@@ -56,28 +49,18 @@ class Compared(msgspec.Struct, frozen=True):
     missing: tuple[str, ...] = ()
 
 
-def compiled_policy(name: str) -> CompiledPolicy:
-    """A policy by name or file.
-
-    Raises:
-        ConfigError: it is missing or wrong.
-    """
-    shelf = PolicyShelf(name, Path())
-    return shelf[shelf.default]
-
-
 def compare_rows(
-    rows: Iterable[bytes | RouterError], old: str, new: str, open_engine: Callable[[], Engine], *, processes: int = 1
+    rows: Iterable[bytes | RouterError], old: str, new: str, open_bench: Callable[[], Bench], *, processes: int = 1
 ) -> Iterator[Compared]:
-    """Each row under ``old`` and ``new``, in order. ``open_engine`` is called once in each process."""
+    """Each row under ``old`` and ``new``, in order. ``open_bench`` is called once in each process."""
     chunks = _chunks(rows)
     if processes <= 1:
-        worker = _Worker(old, new, open_engine)
+        worker = _Worker(old, new, open_bench)
         for chunk in chunks:
             yield from worker(chunk)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(processes, _start, (old, new, open_engine)) as pool:
+    with context.Pool(processes, _start, (old, new, open_bench)) as pool:
         # Rows are read here, not in the pool's thread, and no faster than they are decided.
         waiting: deque[AsyncResult[list[Compared]]] = deque()
         for chunk in chunks:
@@ -97,9 +80,10 @@ def _chunks(rows: Iterable[bytes | RouterError]) -> Iterator[list[tuple[int, byt
 class _Worker:
     """Decides rows in one process."""
 
-    def __init__(self, old: str, new: str, open_engine: Callable[[], Engine]) -> None:
-        self.old, self.new = compiled_policy(old), compiled_policy(new)
-        self.engine = open_engine()
+    def __init__(self, old: str, new: str, open_bench: Callable[[], Bench]) -> None:
+        bench = open_bench()
+        self.old, self.new = (bench.party(compiled_policy(name)) for name in (old, new))
+        self.apart = self.new.differs(self.old)
 
     def __call__(self, chunk: list[tuple[int, bytes | str]]) -> list[Compared]:
         return [self._row(at, row) for at, row in chunk]
@@ -113,41 +97,28 @@ class _Worker:
             return Compared(at, error=error.message)
 
     def _written(self, at: int, request: Request) -> Compared:
-        signals = self.engine.observe(request)
-        snapshot = Snapshot(id=str(at), now_s=0.0, models=self.engine.fleet.hash)
-        able: dict[Any, tuple[Candidate, ...]] = {}
-
-        def decide(policy: CompiledPolicy) -> Decision:
-            if signals.late("task"):
-                signals.fetch(("task",))
-            verdict = judge(policy, signals, request)
-            while isinstance(verdict, Need):
-                signals.fetch(verdict.signals)
-                verdict = judge(policy, signals, request)
-            signals.fetch(("task", "tokens", "local"))
-            # Who is able hangs on what binds, not on what is recommended.
-            bound = (verdict.forbid, verdict.require, verdict.budget, verdict.max_error)
-            found = able.get(bound)
-            if found is None:
-                found = able[bound] = candidates(request, signals, verdict, self.engine.fleet, snapshot)
-            ref = PolicyRef(name=policy.name, hash=policy.hash)
-            return choose(request, signals, verdict, found, self.engine.fleet, ref, snapshot)
-
-        old, new = (self._side(partial(decide, each)) for each in (self.old, self.new))
-        return Compared(at, old, new)
+        signals = self.old.observe(request)
+        able: Able = {}
+        old = self._side(partial(self.old.decide, signals, id=str(at), able=able))
+        if self.apart:
+            shared = {name: signal for name, signal in signals.known().items() if name not in self.apart}
+            signals = Signals.given(request, shared, self.new.detectors)
+        return Compared(at, old, self._side(partial(self.new.decide, signals, id=str(at), able=able)))
 
     def _recorded(self, at: int, row: bytes) -> Compared:
         record = read_record(row)
         if record.asked is None or record.decision.snapshot is None:
             raise RouterError("the record does not say what was asked.", hint="It is of an older version.")
         request, known, snapshot = request_of(record.asked), record.decision.signals, record.decision.snapshot
-        fleet = self.engine.fleet
+        # A signal that the new policy defines in another way was not recorded.
+        of_new = {name: signal for name, signal in known.items() if name not in self.apart} if self.apart else known
         old, new = (
-            self._side(partial(redecide, request, known, each, fleet, snapshot)) for each in (self.old, self.new)
+            self._side(partial(redecide, request, signals, party.policy, party.fleet, snapshot))
+            for party, signals in ((self.old, known), (self.new, of_new))
         )
         # What the new policy asks for and the old one never read.
-        missing = tuple(sorted(name for name in self.new.reads if name not in known and name in self.engine.detectors))
-        return Compared(at, old, new, missing=missing)
+        asked = self.new.policy.reads & self.new.detectors.keys()
+        return Compared(at, old, new, missing=tuple(sorted(asked - of_new.keys())))
 
     def _side(self, decide: Callable[[], Decision]) -> Side:
         try:
@@ -163,22 +134,10 @@ class _Worker:
 _state: dict[str, Any] = {}  # of a worker process: what its initializer made
 
 
-def _start(old: str, new: str, open_engine: Callable[[], Engine]) -> None:
-    _state["worker"] = _Worker(old, new, open_engine)
+def _start(old: str, new: str, open_bench: Callable[[], Bench]) -> None:
+    _state["worker"] = _Worker(old, new, open_bench)
 
 
 def _work(chunk: list[tuple[int, bytes | str]]) -> list[Compared]:
     found: list[Compared] = _state["worker"](chunk)
     return found
-
-
-class OpenEngine(msgspec.Struct, frozen=True):
-    """A way to open an engine that can be sent to another process: the settings' file, None for the built-in ones."""
-
-    config: str | None
-
-    def __call__(self) -> Engine:
-        from ..api import Router
-
-        router = Router.from_config(self.config) if self.config is not None else Router(Settings())
-        return router.engine

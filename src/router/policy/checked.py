@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import typing
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-
-from ..errors import ConfigError
-from ..yamlfile import Document, Path, place_error
+from ..deployments import check_unique
+from ..typed import typed
+from ..yamlfile import Document, place_error
 from .example_schema import ExamplesText
 from .schema import PolicyText
 
 __all__ = ["check_examples_text", "check_policy_text"]
-
-_Text = TypeVar("_Text", bound=BaseModel)
 
 
 def check_policy_text(document: Document) -> PolicyText:
@@ -26,11 +17,12 @@ def check_policy_text(document: Document) -> PolicyText:
     Raises:
         ConfigError: at the place of the first thing that is wrong, with a suggestion where one is close.
     """
-    text = _checked(document, PolicyText, "a policy is a mapping of keys (policy, description, rules ...)")
+    text = typed(document, PolicyText, "a policy is a mapping of keys (policy, description, rules ...)")
     for part, ids in (("rules", [rule.id for rule in text.rules]), ("flow", [step.id for step in text.flow or ()])):
         for index, name in enumerate(ids):
             if name in ids[:index]:
                 raise place_error(document, (part, index, "id"), f'the id "{name}" stands twice in {part}')
+    check_unique(document, "models", text.models)
     return text
 
 
@@ -40,91 +32,4 @@ def check_examples_text(document: Document) -> ExamplesText:
     Raises:
         ConfigError: as :func:`check_policy_text`.
     """
-    return _checked(document, ExamplesText, "a file of examples is a mapping with the keys policy and examples")
-
-
-def _checked(document: Document, model: type[_Text], otherwise: str) -> _Text:
-    if not isinstance(document.data, dict):
-        raise place_error(document, (), otherwise)
-    try:
-        return model.model_validate(document.data)
-    except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise _config_error(document, model, found[0], len(found) - 1) from error
-
-
-def _config_error(document: Document, model: type[BaseModel], error: ErrorDetails, more: int) -> ConfigError:
-    context: Mapping[str, Any] = error.get("ctx") or {}
-    kind, where = error["type"], error["loc"]
-    path = _written_path(document, where)
-    hint = f"({more} more of this file to look at after it.)" if more else ""
-    if kind == "extra_forbidden":
-        message = f'unknown key "{path[-1]}"'
-        return place_error(document, path, message, options=_keys_at(model, path[:-1]), hint=hint)
-    if kind == "missing":
-        inside = f" of {'.'.join(map(str, path))}" if path else ""
-        return place_error(document, path, f'the key "{where[-1]}"{inside} is missing', hint=hint)
-    if kind == "unknown_word":
-        word, options = context["word"], context["options"]
-        return place_error(document, _word_path(document, path, word), error["msg"], options=options, word=word)
-    if kind == "literal_error":
-        options = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-        word = error["input"]
-        return place_error(document, path, f'unknown value "{word}"', options=options, word=word, hint=hint)
-    message = error["msg"].removeprefix("Value error, ")
-    name = f"{path[-1]}: " if path and isinstance(path[-1], str) else ""
-    return place_error(document, path, name + message, hint=hint)
-
-
-def _written_path(document: Document, where: tuple[int | str, ...]) -> Path:
-    """Pydantic's location without the names of union branches, which nobody wrote."""
-    path: Path = ()
-    data = document.data
-    for part in where:
-        if isinstance(data, dict) and part in data:
-            data = data[str(part)]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        elif part == "not_" and isinstance(data, dict) and "not" in data:
-            part, data = "not", data["not"]
-        else:
-            continue
-        path = (*path, part)
-    return path
-
-
-def _word_path(document: Document, path: Path, word: str) -> Path:
-    """The path of ``word`` in the list or mapping at ``path``, where a check of the whole found it wrong."""
-    for candidate in document.places:
-        if candidate[: len(path)] == path and candidate != path and _at(document.data, candidate) == word:
-            return candidate
-    return path
-
-
-def _at(data: Any, path: Path) -> Any:
-    for part in path:
-        data = data[part]
-    return data
-
-
-def _keys_at(root: type[BaseModel], path: Path) -> list[str]:
-    """The keys that the mapping at ``path`` may have, read off the models."""
-    found: list[type[BaseModel]] = [root]
-    for part in path:
-        if isinstance(part, int):
-            continue
-        inner: list[type[BaseModel]] = []
-        named = False
-        for outer in found:
-            for name, info in outer.model_fields.items():
-                if part in (name, info.alias):
-                    named = True
-                    inner += _models_in(info.annotation)
-        found = inner if named else found
-    return [info.alias or name for model in found for name, info in model.model_fields.items()]
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for inner in typing.get_args(annotation) for model in _models_in(inner)]
+    return typed(document, ExamplesText, "a file of examples is a mapping with the keys policy and examples")

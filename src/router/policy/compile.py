@@ -7,13 +7,14 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ..types import TASKS, Budget, Escalation, Fired, Objective, SignalName, Strength, Tier
+from ..types import TASKS, Budget, Escalation, Fired, Mirroring, Objective, SignalName, Strength, Tier
 from .conditions import Check
 from .flow import CompiledFlow, compile_flow
 from .gaps import check_closed
 from .read import PolicyFile, matching_ids
-from .schema import Escalate, Rule, Then
+from .schema import Rule
 from .space import make_space
+from .then_schema import Escalate, Then
 from .when import Condition, all_hold, compile_when, conjuncts
 
 __all__ = ["CompiledPolicy", "CompiledRule", "TaskRules", "compile_policy"]
@@ -33,6 +34,7 @@ class CompiledRule(msgspec.Struct, frozen=True, kw_only=True):
     condition: Condition
     prefer: Prefer | None
     tier: Tier | None
+    fallback: tuple[str, ...] | None
     strength: Strength
     beats: frozenset[int]
     refuses: bool
@@ -54,7 +56,7 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """A policy that can judge.
 
     ``rules`` stand in the order of precedence; ``by_task`` holds the rules that may fire for each task (``""`` for an
-    unknown one). ``reads``: all signals that some rule or step asks for.
+    unknown one). ``names_fallbacks``: some rule does. ``reads``: all signals that some rule or step asks for.
     """
 
     name: str
@@ -67,6 +69,7 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     objective: Objective
     budget: Budget
     max_error: Mapping[str, float]
+    names_fallbacks: bool
     reads: frozenset[SignalName]
     file: PolicyFile
 
@@ -115,6 +118,7 @@ def compile_policy(file: PolicyFile) -> CompiledPolicy:
         objective=file.objective,
         budget=file.budget,
         max_error={promise.task: float(promise.max_error) for promise in file.promises},
+        names_fallbacks=any(rule.fallback is not None for rule in rules),
         reads=reads,
         file=file,
     )
@@ -131,6 +135,7 @@ def _rule(rule: Rule, index: int, condition: Condition, beats: frozenset[int]) -
         condition=condition,
         prefer=then.prefer,
         tier=then.tier,
+        fallback=None if then.fallback is None else tuple(then.fallback),
         strength=rule.strength,
         beats=beats,
         refuses=then.refuse is not None,
@@ -152,6 +157,7 @@ def _asks(then: Then) -> tuple[tuple[str, Any], ...]:
         # Without a hold-back the whole answer is held, which is stricter than any: 0 stands for it.
         "hold": then.check and (then.hold or 0),
         "escalate": then.escalate and _escalation(then.escalate),
+        "mirror": then.mirror and (Mirroring(to=then.mirror.to, share=then.mirror.share),),
         "warnings": then.warn and (then.warn,),
         "rank": then.rank and tuple(then.rank),
         "budget": budget and Budget(max_usd=budget.max_usd, max_latency_ms=budget.max_latency_ms),
@@ -180,6 +186,10 @@ def _outcome(then: Then) -> str:
     ):
         if words:
             parts.append(f"{verb} {', '.join(words)}")
+    if then.fallback is not None:
+        parts.append(f"fallback {', '.join(then.fallback) or 'nobody'}")
+    if then.mirror is not None:
+        parts.append(f"mirror {then.mirror.share * 100:.3g}% to {then.mirror.to}")
     if then.escalate is not None:
         parts.append("escalate")
     if then.budget is not None:

@@ -236,7 +236,12 @@ def is_one_of(key: str, words: frozenset[str]) -> Check:
         value = values[key]
         if value is None:
             return None
-        return value in words if isinstance(value, str) else not words.isdisjoint(value)
+        if isinstance(value, str):
+            return value in words
+        try:
+            return not words.isdisjoint(value)
+        except TypeError:  # a detector of the user's own gave something that is no word
+            return None
 
     return check
 

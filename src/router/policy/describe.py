@@ -53,7 +53,7 @@ def _weight(rule: Rule) -> str:
         return ""
     if rule.then.prefer is not None or rule.then.tier is not None:
         return rule.strength
-    return "hint" if rule.then.rank is not None else "binding"
+    return "hint" if rule.then.rank is not None or rule.then.fallback is not None else "binding"
 
 
 def _joined(data: dict[str, Any]) -> str:

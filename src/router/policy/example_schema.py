@@ -85,6 +85,8 @@ class Expectation(Strict):
     redact: Maybe | None = Field(default=None, description="All that is masked.")
     check: Maybe | None = Field(default=None, description="All that the answer is checked for.")
     rank: Maybe | None = Field(default=None, description="Tags that come first among equals, in this order.")
+    fallback: Maybe | None = Field(default=None, description="Who may come after the target, as the rule names them.")
+    mirror: Maybe | None = Field(default=None, description="The deployments that get copies of a share.")
     warns: bool | None = Field(default=None, description="Whether there are warnings.")
     max_usd: Usd | None = Field(default=None, description="The policy's money limit.")
     max_latency_ms: Milliseconds | None = Field(default=None, description="The policy's time limit.")

@@ -186,6 +186,8 @@ def _differences(example: Example, verdict: Verdict) -> list[str]:
         wanted = getattr(expect, what)
         compare(what, None if wanted is None else sorted(wanted), sorted(getattr(verdict, what)))
     compare("rank", expect.rank, list(verdict.rank))
+    compare("fallback", expect.fallback, list(verdict.fallback or ()))
+    compare("mirror", expect.mirror, [each.to for each in verdict.mirror])
     if expect.decided_by is not None and expect.decided_by not in (decisive or ["otherwise"]):
         found.append(f"decided_by: expected {expect.decided_by}, got {_shown(decisive or ['otherwise'])}")
     found.extend(

@@ -26,6 +26,7 @@ Kind = Literal[
     "unused",
     "infeasible",
     "unsafe-fallback",
+    "unsafe-mirror",
     "uncalibrated",
     "example",
 ]

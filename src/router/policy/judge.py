@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, Literal
 
-from ..types import Budget, Escalation, Need, OnFlag, Request, SignalName, Signals, Strength, Verdict
+from ..types import Budget, Escalation, Mirroring, Need, OnFlag, Request, SignalName, Signals, Strength, Verdict
 from .compile import CompiledPolicy, CompiledRule
 from .conditions import Values
 from .flow import FlowEnd
@@ -87,6 +87,7 @@ def _verdict(policy: CompiledPolicy, values: Values, fired: list[CompiledRule], 
         strength=strength,
         budget=policy.budget if budget is None else _tightest(policy.budget, budget),
         objective=policy.objective,
+        fallback=_fallback(policy, fired),
         max_error=policy.max_error.get(values["task"] or "") if policy.max_error else None,
         rules=tuple(rules),
         **bound,
@@ -101,14 +102,14 @@ def _bound(fired: list[CompiledRule]) -> dict[str, Any]:
             had = found.get(name)
             if had is None:
                 found[name] = value
+            elif name in _TOGETHER:
+                found[name] = _TOGETHER[name](had, value)
             elif isinstance(value, frozenset):
                 found[name] = had | value
             elif isinstance(value, tuple):
                 found[name] = tuple(dict.fromkeys(had + value))
             elif isinstance(value, Budget):
                 found[name] = _tightest(had, value)
-            elif name in _STRICTER:
-                found[name] = _STRICTER[name](had, value)
     if "check" in found:
         # What every flag is refused for needs no saying, and neither does holding the whole answer.
         found["on_flag"] = {kind: does for kind, does in found["on_flag"].items() if does != "refuse"}
@@ -130,11 +131,20 @@ def _both_escalations(one: Escalation, other: Escalation) -> Escalation:
     return Escalation(on=one.on | other.on, min_logprob=max(bars, default=None), checks=checks)
 
 
+def _both_mirrors(one: tuple[Mirroring, ...], other: tuple[Mirroring, ...]) -> tuple[Mirroring, ...]:
+    """Each deployment once, with the largest share that a rule gives it."""
+    shares: dict[str, float] = {}
+    for each in (*one, *other):
+        shares[each.to] = max(each.share, shares.get(each.to, 0.0))
+    return tuple(Mirroring(to=to, share=share) for to, share in shares.items())
+
+
 _STRICTNESS: tuple[OnFlag, ...] = ("annotate", "redact", "escalate", "refuse")
-_STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
+_TOGETHER: Mapping[str, Callable[[Any, Any], Any]] = {
     "on_flag": _stricter_flags,
     "hold": lambda one, other: min(one, other) and max(one, other),
     "escalate": _both_escalations,
+    "mirror": _both_mirrors,
 }
 
 
@@ -145,13 +155,18 @@ def _tightest(one: Budget, other: Budget) -> Budget:
     )
 
 
-def _winner(fired: list[CompiledRule], what: Literal["prefer", "tier"]) -> CompiledRule | None:
+def _fallback(policy: CompiledPolicy, fired: list[CompiledRule]) -> tuple[str, ...] | None:
+    naming = _winner(fired, "fallback") if policy.names_fallbacks else None
+    return naming.fallback if naming is not None else None
+
+
+def _winner(fired: list[CompiledRule], what: Literal["prefer", "tier", "fallback"]) -> CompiledRule | None:
     """The first rule that recommends and that no other fired rule with a say in ``what`` overrules."""
     first: CompiledRule | None = None
     beaten: frozenset[int] = frozenset()
     candidates = []
     for rule in fired:
-        if (rule.prefer if what == "prefer" else rule.tier) is not None:
+        if (rule.prefer if what == "prefer" else rule.tier if what == "tier" else rule.fallback) is not None:
             candidates.append(rule)
             if first is None:
                 first = rule
@@ -192,11 +207,13 @@ def _with_pending(policy: CompiledPolicy, values: Values, pending: frozenset[Sig
     end = policy.flow.end(values) if policy.flow is not None else None
     if _refusing(fired) is None:
         chosen, tiered = _winner(fired, "prefer"), _winner(fired, "tier")
+        naming = _winner(fired, "fallback") if policy.names_fallbacks else None
         for rule in open_rules:
             if (
                 rule.asks
                 or (rule.prefer is not None and _could_win(rule, chosen, fired))
                 or (rule.tier is not None and _could_win(rule, tiered, fired))
+                or (rule.fallback is not None and _could_win(rule, naming, fired))
             ):
                 needed |= rule.condition.reads & pending
         if chosen is None or (tiered is None and chosen.prefer != "local"):

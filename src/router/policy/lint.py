@@ -11,11 +11,12 @@ from typing import Any
 from ..errors import ConfigError
 from ..yamlfile import Path, did_you_mean
 from .compile import CompiledPolicy, compile_policy
+from .conditions import SIGNALS
 from .finding import Finding, Severity, finding, finding_of
 from .flow import compile_flow
 from .prove import prove
 from .read import PolicyFile, matching_ids
-from .schema import FlowStep, Rule
+from .schema import FlowStep, Rule, When
 from .when import compile_when
 
 __all__ = ["Finding", "lint"]
@@ -33,6 +34,8 @@ def lint(policy: PolicyFile | CompiledPolicy, known_signals: Collection[str] | N
         *_conditions(file, known_signals),
         *_thresholds(file),
     ]
+    if not any(each.kind == "invalid" for each in found):
+        found += _own_signals(file)
     if not any(each.severity == "error" for each in found):
         found += _proved(policy)
     return tuple(sorted(found, key=lambda each: (each.place.file, each.place.line, each.place.column)))
@@ -99,9 +102,15 @@ def _conditions(file: PolicyFile, known_signals: Collection[str] | None) -> Iter
             if name is not None:  # the flow's own errors were told by _flow
                 yield finding_of(error, file, name)
             continue
-        missing = sorted(reads - set(known_signals)) if known_signals is not None else []
+        missing = sorted(reads - set(known_signals) - file.signals.keys()) if known_signals is not None else []
         severity: Severity = "warning" if file.place(*path).file == file.file else "note"
-        if missing:
+        undefined = [each for each in missing if each not in SIGNALS]
+        if undefined:
+            guess = did_you_mean(undefined[0], file.signals)
+            tail = f'did you mean "{guess}"?' if guess else "define it under `signals`."
+            message = f'no signal is called "{undefined[0]}", so this is always unknown; {tail}'
+            yield finding(file, "error", "signal-off", message, *_asked_at(rule.when, undefined[0], path))
+        elif missing:
             yield finding(
                 file,
                 severity,
@@ -109,6 +118,29 @@ def _conditions(file: PolicyFile, known_signals: Collection[str] | None) -> Iter
                 f"no detector provides {', '.join(missing)}, so this is always unknown.",
                 *path,
             )
+
+
+def _asked_at(when: When, signal: str, path: Path) -> Path:
+    """Where a condition on a signal of one's own stands."""
+    if when.custom is not None and signal in when.custom:
+        return (*path, "custom", signal)
+    inner = [*((("all", at), each) for at, each in enumerate(when.all or ()))]
+    inner += [(("any", at), each) for at, each in enumerate(when.any or ())]
+    deeper = [_asked_at(each, signal, (*path, *key)) for key, each in inner]
+    if when.not_ is not None:
+        deeper.append(_asked_at(when.not_, signal, (*path, "not")))
+    return max(deeper, key=len, default=path)
+
+
+def _own_signals(file: PolicyFile) -> Iterator[Finding]:
+    """Signals that no condition asks for."""
+    asked = frozenset[str]().union(
+        *(compile_when(file, rule.when, ("rules", rule.id, "when")).reads for rule in file.rules),
+        *(compile_when(file, step.when, ("flow", step.id, "when")).reads for step in file.flow),
+    )
+    for name in file.signals:
+        if name not in asked and file.place("signals", name).file == file.file:
+            yield finding(file, "warning", "unused", f"no condition asks for the signal {name}.", "signals", name)
 
 
 def _thresholds(file: PolicyFile) -> Iterator[Finding]:

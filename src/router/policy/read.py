@@ -12,12 +12,15 @@ from typing import Any
 
 import msgspec
 
+from ..deployments import DeploymentSettings
 from ..errors import ConfigError
+from ..signals.own import OwnSignal
 from ..types import Budget, Objective
 from ..yamlfile import Document, Path, Place, did_you_mean, load_yaml, place_error
 from .checked import check_policy_text
 from .example_schema import Example
 from .schema import FlowStep, Otherwise, PolicyText, Promise, Rule
+from .signal_schema import own_signals
 
 __all__ = ["Load", "PolicyFile", "matching_ids", "resolve"]
 
@@ -49,6 +52,8 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True):
     examples: tuple[Example, ...]
     removed: frozenset[str]
     fail_closed: bool
+    models: tuple[DeploymentSettings, ...]
+    signals: Mapping[str, OwnSignal]
     places: Mapping[Path, Place]
     hash: str
 
@@ -116,6 +121,8 @@ class _Resolution:
         self.thresholds: dict[str, str | float] = {}
         self.objective: dict[str, float] = {}
         self.budget: dict[str, float] = {}
+        self.models: dict[str, DeploymentSettings] = {}
+        self.signals: dict[str, OwnSignal] = {}
 
     def policy(self) -> PolicyFile:
         for generation, (document, text) in reversed(list(enumerate(self.texts))):
@@ -146,6 +153,8 @@ class _Resolution:
             examples=tuple(text.examples),
             removed=frozenset(self.removed),
             fail_closed=any(parent.fail_closed for _, parent in self.texts),
+            models=tuple(self.models.values()),
+            signals=self.signals,
             places=self.places,
             hash=self._hash(text.policy, rules),
         )
@@ -177,6 +186,14 @@ class _Resolution:
                 self._remember(document, ("flow", index), ("flow", step.id))
         for part in ("thresholds", "otherwise", "objective", "budgets", "promises", "examples"):
             self._remember(document, (part,), (part,))
+        for index, model in enumerate(text.models):
+            self._forget(("models", model.name))
+            self._remember(document, ("models", index), ("models", model.name))
+            self.models[model.name] = model
+        for name, signal in own_signals(text.signals).items():
+            self._forget(("signals", name))
+            self._remember(document, ("signals", name), ("signals", name))
+            self.signals[name] = signal
         self.otherwise = text.otherwise or self.otherwise
         self.promises.update({promise.task: promise for promise in text.promises})
         self.thresholds.update(text.thresholds)
@@ -225,7 +242,7 @@ class _Resolution:
 
     def _hash(self, name: str, rules: tuple[Rule, ...]) -> str:
         otherwise = self.otherwise
-        resolved = {
+        resolved: dict[str, Any] = {
             "policy": name,
             "rules": [rule.model_dump(mode="json", by_alias=True, exclude_defaults=True) for rule in rules],
             "generation": [self.generation[rule.id] for rule in rules],
@@ -236,4 +253,10 @@ class _Resolution:
             "objective": self.objective,
             "budgets": self.budget,
         }
+        if self.models:
+            resolved["models"] = [
+                model.model_dump(mode="json", exclude_defaults=True) for model in self.models.values()
+            ]
+        if self.signals:
+            resolved["signals"] = [msgspec.to_builtins(self.signals[name]) for name in sorted(self.signals)]
         return hashlib.sha256(msgspec.json.encode(resolved, order="sorted")).hexdigest()[:16]

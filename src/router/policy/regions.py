@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ..signals.own import OwnSignal
 from ..types import TASKS, Flag, FlagKind, Message, Request, Severity, Signals, Span
 from .conditions import FLAG_KINDS, SEVERITIES, Check, Values
 from .schema import SafetyCondition
@@ -87,8 +88,9 @@ _WHOLE_NUMBERS: Final = frozenset(
 _TRUTHS: Final = frozenset({"contract.closed", "local.may_answer", "local.template", "tools", "stream"})
 
 
-def make_variable(name: str, leaves: list[Leaf]) -> tuple[Variable, bool]:
-    """The variable with one region for each way in which its leaves can answer, and whether those are all."""
+def make_variable(name: str, leaves: list[Leaf], own: OwnSignal | None = None) -> tuple[Variable, bool]:
+    """The variable with one region for each way in which its leaves can answer, and whether those are all. ``own``:
+    the policy's own signal of that name."""
     whole = True
     if name == "safety":
         regions, whole = _safety_regions(leaves)
@@ -97,7 +99,7 @@ def make_variable(name: str, leaves: list[Leaf]) -> tuple[Variable, bool]:
     else:
         parts = _PARTS.get(name, {name: None})
         keys = list(parts)
-        points = [_points(key, leaves, parts[key]) for key in keys]
+        points = [_own_points(own, leaves) if own else _points(key, leaves, parts[key]) for key in keys]
         found = [dict(zip(keys, values, strict=True)) for values in product(*points)]
         if name == "tokens" and not any(leaf.key == "tokens.output_max" for leaf in leaves):
             for facts in found:
@@ -142,6 +144,12 @@ def _points(key: str, leaves: Iterable[Leaf], plain: Any) -> list[Any]:
     elif not found:
         found = [1.0 if key == "split" else False, True]
     return list(dict.fromkeys(found))
+
+
+def _own_points(own: OwnSignal, leaves: Iterable[Leaf]) -> list[Any]:
+    limits = sorted({limit for leaf in leaves for limit in leaf.limits})
+    is_share = own.kind == "examples"
+    return [*own.values] or _around(limits, whole=not is_share, share=is_share) if limits or own.values else [0.0]
 
 
 def _around(limits: Sequence[float], *, whole: bool, share: bool) -> list[float]:

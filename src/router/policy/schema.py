@@ -7,28 +7,28 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from ..deployments import DeploymentSettings
 from ..types import Severity, Shape, Strength, Tier
 from .conditions import FACTS, SIGNALS
 from .example_schema import Example
+from .signal_schema import OwnSignalText
+from .then_schema import Then, ThenPatch
 from .words import (
     RULE_ID,
     WORD,
     Budgets,
-    Checks,
     Count,
     FlagKinds,
     Languages,
     Money,
-    Open,
     RuleIds,
     Share,
     ShareNumber,
     Stakes,
     Strict,
-    Tags,
     Task,
     Tasks,
     Text,
@@ -174,70 +174,6 @@ class When(Strict):
         return self
 
 
-_PREFER = "A recommendation: a local model, a hosted LLM, or either."
-_TIER = "A recommendation: the tier of hosted models, decided by itself."
-_RANK = "Tags, or what a model's family is good at: those come first among equals."
-_REQUIRE = "`local`, `llm`, `small`, `large`, `in_house` or a deployment's tag: no other target may answer."
-_FORBID = "The same words: no such target may answer. `llm` leaves deployments that are in house."
-_REFUSE = "The message of the refusal."
-_REDACT = "Kinds of personal data to mask before a hosted call; `pii` is all of them."
-_CHECK = (
-    "Flags to look for in a hosted answer: what has one, or cannot be checked, is refused; or each with what follows: "
-    "`{pii: redact, toxicity: refuse}` (`annotate`, `redact`, `escalate` to a larger model, `refuse`)."
-)
-_HOLD = "How many characters of a checked stream are held back; left out, all of it until its end."
-_ESCALATE = "When a smaller model's answer goes to a larger one."
-_WARN = "A sentence for the record."
-_BUDGET = "Limits of the request, added to the caller's own."
-
-
-class Escalate(Strict):
-    """When a smaller model's answer goes to a larger one; one failed check is enough."""
-
-    on: Annotated[list[Literal["contract", "refusal", "cut_off"]], Field(min_length=1), *one_or_many] | None = Field(
-        default=None, description="It is not in the form that was asked for, it is a refusal, or it was cut off."
-    )
-    min_logprob: float | None = Field(
-        default=None, le=0, description="The least mean log-probability of a token (nats), where the provider gives it."
-    )
-    check: Tags | None = Field(default=None, description="Names of your own checks (`dispatch.checks` of the config).")
-
-    @model_validator(mode="after")
-    def _checks_something(self) -> Escalate:
-        if not self.model_fields_set:
-            raise ValueError("write on, min_logprob or check, or leave escalate out")
-        return self
-
-
-class _Asks(Open):
-    prefer: Literal["local", "llm", "tie"] | None = Field(default=None, description=_PREFER)
-    tier: Tier | None = Field(default=None, description=_TIER)
-    rank: Tags | None = Field(default=None, description=_RANK)
-    require: Tags | None = Field(default=None, description=_REQUIRE)
-    forbid: Tags | None = Field(default=None, description=_FORBID)
-    refuse: Text | None = Field(default=None, description=_REFUSE)
-    redact: Tags | None = Field(default=None, description=_REDACT)
-    check: Checks | None = Field(default=None, description=_CHECK)
-    hold: int | None = Field(default=None, ge=50, le=100_000, description=_HOLD)
-    escalate: Escalate | None = Field(default=None, description=_ESCALATE)
-    warn: Text | None = Field(default=None, description=_WARN)
-    budget: Budgets | None = Field(default=None, description=_BUDGET)
-
-
-class Then(_Asks, Strict):
-    """What a rule asks for. `prefer`, `tier` and `rank` recommend; everything else binds."""
-
-    @model_validator(mode="after")
-    def _asks_for_something(self) -> Then:
-        if all(getattr(self, name) is None for name in type(self).model_fields):
-            raise ValueError("a rule must ask for something (prefer, tier, require, forbid, refuse, check ...)")
-        if self.hold is not None and self.check is None:
-            raise ValueError("hold is how much of a checked stream is held back; it needs check")
-        if self.tier is not None and self.prefer == "local":
-            raise ValueError("tier is a tier of hosted models; it does not go with prefer: local")
-        return self
-
-
 class Rule(Strict):
     """One rule. With `obligation` it is a duty of the house that no single request fulfils; `fulfilled_by` says
     what does."""
@@ -265,10 +201,6 @@ class Rule(Strict):
         if self.obligation is not None and (self.when != When() or not self.fulfilled_by):
             raise ValueError("an obligation has no when; fulfilled_by says what fulfils it")
         return self
-
-
-class ThenPatch(_Asks):
-    """As `then`; a key given replaces the parent's, `null` takes it away, the rest stays."""
 
 
 class RulePatch(Strict):
@@ -327,6 +259,12 @@ class Promise(Strict):
     max_error: ShareNumber = Field(description="The largest error that its card may promise: `2%`.")
 
 
+def _own_name(name: str) -> str:
+    if name in (*SIGNALS, *FACTS, "scores", "quality", "pii"):
+        raise ValueError(f'"{name}" is a signal of the router itself; give yours another name')
+    return name
+
+
 class PolicyText(Strict):
     """One policy file, before `extends` is followed."""
 
@@ -354,6 +292,13 @@ class PolicyText(Strict):
     )
     flow: Annotated[list[FlowStep], Field(min_length=1)] | None = Field(
         default=None, description="The decision flow; a child's flow replaces the parent's whole."
+    )
+    models: list[DeploymentSettings] = Field(
+        default=[],
+        description="Hosted models, as in the config's `deployments`, which replace one of the same name; inherited.",
+    )
+    signals: dict[Annotated[str, Field(pattern=WORD), AfterValidator(_own_name)], OwnSignalText] = Field(
+        default={}, description="Signals of your own, by name: what rules ask for under `custom`; inherited."
     )
     rules: list[Rule] = Field(default=[], description="The rules.")
     override: dict[str, RulePatch] = Field(default={}, description="Changes to inherited rules, by id.")

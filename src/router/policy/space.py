@@ -115,7 +115,7 @@ def make_space(file: PolicyFile) -> Space:
     truths: dict[int, tuple[int, int]] = {}
     complete = True
     for name, leaves in reader.leaves.items():
-        made, whole = make_variable(name, leaves)
+        made, whole = make_variable(name, leaves, file.signals.get(name))
         complete = complete and whole
         variables[name] = made
         for leaf in leaves:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from ..errors import ConfigError
+from ..signals.own import OwnSignal
 from ..types import SignalName
 from ..yamlfile import Path, did_you_mean
 from .conditions import (
@@ -171,6 +172,9 @@ def _is_clean(values: Values) -> bool | None:
 
 
 def _custom(file: PolicyFile, signal: str, wanted: Any, path: Path) -> Condition:
+    own = file.signals.get(signal)
+    if own is not None:
+        _check_value(file, own, wanted, path)
     if isinstance(wanted, bool):
         return _atom(is_true(signal, wanted), signal, cost=6, gate=signal if wanted else None)
     if isinstance(wanted, list):
@@ -178,6 +182,23 @@ def _custom(file: PolicyFile, signal: str, wanted: Any, path: Path) -> Condition
     if isinstance(wanted, str) and wanted.lstrip()[:1] not in tuple("<>=!"):
         return _atom(is_one_of(signal, frozenset([wanted])), signal, cost=6)
     return _atom(compare(signal, _limits(file, wanted, "number", path)), signal, cost=6)
+
+
+def _check_value(file: PolicyFile, own: OwnSignal, wanted: Any, path: Path) -> None:
+    """Hold a condition on a signal of the policy's own to the values that it can have."""
+    options = own.values
+    is_comparison = isinstance(wanted, int | float) and not isinstance(wanted, bool)
+    is_comparison = is_comparison or (isinstance(wanted, str) and wanted.lstrip()[:1] in tuple("<>=!"))
+    if not options:
+        if not is_comparison:
+            raise file.error(f'{own.name} is a number; write a comparison such as ">=2".', *path)
+        return
+    for word in wanted if isinstance(wanted, list) else [wanted]:
+        if word not in options or isinstance(word, bool) is not isinstance(options[0], bool):
+            listed = ", ".join(str(option).lower() if option in (True, False) else str(option) for option in options)
+            guess = did_you_mean(word, [str(option) for option in options if not isinstance(option, bool)])
+            told = f'did you mean "{guess}"? It is one of: {listed}.' if guess else f"it is one of: {listed}."
+            raise file.error(f'the signal {own.name} is never "{word}"; {told}', *path)
 
 
 def _limits(file: PolicyFile, written: float | str, unit: Unit, path: Path) -> tuple[tuple[str, float], ...]:

@@ -35,6 +35,8 @@ __all__ = [
     "Milliseconds",
     "Money",
     "Open",
+    "Place",
+    "Places",
     "RuleIds",
     "Share",
     "ShareNumber",
@@ -47,6 +49,7 @@ __all__ = [
     "Time",
     "Usd",
     "Words",
+    "Written",
     "one_or_many",
     "word_context",
 ]
@@ -71,12 +74,14 @@ class Strict(Open):
         if isinstance(data, dict):
             for key, value in data.items():
                 if value is None:
-                    raise PydanticCustomError("no_value", "the key {quoted} has no value", {"quoted": f'"{key}"'})
+                    raise PydanticCustomError(
+                        "no_value", "the key {quoted} has no value", {"quoted": f'"{key}"', "key": key}
+                    )
         return data
 
 
-class _Written:
-    """How a value is written, for the JSON Schema: a schema of its own, or one made from the checked one."""
+class Written:
+    """Annotates how a value is written, for the JSON Schema: a schema of its own, or one made from the checked one."""
 
     def __init__(self, schema: dict[str, Any] | Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         self._schema = schema
@@ -89,7 +94,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-one_or_many = (BeforeValidator(_listed), _Written(lambda listed: {"anyOf": [listed["items"], listed]}))
+one_or_many = (BeforeValidator(_listed), Written(lambda listed: {"anyOf": [listed["items"], listed]}))
 
 
 def _refusing_all(value: Any) -> Any:
@@ -113,7 +118,7 @@ def _one_of(what: str, options: Iterable[str]) -> tuple[Any, ...]:
             raise PydanticCustomError("unknown_word", f"unknown {what} {{quoted}}", word_context(word, allowed))
         return word
 
-    return AfterValidator(check), _Written({"type": "string", "enum": allowed})
+    return AfterValidator(check), Written({"type": "string", "enum": allowed})
 
 
 def _comparison(unit: Unit) -> Callable[[Any], int | float | str]:
@@ -138,12 +143,14 @@ def _number(unit: Unit) -> Callable[[Any], float]:
     return check
 
 
-def _as_written(*examples: str) -> _Written:
-    return _Written({"type": ["string", "number"], "examples": list(examples)})
+def _as_written(*examples: str) -> Written:
+    return Written({"type": ["string", "number"], "examples": list(examples)})
 
 
 Words = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1), *one_or_many]
 Tags = Annotated[list[Annotated[str, Field(pattern=WORD)]], Field(min_length=1), *one_or_many]
+Place = Annotated[str, Field(min_length=1, max_length=200)]
+Places = Annotated[list[Place], *one_or_many]
 Task = Annotated[str, *_one_of("task", TASKS)]
 Tasks = Annotated[list[Task], Field(min_length=1), *one_or_many]
 Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
@@ -154,7 +161,7 @@ Checks = Annotated[
     dict[_FLAG, OnFlag],
     Field(min_length=1),
     BeforeValidator(_refusing_all),
-    _Written(lambda mapped: {"anyOf": [*_MANY_FLAGS, mapped]}),
+    Written(lambda mapped: {"anyOf": [*_MANY_FLAGS, mapped]}),
 ]
 _MANY_FLAGS: list[dict[str, Any]] = [
     {"type": "string", "enum": list(FLAG_KINDS)},

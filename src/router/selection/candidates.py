@@ -15,7 +15,17 @@ from ..types import Budget, Candidate, Estimate, Failure, LocalEvidence, Request
 from ..units import format_ms, format_usd
 from .estimate import affordable_output, estimate_hosted, estimate_local
 
-__all__ = ["MODEL_AUTO", "Balance", "Fleet", "candidates", "effective_budget", "is_auto", "make_fleet", "output_limit"]
+__all__ = [
+    "MODEL_AUTO",
+    "Balance",
+    "Fleet",
+    "candidates",
+    "effective_budget",
+    "is_auto",
+    "make_fleet",
+    "output_limit",
+    "policy_loss",
+]
 
 MODEL_AUTO = "auto"
 Balance = Literal["weighted", "fastest"]
@@ -137,7 +147,7 @@ def candidates(
             found.append(Candidate(model=deployment.name, kind="llm", tier=deployment.tier, estimate=estimate))
             continue
         loss = (
-            (_policy_loss(deployment, verdict) if asked.is_bound else None)
+            (policy_loss(deployment, verdict) if asked.is_bound else None)
             or _ability_loss(deployment, asked)
             or _availability_loss(deployment, asked, plan=plan)
             or _budget_loss(deployment, asked, estimate)
@@ -260,7 +270,8 @@ def _local_loss(card: LocalCard, mine: LocalEvidence | None, asked: _Asked, esti
     return None
 
 
-def _policy_loss(deployment: Deployment, verdict: Verdict) -> _Loss:
+def policy_loss(deployment: Deployment, verdict: Verdict) -> _Loss:
+    """Why the policy lets ``deployment`` not answer, None where it does."""
     traits = {"llm", deployment.tier, deployment.name, *deployment.tags}
     if deployment.in_house:  # "llm" forbids what leaves the house; an in-house server does not
         traits = (traits - {"llm"}) | {"in_house"}

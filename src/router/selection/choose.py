@@ -27,6 +27,7 @@ from ..types import (
 )
 from ..units import format_ms, format_usd
 from .balance import balanced
+from .beside import drawn_mirrors, named_fallbacks
 from .candidates import Fleet, effective_budget, is_auto, output_limit
 from .explore import explored
 from .stickiness import stay_note, staying, warm_tier
@@ -69,13 +70,16 @@ def choose(
             reason = f"{reason}; drawn to learn from it, instead of {exploration.greedy}"
         if snapshot.soft_limits:
             reason = f"{reason}; the cheapest is wanted, since {snapshot.soft_limits[0]} is used up"
-    hosted = tuple(candidate.model for candidate in order[1:] if candidate.kind == "llm")
+    later = [candidate for candidate in order[1:] if candidate.kind == "llm"] if is_auto(request.model) else []
+    if verdict.fallback is not None:
+        by_name = {candidate.model: candidate for candidate in later}
+        later = [by_name[name] for name in named_fallbacks(verdict.fallback, tuple(by_name), fleet)]
     return Decision(
         id=snapshot.id,
         policy=policy,
         task=_task(signals),
         target=target,
-        fallbacks=hosted if is_auto(request.model) else (),
+        fallbacks=tuple([candidate.model for candidate in later]),
         rules=tuple(fired.id for fired in verdict.rules),
         reason=reason,
         estimate=order[0].estimate if order else Estimate(usd=0.0, worst_usd=0.0, latency_ms=0.0),
@@ -83,10 +87,11 @@ def choose(
         signals=signals.known(),
         verdict=verdict,
         budget=budget,
-        max_output_tokens=_output_limit(order, fleet, signals, budget, snapshot),
+        max_output_tokens=_output_limit([*order[:1], *later], fleet, signals, budget, snapshot),
         evidence=signals["local"].value,
         snapshot=snapshot,
         exploration=exploration,
+        mirrors=drawn_mirrors(verdict.mirror, found, target.model, snapshot.id) if verdict.mirror and order else (),
     )
 
 

@@ -14,8 +14,9 @@ import msgspec
 from ..policy.compile import CompiledPolicy
 from ..policy.flow import Step, walk
 from ..policy.near import NearMiss, near_misses
-from ..types import Candidate, Decision, Flag, Signal, Signals
+from ..types import Candidate, Decision, Flag, Mirroring, Signal, Signals
 from ..units import format_ms, format_usd
+from .beside import mirror_loss
 from .candidates import Fleet
 from .flip import Flip, find_flips
 
@@ -102,9 +103,21 @@ def _headline(decision: Decision) -> str:
         lines.append(("Limits", ", ".join(limits)))
     if decision.verdict.redact:
         lines.append(("Masked", f"{', '.join(sorted(decision.verdict.redact))}, before any hosted call"))
+    if decision.verdict.fallback is not None:
+        named = ", ".join(decision.verdict.fallback) or "nobody"
+        lines.append(("Next", f"{named}, as a rule says: {', '.join(decision.fallbacks) or 'nobody is able'}"))
+    lines += [("Copied", _copied(each, decision)) for each in decision.verdict.mirror]
     if decision.verdict.check:
         lines.append(("Checked", f"the answer is to be checked for {', '.join(sorted(decision.verdict.check))}"))
     return "\n".join(f"{name:<9} {text}" for name, text in lines)
+
+
+def _copied(mirror: Mirroring, decision: Decision) -> str:
+    told = f"{mirror.share * 100:.3g} % of such requests to {mirror.to}; this one"
+    if mirror.to in decision.mirrors:
+        return f"{told} too, once it is answered"
+    loss = mirror_loss(mirror.to, decision.candidates, decision.target.model)
+    return f"{told} is not drawn" if loss is None else f"{told} is not: {loss}"
 
 
 def _hashes(decision: Decision) -> str:

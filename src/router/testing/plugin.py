@@ -14,6 +14,8 @@ import pytest
 
 if TYPE_CHECKING:
     from ..api import Router
+    from ..offline.bench import Party
+    from ..policy.compile import CompiledPolicy
     from ..policy.suite import Case
     from ..types import Decision
 
@@ -91,36 +93,38 @@ class PolicyTestFile(pytest.File):
     """A file of policy tests; each example is one item."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        from ..assemble import PolicyShelf
+        from ..config import read_environment
+        from ..offline.bench import OpenBench, compiled_policy
         from ..policy.suite import written_cases
         from ..yamlfile import load_yaml
 
         document = load_yaml(self.path.read_text(encoding="utf-8"), name=str(self.path))
         name, cases = written_cases(document)
-        shelf = PolicyShelf(name, self.path.parent)
+        policy = compiled_policy(name, self.path.parent)
+        party = None
+        if any(case.example.request is not None for case in cases):
+            party = OpenBench(read_environment().config)().party(policy)
         for case in cases:
-            yield PolicyTestItem.from_parent(self, name=case.example.name, case=case, shelf=shelf)
+            yield PolicyTestItem.from_parent(self, name=case.example.name, case=case, policy=policy, party=party)
 
 
 class PolicyTestItem(pytest.Item):
     """One example of a policy test file."""
 
-    def __init__(self, *, case: Case, shelf: Any, **more: Any) -> None:
+    def __init__(self, *, case: Case, policy: CompiledPolicy, party: Party | None, **more: Any) -> None:
         super().__init__(**more)
-        self.case, self.shelf = case, shelf
+        self.case, self.policy, self.party = case, policy, party
 
     def runtest(self) -> None:
         """Judge the example; fail with the differences."""
-        from ..api import Router, as_request
+        from ..api import as_request
         from ..policy.suite import run_cases
 
-        policy = self.shelf[self.shelf.default]
-
         def decide(example: Any) -> Decision:
-            with Router(policy=policy.file.file) as router:
-                return router.engine.decide(as_request(example.request, {}))
+            assert self.party is not None
+            return self.party.decide(self.party.observe(as_request(example.request, {})))
 
-        (result,) = run_cases(policy, [self.case], decide)
+        (result,) = run_cases(self.policy, [self.case], decide)
         if result.failed:
             raise _Differs(result.text)
 

@@ -18,6 +18,7 @@ __all__ = [
     "Exploration",
     "Failure",
     "Fired",
+    "Mirroring",
     "Need",
     "Objective",
     "OnFlag",
@@ -73,6 +74,13 @@ class Escalation(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[str, ...] = ()
 
 
+class Mirroring(msgspec.Struct, frozen=True, kw_only=True):
+    """A copy of ``share`` (0..1) of such requests goes to the deployment ``to``; nobody is shown its answer."""
+
+    to: str
+    share: float
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the policy says of a request. Obligations and prohibitions bind every later step: fallback, hedge, cache.
 
@@ -85,6 +93,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     ``on_flag`` says what happens to an answer with a flag of ``check`` (left out: it is refused). ``hold`` is how many
     characters of a checked stream are held back; None holds the whole answer until it was checked. ``escalate``: when
     a smaller model's answer goes to a larger one.
+
+    ``fallback`` names, in this order, who may come after the target: deployments, models, tags or tiers; None leaves it
+    to the selection. ``mirror``: who gets copies. Both are held to all that binds.
     """
 
     refuse: str | None = None
@@ -104,6 +115,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     on_flag: Mapping[str, OnFlag] = msgspec.field(default_factory=dict)
     hold: int | None = None
     escalate: Escalation | None = None
+    fallback: tuple[str, ...] | None = None
+    mirror: tuple[Mirroring, ...] = ()
     rules: tuple[Fired, ...] = ()
 
 
@@ -202,7 +215,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
     ``fallbacks`` may be tried in this order, and nothing else may. ``max_output_tokens`` is how many output tokens the
     money limit pays for at the dearest of them, None when no limit binds: a call never asks for more. ``exploration``
-    is there where the policy lets chance have a say.
+    is there where the policy lets chance have a say. ``mirrors`` are the deployments that a copy of this very request
+    goes to once it is answered.
     """
 
     id: str
@@ -221,3 +235,4 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     evidence: LocalEvidence | None = None
     snapshot: Snapshot | None = None
     exploration: Exploration | None = None
+    mirrors: tuple[str, ...] = ()

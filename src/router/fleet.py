@@ -1,0 +1,151 @@
+"""Settings and policy -> the hosted deployments and local models among which requests are decided."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from .backends.prices import builtin_deployments, builtin_families, load_facts
+from .catalogue import Deployment, LocalCard, is_configured, provider_key_env, with_facts
+from .config import DeploymentSettings, Environment, Settings, UpstreamSettings
+from .price import Price, UnitPrices
+from .selection.candidates import Fleet, make_fleet
+
+__all__ = ["configured", "deployment_of", "fleet_of"]
+
+_LOOPBACK = ("http://localhost", "http://127.", "http://[::1]")
+
+
+def fleet_of(
+    settings: Settings,
+    environment: Environment,
+    cards: Sequence[LocalCard],
+    models: Sequence[DeploymentSettings] = (),
+) -> Fleet:
+    """All that is registered: the deployments of ``settings`` and the ``models`` of a policy, and the local models with
+    these ``cards``.
+
+    A deployment of the settings stands in for a policy's model of the same name, whole: they are of this machine. Where
+    neither has any, the built-in ones are there.
+    """
+    found = [configured(_priced(each, settings), environment) for each in _deployments(settings, environment, models)]
+    balance = settings.dispatch.balance
+    return make_fleet(found, cards, builtin_families(), hash=_fleet_hash(found, cards), balance=balance)
+
+
+def _deployments(
+    settings: Settings, environment: Environment, models: Sequence[DeploymentSettings]
+) -> list[Deployment]:
+    if settings.deployments is None and not models:
+        found = list(builtin_deployments())
+    else:
+        written = {each.name: each for each in (*models, *(settings.deployments or ()))}
+        own = [deployment_of(each) for each in written.values()]
+        facts = load_facts(each.model for each in own)
+        found = [with_facts(each, facts.get(each.model)) for each in own]
+    if environment.upstream is not None:
+        found = [*_upstream(environment.upstream), *found]
+    return found
+
+
+def deployment_of(each: DeploymentSettings) -> Deployment:
+    """The deployment as it is written; what the price table knows of its model is not in it."""
+    price = each.price_per_million
+    rates = {} if price is None else {name: usd / 1e6 for name, usd in price.model_dump(exclude_none=True).items()}
+    is_loopback = each.api_base is not None and each.api_base.startswith(_LOOPBACK)
+    per_call, by_unit = _by_unit(each)
+    if price is None and (is_loopback or (by_unit is not None and by_unit.second is not None)):
+        # A server of one's own, or one that is paid by time.
+        rates = {"input": 0.0, "output": 0.0}
+    optional: dict[str, Any] = {}
+    if each.capabilities is not None:
+        optional["capabilities"] = frozenset(each.capabilities)
+    elif each.api_base is not None:
+        optional["capabilities"] = frozenset({"streaming", "tools", "json_schema"})
+    return Deployment(
+        name=each.name,
+        model=each.model,
+        tier=each.tier,
+        backend=each.backend,
+        api_base=each.api_base,
+        key_env=each.key_env,
+        family=each.family,
+        params=each.params,
+        price=Price(**rates, per_call=per_call, by_unit=by_unit),
+        context_tokens=each.context_tokens,
+        max_output_tokens=each.max_output_tokens,
+        quality=each.quality,
+        ttft_ms=each.ttft_ms,
+        tokens_per_s=each.tokens_per_s,
+        in_house=each.in_house,
+        tags=frozenset(each.tags),
+        weight=each.weight,
+        group=each.group,
+        **optional,
+    )
+
+
+def _upstream(upstream: UpstreamSettings) -> list[Deployment]:
+    names = [("upstream", upstream.model, "small"), ("upstream-large", upstream.large_model, "large")]
+    is_loopback = upstream.base_url.startswith(_LOOPBACK)
+    return [
+        deployment_of(
+            DeploymentSettings(
+                name=name,
+                model=model,
+                tier="large" if tier == "large" else "small",
+                backend="openai",
+                api_base=upstream.base_url,
+                key_env=upstream.key_env,
+                in_house=is_loopback,
+            )
+        )
+        for name, model, tier in names
+        if model is not None
+    ]
+
+
+def configured(deployment: Deployment, environment: Environment) -> Deployment:
+    """With the variable of its credential, and whether it can be called from here."""
+    key_env = deployment.key_env
+    if key_env is None and deployment.api_base is None:
+        key_env = next(iter(provider_key_env(deployment.model)), None)
+    ready = is_configured(deployment, environment.keys)
+    return msgspec.structs.replace(deployment, configured=ready, key_env=key_env)
+
+
+def _by_unit(each: DeploymentSettings) -> tuple[float, UnitPrices | None]:
+    """What each call costs, and what is charged beside calls and tokens."""
+    own = each.price_per_unit
+    if own is None:
+        return 0.0, None
+    named = (own.image, own.image_output, own.second, own.search)
+    if all(price is None for price in named):
+        return own.call or 0.0, None
+    return own.call or 0.0, UnitPrices(
+        image=own.image,
+        image_output=own.image_output,
+        second=own.second,
+        search=None if own.search is None else (own.search,) * 3,
+        always_searches=own.search is not None and "web_search_options" in each.params,
+    )
+
+
+def _priced(deployment: Deployment, settings: Settings) -> Deployment:
+    """An unknown price stays unknown, unless the user says what a call then counts as."""
+    price, assumed = deployment.price, settings.unknown_price
+    if price.by_unit is not None:
+        by_unit = msgspec.structs.replace(price.by_unit, most_seconds=settings.dispatch.timeout / 1000.0)
+        price = msgspec.structs.replace(price, by_unit=by_unit)
+        deployment = msgspec.structs.replace(deployment, price=price)
+    if assumed == "refuse" or (price.input is not None and price.output is not None):
+        return deployment
+    return msgspec.structs.replace(deployment, price=Price(input=0.0, output=0.0, per_call=assumed))
+
+
+def _fleet_hash(deployments: Sequence[Deployment], cards: Sequence[LocalCard]) -> str:
+    encode = msgspec.json.Encoder(order="deterministic").encode
+    return hashlib.sha256(encode([list(deployments), list(cards)])).hexdigest()[:16]

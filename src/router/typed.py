@@ -1,0 +1,112 @@
+"""Plain data of a YAML file -> typed values; what is wrong is a ConfigError with place and suggestion."""
+
+from __future__ import annotations
+
+import re
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from .errors import ConfigError
+from .yamlfile import Document, Path, place_error
+
+__all__ = ["typed"]
+
+_Text = TypeVar("_Text", bound=BaseModel)
+
+
+def typed(document: Document, model: type[_Text], otherwise: str, **more: Any) -> _Text:
+    """The document's mapping, and ``more`` beside it, as ``model``; ``otherwise`` says what it should have been.
+
+    Raises:
+        ConfigError: at the place of the first thing that is wrong, with a suggestion where one is close.
+    """
+    if not isinstance(document.data, dict):
+        raise place_error(document, (), otherwise)
+    try:
+        return model.model_validate({**document.data, **more})
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        raise _config_error(document, model, found[0], len(found) - 1) from error
+
+
+def _config_error(document: Document, model: type[BaseModel], error: ErrorDetails, more: int) -> ConfigError:
+    context: Mapping[str, Any] = error.get("ctx") or {}
+    kind, where = error["type"], error["loc"]
+    path = _written_path(document, where)
+    hint = f"({more} more of this file to look at after it.)" if more else ""
+    if kind == "extra_forbidden":
+        message = f'unknown key "{path[-1]}"'
+        return place_error(document, path, message, options=_keys_at(model, path[:-1]), hint=hint)
+    if kind == "no_value":
+        return place_error(document, (*path, context["key"]), error["msg"], at_key=True, hint=hint)
+    if kind == "missing":
+        inside = f" of {'.'.join(map(str, path))}" if path else ""
+        return place_error(document, path, f'the key "{where[-1]}"{inside} is missing', hint=hint)
+    if kind == "unknown_word":
+        word, options = context["word"], context["options"]
+        return place_error(document, _word_path(document, path, word), error["msg"], options=options, word=word)
+    if kind == "literal_error":
+        options = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+        word = error["input"]
+        return place_error(document, path, f'unknown value "{word}"', options=options, word=word, hint=hint)
+    message = error["msg"].removeprefix("Value error, ")
+    name = f"{path[-1]}: " if path and isinstance(path[-1], str) else ""
+    return place_error(document, path, name + message, hint=hint)
+
+
+def _written_path(document: Document, where: tuple[int | str, ...]) -> Path:
+    """Pydantic's location without the names of union branches, which nobody wrote."""
+    path: Path = ()
+    data = document.data
+    for part in where:
+        if isinstance(data, dict) and part in data:
+            data = data[str(part)]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        elif part == "not_" and isinstance(data, dict) and "not" in data:
+            part, data = "not", data["not"]
+        else:
+            continue
+        path = (*path, part)
+    return path
+
+
+def _word_path(document: Document, path: Path, word: str) -> Path:
+    """The path of ``word`` in the list or mapping at ``path``, where a check of the whole found it wrong."""
+    for candidate in document.places:
+        if candidate[: len(path)] == path and candidate != path and _at(document.data, candidate) == word:
+            return candidate
+    return path
+
+
+def _at(data: Any, path: Path) -> Any:
+    for part in path:
+        data = data[part]
+    return data
+
+
+def _keys_at(root: type[BaseModel], path: Path) -> list[str]:
+    """The keys that the mapping at ``path`` may have, read off the models."""
+    found: list[type[BaseModel]] = [root]
+    for part in path:
+        if isinstance(part, int):
+            continue
+        inner: list[type[BaseModel]] = []
+        named = False
+        for outer in found:
+            for name, info in outer.model_fields.items():
+                if part in (name, info.alias):
+                    named = True
+                    inner += _models_in(info.annotation)
+        found = inner if named else found
+    return [info.alias or name for model in found for name, info in model.model_fields.items()]
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in typing.get_args(annotation) for model in _models_in(inner)]
