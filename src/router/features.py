@@ -25,6 +25,9 @@ else:
         compiled = None  # type: ignore[assignment]
 
 __all__ = [
+    "INVERSES",
+    "POWERS",
+    "VALUES",
     "FeatureSpec",
     "LinearScorer",
     "Reading",
@@ -39,6 +42,7 @@ __all__ = [
     "read",
     "sparse_rows",
     "task_scores",
+    "token_hashes",
     "unsupported",
     "wide_grams",
 ]
@@ -86,6 +90,8 @@ _POWER = _powers(int(_BASE), MAX_BYTES + 1)
 _INVERSE = _powers(pow(int(_BASE), -1, 1 << 64), MAX_BYTES + 1)
 _CLASS = _byte_classes()
 _VALUE = np.arange(1, 257, dtype=np.uint64)
+# A token's sum is that of VALUES[byte] * POWERS[place] over its bytes; INVERSES move a sum to the left.
+VALUES, POWERS, INVERSES = _VALUE, _POWER, _INVERSE
 _NOTHING_KNOWN = np.zeros(1 << 17, np.uint8)
 
 
@@ -177,10 +183,7 @@ class TextHashes:
         np.logical_or(differs, punct[:-1], out=last[:-1])
         start = self.starts = (first & inside).nonzero()[0]
         end = self.ends = (last & inside).nonzero()[0] + 1
-        hashes = (prefix[end] - prefix[start]) * _INVERSE[start]
-        hashes ^= hashes >> _U(29)
-        hashes *= _MIX
-        self.tokens = hashes
+        self.tokens = token_hashes((prefix[end] - prefix[start]) * _INVERSE[start])
 
     def cut(self, head: int, tail: int) -> TextHashes:
         """The hashes of the first ``head`` and the last ``tail`` bytes, without hashing again.
@@ -205,6 +208,13 @@ class TextHashes:
         kept.starts = np.concatenate((self.starts[:first], self.starts[last:] - shift))
         kept.ends = np.concatenate((self.ends[:first], self.ends[last:] - shift))
         return kept
+
+
+def token_hashes(sums: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The hashes of tokens from their sums."""
+    hashes = sums ^ (sums >> _U(29))
+    hashes *= _MIX
+    return hashes
 
 
 def buckets(hashes: TextHashes, spec: FeatureSpec) -> tuple[list[npt.NDArray[np.intp]], list[float]]:

@@ -24,7 +24,7 @@ from router.offline.embedding import EmbeddingMaker
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("models") / "places"
     outliers = {f"origin{index}": [f"{text} {n}" for n in range(30)] for index, text in enumerate(OUTSIDE)}
-    made = EmbeddingMaker(spec=SPEC).fit(rows(300, 1), rows(900, 2), outliers)
+    made = EmbeddingMaker(spec=SPEC, spells=True).fit(rows(300, 1), rows(900, 2), outliers)
     made.export(directory, card_of(made))
     return directory
 
@@ -57,6 +57,11 @@ def test_loaded_model_tells_topics_and_outsiders(saved: Path) -> None:
     assert np.mean(right) > 0.97
     outside = [p.in_distribution for p in model.predict(["paris is in france", "def f(): return 1"])]
     assert max(outside) < np.quantile([p.in_distribution for p in found], 0.05)
+
+
+def test_mistyped_words_have_the_vectors_of_what_is_meant(saved: Path) -> None:
+    typed, meant = load_local_model(saved).predict(["the oold shpi left the harbuor", "the old ship left the harbour"])
+    assert typed.probabilities == pytest.approx(meant.probabilities, abs=1e-6)
 
 
 @pytest.mark.parametrize("text", ["", " \n", "\x00", "🦀", "海" * 5000])

@@ -20,7 +20,7 @@ from router.local.linear import load_linear as load_local_model
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("models") / "places"
-    made = maker()
+    made = maker(spells=True)
     made.export(directory, card_of(made))
     return directory
 
@@ -51,6 +51,12 @@ def test_learnt_topics_are_told_apart(model: LinearModel) -> None:
     found = model.predict(test.texts)
     right = [p.labels[int(np.argmax(p.probabilities))] == label for p, label in zip(found, test.labels, strict=True)]
     assert np.mean(right) > 0.97
+
+
+def test_mistyped_words_are_read_as_the_training_rows_spell_them(model: LinearModel) -> None:
+    typed, meant = model.predict(["the oold shpi left the harbuor", "the old ship left the harbour"])
+    assert typed.probabilities == meant.probabilities
+    assert typed.in_distribution < meant.in_distribution  # what is known of a text is known of it as it came
 
 
 def test_probabilities_sum_to_one(model: LinearModel) -> None:
@@ -153,6 +159,9 @@ def test_oversized_file_is_refused_unread(copy: Path) -> None:
         ("gates", np.array([0.0, 0.1], np.float32)),
         ("known", np.zeros(3, np.uint8)),
         ("ood_weights", np.full(7, np.inf, np.float32)),
+        ("spelling", np.array([3, 2, 5], np.uint32)),
+        ("spelling", np.array([[1, 2]], np.uint32)),
+        ("spelling_counts", np.zeros(2, np.uint16)),
     ],
 )
 def test_misfitting_array_is_refused(copy: Path, name: str, array: np.ndarray) -> None:

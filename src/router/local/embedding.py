@@ -79,21 +79,18 @@ class EmbeddingModel:
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Calibrated probabilities and in-distribution score of each text; a text without words is never inside."""
-        vectors = self._encoder.embed(texts)
-        return [self._predict(text, vector) for text, vector in zip(texts, vectors, strict=True)]
+        return [self._predict(read) for read in self._read(texts)]
 
     def measure(self, texts: Sequence[str]) -> tuple[_F32, npt.NDArray[np.float64]]:
         """Raw label scores ``(n, K)`` and the facts of :data:`EMBEDDING_FACTS`, one row a text."""
         scores = np.zeros((len(texts), len(self.labels)), np.float32)
         facts = np.zeros((len(texts), len(EMBEDDING_FACTS)))
-        for index, (text, vector) in enumerate(zip(texts, self._encoder.embed(texts), strict=True)):
-            read = self._read(text, vector)
+        for index, read in enumerate(self._read(texts)):
             if read is not None:
                 scores[index], _, facts[index] = read
         return scores, facts
 
-    def _predict(self, text: str, vector: _F32) -> Prediction:
-        read = self._read(text, vector)
+    def _predict(self, read: tuple[_F32, list[float], list[float]] | None) -> Prediction:
         if read is None:
             return Prediction(labels=self.labels, probabilities=self._uniform, in_distribution=0.0)
         _, probabilities, facts = read
@@ -104,11 +101,20 @@ class EmbeddingModel:
             inside = 0.0
         return Prediction(labels=self.labels, probabilities=tuple(probabilities), in_distribution=inside)
 
-    def _read(self, text: str, vector: _F32) -> tuple[_F32, list[float], list[float]] | None:
-        read = self._linear.read(text)
-        if read is None:
-            return None
-        sparse, _, facts = read
+    def _read(self, texts: Sequence[str]) -> list[tuple[_F32, list[float], list[float]] | None]:
+        """Label scores, their softmax and the facts of each text; None for one without words."""
+        reads = [self._linear.read(text) for text in texts]
+        vectors = self._encoder.embed(
+            [text if read is None else read[3] for text, read in zip(texts, reads, strict=True)]
+        )
+        return [
+            None if read is None else self._joined(read[0], read[2], vector)
+            for read, vector in zip(reads, vectors, strict=True)
+        ]
+
+    def _joined(
+        self, sparse: Sequence[float], facts: Sequence[float], vector: _F32
+    ) -> tuple[_F32, list[float], list[float]]:
         arrays = self.arrays
         every = vector @ arrays.dense
         scores = np.array(sparse, np.float32) + every[:-1]

@@ -22,6 +22,7 @@ from ..features import FeatureSpec, TextHashes, bits_of, buckets, prepared, unsu
 from ..types import Prediction
 from .base import checked_file, read_card
 from .files import read_arrays
+from .spelling import Speller
 
 __all__ = [
     "FACTS",
@@ -47,6 +48,7 @@ _CHUNK = 512
 _MANY = 24  # so many labels, and numpy's softmax is the faster one
 
 _F32 = npt.NDArray[np.float32]
+_NO_WORDS, _NO_COUNTS = np.zeros(0, np.uint32), np.zeros(0, np.uint16)
 
 
 class LinearArrays(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +60,7 @@ class LinearArrays(msgspec.Struct, frozen=True, kw_only=True):
     ``(len(FACTS) + 1,)``, of a logistic model that tells the model's own texts from others by shares of known n-grams,
     top probability, energy (logsumexp of scores: Liu et al., 2020, arXiv:2010.03759) and the last column's score
     (outlier exposure: Hendrycks et al., 2019, arXiv:1812.04606). ``min_known``: least share of known words.
+    ``spelling`` and ``spelling_counts``: of :class:`router.local.spelling.Speller`; empty where nothing is corrected.
     """
 
     spec: FeatureSpec
@@ -68,6 +71,8 @@ class LinearArrays(msgspec.Struct, frozen=True, kw_only=True):
     known: npt.NDArray[np.uint8]
     ood_weights: _F32
     min_known: float
+    spelling: npt.NDArray[np.uint32] = _NO_WORDS
+    spelling_counts: npt.NDArray[np.uint16] = _NO_COUNTS
 
     def as_file(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
         """``(arrays, metadata)`` for :func:`router.local.files.write_arrays`."""
@@ -79,6 +84,8 @@ class LinearArrays(msgspec.Struct, frozen=True, kw_only=True):
             "ood_weights": self.ood_weights,
             "gates": np.array([self.temperature, self.min_known], np.float32),
         }
+        if len(self.spelling):
+            arrays |= {"spelling": self.spelling, "spelling_counts": self.spelling_counts}
         return arrays, {"format": FORMAT, "spec": msgspec.json.encode(self.spec).decode()}
 
 
@@ -98,6 +105,7 @@ class LinearModel:
         self._words, self._chars = bits_of(arrays.spec.words), bits_of(arrays.spec.chars)
         self._ood_weights = [float(weight) for weight in arrays.ood_weights]
         self._uniform = (1.0 / len(self.labels),) * len(self.labels)
+        self._speller = Speller(arrays.spelling, arrays.spelling_counts)
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Calibrated probabilities and in-distribution score of each text; a text without words is never inside."""
@@ -110,14 +118,14 @@ class LinearModel:
         for index, text in enumerate(texts):
             read = self.read(text)
             if read is not None:
-                scores[index], _, facts[index] = read
+                scores[index], _, facts[index], _ = read
         return scores, facts
 
     def _predict(self, text: str) -> Prediction:
         read = self.read(text)
         if read is None:
             return Prediction(labels=self.labels, probabilities=self._uniform, in_distribution=0.0)
-        _, probabilities, facts = read
+        _, probabilities, facts, _ = read
         logit = self._ood_weights[-1]
         for weight, fact in zip(self._ood_weights, facts, strict=False):
             logit += weight * fact
@@ -126,22 +134,22 @@ class LinearModel:
             inside = 0.0
         return Prediction(labels=self.labels, probabilities=tuple(probabilities), in_distribution=inside)
 
-    def read(self, text: str) -> tuple[Sequence[float], list[float], list[float]] | None:
-        """Label scores, their softmax, and the facts; None when the text has no word at all."""
-        arrays = self.arrays
-        data = prepared(text, head=arrays.spec.head, tail=arrays.spec.tail)
-        found = (
-            _scores(arrays, data)
-            if features.compiled is None
-            else features.compiled.label_scores(
-                data, self._words, self._chars, arrays.spec.bits, arrays.table, arrays.scale, arrays.bias, arrays.known
-            )
-        )
+    def read(self, text: str) -> tuple[Sequence[float], list[float], list[float], str] | None:
+        """Label scores, their softmax, the facts, and the text as it was read; None when it has no word at all.
+
+        Where words are unknown, labels are read from the text as the :class:`Speller` spells it; what
+        is known of a text is known of it as it came.
+        """
+        found = self._scored(text)
         if found is None:
             return None
         every, words, pairs, letters = found
+        if words < 1.0:
+            spelt = self._speller.spelt(text)
+            if spelt is not text:
+                text, (every, *_) = spelt, self._scored(spelt) or found
         scores = every[:-1]
-        temperature = arrays.temperature
+        temperature = self.arrays.temperature
         top = max(scores) * temperature
         if len(scores) > _MANY:
             exponents = np.exp(np.array(scores) * temperature - top)
@@ -151,7 +159,17 @@ class LinearModel:
             powers = [math.exp(score * temperature - top) for score in scores]
             total = sum(powers)
             probabilities = [power / total for power in powers]
-        return scores, probabilities, [words, pairs, letters, 1.0 / total, top + math.log(total), every[-1]]
+        return scores, probabilities, [words, pairs, letters, 1.0 / total, top + math.log(total), every[-1]], text
+
+    def _scored(self, text: str) -> tuple[Sequence[float], float, float, float] | None:
+        """All columns' scores, and the shares of known words, pairs and letters."""
+        arrays = self.arrays
+        data = prepared(text, head=arrays.spec.head, tail=arrays.spec.tail)
+        if features.compiled is None:
+            return _scores(arrays, data)
+        return features.compiled.label_scores(
+            data, self._words, self._chars, arrays.spec.bits, arrays.table, arrays.scale, arrays.bias, arrays.known
+        )
 
 
 def _scores(arrays: LinearArrays, data: bytes) -> tuple[Sequence[float], float, float, float] | None:
@@ -220,6 +238,8 @@ def arrays_of(
         known=arrays["known"],
         ood_weights=arrays["ood_weights"],
         min_known=float(gates[1]),
+        spelling=arrays.get("spelling", _NO_WORDS),
+        spelling_counts=arrays.get("spelling_counts", _NO_COUNTS),
     )
 
 
@@ -247,6 +267,9 @@ def _misfit(
         "ood_weights": (np.float32, (facts + 1,)),
         "gates": (np.float32, (2,)),
     }
+    if "spelling" in arrays or "spelling_counts" in arrays:
+        count = min(arrays["spelling"].size if "spelling" in arrays else 0, 1 << 20)
+        expected |= {"spelling": (np.uint32, (count,)), "spelling_counts": (np.uint16, (count,))}
     for name, (dtype, shape) in expected.items():
         array = arrays.get(name)
         if array is None or array.dtype != dtype or array.shape != shape:
@@ -254,6 +277,8 @@ def _misfit(
             return f"{name} is {found}, {np.dtype(dtype)} {shape} is expected"
         if array.dtype == np.float32 and not np.isfinite(array).all():
             return f"{name} holds values that are not finite"
+    if "spelling" in arrays and not bool((arrays["spelling"][1:] > arrays["spelling"][:-1]).all()):
+        return "the words that spelling knows are not in order"
     if not float(arrays["gates"][0]) > 0.0:
         return "the temperature is not positive"
     return None

@@ -47,6 +47,11 @@ class StaticEncoder:
         self._keys, self._vectors, self._scale = keys, vectors, scale
 
     @property
+    def keys(self) -> npt.NDArray[np.uint32]:
+        """The known words, as :func:`word_keys` gives them, rising; shape ``(V,)``."""
+        return self._keys
+
+    @property
     def words(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
         """The keys, rising, and the words' vectors, float32, shape ``(V, width)``."""
         return self._keys, self._vectors.astype(np.float32) * self._scale

@@ -147,7 +147,7 @@ class LocalClassifier:
             )
             best = winner(self.scores_)
             self.progress(f"training {best.name}", 0.0)
-            made = _MAKERS[best.maker](goal=self.goal, typos=0.25, seed=self.seed, **best.settings)
+            made = _MAKERS[best.maker](goal=self.goal, typos=0.25, spells=True, seed=self.seed, **best.settings)
         made.fit(parts.fit, parts.calibration, outsiders)
         self.maker_ = made
         self.classes_: tuple[str, ...] = made.classes_

@@ -28,6 +28,7 @@ from ..features import FeatureSpec, TextHashes, buckets, sparse_rows
 from ..local.base import CardedModel, write_card
 from ..local.files import write_arrays
 from ..local.linear import FACTS, KNOWN_BITS, MODEL_FILE, LinearArrays, LinearModel
+from ..local.spelling import word_counts
 from .promise import NEVER, Goal
 from .rows import Rows
 from .thresholds import set_thresholds
@@ -63,6 +64,7 @@ class LinearMaker:
             language.
         contrast: with fewer than ten labels, how much features weigh by how they tell labels apart, 0..1.
         typos: weight of a second copy of each row with three typing mistakes, 0 for none.
+        spells: whether words one typing mistake away from a training word are read as it (English rows only).
         prune: table entries of at most this size (of 127) become zero; the wheel gets smaller.
 
     Attributes after ``fit``: ``classes_`` (labels), ``arrays_``, ``temperature_``, ``thresholds_``.
@@ -84,6 +86,7 @@ class LinearMaker:
         known_from: int = 1,
         contrast: float = 0.0,
         typos: float = 0.0,
+        spells: bool = False,
         seed: int = 0,
     ) -> None:
         self.spec = spec or FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5))
@@ -91,6 +94,7 @@ class LinearMaker:
         self.goal, self.prune = goal or Goal(), prune
         self.language_errors = dict(language_errors or {})
         self.known_from, self.contrast, self.typos, self.seed = known_from, contrast, typos, seed
+        self.spells = spells
 
     def fit(self, rows: Rows, calibration: Rows, outliers: Mapping[str, Sequence[str]]) -> Self:
         """Fit on ``rows``, calibrate on ``calibration`` (no text of which may be in ``rows``).
@@ -182,6 +186,7 @@ class LinearMaker:
     def _arrays(self, weights: _F64, bias: _F64, rows: Rows) -> LinearArrays:
         """The model's numbers from weights ``(features, K + 1)``, in the order of :meth:`features`'s columns."""
         table, scale = _quantised(weights, self.prune)
+        spelling, counts = word_counts(rows.texts) if self.spells else (np.zeros(0, np.uint32), np.zeros(0, np.uint16))
         return LinearArrays(
             spec=self.spec,
             table=table,
@@ -191,6 +196,8 @@ class LinearMaker:
             known=self._known(rows.texts),
             ood_weights=np.zeros(len(FACTS) + 1, np.float32),
             min_known=0.0,
+            spelling=spelling,
+            spelling_counts=counts,
         )
 
     def _learnt_without_labels(
