@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bases", nargs="+", default=["minilm"], help="minilm, mpnet, or a Hugging Face directory")
     parser.add_argument("--sets", nargs="+", default=list(SETS))
-    parser.add_argument("--minutes", type=float, default=20.0, help="of fine-tuning, for one set")
+    parser.add_argument("--minutes", type=float, default=15.0, help="of fine-tuning, for one set")
     parser.add_argument("--keep", type=Path, help="write the trained models to folders here")
     chosen = parser.parse_args()
     for name in chosen.sets:

@@ -19,7 +19,7 @@ from .rows import Rows, count_labels
 __all__ = ["Score", "candidates", "cross_validate", "winner"]
 
 Progress = Callable[[str, float], None]
-MOST_ROWS = 6000
+MOST_ROWS = 4000
 FOLDS = 3
 
 

@@ -54,7 +54,8 @@ class LocalClassifier:
             (fine-tunes a pretrained encoder) or ``neighbours`` (a pretrained encoder as it is, for few rows); these two
             need the extra ``train``.
         max_error, confidence, keep, of: the promise, see :class:`router.offline.promise.Goal`.
-        minutes: how long choosing may take; the final fit comes on top.
+        minutes: how long choosing may take (0.4 by default; the final fit comes on top), or, with ``encoder``,
+            fine-tuning (15).
         languages: ISO 639-1 codes of the texts; recognised from them by default.
         licence: what the card says of the rows' licence.
         seed: of every draw. The same rows, settings and seed give the same file.
@@ -74,7 +75,7 @@ class LocalClassifier:
         confidence: float = 0.95,
         keep: float | None = None,
         of: str | None = None,
-        minutes: float = 5.0,
+        minutes: float | None = None,
         languages: Sequence[str] | None = None,
         licence: str = "not stated",
         base: str | Path | None = None,
@@ -85,6 +86,8 @@ class LocalClassifier:
             raise RequestError(f"there is no task {task!r}.", param="task", hint=f"Tasks: {', '.join(TASKS)}.")
         if maker not in MAKERS:
             raise RequestError(f"there is no maker {maker!r}.", param="maker", hint=f"Makers: {', '.join(MAKERS)}.")
+        if minutes is None:
+            minutes = 15.0 if maker == "encoder" else 0.4
         if not minutes > 0.0:
             raise RequestError(f"minutes is {minutes}; it is above 0.", param="minutes")
         self.task, self.name, self.maker = task, name or task.replace("_", "-"), maker

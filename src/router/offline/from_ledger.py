@@ -59,7 +59,7 @@ def learn(
     name: str | None = None,
     task: str = "other_classification",
     maker: str = "auto",
-    minutes: float = 5.0,
+    minutes: float | None = None,
     languages: Sequence[str] | None = None,
     seed: int = 0,
     progress: Callable[[str, float], None] | None = None,
