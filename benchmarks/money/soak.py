@@ -233,7 +233,7 @@ async def ask(session: aiohttp.ClientSession, url: str, kind: str, number: int) 
                 return "left"
             data = await response.read()
             if response.status != 200:
-                return f"status {response.status}"
+                return f"status {response.status} {json.loads(data)['error']['code']}"
             if kind == "stream":
                 return "answered" if data.endswith(b"data: [DONE]\n\n") else "told that it was cut"
             return "answered"
@@ -287,6 +287,8 @@ async def soak(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         after = await watched.sample(session)
     code = watched.end()
     await runner.cleanup()
+    # Whoever could not set money aside in time was refused before anything ran, and has no record.
+    refused = sum(count for what, count in became.items() if what.endswith(" state_unavailable"))
     return {
         "requests": sent,
         "seconds": round(took_s, 1),
@@ -296,8 +298,9 @@ async def soak(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "after": after,
         "samples": samples[:: max(1, len(samples) // 60)],
         "exit_code": code,
+        "log": Counter(line.partition(": ")[0][-80:] for line in (folder / "log").read_text().splitlines()),
         "server": dict(server.counted),
-        **books(folder, server.counted, sent, before, after, samples),
+        **books(folder, server.counted, sent - refused, before, after, samples),
     }
 
 

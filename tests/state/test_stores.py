@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +26,7 @@ from hypothesis.stateful import (
 from router.errors import StateUnavailable
 from router.state.postgres import PostgresStore
 from router.state.redis import RedisStore
-from router.state.store import MAX_COUNT, Balance, Claim, Granted, Refused, Reserve, Settle, Share, Store
+from router.state.store import MAX_COUNT, Balance, Claim, Granted, Refused, Reserve, Settle, Settled, Share, Store
 
 FAR = 4e9
 
@@ -88,11 +91,49 @@ def test_a_batch_is_done_in_order(open_store: stores.Open) -> None:
     assert replies[3].balances == (Balance(9, 1),)
 
 
+def test_a_batch_in_any_order_of_accounts(open_store: stores.Open) -> None:
+    store = open_store()
+    store.apply([Reserve("a", (Claim("z", 5, 10), Claim("b", 5, 10))), Reserve("b", (Claim("a", 5, 10),))])
+    replies = store.apply(
+        [
+            Settle("a", (Share("new", 1),)),
+            Reserve("c", (Claim("z", 10, 10), Claim("a", 5, 10))),
+            Settle("b"),
+            Reserve("d", (Claim("b", 11, 10), Claim("a", 1, None))),
+            Settle("a", (Share("new", 1),)),
+        ]
+    )
+    assert [type(reply).__name__ for reply in replies] == ["Settled", "Granted", "Settled", "Refused", "Settled"]
+    assert replies[0].balances == replies[4].balances == (Balance(1, 0),)
+    assert replies[1].balances == (Balance(0, 10), Balance(0, 10))
+    assert replies[3] == Refused(0, (Balance(0, 0), Balance(0, 5)))
+    assert store.balances(["a", "b", "new", "z"]) == [Balance(0, 5), Balance(), Balance(1, 0), Balance(0, 10)]
+
+
+def test_a_batch_that_settles_elsewhere_than_it_was_held(open_store: stores.Open) -> None:
+    store = open_store()
+    reserve(store, "a", Claim("x", 5, 10), Claim("y", 5, 10))
+    replies = store.apply([Settle("a", (Share("x", 2),)), Reserve("b", (Claim("x", 8, 10),))])
+    assert replies == [Settled((Balance(2, 0),)), Granted((Balance(2, 8),))]
+    assert store.balances(["y"]) == [Balance()]
+
+
+@pytest.mark.parametrize("count", [0, 1, 64])
+def test_a_batch_of_any_size(open_store: stores.Open, count: int) -> None:
+    store = open_store()
+    assert len(store.apply([Reserve(f"{each}", (Claim("x", 1, 64),)) for each in range(count)])) == count
+    assert len(store.apply([Settle(f"{each}", (Share("x", 1),)) for each in range(count)])) == count
+    assert store.balances(["x"]) == [Balance(count, 0)]
+
+
 def test_names_are_data(open_store: stores.Open) -> None:
     store = open_store()
-    name = "a\"b\\c'd;--{}é\u2028 *"
-    assert reserve(store, name, Claim(name, 1, 1))
-    assert store.balances([name]) == [Balance(0, 1)]
+    names = ["a\"b\\c'd;--{}é\u2028 *", "NULL", "", "a,b", "{}", '"', "\\", "\U0001f600", "\uffee", "\n"]
+    for name in names:
+        assert reserve(store, f"id {name}", Claim(name, 1, 1))
+    assert store.balances(names) == [Balance(0, 1)] * len(names)
+    store.apply([Settle(f"id {name}", (Share(name, 1),)) for name in names])
+    assert store.balances(names) == [Balance(1, 0)] * len(names)
 
 
 def test_threads_cannot_overspend_together(open_store: stores.Open) -> None:
@@ -112,6 +153,26 @@ def test_threads_cannot_overspend_together(open_store: stores.Open) -> None:
         thread.join()
     assert len(granted) == 50
     assert open_store().balances(["x"]) == [Balance(0, 50)]
+
+
+def test_batches_in_every_order_never_wait_for_each_other(open_store: stores.Open) -> None:
+    opened = [open_store() for _ in range(4)]
+
+    def work(worker: int) -> Counter[str]:
+        draw, spent = random.Random(worker), Counter[str]()
+        for turn in range(40):
+            id, accounts = f"{worker}-{turn}", draw.sample("uvwxyz", 3)
+            settled = draw.sample([*accounts, "other"], draw.randint(0, 3))
+            claims = tuple(Claim(account, 1, None) for account in accounts)
+            opened[worker].apply([Reserve(id, claims), Reserve(f"{id}b", claims[::-1])])
+            opened[worker].apply([Settle(f"{id}b"), Settle(id, tuple(Share(account, 1) for account in settled))])
+            spent.update(settled)
+        return spent
+
+    with ThreadPoolExecutor(4) as pool:
+        spent = sum(pool.map(work, range(4)), Counter[str]())
+    names = [*"uvwxyz", "other"]
+    assert opened[0].balances(names) == [Balance(spent[name], 0) for name in names]
 
 
 # What memory holds ends with its process.

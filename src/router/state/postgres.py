@@ -8,16 +8,14 @@ Source: https://www.postgresql.org/docs/current/explicit-locking.html
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, LiteralString
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-import msgspec
-
 from ..errors import MissingExtra, StateUnavailable
-from .store import Balance, Granted, Op, Refused, Reply, Reserve, Row, Settled
+from .store import Balance, Claim, Granted, Op, Refused, Reply, Reserve, Row, Settled, Share
 
 try:
     import psycopg
@@ -30,87 +28,118 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS router_accounts (
     account text COLLATE "C" PRIMARY KEY, spent bigint NOT NULL, reserved bigint NOT NULL, ends_s float8
 );
-CREATE TABLE IF NOT EXISTS router_reservations (
-    id text COLLATE "C" PRIMARY KEY, owner text NOT NULL, claims jsonb, done_s float8
+CREATE TABLE IF NOT EXISTS router_holds (
+    id text COLLATE "C" PRIMARY KEY, owner text NOT NULL, accounts text[] COLLATE "C", amounts bigint[], done_s float8
 );
-CREATE INDEX IF NOT EXISTS router_reservations_held ON router_reservations (owner) WHERE done_s IS NULL;
-CREATE INDEX IF NOT EXISTS router_reservations_done ON router_reservations (done_s) WHERE done_s IS NOT NULL;
+CREATE INDEX IF NOT EXISTS router_holds_held ON router_holds (owner) WHERE done_s IS NULL;
+CREATE INDEX IF NOT EXISTS router_holds_done ON router_holds (done_s) WHERE done_s IS NOT NULL;
 CREATE TABLE IF NOT EXISTS router_owners (owner text PRIMARY KEY, ends_s float8 NOT NULL);
 
 CREATE OR REPLACE FUNCTION router_clock(given float8) RETURNS float8 LANGUAGE sql VOLATILE AS $$
     SELECT CASE WHEN given > 0 THEN given ELSE extract(epoch FROM clock_timestamp())::float8 END
 $$;
 
--- ops: [["r" or "s", id, [[account, amount, cap or null, ends], ...]], ...]; a settlement's entries have no cap.
--- Answers [[-1 or the index of the claim that does not fit, [[spent, reserved], ...]], ...].
-CREATE OR REPLACE FUNCTION router_apply(ops jsonb, me text, lease_s float8, given float8)
-RETURNS jsonb LANGUAGE plpgsql AS $$
+-- One letter an operation (r: reserve, s: settle), its id, and how many of the entries are its own; an entry is an
+-- account, an amount, a cap (null: none) and the end of its window, in the order of accounts within an operation.
+-- Answers whether each operation was refused, and the sums of each entry's account after it.
+-- Two calls must not wait for each other, so accounts are locked in order. Where that of the entries is not it (not
+-- orderly), all are locked before; where a settlement finds something held in other accounts, the call is undone with
+-- 40001, and must be made again as not orderly.
+-- A statement costs more than all that is worked out around it: there are few, and each goes by a primary key.
+CREATE OR REPLACE FUNCTION router_apply(
+    kinds text, ids text[], counts int[], names text[], amounts bigint[], caps bigint[], ends float8[], me text,
+    lease_s float8, given float8, orderly boolean, OUT refused boolean[], OUT spents bigint[], OUT reserveds bigint[]
+) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
 DECLARE
-    now_s float8 := router_clock(given);
-    ids text[] := ARRAY(SELECT o->>1 FROM jsonb_array_elements(ops) o);
-    names text[] := ARRAY(SELECT DISTINCT e->>0 FROM jsonb_array_elements(ops) o, jsonb_array_elements(o->2) e);
-    locked int; op jsonb; entry jsonb; kept record; used bigint; refused int; at int; answers jsonb := '[]'; sums jsonb;
+    now_s float8 := router_clock(given); start int; stop int := 0; at int; found_one boolean; fits boolean;
+    made boolean;
+    held text[]; backs bigint[]; wanted text[]; one text; more bigint; back bigint; s bigint; r bigint;
 BEGIN
     IF lease_s > 0 THEN
         INSERT INTO router_owners VALUES (me, now_s + lease_s)
         ON CONFLICT (owner) DO UPDATE SET ends_s = excluded.ends_s;
     END IF;
-    -- Arrays, and one statement an account below: the planner then always goes by the index, however large a table is.
-    names := ARRAY(
-        SELECT unnest(names) UNION
-        SELECT e->>0 FROM router_reservations r, jsonb_array_elements(r.claims) e
-        WHERE r.id = ANY (ids) AND r.done_s IS NULL
-    );
-    PERFORM 1 FROM router_accounts WHERE account = ANY (names) ORDER BY account FOR UPDATE;
-    GET DIAGNOSTICS locked = ROW_COUNT;
-    IF locked < cardinality(names) THEN
-        INSERT INTO router_accounts
-            SELECT DISTINCT ON ((e->>0) COLLATE "C") e->>0, 0, 0, (e->>3)::float8
-            FROM jsonb_array_elements(ops) o, jsonb_array_elements(o->2) e
-            WHERE NOT EXISTS (SELECT 1 FROM router_accounts WHERE account = e->>0)
-            ORDER BY (e->>0) COLLATE "C"
-        ON CONFLICT DO NOTHING;
-    END IF;
-    FOR op IN SELECT value FROM jsonb_array_elements(ops) LOOP
-        refused := -1;
-        SELECT claims, done_s INTO kept FROM router_reservations WHERE id = op->>1;
-        IF op->>0 = 'r' THEN
-            IF NOT FOUND THEN
-                at := 0;
-                FOR entry IN SELECT value FROM jsonb_array_elements(op->2) LOOP
-                    IF entry->>2 IS NOT NULL THEN
-                        SELECT spent + reserved INTO used FROM router_accounts WHERE account = entry->>0 FOR UPDATE;
-                        IF used + (entry->>1)::bigint > (entry->>2)::bigint THEN refused := at; EXIT; END IF;
-                    END IF;
-                    at := at + 1;
-                END LOOP;
-                IF refused < 0 THEN
-                    FOR entry IN SELECT value FROM jsonb_array_elements(op->2) LOOP
-                        UPDATE router_accounts SET reserved = reserved + (entry->>1)::bigint WHERE account = entry->>0;
-                    END LOOP;
-                    INSERT INTO router_reservations VALUES (op->>1, me, op->2, NULL);
-                END IF;
-            END IF;
-        ELSIF NOT FOUND OR kept.done_s IS NULL THEN
-            IF FOUND THEN
-                FOR entry IN SELECT value FROM jsonb_array_elements(kept.claims) LOOP
-                    UPDATE router_accounts SET reserved = reserved - (entry->>1)::bigint WHERE account = entry->>0;
-                END LOOP;
-            END IF;
-            FOR entry IN SELECT value FROM jsonb_array_elements(op->2) LOOP
-                UPDATE router_accounts SET spent = spent + (entry->>1)::bigint WHERE account = entry->>0;
+    IF NOT orderly THEN
+        wanted := ARRAY(
+            SELECT n COLLATE "C" FROM (
+                SELECT unnest(names) UNION
+                SELECT unnest(h.accounts) FROM router_holds h WHERE h.id = ANY (ids) AND h.done_s IS NULL
+            ) every(n) ORDER BY 1
+        );
+        FOREACH one IN ARRAY wanted LOOP
+            LOOP
+                PERFORM 1 FROM router_accounts WHERE account = one FOR UPDATE;
+                EXIT WHEN FOUND;
+                INSERT INTO router_accounts VALUES (one, 0, 0, ends[array_position(names, one)]) ON CONFLICT DO NOTHING;
+                EXIT WHEN FOUND;
             END LOOP;
-            INSERT INTO router_reservations VALUES (op->>1, me, NULL, now_s)
-                ON CONFLICT (id) DO UPDATE SET claims = NULL, done_s = excluded.done_s;
-        END IF;
-        sums := '[]';
-        FOR entry IN SELECT value FROM jsonb_array_elements(op->2) LOOP
-            SELECT sums || jsonb_build_array(jsonb_build_array(spent, reserved)) INTO sums
-                FROM router_accounts WHERE account = entry->>0;
         END LOOP;
-        answers := answers || jsonb_build_array(jsonb_build_array(refused, sums));
+    END IF;
+    FOR i IN 1 .. cardinality(ids) LOOP
+        start := stop + 1; stop := stop + counts[i]; fits := true; held := NULL;
+        IF substr(kinds, i, 1) = 'r' THEN
+            INSERT INTO router_holds VALUES (ids[i], me, names[start:stop], amounts[start:stop], NULL)
+                ON CONFLICT DO NOTHING;
+            found_one := FOUND; at := start; made := false;
+            WHILE at <= stop LOOP
+                more := CASE WHEN found_one THEN amounts[at] ELSE 0 END;
+                UPDATE router_accounts SET reserved = reserved + more
+                    WHERE account = names[at]
+                        AND (NOT found_one OR caps[at] IS NULL OR spent + reserved + more <= caps[at])
+                    RETURNING spent, reserved INTO s, r;
+                IF FOUND THEN
+                    spents[at] := s; reserveds[at] := r; at := at + 1; made := false;
+                ELSE
+                    IF made THEN fits := false; EXIT; END IF;
+                    -- Over its cap, or not there yet: made here or by another meanwhile, it is there the next time.
+                    INSERT INTO router_accounts VALUES (names[at], 0, 0, ends[at]) ON CONFLICT DO NOTHING;
+                    made := true;
+                END IF;
+            END LOOP;
+            IF NOT fits THEN
+                FOR j IN start .. at - 1 LOOP
+                    UPDATE router_accounts SET reserved = reserved - amounts[j] WHERE account = names[j];
+                END LOOP;
+                DELETE FROM router_holds WHERE id = ids[i];
+            END IF;
+        ELSE
+            UPDATE router_holds SET done_s = now_s WHERE id = ids[i] AND done_s IS NULL
+                RETURNING accounts, router_holds.amounts INTO held, backs;
+            found_one := FOUND;
+            IF NOT FOUND THEN
+                INSERT INTO router_holds VALUES (ids[i], me, NULL, NULL, now_s) ON CONFLICT DO NOTHING;
+                found_one := FOUND;
+            END IF;
+            fits := held IS NULL OR held = names[start:stop];
+            wanted := names[start:stop];
+            IF NOT fits THEN
+                IF orderly AND cardinality(ids) > 1 THEN RAISE serialization_failure; END IF;
+                wanted := ARRAY(SELECT n COLLATE "C" FROM unnest(held || wanted) n GROUP BY 1 ORDER BY 1);
+            END IF;
+            FOREACH one IN ARRAY wanted LOOP
+                at := array_position(names[start:stop], one) + start - 1;
+                more := CASE WHEN found_one AND at IS NOT NULL THEN amounts[at] ELSE 0 END;
+                back := coalesce(backs[array_position(held, one)], 0);
+                UPDATE router_accounts SET spent = spent + more, reserved = reserved - back WHERE account = one
+                    RETURNING spent, reserved INTO s, r;
+                IF NOT FOUND THEN
+                    INSERT INTO router_accounts VALUES (one, more, 0, ends[at])
+                        ON CONFLICT (account) DO UPDATE SET spent = router_accounts.spent + excluded.spent
+                        RETURNING spent, reserved INTO s, r;
+                END IF;
+                IF at IS NOT NULL THEN spents[at] := s; reserveds[at] := r; END IF;
+            END LOOP;
+            fits := true;
+        END IF;
+        IF NOT fits THEN
+            FOR j IN start .. stop LOOP
+                SELECT spent, reserved INTO s, r FROM router_accounts WHERE account = names[j];
+                spents[j] := coalesce(s, 0); reserveds[j] := coalesce(r, 0);
+            END LOOP;
+        END IF;
+        refused[i] := NOT fits;
     END LOOP;
-    RETURN answers;
 END $$;
 
 CREATE OR REPLACE FUNCTION router_beat(me text, lease_s float8, given float8, charge boolean, remember_s float8)
@@ -124,24 +153,27 @@ BEGIN
         SELECT owner FROM router_owners WHERE ends_s < now_s AND owner <> me FOR UPDATE SKIP LOCKED
     ) ended;
     PERFORM 1 FROM router_accounts WHERE account IN (
-        SELECT e->>0 FROM router_reservations r, jsonb_array_elements(r.claims) e
-        WHERE r.owner = ANY (gone) AND r.done_s IS NULL
+        SELECT unnest(accounts) FROM router_holds WHERE owner = ANY (gone) AND done_s IS NULL
     ) ORDER BY account FOR UPDATE;
-    WITH ended AS (DELETE FROM router_reservations WHERE owner = ANY (gone) AND done_s IS NULL RETURNING claims),
-        freed AS (SELECT e->>0 AS account, sum((e->>1)::bigint) AS amount
-            FROM ended, jsonb_array_elements(claims) e GROUP BY 1),
+    -- What is being settled this moment is left to the next beat: nobody who has accounts locked waits for a hold.
+    WITH ended AS (DELETE FROM router_holds WHERE id IN (
+            SELECT id FROM router_holds WHERE owner = ANY (gone) AND done_s IS NULL FOR UPDATE SKIP LOCKED
+        ) RETURNING accounts, amounts),
+        freed AS (SELECT e.account, sum(e.amount) AS amount
+            FROM ended, unnest(accounts, amounts) AS e(account, amount) GROUP BY 1),
         changed AS (UPDATE router_accounts a SET reserved = reserved - freed.amount,
             spent = spent + CASE WHEN charge THEN freed.amount ELSE 0 END
             FROM freed WHERE a.account = freed.account)
     SELECT count(*) INTO lost FROM ended;
-    DELETE FROM router_owners WHERE owner = ANY (gone);
-    DELETE FROM router_reservations WHERE done_s < now_s - remember_s;
+    DELETE FROM router_owners o WHERE o.owner = ANY (gone)
+        AND NOT EXISTS (SELECT 1 FROM router_holds h WHERE h.owner = o.owner AND h.done_s IS NULL);
+    DELETE FROM router_holds WHERE done_s < now_s - remember_s;
     DELETE FROM router_accounts WHERE ends_s < now_s - 86400 AND reserved = 0;
     RETURN lost;
 END $$;
 """
+_APPLY = "SELECT refused, spents, reserveds FROM router_apply($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 _REMEMBER_S = 3600.0
-_encode = msgspec.json.Encoder().encode
 
 
 class PostgresStore:
@@ -174,14 +206,34 @@ class PostgresStore:
     def apply(self, ops: Sequence[Op]) -> list[Reply]:
         """See :class:`~.store.Store`."""
         due = time.monotonic() - self._renewed_s > self._lease_s / 3
-        asked = _encode([_asked(op) for op in ops]).decode()
-        (found,) = self._connection.row(
-            "SELECT router_apply(%s::jsonb, %s, %s, %s)",
-            (asked, self._owner, self._lease_s if due else 0.0, self._clock()),
+        entries = [sorted(op.claims if isinstance(op, Reserve) else op.shares, key=_account) for op in ops]
+        flat = [each for group in entries for each in group]
+        names = list(dict.fromkeys(each.account for each in flat))
+        values = (
+            "".join("r" if isinstance(op, Reserve) else "s" for op in ops),
+            _array(_quoted(op.id) for op in ops),
+            _array(str(len(group)) for group in entries),
+            _array(_quoted(each.account) for each in flat),
+            _array(str(each.amount) for each in flat),
+            _array(_number(each.cap) if isinstance(each, Claim) else "NULL" for each in flat),
+            _array(_number(each.ends_s) for each in flat),
+            self._owner,
+            repr(self._lease_s if due else 0.0),
+            repr(self._clock()),
         )
+        try:
+            refused, spents, reserveds = self._connection.prepared(
+                _APPLY, *values, "t" if names == sorted(names) else "f"
+            )
+        except psycopg.errors.SerializationFailure:
+            refused, spents, reserveds = self._connection.prepared(_APPLY, *values, "f")
         if due:
             self._renewed_s = time.monotonic()
-        return [_reply(op, answer) for op, answer in zip(ops, found, strict=True)]
+        sums = ((Balance(int(s), int(r))) for s, r in zip(_split(spents), _split(reserveds), strict=True))
+        return [
+            _reply(op, {each.account: next(sums) for each in group}, is_refused=no == "t")
+            for op, group, no in zip(ops, entries, _split(refused), strict=True)
+        ]
 
     def balances(self, accounts: Sequence[str]) -> list[Balance]:
         """See :class:`~.store.Store`."""
@@ -209,6 +261,11 @@ class PostgresStore:
         return self._lease_clock() if self._lease_clock is not None else 0.0
 
 
+def _checked(connection: psycopg.Connection[Any], result: psycopg.pq.abc.PGresult) -> None:
+    if result.status not in (psycopg.pq.ExecStatus.COMMAND_OK, psycopg.pq.ExecStatus.TUPLES_OK):
+        raise psycopg.errors.error_from_result(result, encoding=connection.info.encoding)
+
+
 class _Connection:
     """One blocking connection in autocommit mode, made when it is needed and made anew after it broke; ``schema`` is
     put in place once a connection. Every statement may take ``timeout_s``; ``settings`` are those of the session."""
@@ -218,6 +275,7 @@ class _Connection:
         self._where = f"postgresql://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
         self._url, self._schema, self._timeout_s, self._settings = url, schema, timeout_s, tuple(settings)
         self._found: psycopg.Connection[Any] | None = None
+        self._prepared: dict[str, bytes] = {}
 
     def row(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
         """The first row of a query.
@@ -229,6 +287,25 @@ class _Connection:
             found = connection.execute(query, values, prepare=True).fetchone()
             return found or ()
 
+    def prepared(self, query: str, *values: str) -> list[str | None]:
+        """The only row of a query that is prepared once a connection; values and columns in PostgreSQL's text form.
+
+        For what is called for each request: psycopg takes longer to convert values than the server to answer.
+
+        Raises:
+            StateUnavailable: the server cannot be reached, or refuses.
+        """
+        with self.telling() as connection:
+            name = self._prepared.get(query)
+            if name is None:
+                name = f"router_{len(self._prepared)}".encode()
+                _checked(connection, connection.pgconn.prepare(name, query.encode()))
+                self._prepared[query] = name
+            found = connection.pgconn.exec_prepared(name, [value.encode() for value in values])
+            _checked(connection, found)
+            columns = (found.get_value(0, at) for at in range(found.nfields))
+            return [None if column is None else bytes(column).decode() for column in columns]
+
     @contextmanager
     def telling(self) -> Iterator[psycopg.Connection[Any]]:
         """The connection; what breaks in the block is told as StateUnavailable, and a broken connection is dropped."""
@@ -236,6 +313,8 @@ class _Connection:
             if self._found is None:
                 self._found = self._open()
             yield self._found
+        except psycopg.errors.SerializationFailure:
+            raise
         except (psycopg.Error, OSError) as error:
             if self._found is not None and (self._found.broken or self._found.closed):
                 self.close()
@@ -250,6 +329,7 @@ class _Connection:
             with suppress(psycopg.Error, OSError):
                 self._found.close()
             self._found = None
+            self._prepared.clear()
 
     def _open(self) -> psycopg.Connection[Any]:
         found = psycopg.connect(self._url, autocommit=True, connect_timeout=max(2, round(self._timeout_s)))
@@ -267,17 +347,42 @@ class _Connection:
         return found
 
 
-def _asked(op: Op) -> tuple[str, str, list[tuple[str, int, int | None, float | None]]]:
-    if isinstance(op, Reserve):
-        return "r", op.id, [(claim.account, claim.amount, claim.cap, claim.ends_s) for claim in op.claims]
-    return "s", op.id, [(share.account, share.amount, None, share.ends_s) for share in op.shares]
+def _array(elements: Iterable[str]) -> str:
+    """PostgreSQL's text of an array (https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO)."""
+    return "{" + ",".join(elements) + "}"
 
 
-def _reply(op: Op, found: Any) -> Reply:
-    balances = tuple(Balance(*sums) for sums in found[1])
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _number(value: float | None) -> str:
+    return "NULL" if value is None else repr(value)
+
+
+def _split(array: str | None) -> list[str]:
+    """The elements of an array of numbers or truth values."""
+    return array[1:-1].split(",") if array is not None and array != "{}" else []
+
+
+def _account(entry: Claim | Share) -> str:
+    return entry.account
+
+
+def _reply(op: Op, sums: Mapping[str, Balance], *, is_refused: bool) -> Reply:
+    """The answer in the order of the operation's own entries."""
     if not isinstance(op, Reserve):
-        return Settled(balances)
-    return Granted(balances) if found[0] < 0 else Refused(found[0], balances)
+        return Settled(tuple(sums[share.account] for share in op.shares))
+    balances = tuple(sums[claim.account] for claim in op.claims)
+    if not is_refused:
+        return Granted(balances)
+    over = (
+        index
+        for index, (claim, balance) in enumerate(zip(op.claims, balances, strict=True))
+        if claim.cap is not None and balance.used + claim.amount > claim.cap
+    )
+    return Refused(next(over), balances)
 
 
 _LEDGER = """
