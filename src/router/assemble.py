@@ -40,7 +40,7 @@ from .local.files import read_arrays
 from .models import flywheel_of, lifecycle_of, local_models, watch_of
 from .policy.compile import CompiledPolicy
 from .selection.attempts import Pacing
-from .selection.beside import unknown_place
+from .selection.beside import fits, unknown_place
 from .selection.plan import Hedging
 from .shelf import PolicyShelf
 from .signals import standard_detectors
@@ -106,6 +106,13 @@ def assemble(
     dispatch = settings.dispatch
     fleet = fleet_of(settings, environment, cards, policy.file.models)
     hosted = tuple(fleet.deployments.values())
+    for each in hosted:
+        for word in each.fallback or ():
+            if not any(fits(other, word) for other in hosted):
+                raise ConfigError(
+                    f'the fallback "{word}" of {each.name} is no registered deployment.',
+                    hint=f"Deployments: {', '.join(sorted(fleet.deployments))}.",
+                )
     for rule in policy.file.rules:
         unknown = unknown_place(rule, fleet)
         if unknown is not None:

@@ -68,7 +68,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     several tiers. ``quality`` is the prior by task, ``"*"`` for the rest, 0..1. ``ttft_ms`` and ``tokens_per_s``
     are the latency prior. ``key_env`` names the environment variable of the credential, never the credential;
     ``configured`` says whether this machine can call it. ``in_house``: data sent there stays in house. Deployments of
-    one ``group`` share their load by ``weight``; those of one model are a group without being named so.
+    one ``group`` share their load by ``weight``; those of one model are a group without being named so. ``fallback``
+    names who comes after it where no rule says so, None all that are able.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     tags: frozenset[str] = frozenset()
     weight: float = 1.0
     group: str | None = None
+    fallback: tuple[str, ...] | None = None
 
 
 HeadKind = Literal["labels", "pair", "entities", "span", "number"]

@@ -84,6 +84,10 @@ class DeploymentSettings(Strict):
     tokens_per_s: float = Field(default=60.0, gt=0, description="Tokens a second after it, until they are measured.")
     in_house: bool = Field(default=False, description="Whether what is sent there stays in the house.")
     tags: list[str] = Field(default_factory=list, description="Words that rules may require, forbid or rank by.")
+    fallback: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(
+        default=None,
+        description="Who answers when it fails, where no rule's `fallback` says so: in this order, and nobody else.",
+    )
     weight: float = Field(default=1.0, ge=0, description="Its share of the load within its group.")
     group: str | None = Field(
         default=None, min_length=1, max_length=120, description="Deployments of one group share their load."

@@ -84,6 +84,7 @@ def deployment_of(each: DeploymentSettings) -> Deployment:
         tags=frozenset(each.tags),
         weight=each.weight,
         group=each.group,
+        fallback=None if each.fallback is None else tuple(each.fallback),
         **optional,
     )
 

@@ -6,37 +6,29 @@ that stands in the file becomes the name of a variable to set.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from ..backends.prices import load_facts
-from ..catalogue import provider_key_env
 from ..config import Settings
 from ..errors import ConfigError
 from ..yamlfile import Document
+from .litellm_entries import deployment, limit, number, section
 
 __all__ = ["Imported", "import_litellm"]
 
 _TIERS: Final[Mapping[str, str]] = {"SIMPLE": "small", "MEDIUM": "small", "COMPLEX": "large", "REASONING": "large"}
-_WINDOWS: Final[Mapping[str, str]] = {
-    "1h": "hour",
-    "60m": "hour",
-    "24h": "day",
-    "1d": "day",
-    "30d": "month",
-    "1mo": "month",
-}
-# USD a million output tokens from which a model counts as large, where the config does not say.
-LARGE_FROM = 8.0
-_CARRIED: Final = frozenset(
-    {"model", "api_key", "api_base", "base_url", "input_cost_per_token", "output_cost_per_token", "tags"}
-)
-_PARAMS: Final = frozenset(
-    {"temperature", "top_p", "reasoning_effort", "seed", "frequency_penalty", "presence_penalty"}
-)
+_CHAT: Final = ("chat", "completion", "responses")
+_SECTIONS: Final = ("router_settings", "litellm_settings", "general_settings", "environment_variables")
+_KNOWN: Final = frozenset(
+    {
+        "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks", "max_budget",
+        "budget_duration", "routing_strategy", "model_group_alias", "provider_budget_config", "num_retries", "timeout",
+        "request_timeout",
+    }
+)  # fmt: skip
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,85 +50,106 @@ def import_litellm(document: Document) -> Imported:
             "there is no model_list, so this is no litellm config.", file=document.name, hint="Give the proxy's YAML."
         )
     reading = _Reading(data)
-    deployments = reading.deployments()
-    if not deployments:
+    settings = reading.settings()
+    if not settings["deployments"]:
         raise ConfigError("its model_list names no model that can be called.", file=document.name)
-    settings: dict[str, Any] = {"policy": "guide", "deployments": deployments}
-    limits = reading.limits()
-    if limits:
-        settings["budgets"] = limits
-    reading.rest()
-    Settings.model_validate(settings)
+    try:
+        Settings.model_validate(settings)
+    except ValueError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ConfigError(f"what it says cannot be taken over: {reason}", file=document.name) from error
     return Imported(settings=settings, notes=tuple(dict.fromkeys(reading.notes)))
 
 
 class _Reading:
+    """``groups``: the deployments behind each of litellm's model names; several share their load."""
+
     def __init__(self, data: Mapping[str, Any]) -> None:
         self.data = data
         self.notes: list[str] = []
-        self.models = [entry for entry in data["model_list"] if isinstance(entry, dict)]
-        named = [str(_params(entry).get("model", "")) for entry in self.models]
-        self.facts = load_facts(named)
+        self.router, self.litellm = section(data, "router_settings"), section(data, "litellm_settings")
+        self.entries = [entry for entry in data["model_list"] if isinstance(entry, dict)]
+        named = [str(section(each, "litellm_params").get("model", "")) for each in self.entries]
+        named += [str(section(each, "model_info").get("base_model", "")) for each in self.entries]
+        self.facts = load_facts(name for name in named if name)
         self.tiers = self._tiers()
+        self.groups: dict[str, list[str]] = {}
+        self.budgets: list[dict[str, Any]] = []
 
-    def deployments(self) -> list[dict[str, Any]]:
+    def settings(self) -> dict[str, Any]:
+        deployments, embeddings = self._models()
+        self._fallbacks(deployments)
+        found: dict[str, Any] = {"policy": "guide", "deployments": deployments}
+        if embeddings:
+            found["embeddings"] = embeddings
+        overall, note = limit(self.litellm, "max_budget")
+        if note is not None:
+            self.notes.append(note)
+        budgets = [*([overall] if overall is not None else []), *self.budgets]
+        if budgets:
+            found["budgets"] = budgets
+        dispatch = self._dispatch()
+        if dispatch:
+            found["dispatch"] = dispatch
+        self._rest()
+        return found
+
+    # ----- models -------------------------------------------------------------------------------------------------
+
+    def _models(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         found: list[dict[str, Any]] = []
-        for entry in self.models:
-            params = _params(entry)
-            name, model = str(entry.get("model_name", "")), str(params.get("model", ""))
+        embeddings: list[dict[str, Any]] = []
+        names: set[str] = set()
+        for entry in self.entries:
+            params, name = section(entry, "litellm_params"), str(entry.get("model_name") or "")
+            model, mode = str(params.get("model") or ""), str(section(entry, "model_info").get("mode") or "chat")
             if not model or model.startswith("auto_router/"):
                 continue
+            name = name or model
             if "*" in model or "*" in name:
                 self.notes.append(f"{name}: a wildcard is no single model; name the models that you use.")
                 continue
-            found.append(self._deployment(_unique(name or model, found), name, model, params))
-        return found
-
-    def _deployment(self, unique: str, name: str, model: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        made: dict[str, Any] = {"name": unique, "model": model, "tier": self._tier(unique, name, model, params)}
-        base = params.get("api_base") or params.get("base_url")
-        if base and str(base).startswith("os.environ/"):
-            self.notes.append(f"{unique}: api_base comes from {str(base)[11:]}; write the address into the file.")
-        elif base:
-            made["api_base"] = str(base)
-        key = params.get("api_key")
-        if isinstance(key, str) and key.startswith("os.environ/"):
-            made["key_env"] = key.removeprefix("os.environ/")
-        elif key:
-            made["key_env"] = next(
-                iter(provider_key_env(model) or ()), f"{re.sub('[^A-Z0-9]+', '_', unique.upper())}_API_KEY"
-            )
-            self.notes.append(f"{unique}: its key stands in the file and was not copied; set {made['key_env']}.")
-        price = {
-            field: f"${float(params[field + '_cost_per_token']) * 1e6:.10g}"
-            for field in ("input", "output")
-            if params.get(field + "_cost_per_token") is not None
-        }
-        if price:
-            made["price_per_million"] = price
-        fixed = {key: params[key] for key in sorted(_PARAMS & params.keys())}
-        if fixed:
-            made["params"] = fixed
-        if params.get("tags"):
-            made["tags"] = [str(tag) for tag in params["tags"]]
-        lost = sorted(key for key in params if key not in _CARRIED | _PARAMS)
-        if lost:
-            self.notes.append(f"{unique}: not carried over: {', '.join(lost)}.")
-        return made
+            unique = _unique(name, names)
+            if mode not in (*_CHAT, "embedding"):
+                self.notes.append(f"{unique}: not carried over: models for {mode} are not routed.")
+                continue
+            tier = self.tiers.get(name) or self.tiers.get(model) or ("small" if mode == "embedding" else None)
+            made, notes = deployment(entry, unique, tier, self.facts)
+            names.add(unique)
+            self.notes += [f"{unique}: {note}" for note in notes]
+            if mode == "embedding":
+                kept = ("name", "model", "api_base", "key_env", "price_per_million")
+                embeddings.append({key: made[key] for key in kept if key in made})
+                continue
+            found.append(made)
+            self.groups.setdefault(name, []).append(unique)
+            own, note = limit(params, f"{unique}: max_budget")
+            if own is not None:
+                self.budgets.append({**own, "model": unique})
+            if note is not None:
+                self.notes.append(note)
+        for name, members in self.groups.items():
+            for made in found:
+                if made["name"] in members and len(members) > 1:
+                    made["group"] = name
+        return found, embeddings
 
     def _tiers(self) -> dict[str, str]:
         """Tiers of models that an auto-router of litellm names by complexity."""
         found: dict[str, str] = {}
-        for entry in self.models:
-            params = _params(entry)
-            if not str(params.get("model", "")).startswith("auto_router/"):
+        for entry in self.entries:
+            params = section(entry, "litellm_params")
+            if not str(params.get("model") or "").startswith("auto_router/"):
                 continue
-            config = params.get("complexity_router_config") or {}
-            tiers = config.get("tiers") if isinstance(config, dict) else None
-            for level, models in (tiers or {}).items():
-                for model in models if isinstance(models, list) else [models]:
-                    if level in _TIERS:
-                        found[str(model)] = _TIERS[level]
+            tiers = section(section(params, "complexity_router_config"), "tiers")
+            for level, models in tiers.items():
+                tier = _TIERS.get(str(level).upper())
+                if tier is None:
+                    self.notes.append(f"{entry.get('model_name')}: its tier {level} is not known here.")
+                    continue
+                for model in _many(models):
+                    # What the harder requests go to is the larger tier, also where easier ones go there too.
+                    found[str(model)] = "large" if tier == "large" else found.get(str(model), tier)
             told = "its tiers were taken over" if tiers else "its rules were not"
             self.notes.append(
                 f"{entry.get('model_name')}: litellm's automatic routing; {told}. The policy decides now: ask for "
@@ -144,78 +157,84 @@ class _Reading:
             )
         return found
 
-    def _tier(self, unique: str, name: str, model: str, params: Mapping[str, Any]) -> str:
-        if name in self.tiers or model in self.tiers:
-            return self.tiers.get(name) or self.tiers[model]
-        facts = self.facts.get(model)
-        own = params.get("output_cost_per_token")
-        rate = float(own) if own is not None else facts.price.output if facts is not None else None
-        tier = "large" if rate is not None and rate * 1e6 >= LARGE_FROM else "small"
-        why = f"${rate * 1e6:.3g} a million output tokens" if rate is not None else "no price is known"
-        self.notes.append(f"{unique}: its tier is a guess ({tier}: {why}); set it as you see fit.")
-        return tier
-
-    def limits(self) -> list[dict[str, Any]]:
-        settings = _section(self.data, "litellm_settings")
-        budget = settings.get("max_budget")
-        if budget is None:
-            return []
-        duration = str(settings.get("budget_duration", ""))
-        window = _WINDOWS.get(duration, "total")
-        if duration and duration not in _WINDOWS:
-            self.notes.append(f"max_budget: a window of {duration} is not there; the limit holds in total.")
-        return [{"usd": f"${float(budget):.10g}", "window": window}]
-
-    def rest(self) -> None:
-        """Note what else stands in the file."""
-        router, settings = _section(self.data, "router_settings"), _section(self.data, "litellm_settings")
-        for section in (router, settings):
-            for key in ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"):
-                if section.get(key):
-                    self.notes.append(
-                        f"{key}: {_chains(section[key])}: not needed as a list; every able model is a fallback, in the "
-                        f"order of the policy, and none that the policy forbids."
-                    )
-        if router.get("routing_strategy"):
+    def _fallbacks(self, deployments: list[dict[str, Any]]) -> None:
+        """Fallbacks by model name, on each deployment of that name; those of the router's settings count first."""
+        chains: dict[str, list[str]] = {}
+        for listed in (self.router.get("fallbacks"), self.litellm.get("fallbacks")):
+            for each in _many(listed or []):
+                for name, others in each.items() if isinstance(each, dict) else ():
+                    chains.setdefault(str(name), [str(other) for other in _many(others)])
+        default = self.router.get("default_fallbacks") or self.litellm.get("default_fallbacks")
+        usual = [str(name) for name in _many(default or [])]
+        lost = sorted({name for chain in (*chains.values(), usual) for name in chain if name not in self.groups})
+        lost += sorted(name for name in chains if name not in self.groups)
+        if lost:
+            self.notes.append(f"fallbacks: {', '.join(dict.fromkeys(lost))}: no such model was taken over.")
+        by_name = {made["name"]: made for made in deployments}
+        for name, members in self.groups.items():
+            chain = chains.get(name, usual)
+            after = [member for other in chain if other != name for member in self.groups.get(other, ())]
+            if after:
+                for member in members:
+                    # The others of the group come first, as in litellm.
+                    by_name[member]["fallback"] = [*(each for each in members if each != member), *after]
+        if chains or usual:
             self.notes.append(
-                f"routing_strategy: {router['routing_strategy']}: the policy's objective chooses among equals "
+                "fallbacks: taken over; they hold for `model: auto`, and a rule's own `fallback` counts before them."
+            )
+
+    # ----- the rest -----------------------------------------------------------------------------------------------
+
+    def _dispatch(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        retries, timeout = (
+            number(self.router.get(own) if self.router.get(own) is not None else self.litellm.get(other))
+            for own, other in (("num_retries", "num_retries"), ("timeout", "request_timeout"))
+        )
+        if retries is not None:
+            found["tries"] = min(int(retries) + 1, 10)
+        if timeout:
+            found["timeout"] = f"{timeout:g}s"
+        if self.router.get("routing_strategy") == "latency-based-routing":
+            found["balance"] = "fastest"
+        return found
+
+    def _rest(self) -> None:
+        """Note what else stands in the file."""
+        for part in (self.router, self.litellm):
+            if part.get("context_window_fallbacks"):
+                self.notes.append(
+                    f"context_window_fallbacks: {_chains(part['context_window_fallbacks'])}: not needed; no model is "
+                    f"asked that the request does not fit, and one that finds it too long is followed by a larger one."
+                )
+            if part.get("content_policy_fallbacks"):
+                self.notes.append(
+                    f"content_policy_fallbacks: {_chains(part['content_policy_fallbacks'])}: not carried over; what a "
+                    f"provider refuses for its content is not shopped around."
+                )
+        strategy = self.router.get("routing_strategy")
+        if strategy and strategy != "latency-based-routing":
+            self.notes.append(
+                f"routing_strategy: {strategy}: the policy's objective chooses among equals "
                 f"(see cost-first, latency-first)."
             )
-        if router.get("model_group_alias"):
-            self.notes.append(f"model_group_alias: {', '.join(router['model_group_alias'])}: name the deployments so.")
-        if router.get("provider_budget_config"):
-            self.notes.append("provider_budget_config: budgets of a provider are not there; budgets hold for all.")
-        known = {
-            "fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks", "max_budget",
-            "budget_duration", "routing_strategy", "model_group_alias", "provider_budget_config",
-        }  # fmt: skip
-        for name in ("router_settings", "litellm_settings", "general_settings", "environment_variables"):
-            lost = sorted(str(key) for key in _section(self.data, name) if key not in known)
+        alias = self.router.get("model_group_alias")
+        if alias:
+            self.notes.append(f"model_group_alias: {', '.join(map(str, alias))}: name the deployments so.")
+        if self.router.get("provider_budget_config"):
+            self.notes.append("provider_budget_config: not carried over; budgets hold for one model or for all.")
+        for name in _SECTIONS:
+            lost = sorted(str(key) for key in section(self.data, name) if key not in _KNOWN)
             if lost:
                 self.notes.append(f"{name}: not carried over: {', '.join(lost)}.")
-        others = sorted(
-            str(key)
-            for key in self.data
-            if key
-            not in ("model_list", "router_settings", "litellm_settings", "general_settings", "environment_variables")
-        )
+        others = sorted(str(key) for key in self.data if key not in ("model_list", *_SECTIONS))
         if others:
             self.notes.append(f"not carried over: {', '.join(others)}.")
 
 
-def _params(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = entry.get("litellm_params")
-    return found if isinstance(found, dict) else {}
-
-
-def _section(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = data.get(name)
-    return found if isinstance(found, dict) else {}
-
-
 def _chains(listed: Any) -> str:
     parts = []
-    for each in listed if isinstance(listed, list) else [listed]:
+    for each in _many(listed):
         if isinstance(each, dict):
             parts += [f"{model} -> {', '.join(map(str, _many(others)))}" for model, others in each.items()]
         else:
@@ -227,8 +246,7 @@ def _many(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _unique(name: str, found: list[dict[str, Any]]) -> str:
-    taken = {each["name"] for each in found}
+def _unique(name: str, taken: set[str]) -> str:
     if name not in taken:
         return name
     return next(f"{name}-{number}" for number in range(2, 10_000) if f"{name}-{number}" not in taken)

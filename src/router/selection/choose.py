@@ -71,9 +71,12 @@ def choose(
         if snapshot.soft_limits:
             reason = f"{reason}; the cheapest is wanted, since {snapshot.soft_limits[0]} is used up"
     later = [candidate for candidate in order[1:] if candidate.kind == "llm"] if is_auto(request.model) else []
-    if verdict.fallback is not None:
+    named = verdict.fallback
+    if named is None and target.kind == "llm":
+        named = fleet.deployments[target.model or ""].fallback
+    if named is not None:
         by_name = {candidate.model: candidate for candidate in later}
-        later = [by_name[name] for name in named_fallbacks(verdict.fallback, tuple(by_name), fleet)]
+        later = [by_name[name] for name in named_fallbacks(named, tuple(by_name), fleet)]
     return Decision(
         id=snapshot.id,
         policy=policy,
