@@ -18,6 +18,18 @@ __all__ = ["typed"]
 _Text = TypeVar("_Text", bound=BaseModel)
 
 
+_PLAINLY: Mapping[str, str] = {
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+}
+
+
 def typed(document: Document, model: type[_Text], otherwise: str, **more: Any) -> _Text:
     """The document's mapping, and ``more`` beside it, as ``model``; ``otherwise`` says what it should have been.
 
@@ -29,7 +41,8 @@ def typed(document: Document, model: type[_Text], otherwise: str, **more: Any) -
     try:
         return model.model_validate({**document.data, **more})
     except ValidationError as error:
-        found = error.errors(include_url=False)
+        # A key that is missing is often one that is written wrongly.
+        found = sorted(error.errors(include_url=False), key=lambda each: each["type"] == "missing")
         raise _config_error(document, model, found[0], len(found) - 1) from error
 
 
@@ -53,7 +66,11 @@ def _config_error(document: Document, model: type[BaseModel], error: ErrorDetail
         options = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         word = error["input"]
         return place_error(document, path, f'unknown value "{word}"', options=options, word=word, hint=hint)
-    message = error["msg"].removeprefix("Value error, ")
+    message = _PLAINLY.get(kind, error["msg"]).removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch" and path and path[-1] == "key_env":
+        message = "must be the name of an environment variable; the credential itself never stands in a file"
+    elif kind == "string_pattern_mismatch" and "A-Za-z" in str(context.get("pattern")):
+        message = f'"{error["input"]}" is no name; it begins with a letter and holds letters, digits, "_", "." and "-"'
     name = f"{path[-1]}: " if path and isinstance(path[-1], str) else ""
     return place_error(document, path, name + message, hint=hint)
 

@@ -25,6 +25,11 @@ def print_diff(found: Diff, old: str, new: str, show: int) -> None:
     for name, count in found.missing.items():
         told = f"{count:,} records lack the signal {name}, which the new policy asks for; it counts as unknown there"
         console.print(told, style="yellow")
+    if found.refallen:
+        console.print(f"{found.refallen:,} requests keep their target and get other fallbacks")
+    if any(found.copied):
+        old_share, new_share = found.copied
+        console.print(f"{old_share:.1f} and {new_share:.1f} copies are to be expected of 100 requests")
     flows = Table("from", "to", "requests", "share", box=None, pad_edge=False)
     for flow, count in found.flows.items():
         start, _, end = flow.partition(" -> ")
@@ -35,6 +40,7 @@ def print_diff(found: Diff, old: str, new: str, show: int) -> None:
     estimates = Table("estimate", "old", "new", "change", "95 % interval", "rows", box=None, pad_edge=False)
     for title, measure, form in (
         ("cost, all", found.cost, format_usd),
+        *([("copies, all", found.copies, format_usd)] if any(found.copied) else []),
         ("latency, mean", found.latency, format_ms),
         ("quality, mean", found.quality, lambda value: f"{value:.3f}"),
     ):

@@ -62,7 +62,10 @@ def check(names: tuple[str, ...], strict: bool, quiet: bool, as_json: bool, conf
         if counts["error"] or (strict and counts["warning"]):
             wrong += 1
         elif not as_json:
-            told = ", ".join(f"{count} {severity}s" for severity, count in counts.items() if count) or "nothing to say"
+            told = ", ".join(
+                f"{count} {severity}{'s' if count > 1 else ''}" for severity, count in counts.items() if count
+            )
+            told = told or "nothing to say"
             examples = len(compiled.file.examples)
             print(f"{name}: well ({told}); {len(compiled.rules)} rules, {examples} examples, hash {compiled.hash}")
     return 1 if wrong else 0
@@ -282,11 +285,11 @@ def _failed_examples(compiled: CompiledPolicy) -> list[Finding]:
             compiled.file,
             "error",
             "example",
-            f"example {result.case.example.name!r}: {'; '.join(result.result.differences)}.",
+            f"example {result.case.example.name!r}: {'; '.join(result.differences)}.",
             *("examples", index),
         )
         for index, result in enumerate(run_cases(compiled, own_cases(compiled)))
-        if result.failed and result.result is not None
+        if result.failed
     ]
 
 

@@ -43,7 +43,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 class Diff(msgspec.Struct, frozen=True, kw_only=True):
     """What changes. ``flows``: requests by old and new place; ``missing``: records that lack a signal the new policy
-    asks for, by signal; there it counts as unknown."""
+    asks for, by signal; there it counts as unknown. ``refallen``: requests that keep their target and get other
+    fallbacks. ``copied`` are the copies to be expected of a hundred requests, ``copies`` what all of them cost."""
 
     rows: int
     errors: int
@@ -55,6 +56,9 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...]
     reasons: dict[str, int]
     missing: dict[str, int]
+    refallen: int
+    copied: tuple[float, float]
+    copies: Measure
 
     def share(self, place: str, side: int) -> float:
         """Per cent of the requests at ``place`` (``llm``: all tiers) under the old (0) or the new policy (1)."""
@@ -68,6 +72,7 @@ class Diff(msgspec.Struct, frozen=True, kw_only=True):
         found: dict[str, float | None] = {name: getattr(self, name).change for name in ("cost", "latency", "quality")}
         found |= {name: self.share(place, 1) - self.share(place, 0) for name, place in places.items()}
         found["failed"] = self.share("fails", 1) - self.share("fails", 0)
+        found["copied"] = self.copied[1] - self.copied[0]
         found["changed"] = 100.0 * self.changed / self.rows if self.rows else 0.0
         return found
 
@@ -77,10 +82,13 @@ def diff(rows: Iterable[Compared], *, keep: int = 1000, seed: int = 0) -> Diff:
     flows: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     missing: Counter[str] = Counter()
-    estimates: dict[str, list[tuple[float, float]]] = {"usd": [], "latency_ms": [], "quality": []}
+    estimates: dict[str, list[tuple[float, float]]] = {"usd": [], "latency_ms": [], "quality": [], "copies_usd": []}
     changes: list[Change] = []
+    refallen, copied = 0, [0.0, 0.0]
     count = errors = changed = 0
     for row in rows:
+        if row.is_copy:
+            continue
         if row.old is None or row.new is None:
             errors += 1
             continue
@@ -91,7 +99,10 @@ def diff(rows: Iterable[Compared], *, keep: int = 1000, seed: int = 0) -> Diff:
             one, other = getattr(row.old, name), getattr(row.new, name)
             if one is not None and other is not None:
                 pairs.append((one, other))
-        if (row.old.place, row.old.model) != (row.new.place, row.new.model):
+        copied = [copied[0] + row.old.copies, copied[1] + row.new.copies]
+        is_same = (row.old.place, row.old.model) == (row.new.place, row.new.model)
+        refallen += is_same and row.old.fallbacks != row.new.fallbacks
+        if not is_same:
             changed += 1
             reasons[f"{row.old.rule} -> {row.new.rule}"] += 1
             if len(changes) < keep:
@@ -108,6 +119,9 @@ def diff(rows: Iterable[Compared], *, keep: int = 1000, seed: int = 0) -> Diff:
         changes=tuple(changes),
         reasons=dict(reasons.most_common()),
         missing=dict(missing.most_common()),
+        refallen=refallen,
+        copied=(100.0 * copied[0] / count, 100.0 * copied[1] / count) if count else (0.0, 0.0),
+        copies=_measure(estimates["copies_usd"], generator, total=True),
     )
 
 

@@ -18,7 +18,9 @@ from ..errors import RouterError
 __all__ = ["MEASURES", "FailIf", "parse_fail_if"]
 
 # What may be asked: changes in per cent of what it was, or of all requests.
-MEASURES: Final = ("cost", "latency", "quality", "local", "llm", "small", "large", "refused", "failed", "changed")
+MEASURES: Final = (
+    "cost", "latency", "quality", "local", "llm", "small", "large", "refused", "failed", "copied", "changed"
+)  # fmt: skip
 _OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,
     "<=": operator.le,

@@ -5,11 +5,13 @@ Examples that give signals are judged here. Those that give a request need whoev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import msgspec
 
+from ..errors import RouterError
 from ..types import Decision
 from ..yamlfile import Document, Place
 from .checked import check_examples_text
@@ -19,6 +21,7 @@ from .examples import ExampleResult, compare_decision, run_example
 
 __all__ = ["Case", "CaseResult", "Coverage", "coverage", "junit_xml", "own_cases", "run_cases", "written_cases"]
 
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 Decide = Callable[[Example], Decision]
 
 
@@ -30,23 +33,33 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CaseResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a case; ``skipped`` says why it was not run."""
+    """What came of a case; ``skipped`` says why it was not run, ``error`` why nothing could be decided."""
 
     case: Case
     result: ExampleResult | None
     skipped: str = ""
+    error: str = ""
 
     @property
     def failed(self) -> bool:
-        return self.result is not None and bool(self.result.differences)
+        return bool(self.differences)
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """What is not as expected, one line each."""
+        if self.error:
+            return (f"nothing is decided: {self.error}",)
+        return () if self.result is None else self.result.differences
 
     @property
     def text(self) -> str:
         """The difference, one line a field: what was expected, what came, and who decided."""
-        if self.result is None or not self.failed:
+        if not self.failed:
             return ""
         lines = [f"{self.case.place}: {self.case.example.name}"]
-        lines += [f"  {line}" for line in self.result.differences]
+        lines += [f"  {line}" for line in self.differences]
+        if self.result is None:
+            return "\n".join(lines)
         deciders = [rule for rule in self.result.verdict.rules if rule.decisive]
         lines += [f"  decided by {rule.id} ({rule.outcome}): {rule.why}" for rule in deciders]
         fired = ", ".join(self.result.fired) or "none"
@@ -101,8 +114,15 @@ def run_cases(policy: CompiledPolicy, cases: Iterable[Case], decide: Decide | No
                 CaseResult(case=case, result=None, skipped="it gives a request, and no detectors are at hand")
             )
         else:
-            results.append(CaseResult(case=case, result=compare_decision(case.example, decide(case.example))))
+            results.append(_decided(case, decide))
     return tuple(results)
+
+
+def _decided(case: Case, decide: Decide) -> CaseResult:
+    try:
+        return CaseResult(case=case, result=compare_decision(case.example, decide(case.example)))
+    except RouterError as error:
+        return CaseResult(case=case, result=None, error=f"{type(error).__name__}: {error.message}")
 
 
 def coverage(policy: CompiledPolicy, results: Sequence[CaseResult]) -> Coverage:
@@ -127,21 +147,21 @@ def junit_xml(suites: Iterable[tuple[str, Sequence[CaseResult]]]) -> str:
         counts = (len(results), failed, skipped)
         totals = [total + count for total, count in zip(totals, counts, strict=True)]
         suite = SubElement(
-            root, "testsuite", name=name, tests=str(counts[0]), failures=str(failed), skipped=str(skipped)
+            root, "testsuite", name=_clean(name), tests=str(counts[0]), failures=str(failed), skipped=str(skipped)
         )
         for result in results:
             place = result.case.place
             case = SubElement(
                 suite,
                 "testcase",
-                name=result.case.example.name,
-                classname=name,
-                file=place.file,
+                name=_clean(result.case.example.name),
+                classname=_clean(name),
+                file=_clean(place.file),
                 line=str(place.line),
                 time="0",
             )
-            if result.failed and result.result is not None:
-                failure = SubElement(case, "failure", message=_clean("; ".join(result.result.differences)))
+            if result.failed:
+                failure = SubElement(case, "failure", message=_clean("; ".join(result.differences)))
                 failure.text = _clean(result.text)
             elif result.skipped:
                 SubElement(case, "skipped", message=result.skipped)
@@ -152,5 +172,5 @@ def junit_xml(suites: Iterable[tuple[str, Sequence[CaseResult]]]) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without the control characters that XML 1.0 does not allow."""
-    return "".join(sign for sign in text if sign in "\n\t" or ord(sign) >= 32)
+    """Without the characters that XML 1.0 does not allow (https://www.w3.org/TR/xml/#charsets)."""
+    return _NOT_XML.sub("", text)
