@@ -126,3 +126,29 @@ def test_plugin_collects_files_and_asserts_routes(folder: Path) -> None:
     assert "target: expected local, got llm" in done.stdout
     assert "fired: LONG did not fire" in done.stdout
     assert "prefer: expected local, got llm" in done.stdout
+
+
+def test_an_example_that_nobody_can_decide_fails_by_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("odd_test.yaml").write_text(
+        "policy: guide\nexamples:\n"
+        "  - {name: no body, request: {messages: 3}, expect: {target: llm}}\n"
+        '  - {name: "a \\u0001 name", signals: {task: code}, expect: {prefer: local}}\n'
+        "  - {name: fine, signals: {task: code, safety: []}, expect: {prefer: llm}}\n"
+    )
+    assert _run(["policy", "test", "odd_test.yaml", "--junit", "odd.xml"]) == 1
+    told = capsys.readouterr().out
+    assert "odd_test.yaml:3:5: no body\n  nothing is decided: RequestError: messages must be a list" in told
+    assert "3 examples, 2 failed" in told
+    suites = fromstring(Path("odd.xml").read_text(encoding="utf-8"))
+    assert (suites.get("tests"), suites.get("failures")) == ("3", "2")
+
+
+def test_examples_need_no_keys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is registered decides, not what could be called from here."""
+    Path("models.yaml").write_text(
+        "policy: models\notherwise: {prefer: llm, tier: large}\nmodels:\n"
+        "  - {name: near, model: m, backend: openai, api_base: 'http://127.0.0.1:1/v1', tier: small}\n"
+        "  - {name: far, model: openai/x, tier: large, key_env: NOWHERE_SET}\n"
+        "examples: [{name: far it is, request: Hello, expect: {model: far}}]\n"
+    )
+    assert _run(["policy", "test", "models.yaml"]) == 0
