@@ -310,3 +310,57 @@ def test_receipt_has_hashes_and_no_prompt(budget: dict[str, str]) -> None:
     assert f"models {state.models}, config {state.config}" in receipt.text
     assert secret not in receipt.text
     assert secret.encode() not in msgspec.json.encode(receipt)
+
+
+OWN = """\
+policy: p
+otherwise: {prefer: llm, tier: small}
+signals:
+  rude: {keywords: [damn], number: true}
+  near: {examples: [refund], number: true}
+  mood: {keywords: {angry: [furious], calm: [thanks]}}
+rules:
+  - {id: RUDE, when: {custom: {rude: ">%(rude)d"}}, then: {tier: large}, why: w}
+  - {id: NEAR, when: {custom: {near: ">=%(near)s"}}, then: {tier: large}, why: w}
+  - {id: MOOD, when: {custom: {mood: angry}}, then: {refuse: No.}, why: w}
+"""
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 6),
+    st.floats(0.05, 0.95).map(lambda share: round(share, 3)),
+    st.integers(0, 9),
+    st.floats(0, 1).map(lambda share: round(share, 4)),
+)
+def test_own_numbers_flip_at_their_threshold_and_no_nearer(rude: int, near: float, count: int, cosine: float) -> None:
+    policy = compile_policy(resolve(OWN % {"rude": rude, "near": near}, {}.__getitem__))
+    request = Request(messages=(Message(role="user", text="x"),))
+    values = {"rude": count, "near": cosine, "mood": "none"}
+    known = {name: Signal(value=value, confidence=1.0, detector="t") for name, value in values.items()}
+
+    def goes(**changed: Any) -> tuple[str, str | None]:
+        told = {
+            name: Signal(value=value, confidence=1.0, detector="t") for name, value in {**values, **changed}.items()
+        }
+        target = redecide(request, told, policy, FLEET, STATE).target
+        return target.kind, target.model
+
+    decision = redecide(request, known, policy, FLEET, STATE)
+    found = {flip.what: flip for flip in find_flips(request, decision, known, policy, FLEET)}
+    assert (found["mood"].op, found["mood"].limit) == ("=", "angry")
+    # Each by itself: there is a flip exactly where another value changes the target, and it is the nearest one.
+    counts = [other for other in range(20) if goes(rude=other) != goes()]
+    if counts:
+        nearest = min(counts, key=lambda other: abs(other - count))
+        limit, op = found["rude"].limit, found["rude"].op
+        assert {">=": limit, ">": limit + 1, "<=": limit, "<": limit - 1}[op] == nearest
+    else:
+        assert "rude" not in found
+    shares = [step / 1000 for step in range(1001)]
+    if any(goes(near=share) != goes() for share in shares):
+        flip = found["near"]
+        assert flip.limit == near
+        assert flip.op == ("<" if cosine >= near else ">=")
+    else:
+        assert "near" not in found

@@ -31,7 +31,7 @@ from ..types import (
 )
 from ..units import format_ms, format_usd
 from .candidates import Fleet
-from .estimate import affordable_output
+from .points import beside, least_usd, ratio
 from .redecide import redecide
 
 __all__ = ["Flip", "find_flips"]
@@ -136,7 +136,7 @@ class _Search:
         for at, flag in enumerate(self._signal("safety").value or ()):
             yield self._nearest(f"safety.{flag.kind}", flag.score, self._score(at, flag))
         for variable in self.space.variables:
-            if not variable.is_request and variable.name not in _NUMERIC:
+            if not variable.is_request and variable.name not in _NUMERIC and not self._is_own_number(variable.name):
                 yield self._nearest(variable.name, self._value(variable.name), self._words(variable.name))
 
     def _nearest(self, what: str, now: Any, tries: Iterable[_Try]) -> Flip | None:
@@ -174,7 +174,7 @@ class _Search:
     def _prices(self) -> set[float]:
         """The smallest sums that pay for the expected answer of a deployment."""
         tokens = self._signal("tokens").value or TokenCount(input=1, output=256, output_max=4096)
-        needed = {_least_usd(each.price, tokens) for each in self.fleet.deployments.values()}
+        needed = {least_usd(each.price, tokens) for each in self.fleet.deployments.values()}
         return {usd for usd in needed if usd is not None}
 
     def _windows(self) -> Iterator[Flip | None]:
@@ -194,12 +194,12 @@ class _Search:
 
     def _left(self, state: Snapshot, model: str | None) -> Iterator[_Try]:
         now = state.left_usd if model is None else state.model_left_usd[model]
-        for op, limit, value in _beside(self._prices(), now or 0.0):
+        for op, limit, value in beside(self._prices(), now or 0.0):
             if model is None:
                 changed = msgspec.structs.replace(state, left_usd=value)
             else:
                 changed = msgspec.structs.replace(state, model_left_usd={**state.model_left_usd, model: value})
-            yield self._state(op, limit, _ratio(value, now), changed)
+            yield self._state(op, limit, ratio(value, now), changed)
 
     def _state(self, op: str, limit: Any, change: float, state: Snapshot) -> _Try:
         return _Try(op=op, limit=limit, change=change, request=self.request, known=self.known, state=state)
@@ -210,13 +210,13 @@ class _Search:
         yield from self._budget("max_latency_ms", self.request.hints.budget.max_latency_ms, points | limits)
 
     def _budget(self, name: str, now: float | None, points: set[float]) -> Iterator[_Try]:
-        for op, limit, value in _beside(points, now if now is not None else math.inf):
+        for op, limit, value in beside(points, now if now is not None else math.inf):
             hints = self.request.hints
             budget: Budget = msgspec.structs.replace(hints.budget, **{name: value})
             request = msgspec.structs.replace(self.request, hints=msgspec.structs.replace(hints, budget=budget))
             # Setting a limit where there is none is a word more than changing one, and the wider the less it changes.
             base, more = (now, 0.0) if now is not None else (max(points), 1.0)
-            yield _Try(op=op, limit=limit, change=more + _ratio(value, base), request=request, known=self.known)
+            yield _Try(op=op, limit=limit, change=more + ratio(value, base), request=request, known=self.known)
 
     # ----- signals -----------------------------------------------------------------------------------------------
 
@@ -238,7 +238,7 @@ class _Search:
 
     def _changed_evidence(self, signal: Any, what: str, now: float, points: set[float]) -> Iterator[_Try]:
         field = "probability" if what == "local.probability" else what
-        for op, limit, value in _beside(points, now):
+        for op, limit, value in beside(points, now):
             was: LocalEvidence = signal.value
             evidence = msgspec.structs.replace(was, **{field: value})
             inside = (evidence.in_distribution or 0.0) >= (evidence.ood_threshold or 0.0)
@@ -250,7 +250,7 @@ class _Search:
     def _task_probability(self, task: Signal[Any]) -> Iterator[_Try]:
         if task.value is None:
             return
-        for op, limit, value in _beside(self.limits.get("task_probability", set()), task.confidence, most=1.0):
+        for op, limit, value in beside(self.limits.get("task_probability", set()), task.confidence, most=1.0):
             changed = msgspec.structs.replace(task, confidence=value)
             yield self._try(op, limit, abs(value - task.confidence), {"task": changed})
 
@@ -259,24 +259,41 @@ class _Search:
             signal = self._signal(name)
             if signal.value is not None and name in self.limits:
                 yield name, signal.value, self._counts(name, signal)
+        for name in self.policy.file.signals:
+            if self._is_own_number(name):
+                own: Any = self._signal(name)
+                yield name, own.value, self._own_numbers(name, own)
         signal = self._signal("tokens")
         for part in ("input", "output", "output_max"):
             if signal.value is not None and f"tokens.{part}" in self.limits:
                 yield f"tokens.{part}", getattr(signal.value, part), self._tokens(part, signal)
 
     def _counts(self, name: str, signal: Any) -> Iterator[_Try]:
-        for op, limit, value in _beside(self.limits[name], signal.value, whole=True):
-            yield self._try(op, limit, _ratio(value, signal.value), {name: _with(signal, int(value))})
+        for op, limit, value in beside(self.limits[name], signal.value, whole=True):
+            yield self._try(op, limit, ratio(value, signal.value), {name: _with(signal, int(value))})
+
+    def _is_own_number(self, name: str) -> bool:
+        own = self.policy.file.signals.get(name)
+        return own is not None and own.is_number and name in self.limits and self._signal(name).value is not None
+
+    def _own_numbers(self, name: str, signal: Any) -> Iterator[_Try]:
+        is_share = self.policy.file.signals[name].kind == "examples"
+        for op, limit, value in beside(
+            self.limits[name], signal.value, whole=not is_share, most=1.0 if is_share else None
+        ):
+            changed = value if is_share else int(value)
+            change = abs(value - signal.value) if is_share else ratio(value, signal.value)
+            yield self._try(op, limit, change, {name: _with(signal, changed)})
 
     def _tokens(self, part: str, signal: Any) -> Iterator[_Try]:
         now = getattr(signal.value, part)
-        for op, limit, value in _beside(self.limits[f"tokens.{part}"], now, whole=True):
+        for op, limit, value in beside(self.limits[f"tokens.{part}"], now, whole=True):
             changed = msgspec.structs.replace(signal.value, **{part: int(value)})
-            yield self._try(op, limit, _ratio(value, now), {"tokens": _with(signal, changed)})
+            yield self._try(op, limit, ratio(value, now), {"tokens": _with(signal, changed)})
 
     def _score(self, at: int, flag: Flag) -> Iterator[_Try]:
         signal: Any = self._signal("safety")
-        for op, limit, value in _beside(self.limits.get("safety", set()), flag.score, most=1.0):
+        for op, limit, value in beside(self.limits.get("safety", set()), flag.score, most=1.0):
             changed = msgspec.structs.replace(flag, score=value)
             flags = (*signal.value[:at], changed, *signal.value[at + 1 :])
             yield self._try(op, limit, abs(value - flag.score), {"safety": _with(signal, flags)})
@@ -323,51 +340,6 @@ def _limits(space: Space) -> dict[str, set[float]]:
             name = leaf.variable if leaf.key in ("safety", "custom") else leaf.key
             found.setdefault(name, set()).update(leaf.limits)
     return found
-
-
-def _beside(
-    points: Iterable[float], now: float, *, whole: bool = False, most: float | None = None
-) -> Iterator[tuple[str, float, float]]:
-    """For each point the values on it and a hair beside it, as ``(op, limit, value)``, away from ``now``."""
-    for point in points:
-        above = float(math.floor(point) + 1) if whole else math.nextafter(point, math.inf)
-        below = float(math.ceil(point) - 1) if whole else math.nextafter(point, -math.inf)
-        if whole and not float(point).is_integer():
-            on_up, on_down = float(math.ceil(point)), float(math.floor(point))
-        else:
-            on_up = on_down = point
-        if now < point:
-            yield ">=", on_up, on_up
-        if now <= point and (most is None or above <= most):
-            yield ">", point, above
-        if now > point:
-            yield "<=", on_down, on_down
-        if now >= point and below >= 0:
-            yield "<", point, below
-
-
-def _ratio(value: float, now: float | None) -> float:
-    if now is None or value == math.inf:
-        return 3.0
-    return abs(math.log((value + 1e-9) / (now + 1e-9)))
-
-
-def _least_usd(price: Any, tokens: TokenCount) -> float | None:
-    """The smallest money limit that pays for the expected answer, to the last bit; None at an unknown price."""
-    at = price.at(tokens.input)
-    if at.input is None or at.output is None:
-        return None
-    usd: float = at.per_call + at.input * tokens.input + at.output * tokens.output
-    for _ in range(64):
-        lower = math.nextafter(usd, 0.0)
-        if (affordable_output(price, tokens, lower) or 0) < tokens.output:
-            break
-        usd = lower
-    for _ in range(64):
-        if (affordable_output(price, tokens, usd) or 0) >= tokens.output:
-            break
-        usd = math.nextafter(usd, math.inf)
-    return usd
 
 
 def _extra(name: str, value: Any) -> float:
