@@ -411,9 +411,12 @@ class Engine:
 def _needed(verdict: Verdict) -> tuple[SignalName, ...]:
     if verdict.refuse is not None:
         return ("task",)
-    needed = ("task", "tokens") if "local" in verdict.forbid else ("task", "tokens", "local")
+    needed: tuple[SignalName, ...] = ("task", "tokens") if "local" in verdict.forbid else ("task", "tokens", "local")
     grades = verdict.escalate is not None and "contract" in verdict.escalate.on
-    return (*needed, "contract") if grades else needed
+    if grades:
+        needed = (*needed, "contract")
+    # What is to be masked is found by this signal, whether or not a rule reads it.
+    return (*needed, "safety") if verdict.redact else needed
 
 
 def note_failure(detector: Detector, error: Exception) -> None:

@@ -161,6 +161,32 @@ def _plain(record: object) -> object:
     return msgspec.to_builtins(record)
 
 
+async def test_a_copy_is_masked_like_the_request(tmp_path: Path) -> None:
+    rule = "  - {id: MASK, then: {redact: pii, mirror: {to: c, share: 100%}}, why: w}"
+    async with Upstream() as real, Upstream() as large, Upstream() as shadow:
+        async with router_of(
+            tmp_path, one_file({"a": real.url, "b": large.url, "c": shadow.url}, rules=rule)
+        ) as router:
+            await router.acomplete("Write a letter to jane.doe@example.com, please.")
+            await _copies(router, 1)
+        sent = [json.dumps(_plain(received.body)) for received in (*real.received, *shadow.received)]
+    assert len(sent) == 2
+    assert not any("jane.doe" in body for body in sent)
+
+
+async def test_a_local_answer_is_copied_too(tmp_path: Path) -> None:
+    rule = "  - {id: TRY, then: {prefer: local, mirror: {to: c, share: 100%}}, why: w}"
+    review = "Is this review positive or negative? Answer with one word.\n\nReview: I loved every minute, what a joy!"
+    async with Upstream() as real, Upstream() as large, Upstream(default=Answer(text="positive")) as shadow:
+        path = tmp_path / "all.yaml"
+        path.write_text(one_file({"a": real.url, "b": large.url, "c": shadow.url}, rules=rule))
+        async with Router(Settings(policy=str(path))) as router:
+            answer = await router.acomplete(review, labels=["positive", "negative"])
+            [copy] = await _copies(router, 1)
+    assert (answer.decision.target.kind, answer.decision.mirrors) == ("local", ("c",))
+    assert (copy.outcome.model, len(real.received) + len(large.received)) == ("c", 0)
+
+
 async def test_a_rules_share_counts_before_the_configs(tmp_path: Path) -> None:
     """One request is copied once to one deployment."""
     async with Upstream() as real, Upstream() as large, Upstream() as shadow:

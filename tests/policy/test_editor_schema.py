@@ -68,7 +68,10 @@ def test_schema_refuses_what_the_loader_refuses(text: str) -> None:
 @pytest.mark.skipif(SERVER is None, reason="yaml-language-server is not installed (npm install -g)")
 def test_language_server_completes_and_explains(tmp_path: Path) -> None:
     """Completion, hover and diagnostics over LSP 3.17 (https://microsoft.github.io/language-server-protocol/)."""
-    text = "policy: mine\nrules:\n  - id: A\n    why: w\n    when:\n      task: sentimant\n    then:\n      \n"
+    text = (
+        "policy: mine\nrules:\n  - id: A\n    why: w\n    when:\n      task: sentimant\n    then:\n      \n"
+        "models:\n  - name: a\n    \nsignals:\n  mood:\n    \n"
+    )
     file = (tmp_path / "mine.yaml").as_uri()
     schema = (ROOT / "docs" / "policy.schema.json").as_uri()
     with _Client([str(SERVER), "--stdio"]) as client:
@@ -84,9 +87,21 @@ def test_language_server_completes_and_explains(tmp_path: Path) -> None:
         hover = next((found for found in hovers if found), None)
         inside = {"textDocument": {"uri": file}, "position": {"line": 7, "character": 6}}
         found = client.ask("textDocument/completion", inside)
+        of_model, of_signal = (
+            {
+                item["label"]
+                for item in client.ask(
+                    "textDocument/completion",
+                    {"textDocument": {"uri": file}, "position": {"line": line, "character": 4}},
+                )["items"]
+            }
+            for line in (10, 13)
+        )
         told = client.wait_for("textDocument/publishDiagnostics")
     assert "What the request asks for" in json.dumps(hover)
-    assert {"prefer", "tier", "forbid", "refuse"} <= {item["label"] for item in found["items"]}
+    assert {"model", "tier", "key_env", "price_per_million"} <= of_model
+    assert {"keywords", "regex", "examples", "read"} <= of_signal
+    assert {"prefer", "tier", "forbid", "refuse", "fallback", "mirror"} <= {item["label"] for item in found["items"]}
     assert any("sentiment" in diagnostic["message"] for diagnostic in told["diagnostics"])
 
 

@@ -93,8 +93,8 @@ server:
 def init(path: Path, force: bool, source: Path | None) -> None:
     """Write a commented config to PATH (default: router.yaml).
 
-    With --from-litellm, models, keys' names, prices, tiers and budgets come from there, and what did not carry over is
-    listed.
+    With --from-litellm, models, keys' names, prices, fallbacks, tiers, budgets and patience come from there, and what
+    did not carry over is listed.
     """
     text, notes = (TEMPLATE, ()) if source is None else _imported(source)
     try:
