@@ -9,6 +9,7 @@ from ..catalogue import Deployment
 from ..policy.compile import CompiledRule
 from ..policy.finding import Finding, Kind, finding
 from ..policy.search import every, fails, find, holds, witness
+from ..policy.space import narrowed
 from ..types import Verdict
 from ..yamlfile import did_you_mean
 from .beside import GENERAL, fits
@@ -24,6 +25,7 @@ class Leaks:
     def __init__(self, cases: BestCases) -> None:
         self.cases, self.policy, self.file = cases, cases.policy, cases.file
         self.space, self.fleet = cases.space, cases.fleet
+        self.keeping_local = [rule for rule in self.policy.rules if self._only_keeps_local(rule)]
         self.answered = [fails(self.space.rules[rule.id]) for rule in self.policy.rules if rule.refuses]
 
     def of(self, rule: CompiledRule, case: Case) -> Iterator[Finding]:
@@ -35,7 +37,7 @@ class Leaks:
     def _recommends_only(self, rule: CompiledRule, case: Case) -> Iterator[Finding]:
         """Safety rules that only recommend a local model: what comes after it is bound by nothing."""
         hosted = [each.model for each in case.able("llm") if not self.fleet.deployments[each.model].in_house]
-        if not self._only_keeps_local(rule, case) or not hosted or case.verdict.redact:
+        if rule not in self.keeping_local or not hosted or case.verdict.redact:
             return
         message = (
             f"{rule.id} only recommends a local model for flagged requests: when none may answer, {hosted[0]} gets "
@@ -44,15 +46,14 @@ class Leaks:
         shown = self.cases.shown(rule)
         yield finding(self.file, "warning", "unsafe-fallback", message, "rules", rule.id, "then", witness=shown)
 
-    def _only_keeps_local(self, rule: CompiledRule, case: Case) -> bool:
+    def _only_keeps_local(self, rule: CompiledRule) -> bool:
         """Whether ``rule`` fires for flagged requests alone and does no more than prefer a local model."""
         at = self.space.index("safety")
         if at is None or rule.prefer != "local" or at not in self.space.rules[rule.id].variables:
             return False
-        clean = next(
-            (1 << bit for bit, one in enumerate(self.space.variables[at].regions) if one.facts["safety"] == ()), 0
-        )
-        return not case.domains[at] & clean
+        regions = self.space.variables[at].regions
+        clean = next((1 << bit for bit, one in enumerate(regions) if one.facts["safety"] == ()), 0)
+        return not narrowed(self.space.rules[rule.id], self.space.whole)[at] & clean
 
     # ----- fallbacks ---------------------------------------------------------------------------------------------
 
@@ -103,9 +104,7 @@ class Leaks:
             if other.refuses or "redact" in dict(other.asks) or self._keeps_from(other, [to])
         ]
         unprotected = [fails(self.space.rules[other.id]) for other in protecting]
-        for other in self.policy.rules:
-            if not self._only_keeps_local(other, self.cases.of(other)):
-                continue
+        for other in self.keeping_local:
             both = [holds(self.space.rules[each.id]) for each in (rule, other)]
             shown = find(self.space, every([*both, *unprotected])).domains
             if shown is None:
