@@ -137,6 +137,8 @@ def build(recipe: Recipe, data: Path, out: Path) -> CardedModel:
         prune=recipe.prune,
         known_from=recipe.known_from,
         typos=recipe.typos,
+        spells=recipe.spells,
+        contrast=recipe.contrast,
     ).fit(rows, calibration, outlier_texts(data, recipe))
     sets = sorted({source.set for source in recipe.sources} | {f"experts_permissive/{name}" for name in recipe.plain})
     card = maker.card(
