@@ -15,6 +15,7 @@ from router.local.base import CARD, model_directories, read_card, shipped_direct
 from router.local.files import write_arrays
 from router.local.linear import MODEL_FILE, LinearModel
 from router.local.linear import load_linear as load_local_model
+from router.local.load import load_local_model as load_any_model
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +201,7 @@ def test_missing_model_is_a_typed_error(tmp_path: Path) -> None:
 def test_shipped_models_load_and_answer() -> None:
     names = set()
     for directory in model_directories(shipped_directory()):
-        model = load_local_model(directory)
+        model = load_any_model(directory)
         assert model.name == directory.name
         assert model.card.threshold <= 1.0, f"{model.name} could never answer"
         assert model.card.sources
@@ -223,6 +224,6 @@ def test_shipped_models_load_and_answer() -> None:
     ],
 )
 def test_shipped_model_knows_plain_cases(name: str, text: str, label: str) -> None:
-    model = load_local_model(shipped_directory() / name)
+    model = load_any_model(shipped_directory() / name)
     prediction = model.predict([text])[0]
     assert prediction.labels[int(np.argmax(prediction.probabilities))] == label
