@@ -52,7 +52,7 @@ from .state.health import RetryBudget
 from .state.ids import Ids
 from .state.learning import PRIORS, VerdictLearner
 from .state.sessions import MemorySessions
-from .stores import budgets_of, cache_of, feedback_path, ledger_of
+from .stores import budgets_of, cache_of, feedback_path, ledger_of, shared_health_of
 from .types import Detector
 
 if TYPE_CHECKING:
@@ -165,6 +165,10 @@ def assemble(
         learner=_learner(settings, quality[0].name if quality else PRIORS),
     )
     engine.prober = _prober(settings, engine)
+    if keep is not None:
+        engine.shared_health = keep.shared_health
+    else:
+        engine.shared_health = shared_health_of(settings, engine.health, engine.clock_s)
     return engine
 
 

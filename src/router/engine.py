@@ -49,6 +49,7 @@ from .types import (
 
 if TYPE_CHECKING:
     from .backends.probing import Prober
+    from .state.shared_health import SharedHealth
 
 __all__ = ["Engine", "note_failure"]
 
@@ -71,6 +72,7 @@ class Engine:
     gets copies of all that hosted models answer (None: only what a rule says), their share, and how many are out at
     once. ``cache`` gives answers again, None never.
     ``prober`` is what asks servers for their health, for who has the time to do so now and then; None: nobody does.
+    ``shared_health`` tells other replicas of it, None: it stays in this process.
     ``lifecycle`` knows which local models may answer, ``watch`` how they do; ``flywheel`` compares them with hosted
     ones, None never.
     ``learner`` moves the estimated quality of models by users' verdicts, None leaves it.
@@ -101,6 +103,7 @@ class Engine:
         self.accounting, self.cache = accounting, cache
         self.budgets, self.ledger = accounting.budgets, accounting.ledger
         self.prober: Prober | None = None
+        self.shared_health: SharedHealth | None = None
         self.learner = learner
         self._config_hash = config_hash
         self._clock, self._new_id, self._sessions = clock, new_id, sessions
@@ -290,6 +293,8 @@ class Engine:
         if self.prober is not None:
             self.prober.close()
         await self.retire()
+        if self.shared_health is not None:
+            await asyncio.to_thread(self.shared_health.close)
         await asyncio.to_thread(self.ledger.close)
         await asyncio.to_thread(self.budgets.close)
         if self.cache is not None:

@@ -5,26 +5,37 @@ Optional packages are named as import strings and imported where the settings as
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from .catalogue import Deployment
-from .config import BudgetSettings, CacheSettings, LedgerSettings, SemanticSettings, Settings, StateSettings, credential
+from .config import BudgetSettings, LedgerSettings, SemanticSettings, Settings, StateSettings, credential
+from .config.words import Located
 from .errors import ConfigError
 from .state.budget import Budgets
 from .state.cache import AnswerCache, CacheStore, MemoryCache
+from .state.health import MemoryHealth
 from .state.jsonl import JsonlSink
 from .state.ledger import LedgerWriter
 from .state.limits import Limit
 from .state.memory import MemoryLedger, MemoryStore
 from .state.semantic import SemanticIndex
-from .state.store import Ledger, RecordSink, Store, to_nano
+from .state.shared_health import SharedHealth
+from .state.store import Health, Ledger, RecordSink, Store, to_nano
 from .state.worker import Direct, Runner, StoreWorker
 from .yamlfile import did_you_mean
 
-__all__ = ["budgets_of", "cache_of", "feedback_path", "ledger_of", "open_sink", "open_store"]
+__all__ = [
+    "budgets_of",
+    "cache_of",
+    "feedback_path",
+    "ledger_of",
+    "open_sink",
+    "open_store",
+    "shared_health_of",
+]
 
 _REDIS = ("redis://", "rediss://", "unix://")
 _POSTGRES = ("postgresql://", "postgres://")
@@ -182,6 +193,22 @@ def cache_of(settings: Settings) -> AnswerCache | None:
     )
 
 
+def shared_health_of(settings: Settings, health: Health, clock: Callable[[], float]) -> SharedHealth | None:
+    """What keeps ``health`` in step with that of other replicas, None where that is not asked for.
+
+    Raises:
+        ConfigError: a wrong address. MissingExtra: the client of Redis is not installed.
+    """
+    shared = settings.dispatch.shared_health
+    if shared is None or not isinstance(health, MemoryHealth):
+        return None
+    url = _address(shared, "dispatch.shared_health")
+    if not url.startswith(_REDIS):
+        raise ConfigError("dispatch.shared_health.url is no address of Redis.", hint="Write redis://HOST:6379/0.")
+    board = _load("redis_health:RedisBoard")(url, prefix=shared.prefix)
+    return SharedHealth(health, board, every_s=shared.every / 1000.0, clock=clock)
+
+
 def _semantic(settings: SemanticSettings | None) -> SemanticIndex | None:
     if settings is None:
         return None
@@ -189,7 +216,7 @@ def _semantic(settings: SemanticSettings | None) -> SemanticIndex | None:
     return SemanticIndex(lambda text: encoder.embed([text])[0], threshold=settings.threshold)
 
 
-def _address(place: StateSettings | LedgerSettings | CacheSettings, what: str) -> str:
+def _address(place: Located, what: str) -> str:
     if place.url is not None:
         return place.url
     found = credential(place.url_env or "")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from .words import Milliseconds, Share, Strict
+from .words import Located, Milliseconds, Share, Strict
 
 __all__ = [
     "DispatchSettings",
     "HealthCheckSettings",
     "HedgeSettings",
     "MirrorSettings",
+    "SharedHealthSettings",
 ]
 
 
@@ -42,6 +43,19 @@ class HealthCheckSettings(Strict):
     failures: int = Field(default=2, ge=1, le=100)
 
 
+class SharedHealthSettings(Located):
+    """Replicas of one ``prefix`` tell each other over Redis (``url``) which deployments are out, each ``every``."""
+
+    every: Milliseconds = Field(default=500.0, ge=100, le=60_000)
+    prefix: str = Field(default="router", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+
+    @model_validator(mode="after")
+    def _is_redis(self) -> Self:
+        if self.path is not None or self.is_memory:
+            raise ValueError("replicas meet in Redis: write its url (redis://HOST:6379/0) or url_env")
+        return self
+
+
 class DispatchSettings(Strict):
     """How patient a run is and how far it goes; see :class:`router.selection.plan.Pacing`.
 
@@ -65,3 +79,4 @@ class DispatchSettings(Strict):
     sticky: bool = True
     continue_streams: bool = False
     health_check: HealthCheckSettings | None = None
+    shared_health: SharedHealthSettings | None = None

@@ -269,6 +269,8 @@ def _refuse_restarts(old: Settings, new: Settings) -> None:
         for name in ("budgets", "state", "ledger", "cache", "directory")
         if getattr(old, name) != getattr(new, name)
     ]
+    if old.dispatch.shared_health != new.dispatch.shared_health:
+        changed.append("dispatch.shared_health")
     if (old.server.keys is None) != (new.server.keys is None):
         changed.append("server.keys")
     if changed:

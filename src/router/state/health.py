@@ -16,9 +16,10 @@ import msgspec
 
 from ..types import Attempt
 
-__all__ = ["Blocked", "Breaker", "BreakerRules", "BreakerState", "HealthView", "MemoryHealth", "RetryBudget"]
+__all__ = ["Blocked", "Breaker", "BreakerRules", "BreakerState", "HealthView", "MemoryHealth", "Opened", "RetryBudget"]
 
 BreakerState = Literal["closed", "open", "half_open"]
+Source = Literal["calls", "check", "others"]
 
 # Errors that say nothing of the deployment: the request's own fault, or nobody's.
 _NO_FAULT = frozenset(
@@ -53,6 +54,13 @@ class BreakerRules(msgspec.Struct, frozen=True, kw_only=True):
     smoothing: float = 0.1
 
 
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """For how many more seconds a deployment is out, by its failures and by what its provider said."""
+
+    open_s: float = 0.0
+    told_s: float = 0.0
+
+
 class Blocked(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment that must not be called for ``for_s`` more seconds.
 
@@ -70,7 +78,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
 
     ``told_until_s``: until then the provider itself said that it will not answer (Retry-After, no credit), so that the
     late answer to an earlier call does not close it, and nobody probes it. ``tried_s`` is when the last call failed or
-    the last probe went out. ``is_found_down``: a health check opened it, and one may close it.
+    the last probe went out. ``by`` says who opened it: a health check or another replica may close only what it opened.
     """
 
     failures: int = 0
@@ -81,7 +89,7 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
     told_until_s: float = 0.0
     probe_until_s: float = 0.0
     tried_s: float = float("-inf")
-    is_found_down: bool = False
+    by: Source = "calls"
 
     def state(self, now_s: float) -> BreakerState:
         """Closed, open until its cooldown is over, then half-open until a call answers."""
@@ -335,17 +343,61 @@ class MemoryHealth:
                 before,
                 openings=max(before.openings, 1),
                 open_until_s=max(before.open_until_s, now_s + for_s),
-                is_found_down=before.is_found_down or not before.openings,
+                by=before.by if before.openings else "check",
             )
             self._put(model, after)
 
     def found_up(self, model: str) -> None:
         """See :class:`~.store.Health`."""
-        breaker = self._open.get(model)
-        if breaker is None or not breaker.is_found_down:
-            return
+        self._reclose(model, "check")
+
+    def own(self, now_s: float) -> dict[str, Opened]:
+        """What this process itself knows to be out."""
         with self._lock:
-            up = Breaker(calls=breaker.calls, error_share=breaker.error_share, told_until_s=breaker.told_until_s)
+            found = {
+                name: Opened(
+                    open_s=max(0.0, breaker.open_until_s - now_s) if breaker.openings else 0.0,
+                    told_s=max(0.0, breaker.told_until_s - now_s),
+                )
+                for name, breaker in self._open.items()
+                if breaker.by != "others"
+            }
+        return {name: opened for name, opened in found.items() if opened.open_s or opened.told_s}
+
+    def is_closed(self, model: str) -> bool:
+        """Whether only what a provider said can stand in the way of a call."""
+        return not self._breakers.get(model, _CLOSED).openings
+
+    def hear(self, model: str, opened: Opened, now_s: float, *, age_s: float, grace_s: float) -> bool:
+        """Another replica found it out ``age_s`` ago; whether that is taken over. Who found it out too, or was answered
+        by it since then, knows better; nobody knows better than the provider. ``grace_s`` more are left to the other
+        one to find out first that it is back."""
+        with self._lock:
+            before, seen = self._breakers.get(model, _CLOSED), self._seen.get(model)
+            is_known = before.by != "others" and bool(before.openings or before.told_until_s > now_s)
+            is_better = is_known or (seen is not None and seen.newest_s > now_s - age_s)
+            told_until_s = max(before.told_until_s, now_s + opened.told_s if opened.told_s else 0.0)
+            after = msgspec.structs.replace(before, told_until_s=told_until_s, by=before.by if is_known else "others")
+            if opened.open_s and not is_better:
+                open_until_s = max(before.open_until_s, now_s + opened.open_s + grace_s)
+                after = msgspec.structs.replace(after, openings=max(before.openings, 1), open_until_s=open_until_s)
+            elif told_until_s == before.told_until_s:
+                return False
+            self._put(model, after)
+            return True
+
+    def unhear(self, model: str) -> None:
+        """The other replicas say no more that it is out."""
+        self._reclose(model, "others")
+
+    def _reclose(self, model: str, by: Source) -> None:
+        with self._lock:
+            breaker = self._open.get(model)
+            if breaker is None or breaker.by != by:
+                return
+            up = Breaker(
+                calls=breaker.calls, error_share=breaker.error_share, told_until_s=breaker.told_until_s, by=breaker.by
+            )
             self._put(model, up)
         self._tell()
 

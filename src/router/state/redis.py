@@ -25,7 +25,7 @@ try:
 except ImportError as missing:
     raise MissingExtra("redis", "redis") from missing
 
-__all__ = ["RedisCache", "RedisStore"]
+__all__ = ["RedisCache", "RedisStore", "connect", "shown", "telling"]
 
 _REMEMBER_S = 3600
 # KEYS: prefix. A clock of 0 in ARGV means the server's. Accounts are hashes of spent (s) and reserved (r).
@@ -144,7 +144,7 @@ class RedisStore:
 
     def apply(self, ops: Sequence[Op]) -> list[Reply]:
         """See :class:`~.store.Store`."""
-        with _telling(self._where):
+        with telling(self._where):
             if len(ops) == 1:
                 return [_reply(ops[0], self._call(ops[0], None))]
             self._load()
@@ -155,14 +155,14 @@ class RedisStore:
 
     def balances(self, accounts: Sequence[str]) -> list[Balance]:
         """See :class:`~.store.Store`."""
-        with _telling(self._where), self._client.pipeline(transaction=False) as pipe:
+        with telling(self._where), self._client.pipeline(transaction=False) as pipe:
             for account in accounts:
                 pipe.hmget(f"{self._prefix}a:{account}", ["s", "r"])
             return [Balance(int(spent or 0), int(reserved or 0)) for spent, reserved in pipe.execute()]
 
     def beat(self) -> int:
         """See :class:`~.store.Store`. What is over forgets itself (EXPIRE)."""
-        with _telling(self._where):
+        with telling(self._where):
             args = [self._owner, self._lease_s, self._clock(), int(self._charge_lost)]
             return int(self._scripts["beat"](keys=[self._prefix], args=args))
 
@@ -216,7 +216,8 @@ def shown(url: str) -> str:
 
 
 @contextmanager
-def _telling(where: str) -> Iterator[None]:
+def telling(where: str) -> Iterator[None]:
+    """What breaks in the block is told as StateUnavailable."""
     try:
         yield
     except (redis.RedisError, OSError) as error:
