@@ -155,7 +155,33 @@ def test_keeping_time_back_never_starves_the_target():
 def test_a_hopeless_call_gives_way():
     known = msgspec.structs.replace(A, expected_ms=50.0, tail_ms=100.0)
     assert next_step(plan(known, B, max_latency_ms=3000), [], 0.0).timeout_ms == 300.0
-    assert next_step(plan(known, max_latency_ms=3000), [], 0.0).timeout_ms == 3000.0
+
+
+def test_a_lone_model_keeps_half_of_the_time_for_another_try():
+    known = msgspec.structs.replace(A, expected_ms=50.0, tail_ms=100.0)
+    assert next_step(plan(known, max_latency_ms=3000), [], 0.0).timeout_ms == 1500.0
+    given_up = [failed(error="timeout", took=1500.0)]
+    step = next_step(plan(known, max_latency_ms=3000), given_up, 1800.0)
+    assert (step.model, step.role, step.timeout_ms) == ("a", "retry", 1200.0)
+    # Not where that is hardly more than it needs, where its time is unknown, or where no other try is left.
+    slow = msgspec.structs.replace(A, expected_ms=500.0, tail_ms=600.0)
+    assert next_step(plan(slow, max_latency_ms=3000), [], 0.0).timeout_ms == 3000.0
+    assert next_step(plan(A, max_latency_ms=3000), [], 0.0).timeout_ms == 3000.0
+    spent = next_step(plan(known, max_latency_ms=3000), [], 0.0, blocked={}, spent_out=frozenset("a"))
+    assert spent.timeout_ms == 3000.0
+
+
+def test_a_timeout_is_tried_again_only_when_nobody_else_is_left():
+    given_up = [failed(error="timeout", took=500.0)]
+    assert next_step(plan(max_latency_ms=3000), given_up, 900.0).model == "b"
+    assert next_step(plan(A), given_up, 900.0) == Stop(reason="exhausted")
+
+
+def test_whoever_failed_before_is_tried_again_when_nobody_else_is_left():
+    attempts = [failed("b", role="hedge", at=100.0), failed(error="timeout", took=300.0)]
+    waiting = next_step(plan(max_latency_ms=3000, jitter=1.0), attempts, 300.0)
+    assert waiting == Wait(until_ms=360.0)
+    assert next_step(plan(max_latency_ms=3000, jitter=1.0), attempts, 360.0).model == "b"
 
 
 def test_no_time_left_calls_nobody():
@@ -462,13 +488,16 @@ def test_every_run_ends_within_its_limits(plan, results):
         if attempts:
             assert attempts[-1].error not in (None, "bad_request", "content_filter")
             assert attempts[-1].ttft_ms is None
-            if step.model == attempts[-1].model:
-                assert attempts[-1].retryable
-                waited = now - attempts[-1].started_ms - attempts[-1].latency_ms
-                assert waited + 1.0 >= 1000.0 * (attempts[-1].retry_after_s or 0.0)
+            before = [attempt for attempt in attempts if attempt.model == step.model]
+            if before:
+                newest = before[-1]
+                assert newest.retryable or (newest.error == "timeout" and plan.max_latency_ms is not None)
+                assert step.role == "retry"
+                waited = now - newest.started_ms - newest.latency_ms
+                assert waited + 1.0 >= 1000.0 * (newest.retry_after_s or 0.0)
             else:
                 names = [choice.model for choice in plan.choices]
-                assert names.index(step.model) > names.index(attempts[-1].model)
+                assert names.index(step.model) > max(names.index(attempt.model) for attempt in attempts)
         error, retryable, retry_after, share, usd, began = results[len(attempts)]
         took = share * min(step.timeout_ms, 60_000.0)
         attempts.append(

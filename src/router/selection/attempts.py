@@ -190,15 +190,30 @@ class _State:
         if len(self.attempts) >= plan.pacing.max_calls:
             return Stop(reason="exhausted")
         later = self.best()
-        retry = None if last is None else self.retry_at(last, later is not None)
-        if retry is not None and last is not None:
-            if retry - elapsed > _CLOCK_MS:
+        retry = None if last is None else self.retry(last, later is not None)
+        if retry is not None:
+            model, at_ms = retry
+            if at_ms - elapsed > _CLOCK_MS:
                 reopens = [block.until_ms for block in self.cooling().values()]
-                return Wait(until_ms=min([retry, *reopens]), for_health=bool(reopens) and not self.is_crowded)
-            return _call(plan, self.at[last.model], later, elapsed, "retry")
+                return Wait(until_ms=min([at_ms, *reopens]), for_health=bool(reopens) and not self.is_crowded)
+            return self.call(self.at[model], later, "retry")
         if later is not None:
-            return _call(plan, later, self.best(beside=later), elapsed, self.role(later))
+            return self.call(later, self.best(beside=later), self.role(later))
         return self.no_call(last)
+
+    def call(self, index: int, later: int | None, role: AttemptRole) -> Call:
+        """A call with the time that it may take. Where nobody else is left but it may itself be tried again, half of
+        the time left is kept for that, as long as half is several times what it nearly always needs."""
+        call, limit = _call(self.plan, index, later, self.elapsed_ms, role), self.plan.max_latency_ms
+        if limit is None or later is not None:
+            return call
+        choice, half = self.plan.choices[index], (limit - self.elapsed_ms) / 2.0
+        tries = sum(attempt.model == choice.model for attempt in self.attempts) + 1
+        is_last = self.plan.pacing.stop(RetryState(attempt_number=tries)) or choice.model in self.spent_out
+        is_last = is_last or len(self.attempts) + 1 >= self.plan.pacing.max_calls
+        if is_last or choice.tail_ms is None or _HOPELESS * choice.tail_ms > half:
+            return call
+        return msgspec.structs.replace(call, timeout_ms=min(call.timeout_ms, half), ttft_ms=min(call.ttft_ms, half))
 
     def role(self, index: int) -> AttemptRole:
         if not self.attempts:
@@ -318,10 +333,23 @@ class _State:
                 second = index
         return second
 
+    def retry(self, last: Attempt, has_later: bool) -> tuple[str, float] | None:
+        """Which choice is tried again and when, in ms after the start: the last one; where nobody else is left, the one
+        of all that were tried whose turn comes first."""
+        newest = {attempt.model: attempt for attempt in self.attempts if attempt.error != "superseded"}
+        tried = [last] if has_later else list(newest.values())
+        found = [(at_ms, each.model) for each in tried if (at_ms := self.retry_at(each, has_later)) is not None]
+        if not found:
+            return None
+        at_ms, model = min(found)
+        return model, at_ms
+
     def retry_at(self, last: Attempt, has_later: bool) -> float | None:
         """When the last choice may be called again, in ms after the start; None when it may not."""
         plan, block = self.plan, self.blocked.get(last.model)
         if not self.may_retry(last) or (block is not None and block.is_probed):
+            return None
+        if has_later and not last.retryable:
             return None
         at_ms = self.due_ms(last) if block is None else max(self.due_ms(last), block.until_ms)
         waits_ms = at_ms - last.started_ms - last.latency_ms
@@ -344,7 +372,9 @@ class _State:
 
     def backoff_s(self, last: Attempt) -> float | None:
         """Seconds to wait before the same choice is tried again; None when it had its tries or must not be retried."""
-        if not last.retryable:
+        # Within a deadline a call is given up so that another may still answer; that may be the same one.
+        gave_up = last.error == "timeout" and self.plan.max_latency_ms is not None
+        if not last.retryable and not gave_up:
             return None
         state = RetryState(attempt_number=sum(attempt.model == last.model for attempt in self.attempts))
         if self.plan.pacing.stop(state):
