@@ -89,6 +89,14 @@ def test_a_signal_that_nobody_asks_for_is_told(read) -> None:
     assert told == {"no condition asks for the signal big.", "no condition asks for the signal rude."}
 
 
+def test_a_slip_in_an_example_is_told(read) -> None:
+    examples = "\nexamples: [{name: e, signals: {custom: {moood: calm, mood: clam}}, expect: {tier: none}}]"
+    wrong = [each for each in found(read, rule("custom: {mood: angry}") + examples) if each.place.line == 6]
+    assert [(each.kind, each.severity) for each in wrong] == [("unknown-name", "warning"), ("example", "warning")]
+    assert 'did you mean "mood"' in wrong[0].message
+    assert "it is one of: none, angry, calm" in wrong[1].message
+
+
 def test_reasoning_knows_the_values_of_own_signals(read) -> None:
     """Nothing but none, angry and calm is there, so what is none of them is nothing."""
     impossible = rule("not: {custom: {mood: [none, angry, calm]}}")

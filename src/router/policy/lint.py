@@ -35,7 +35,7 @@ def lint(policy: PolicyFile | CompiledPolicy, known_signals: Collection[str] | N
         *_thresholds(file),
     ]
     if not any(each.kind == "invalid" for each in found):
-        found += _own_signals(file)
+        found += [*_own_signals(file), *_examples(file)]
     if not any(each.severity == "error" for each in found):
         found += _proved(policy)
     return tuple(sorted(found, key=lambda each: (each.place.file, each.place.line, each.place.column)))
@@ -134,13 +134,35 @@ def _asked_at(when: When, signal: str, path: Path) -> Path:
 
 def _own_signals(file: PolicyFile) -> Iterator[Finding]:
     """Signals that no condition asks for."""
-    asked = frozenset[str]().union(
-        *(compile_when(file, rule.when, ("rules", rule.id, "when")).reads for rule in file.rules),
-        *(compile_when(file, step.when, ("flow", step.id, "when")).reads for step in file.flow),
-    )
+    asked = _asked(file)
     for name in file.signals:
         if name not in asked and file.place("signals", name).file == file.file:
             yield finding(file, "warning", "unused", f"no condition asks for the signal {name}.", "signals", name)
+
+
+def _examples(file: PolicyFile) -> Iterator[Finding]:
+    """Examples that give signals of one's own which nobody asks for, or values that these never have."""
+    asked = _asked(file) | file.signals.keys()
+    for index, example in enumerate(file.examples):
+        for name, value in example.signals.custom.items():
+            own, path = file.signals.get(name), ("examples", index, "signals", "custom", name)
+            if name not in asked:
+                guess = did_you_mean(name, file.signals)
+                tail = f'; did you mean "{guess}"?' if guess else "."
+                message = f'no condition asks for the signal "{name}" of this example{tail}'
+                yield finding(file, "warning", "unknown-name", message, *path)
+            elif own is not None and own.values and value not in own.values:
+                listed = ", ".join(str(option).lower() for option in own.values)
+                message = f'the signal {name} is never "{value}"; it is one of: {listed}.'
+                yield finding(file, "warning", "example", message, *path)
+
+
+def _asked(file: PolicyFile) -> frozenset[str]:
+    """The signals that conditions read."""
+    return frozenset[str]().union(
+        *(compile_when(file, rule.when, ("rules", rule.id, "when")).reads for rule in file.rules),
+        *(compile_when(file, step.when, ("flow", step.id, "when")).reads for step in file.flow),
+    )
 
 
 def _thresholds(file: PolicyFile) -> Iterator[Finding]:
