@@ -36,14 +36,15 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
         """The request's signals, none computed yet."""
         return Signals(request, self.detectors, on_error=note_failure)
 
-    def decide(self, signals: Signals, *, id: str = "0", able: Able | None = None) -> Decision:
-        """What the policy decides of the request of ``signals``; ``able`` keeps candidates for another policy's turn.
+    def decide(self, signals: Signals, snapshot: Snapshot | None = None, *, able: Able | None = None) -> Decision:
+        """What the policy decides of the request of ``signals``, in the state of ``snapshot`` (a fresh one when left
+        out). ``able`` keeps candidates for another policy's turn at the same request.
 
         Raises:
             NoCandidate, BudgetExceeded, DeadlineInfeasible: nobody could answer.
         """
         policy, fleet, request = self.policy, self.fleet, signals.request
-        snapshot = Snapshot(id=id, now_s=0.0, models=fleet.hash)
+        state = snapshot or Snapshot(id="0", now_s=0.0, models=fleet.hash)
         if signals.late("task"):
             signals.fetch(("task",))
         verdict = judge(policy, signals, request)
@@ -55,9 +56,9 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
         bound = (fleet.hash, verdict.forbid, verdict.require, verdict.budget, verdict.max_error)
         kept = {} if able is None else able
         if bound not in kept:
-            kept[bound] = candidates(request, signals, verdict, fleet, snapshot)
+            kept[bound] = candidates(request, signals, verdict, fleet, state)
         ref = PolicyRef(name=policy.name, hash=policy.hash)
-        return choose(request, signals, verdict, kept[bound], fleet, ref, snapshot)
+        return choose(request, signals, verdict, kept[bound], fleet, ref, state)
 
     def differs(self, other: Party) -> frozenset[str]:
         """Own signals that ``other`` has not, or defines in another way."""

@@ -17,8 +17,8 @@ import msgspec
 
 from ..errors import RouterError
 from ..selection.beside import mirror_loss
-from ..selection.redecide import redecide, request_of
-from ..types import Decision, Request, Signal, Signals
+from ..selection.redecide import request_of
+from ..types import Decision, Request, Signal, Signals, Snapshot
 from ..wire.openai import read_row
 from .bench import Able, Bench, Party, compiled_policy
 from .recorded import is_record, read_record
@@ -121,11 +121,12 @@ class _Worker:
     def _written(self, at: int, request: Request) -> Compared:
         signals = self.old.observe(request)
         able: Able = {}
-        old = self._side(partial(self.old.decide, signals, id=str(at), able=able))
+        state = Snapshot(id=str(at), now_s=0.0)
+        old = self._side(partial(self.old.decide, signals, state, able=able))
         if self.apart:
             shared = {name: signal for name, signal in signals.known().items() if name not in self.apart}
             signals = Signals.given(request, shared, self.new.detectors)
-        return Compared(at, old, self._side(partial(self.new.decide, signals, id=str(at), able=able)))
+        return Compared(at, old, self._side(partial(self.new.decide, signals, state, able=able)))
 
     def _recorded(self, at: int, row: bytes) -> Compared:
         record = read_record(row)
@@ -139,11 +140,11 @@ class _Worker:
             _recorded_for(known, party, other, made_under)
             for party, other in ((self.old, self.new), (self.new, self.old))
         )
-        old = self._side(partial(redecide, request, of_old, self.old.policy, self.old.fleet, snapshot))
+        able: Able = {}
+        old = self._side(partial(self.old.decide, Signals.given(request, of_old), snapshot, able=able))
         self.asked.clear()
-        new = self._side(
-            partial(redecide, request, of_new, self.new.policy, self.new.fleet, snapshot, detectors=self.absent)
-        )
+        signals = Signals.given(request, of_new, self.absent)
+        new = self._side(partial(self.new.decide, signals, snapshot, able=able))
         return Compared(at, old, new, missing=tuple(sorted(self.asked & self.new.policy.reads)))
 
     def _side(self, decide: Callable[[], Decision]) -> Side:

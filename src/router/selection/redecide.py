@@ -12,7 +12,6 @@ from ..policy.compile import CompiledPolicy
 from ..policy.judge import judge
 from ..types import (
     Decision,
-    Detector,
     Hints,
     Message,
     Need,
@@ -37,14 +36,13 @@ def redecide(
     policy: CompiledPolicy,
     fleet: Fleet,
     snapshot: Snapshot,
-    detectors: Mapping[SignalName, Detector] | None = None,
 ) -> Decision:
-    """What ``policy`` decides from the signals that are known; the others are told by ``detectors``, unknown without.
+    """What ``policy`` decides from the signals that are known; the others are unknown.
 
     Raises:
         NoCandidate, BudgetExceeded, DeadlineInfeasible: as :func:`~.choose.choose`.
     """
-    signals = Signals.given(request, known, detectors)
+    signals = Signals.given(request, known)
     verdict = judge(policy, signals, request)
     if isinstance(verdict, Need):  # nothing that is given can still be pending
         raise TypeError(f"judging known signals asked for {verdict.signals}")
