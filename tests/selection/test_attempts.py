@@ -283,6 +283,15 @@ def test_who_cannot_wait_probes_the_best():
     assert (step.model, step.role, step.is_early) == ("b", "first", True)
 
 
+def test_a_long_cooldown_is_probed_before_its_end():
+    soon, late = cooling(4000.0, may_probe=True), cooling(20_000.0, may_probe=True)
+    assert next_step(plan(A), [], 0.0, blocked=soon).for_health
+    assert next_step(plan(A), [], 0.0, blocked=late).is_early
+    probed = {**late, "b": Block(until_ms=60_000.0, is_probed=True)}
+    assert next_step(plan(), [], 0.0, blocked=probed).for_health
+    assert next_step(plan(A), [], 0.0, blocked=cooling(20_000.0)).for_health
+
+
 def test_a_probe_that_is_out_is_waited_for_rather_than_probing_another():
     blocked = {"a": Block(until_ms=60_000.0, is_probed=True), "b": Block(until_ms=60_000.0, may_probe=True)}
     assert next_step(plan(), [], 0.0, blocked=blocked).for_health

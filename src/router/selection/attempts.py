@@ -236,9 +236,12 @@ class _State:
             )
         if cooling:
             until = self.waits_until(cooling.values())
-            if until - now > _CLOCK_MS and not self.is_crowded:
-                return Wait(until_ms=until, for_health=True)
             early = next((i for i, block in cooling.items() if block.may_probe), None)
+            # A long cooldown is no news of a deployment that may be back long since, unless somebody finds out already.
+            is_long = until - now > plan.pacing.probe_after_s * 1000.0
+            is_asked = early is not None and is_long and not any(block.is_probed for block in cooling.values())
+            if until - now > _CLOCK_MS and not self.is_crowded and not is_asked:
+                return Wait(until_ms=until, for_health=True)
             if early is None:
                 return Stop(reason="unavailable")
             role: AttemptRole = "retry" if plan.choices[early].model in self.tried else self.role(early)

@@ -48,7 +48,8 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
     At most ``max_calls`` calls are made, hedges included. ``wait`` and ``stop`` (tries at one deployment) are
     tenacity's: they are asked as pure functions of the number of the try; ``wait`` in seconds, before jitter.
     ``max_wait_s`` is the longest that a Retry-After or a deployment in its cooldown is waited for, ``patience_s`` the
-    longest while there is another answer; at most ``most_waiting`` runs of a process wait for cooldowns. ``timeout_s``
+    longest while there is another answer; at most ``most_waiting`` runs of a process wait for cooldowns, and one that
+    would wait longer than ``probe_after_s`` probes before its end. ``timeout_s``
     bounds one call, ``ttft_timeout_s`` its first token, ``idle_timeout_s`` the silence within a stream. ``min_call_ms``
     is the least time in which a call makes sense.
     """
@@ -63,6 +64,7 @@ class Pacing(msgspec.Struct, frozen=True, kw_only=True):
     idle_timeout_s: float = 60.0
     min_call_ms: float = 2.0
     most_waiting: int = 256
+    probe_after_s: float = 5.0
     hedging: Hedging = Hedging()
 
 
