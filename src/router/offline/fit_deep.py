@@ -1,9 +1,10 @@
-"""Train the deep reading: ``python -m router.offline.fit_deep --data DIR --out DIR`` (extra ``train``).
+"""Train the deep reading (extra ``train``).
+
+``python -m router.offline.fit_deep --data DIR --first DIR --work DIR --out DIR``
 
 Writes ``encoder.onnx``, ``tokenizer.json`` and ``card.json``. A tenth of the data sets, of the files of written
-requests and of the groups of risky texts is kept back: on it the two readings are weighed, calibrated and given their
-thresholds, the first reading being fitted without a fifth that holds it. ``--part mix`` takes the encoder in ``--out``
-as it is.
+requests and of the groups of risky texts is kept back: on it the two readings, fitted without it, are weighed,
+calibrated and given their thresholds. ``--part mix`` takes the encoder in ``--out`` as it is.
 """
 
 from __future__ import annotations
@@ -27,20 +28,19 @@ from ..features import ReadingSpec, prepared
 from ..local.deep import CARD_FILE, DeepCard
 from ..local.encoder import GRAPH_FILE, TOKENIZER_FILE, Graph
 from ..local.files import read_arrays, write_bytes
-from ..signals.deep import DeepFacts, Mix, stretches
+from ..signals.deep import DeepFacts, Mix, suspicious_place
 from ..signals.learned import SCAN_HEAD, SCAN_TAIL, Understanding, understanding_from_arrays
 from ..signals.windows import WindowSpec
 from .deep_rows import deep_rows, drawn, kept_tasks
-from .fit_signals import LOOK_ALIKES, fit_tasks_without, fit_windows, sources_of, worst
-from .pooled import reading_rows, window_rows
-from .signal_rows import RISKS, RiskRow, TaskRow, inputs, is_held_out, is_own, risk_rows
+from .fit_signals import LOOK_ALIKES, fit_windows, read_trial, set_weights, sources_of, worst
+from .pooled import Pooled, reading_rows, window_rows
+from .signal_rows import RISKS, RiskRow, TaskRow, is_held_out, is_own, risk_rows
 
 __all__ = ["main"]
 
 VERSION = "1"
 SEED = 11
-KEPT_BACK = 0.1
-MOST_TASKS, MOST_RISKS = 4_000, 6_000  # of what is kept back
+MOST_TASKS, MOST_RISKS = 6_000, 6_000  # of what is kept back
 MAX_TOKENS, TAIL_TOKENS = 112, 48
 PIECES = 18_000
 # Of ordinary texts that are kept back at most this share is flagged, and of harmless twins of risky ones.
@@ -52,8 +52,8 @@ RISK_MISSED = 0.1  # and so much of the risks that it would flag
 LIMITS = (
     "Too few jailbreaks and abusive texts were kept back to weigh the two readings by: of these the first one stands.",
     "The base was trained on English: other languages are read by what the training rows hold of them.",
-    "Of a long text the first and the last tokens are read for the task, and for risks also the places that the first "
-    "reading suspects.",
+    "Of a long text the first and the last tokens are read for the task, and for risks also the place that the first "
+    "reading suspects most.",
 )
 
 Floats = npt.NDArray[np.float32]
@@ -62,13 +62,13 @@ Floats = npt.NDArray[np.float32]
 def fit_mix(
     graph: Graph,
     first: Understanding,
+    trial: tuple[Pooled, float],
     tasks: Sequence[TaskRow],
     risks: Sequence[RiskRow],
-    texts: Sequence[str],
     labels: tuple[str, ...],
 ) -> tuple[DeepFacts, dict[str, Any]]:
-    """Facts of the card, and figures on what was kept back."""
-    deep_task, first_task, figures = _task_weights(graph, tasks, texts, labels)
+    """Facts of the card, and figures on what was kept back, which ``trial`` has not seen either."""
+    deep_task, first_task, figures = _task_weights(graph, trial, tasks, labels)
     task_below = figures.pop("task_below")
     mixes, risk_above, told = _risk_mixes(graph, first, risks, len(labels))
     facts = DeepFacts(
@@ -87,18 +87,15 @@ def fit_mix(
 
 
 def _task_weights(
-    graph: Graph, tasks: Sequence[TaskRow], texts: Sequence[str], labels: tuple[str, ...]
+    graph: Graph, trial: tuple[Pooled, float], tasks: Sequence[TaskRow], labels: tuple[str, ...]
 ) -> tuple[float, float, dict[str, Any]]:
-    left = _some([row for row in tasks if is_held_out(row.group, KEPT_BACK)], MOST_TASKS)
-    spec = ReadingSpec()
-    trial, temperature = fit_tasks_without(tasks, texts, labels, spec)
-    before = _log_softmax(trial.scores(reading_rows([row.text for row in left], spec)) / temperature)
+    scorer, temperature = trial
+    left = _some([row for row in tasks if is_held_out(row.group)], MOST_TASKS)
+    before = _log_softmax(scorer.scores(reading_rows([row.text for row in left], ReadingSpec())) / temperature)
     deep = graph.run([row.text for row in left])[0][:, : len(labels)]
     gold = np.array([labels.index(row.task) for row in left])
     own = np.array([is_own(row) for row in left])
-    weight = np.array([row.weight for row in left], np.float64)
-    for kind in (own, ~own):  # as much from either
-        weight[kind] /= weight[kind].sum()
+    weight = set_weights(left)
 
     def loss(by: npt.NDArray[np.float64]) -> float:
         scores = _log_softmax(by[0] * deep + by[1] * before)
@@ -128,19 +125,20 @@ def _task_weights(
 def _risk_mixes(
     graph: Graph, first: Understanding, risks: Sequence[RiskRow], tasks: int
 ) -> tuple[dict[str, Mix], float, dict[str, Any]]:
-    kept = [index for index, row in enumerate(risks) if is_held_out(row.group, KEPT_BACK)]
+    kept = [index for index, row in enumerate(risks) if is_held_out(row.group)]
     at = np.array(_some(kept, MOST_RISKS))
     left = [risks[index] for index in at]
     matrix, owner = window_rows([row.text for row in risks], WindowSpec())
     use = np.array([not is_held_out(row.group) for row in risks])
     table, bias = fit_windows(risks, matrix, owner, use, SEED)
     before = worst(matrix @ table + bias, owner, len(risks))[at]
+    weighed = [column for column in range(len(RISKS)) if _is_enough(left, column)]
     texts, of = [], []
     for index, row in enumerate(left):
         data = prepared(row.text, head=SCAN_HEAD, tail=SCAN_TAIL)
-        places = stretches(row.text, data, first.worst(data))
-        texts += [row.text, *(row.text[a:b] for a, b in places)]
-        of += [index] * (1 + len(places))
+        place = suspicious_place(row.text, data, first, [RISKS[column] for column in weighed])
+        texts += [row.text] if place is None else [row.text, row.text[place[0] : place[1]]]
+        of += [index] if place is None else [index, index]
     deep = worst(graph.run(texts)[0][:, tasks:], np.array(of), len(left))
     weight = np.array([row.weight for row in left])
     clean = np.array([all(flag == 0 for flag in row.flags) for row in left])
@@ -150,15 +148,12 @@ def _risk_mixes(
     told: dict[str, Any] = {}
     unsure, flagged = np.zeros(len(left)), np.zeros(len(left), bool)
     for column, kind in enumerate(RISKS):
-        slope, offset = first.facts.platt[kind]
-        odds = np.clip(slope * before[:, column] + offset, -13.8, 13.8)
+        odds = np.clip([first.odds(kind, score) for score in before[:, column]], -13.8, 13.8)
         unsure = np.maximum(unsure, 1.0 / (1.0 + np.exp(-odds)))
         known = np.array([row.flags[column] is not None for row in left])
         gold = np.array([row.flags[column] == 1 for row in left])
-        sources = Counter(row.group.split(":")[0] for row, risky in zip(left, gold, strict=True) if risky)
-        if sum(count >= ENOUGH for count in sources.values()) < 2:  # too little to weigh by: the first reading stands
+        if column not in weighed:  # too little to weigh by: the first reading stands
             mixes[kind] = Mix(deep=0.0, first=1.0, offset=0.0, threshold=first.facts.thresholds[kind])
-            _say(f"{kind}: only {dict(sources)} were kept back, the first reading stands")
             continue
         facts = np.stack([deep[:, column], odds], axis=1)
         fitted = LogisticRegression(C=10.0).fit(facts[known], gold[known], sample_weight=weight[known])
@@ -182,6 +177,12 @@ def _risk_mixes(
     told["asked_deep"] = round(float(np.average(unsure[ordinary] >= risk_above, weights=weight[ordinary])), 4)
     _say(f"risk_above {risk_above:.3f}: {told['asked_deep']} of ordinary texts are read again")
     return mixes, risk_above, told
+
+
+def _is_enough(rows: Sequence[RiskRow], column: int) -> bool:
+    """Whether enough rows of enough sources have a risk to weigh two readings of it by."""
+    sources = Counter(row.group.split(":")[0] for row in rows if row.flags[column] == 1)
+    return sum(count >= ENOUGH for count in sources.values()) >= 2
 
 
 def _some(found: Sequence[Any], most: int) -> list[Any]:
@@ -220,8 +221,8 @@ def fit_encoder(
     labels = sorted({row.task for row in tasks})
     rows = deep_rows(
         data,
-        [row for row in tasks if not is_held_out(row.group, KEPT_BACK)],
-        [row for row in risks if not is_held_out(row.group, KEPT_BACK)],
+        [row for row in tasks if not is_held_out(row.group)],
+        [row for row in risks if not is_held_out(row.group)],
         first,
         SEED,
     )
@@ -250,6 +251,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m router.offline.fit_deep", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with tasks/, safety/ and sources.json")
     parser.add_argument("--first", type=Path, required=True, help="folder with the first reading's file")
+    parser.add_argument("--work", type=Path, required=True, help="the folder that fit_signals was given")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the encoder and its card to")
     parser.add_argument("--base", type=Path, help="a Hugging Face encoder; MiniLM of an installed package by default")
     parser.add_argument("--rows", type=int, default=180_000, help="rows to draw for each pass")
@@ -265,7 +267,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     graph, tokenizer = ((options.out / name).read_bytes() for name in (GRAPH_FILE, TOKENIZER_FILE))
     reader = Graph(graph, tokenizer, max_tokens=MAX_TOKENS, tail_tokens=TAIL_TOKENS)
     labels = tuple(sorted({row.task for row in tasks}))
-    facts, figures = fit_mix(reader, first, tasks, risks, [text for text, _ in inputs(options.data)], labels)
+    facts, figures = fit_mix(reader, first, read_trial(options.work), tasks, risks, labels)
     card = DeepCard(
         name=f"deep-{VERSION}",
         files={GRAPH_FILE: hashlib.sha256(graph).hexdigest(), TOKENIZER_FILE: hashlib.sha256(tokenizer).hexdigest()},

@@ -1,7 +1,8 @@
-"""Train the shipped signals: ``python -m router.offline.fit_signals --data DIR --out DIR``.
+"""Train the shipped signals: ``python -m router.offline.fit_signals --data DIR --out DIR --work DIR``.
 
-Writes ``understanding.safetensors`` and ``card.json``. Tasks and risks are fitted twice: once without a fifth of the
-data sets, on which temperature, calibration and thresholds are set, and once more on all rows.
+Writes ``understanding.safetensors`` and ``card.json``. Tasks and risks are fitted twice: without some of the data sets,
+on which temperature, calibration and thresholds are set, and once more on all rows. ``--work`` keeps the scorer of
+tasks without these data sets: ``fit_deep`` weighs the two readings by it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import hashlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,10 @@ from .pooled import Pooled, fit_heads, fit_pooled, quantised, reading_rows, wind
 from .recombined import has_input, recombined
 from .signal_rows import RISKS, RiskRow, TaskRow, inputs, is_held_out, is_own, risk_rows, task_rows
 
-__all__ = ["LOOK_ALIKES", "fit_tasks_without", "fit_windows", "main", "sources_of", "worst"]
+__all__ = ["LOOK_ALIKES", "fit_windows", "main", "read_trial", "set_weights", "sources_of", "worst"]
 
 VERSION = "1"
+TRIAL_FILE = "trial.safetensors"
 SEED = 7
 FOLDS = 4
 RECOMBINED = 12_000  # requests made of an instruction and another request's input
@@ -49,39 +52,37 @@ LOOK_ALIKES = ("pair:", "act:", "document:", "injected:", "direct:")
 Floats = npt.NDArray[np.float32]
 
 
-def fit_tasks(
-    rows: Sequence[TaskRow], texts: Sequence[str], spec: ReadingSpec, seed: int = SEED
-) -> tuple[Pooled, tuple[str, ...], float]:
-    """The fitted scorer, its labels, and the temperature that calibrates it on data sets and files it has not seen.
-
-    ``texts`` are further inputs for the recombined requests.
-    """
-    labels = tuple(sorted({row.task for row in rows}))
-    _, temperature = fit_tasks_without(rows, texts, labels, spec, seed)
-    _say(f"temperature {temperature:.2f}")
-    return _fit_tasks(rows, texts, labels, spec, seed), labels, temperature
-
-
 def fit_tasks_without(
-    rows: Sequence[TaskRow], texts: Sequence[str], labels: Sequence[str], spec: ReadingSpec, seed: int = SEED
+    rows: Sequence[TaskRow],
+    texts: Sequence[str],
+    labels: Sequence[str],
+    spec: ReadingSpec,
+    seed: int = SEED,
 ) -> tuple[Pooled, float]:
     """A scorer that has not seen what :func:`is_held_out` keeps back, and the temperature that calibrates it there."""
     left = [row for row in rows if is_held_out(row.group)]
-    trial = _fit_tasks([row for row in rows if not is_held_out(row.group)], texts, labels, spec, seed)
+    trial = fit_tasks([row for row in rows if not is_held_out(row.group)], texts, labels, spec, seed)
     scores = trial.scores(reading_rows([row.text for row in left], spec))
     gold = np.array([labels.index(row.task) for row in left])
-    weights = np.array([row.weight for row in left], np.float32)
-    temperature = _temperature(scores, gold, weights)
+    temperature = _temperature(scores, gold, set_weights(left))
     hit = scores.argmax(axis=1) == gold
+    weights = np.array([row.weight for row in left])
     for name, kind in (("data sets", False), ("written", True)):
         of = np.array([is_own(row) == kind for row in left])
-        _say(f"tasks, {name}: {hit[of].mean():.3f} right on {int(of.sum())} held-out rows")
+        right = np.average(hit[of], weights=weights[of])
+        _say(f"tasks, {name}: {right:.4f} right (weighted) of {int(of.sum())} rows kept back")
+    _say(f"temperature {temperature:.2f}")
     return trial, temperature
 
 
-def _fit_tasks(
-    rows: Sequence[TaskRow], texts: Sequence[str], labels: Sequence[str], spec: ReadingSpec, seed: int
+def fit_tasks(
+    rows: Sequence[TaskRow],
+    texts: Sequence[str],
+    labels: Sequence[str],
+    spec: ReadingSpec,
+    seed: int = SEED,
 ) -> Pooled:
+    """A scorer fitted on all ``rows``; ``texts`` are further inputs for the recombined requests."""
     mixable = [is_own(row) and has_input(row.text) for row in rows]
     own = [row for row, is_mixable in zip(rows, mixable, strict=True) if is_mixable]
     mixed = list(recombined([(row.text, row.task) for row in own], texts, RECOMBINED, seed))
@@ -94,7 +95,18 @@ def _fit_tasks(
     return fit_pooled(places, targets, np.array(weights, np.float32), epochs=12, dropout=0.4, seed=seed)
 
 
-def _temperature(scores: Floats, gold: npt.NDArray[np.int64], weights: Floats) -> float:
+def set_weights(rows: Sequence[TaskRow]) -> npt.NDArray[np.float64]:
+    """Weights to calibrate by: half for what was written; each set alike, since a request is like none of them."""
+    groups = ["chat" if row.group.startswith("chat:") else row.group for row in rows]
+    size = Counter(groups)
+    weights = np.array([1.0 / size[group] for group in groups])
+    own = np.array([is_own(row) for row in rows])
+    for kind in (own, ~own):
+        weights[kind] /= weights[kind].sum() or 1.0
+    return weights
+
+
+def _temperature(scores: Floats, gold: npt.NDArray[np.int64], weights: npt.NDArray[np.float64]) -> float:
     """The temperature of least log loss (Guo et al., 2017, arXiv:1706.04599)."""
     best, least = 1.0, np.inf
     for temperature in np.geomspace(0.5, 8.0, 60):
@@ -175,6 +187,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--part", choices=("all", "tasks", "risks"), default="all", help="the other part stays as it is"
     )
+    parser.add_argument("--work", type=Path, required=True, help="folder of what is kept between runs")
     options = parser.parse_args(argv)
     path, reading, windows = options.out / "understanding.safetensors", ReadingSpec(), WindowSpec()
     tasks, risks, around = task_rows(options.data), risk_rows(options.data), inputs(options.data)
@@ -184,7 +197,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         arrays, metadata = read_arrays(path)
         facts = msgspec.json.decode(metadata["facts"], type=Facts)
     if options.part != "risks":
-        pooled, labels, temperature = fit_tasks(tasks, [text for text, _ in around], reading)
+        texts, labels = [text for text, _ in around], tuple(sorted({row.task for row in tasks}))
+        trial, temperature = fit_tasks_without(tasks, texts, labels, reading)
+        write_trial(options.work, trial, temperature)
+        pooled = fit_tasks(tasks, texts, labels, reading)
         table, scale = quantised(pooled.table)
         arrays |= {"task.table": table, "task.scale": scale, "task.weights": pooled.weights, "task.bias": pooled.bias}
         facts = msgspec.structs.replace(facts, tasks=labels, temperature=temperature)
@@ -211,6 +227,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     (options.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     _say(f"written to {options.out}")
     return 0
+
+
+def write_trial(work: Path, trial: Pooled, temperature: float) -> None:
+    """Keep the scorer that has not seen what is kept back, for :func:`read_trial`."""
+    arrays = {"table": trial.table, "weights": trial.weights, "bias": trial.bias}
+    write_arrays(work / TRIAL_FILE, arrays | {"temperature": np.array([temperature], np.float32)}, {})
+
+
+def read_trial(work: Path) -> tuple[Pooled, float]:
+    """What :func:`write_trial` kept.
+
+    Raises:
+        ModelFileError: signals were not fitted with this folder as ``--work``.
+    """
+    arrays, _ = read_arrays(work / TRIAL_FILE)
+    return Pooled(arrays["table"], arrays["weights"], arrays["bias"]), float(arrays["temperature"][0])
 
 
 def sources_of(groups: Sequence[str]) -> list[str]:

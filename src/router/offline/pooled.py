@@ -25,11 +25,18 @@ Floats = npt.NDArray[np.float32]
 class Pooled:
     """Scores = ``[whole, beginning, end] @ weights + bias``, each place the sum of its rows' vectors in ``table``."""
 
-    def __init__(self, rows: int, width: int, labels: int, seed: int) -> None:
+    def __init__(self, table: Floats, weights: Floats, bias: Floats) -> None:
+        self.table, self.weights, self.bias = table, weights, bias
+
+    @classmethod
+    def drawn(cls, rows: int, width: int, labels: int, seed: int) -> Pooled:
+        """What training begins with."""
         rng = np.random.default_rng(seed)
-        self.table = rng.normal(0, 0.1, (rows, width)).astype(np.float32)
-        self.weights = rng.normal(0, 0.3 / (3 * width) ** 0.5, (3 * width, labels)).astype(np.float32)
-        self.bias = np.zeros(labels, np.float32)
+        return cls(
+            rng.normal(0, 0.1, (rows, width)).astype(np.float32),
+            rng.normal(0, 0.3 / (3 * width) ** 0.5, (3 * width, labels)).astype(np.float32),
+            np.zeros(labels, np.float32),
+        )
 
     def scores(self, places: Sequence[Any], batch: int = 2048) -> Floats:
         """Raw scores of the rows of three sparse matrices, shape ``(rows, labels)``."""
@@ -136,7 +143,7 @@ def fit_pooled(
     """Cross-entropy against ``targets``, shape ``(rows, labels)``, each row summing to one; rows weigh ``weights``."""
     rng = np.random.default_rng(seed)
     count = places[0].shape[0]
-    model = Pooled(places[0].shape[1], width, targets.shape[1], seed)
+    model = Pooled.drawn(places[0].shape[1], width, targets.shape[1], seed)
     values = [model.table, model.weights, model.bias]
     adam = Adam(values, [rate] * 3, [decay, decay, 0.0], epochs * (count // batch + 1))
     for _ in range(epochs):

@@ -21,6 +21,7 @@ from .attacks import direct, injected
 from .hosts import Document, documents
 
 __all__ = [
+    "KEPT_BACK",
     "RISKS",
     "RiskRow",
     "TaskRow",
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 RISKS = ("harmful", "jailbreak", "prompt_injection", "toxicity")
+KEPT_BACK = 0.1  # of the groups
 WRITTEN = Path(__file__).parent / "written"
 
 # Sets whose toxic texts were published under terms that permit a shipped model, in their publishers' own words.
@@ -77,7 +79,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
-def is_held_out(group: str, share: float = 0.2) -> bool:
+def is_held_out(group: str, share: float = KEPT_BACK) -> bool:
     """Whether a group is kept back for calibration; the same answer in every run."""
     return int(hashlib.sha256(group.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF < share
 

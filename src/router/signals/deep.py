@@ -19,14 +19,15 @@ from ..features import prepared
 from ..types import Request, Signal, SignalName, Signals, Span
 from .learned import SCAN_HEAD, SCAN_TAIL, Risk, Risks, Understanding, spans_between
 
-__all__ = ["DeepFacts", "DeepUnderstanding", "Mix", "Score", "stretches"]
+__all__ = ["DeepFacts", "DeepUnderstanding", "Mix", "Score", "stretches", "suspicious_place"]
 
 Floats = npt.NDArray[np.float32]
 Score = Callable[[Sequence[str]], Floats]
 """Texts to raw scores, float32, shape ``(texts, tasks + risks)``."""
 
 SHORT = 440  # characters that the encoder reads at once
-AROUND = 60  # characters before and behind a suspicious window that are read with it
+AROUND = 60  # characters before and behind a suspicious window that may be read with it
+PLACE = 300  # characters of it that are read at serving: about 70 tokens
 
 
 class Mix(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +75,31 @@ def stretches(text: str, data: bytes, worst: Sequence[tuple[float, int, int]]) -
         if all(abs(first - other) > AROUND for other, _ in found):
             found.append((first, min(last, len(text))))
     return found
+
+
+def suspicious_place(text: str, data: bytes, first: Understanding, kinds: Sequence[str]) -> tuple[int, int] | None:
+    """Of a long text the characters that are read again for risks of these ``kinds``; None of a short text.
+
+    They are those that look most like the likeliest risk in its worst window and around it, for a window may begin or
+    end within the words that count.
+    """
+    if len(text) <= SHORT or not kinds:
+        return None
+    worst = dict(zip(first.facts.risks, first.worst(data), strict=True))
+    kind = max(kinds, key=lambda kind: first.odds(kind, worst[kind][0]))
+    _, begin, end = worst[kind]
+    start = len(data[:begin].decode("utf-8", "ignore"))
+    spare = len(data[begin:end].decode("utf-8", "ignore")) - PLACE
+    column = first.facts.risks.index(kind)
+
+    def looks(at: int) -> float:
+        return first.worst(prepared(text[at : at + PLACE], head=SCAN_HEAD, tail=SCAN_TAIL))[column][0]
+
+    at = max(
+        (min(max(0, at), len(text) - PLACE) for at in (start + spare // 2, start - AROUND, start + spare + AROUND)),
+        key=looks,
+    )
+    return at, at + PLACE
 
 
 class DeepUnderstanding:
@@ -145,8 +171,10 @@ class DeepUnderstanding:
         facts = self.facts
         text = request.transcript(SCAN_HEAD, SCAN_TAIL)
         data = prepared(text, head=SCAN_HEAD, tail=SCAN_TAIL)
-        places = stretches(text, data, self._first.worst(data)) if self._reads_risks else []
-        scores = self._score([text, *(text[a:b] for a, b in places)])
+        before: Any = found["risks"].value
+        told = [kind for kind in facts.risks if facts.mixes[kind].deep > 0.0] if self._reads_risks else []
+        place = suspicious_place(text, data, self._first, told)
+        scores = self._score([text] if place is None else [text, text[place[0] : place[1]]])
         known = found["task"]
         both: dict[SignalName, Signal[Any]] = {}
         if known.detector == "hint":
@@ -160,14 +188,12 @@ class DeepUnderstanding:
             both["scores"] = Signal(value=table, confidence=confidence, detector=self.name)
         if not self._reads_risks:
             return {**both, "risks": found["risks"]}
-        risks = self._risks(request, text, found["risks"].value, scores[:, len(facts.tasks) :], places)
+        risks = self._risks(request, text, before, scores[:, len(facts.tasks) :], place)
         highest = max((risk.probability for risk in risks.risks), default=0.0)
         both["risks"] = Signal(value=risks, confidence=highest, detector=self.name)
         return both
 
-    def _risks(
-        self, request: Request, text: str, first: Any, scores: Floats, places: Sequence[tuple[int, int]]
-    ) -> Risks:
+    def _risks(self, request: Request, text: str, first: Risks, scores: Floats, place: tuple[int, int] | None) -> Risks:
         before = {risk.kind: risk for risk in first.risks}
         found = []
         for column, kind in enumerate(self.facts.risks):
@@ -178,7 +204,7 @@ class DeepUnderstanding:
             )
             spans: tuple[Span, ...] = ()
             if probability >= mix.threshold:
-                spans = known.spans if at == 0 else spans_between(request, text, *places[at - 1])
+                spans = spans_between(request, text, *place) if at and place is not None else known.spans
             found.append(Risk(kind=kind, probability=probability, threshold=mix.threshold, spans=spans))
         return Risks(risks=tuple(found), is_complete=first.is_complete, in_context=True)
 

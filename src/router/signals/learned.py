@@ -131,14 +131,18 @@ class Understanding:
         facts = self.facts
         risks = []
         for kind, (score, begin, end) in zip(facts.risks, self.worst(data), strict=True):
-            slope, offset = facts.platt.get(kind, (1.0, 0.0))
-            probability = 1.0 / (1.0 + exp(-min(max(slope * score + offset, -30.0), 30.0)))
+            probability = 1.0 / (1.0 + exp(-min(max(self.odds(kind, score), -30.0), 30.0)))
             spans = _spans(request, text, data, begin, end) if probability >= RISK_FLOOR else ()
             risks.append(
                 Risk(kind=kind, probability=probability, threshold=facts.thresholds.get(kind, 0.5), spans=spans)
             )
         length = sum(len(message.text) for message in request.messages)
         return Risks(risks=tuple(risks), is_complete=length <= len(text) and len(data) < SCAN_HEAD + SCAN_TAIL)
+
+    def odds(self, kind: str, score: float) -> float:
+        """Calibrated log-odds of a risk, given a raw score of :meth:`worst`."""
+        slope, offset = self.facts.platt.get(kind, (1.0, 0.0))
+        return slope * score + offset
 
     def worst(self, data: bytes) -> tuple[tuple[float, int, int], ...]:
         """Of each of ``facts.risks`` the highest raw score of a window, and the bytes between which that one stands."""
