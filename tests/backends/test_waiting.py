@@ -100,8 +100,8 @@ async def test_no_more_wait_than_there_is_room_for(make_dispatcher):
 
 
 async def test_whoever_waits_may_leave(make_dispatcher):
-    health = opened(MemoryHealth(cooldown_s=30.0))
-    dispatcher = make_dispatcher(deployment(), health=health, pacing=Pacing(most_waiting=1, max_wait_s=60.0))
+    health = opened(MemoryHealth(cooldown_s=4.0))
+    dispatcher = make_dispatcher(deployment(), health=health, pacing=Pacing(most_waiting=1))
     for _ in range(3):
         run = dispatcher.start(request(), decision())
         waiting = asyncio.create_task(run.finish())

@@ -261,7 +261,11 @@ def test_a_blocked_target_gives_way():
 def test_a_lone_blocked_target_is_waited_for():
     waits = next_step(plan(A), [], 0.0, blocked=cooling(5000.0))
     assert waits == Wait(until_ms=5000.0, for_health=True)
-    assert next_step(plan(A), [], 0.0, blocked=cooling(31_000.0)) == Stop(reason="unavailable")
+    assert next_step(plan(A), [], 0.0, blocked=cooling(6000.0)) == Stop(reason="unavailable")
+    # What the provider said, and what a deadline allows, is waited for longer.
+    assert next_step(plan(A), [], 0.0, blocked=cooling(29_000.0, is_told=True)).for_health
+    assert next_step(plan(A), [], 0.0, blocked=cooling(31_000.0, is_told=True)) == Stop(reason="unavailable")
+    assert next_step(plan(A, max_latency_ms=20_000), [], 0.0, blocked=cooling(9000.0)).for_health
     assert next_step(plan(A, max_latency_ms=600), [], 0.0, blocked=cooling(900.0)) == Stop(reason="unavailable")
 
 
@@ -287,9 +291,17 @@ def test_a_long_cooldown_is_probed_before_its_end():
     soon, late = cooling(4000.0, may_probe=True), cooling(20_000.0, may_probe=True)
     assert next_step(plan(A), [], 0.0, blocked=soon).for_health
     assert next_step(plan(A), [], 0.0, blocked=late).is_early
+    assert next_step(plan(A, max_latency_ms=60_000), [], 0.0, blocked=late).is_early
     probed = {**late, "b": Block(until_ms=60_000.0, is_probed=True)}
     assert next_step(plan(), [], 0.0, blocked=probed).for_health
-    assert next_step(plan(A), [], 0.0, blocked=cooling(20_000.0)).for_health
+    assert next_step(plan(A), [], 0.0, blocked=cooling(20_000.0, is_told=True)).for_health
+
+
+def test_a_retry_does_not_wait_for_a_long_cooldown():
+    failing = [failed()]
+    assert next_step(plan(A), failing, 300.0, blocked=cooling(5000.0)).until_ms == 5000.0
+    assert next_step(plan(A), failing, 300.0, blocked=cooling(9000.0)) == Stop(reason="unavailable")
+    assert next_step(plan(A), failing, 300.0, blocked=cooling(9000.0, may_probe=True)).is_early
 
 
 def test_a_probe_that_is_out_is_waited_for_rather_than_probing_another():
@@ -648,7 +660,12 @@ class Runs(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from("abcdef"), lasts=st.floats(1, 60_000), kind=st.sampled_from(["told", "probed", "open"]))
     def a_breaker_opens(self, name, lasts, kind):
-        self.blocked[name] = Block(until_ms=self.now + lasts, is_probed=kind == "probed", may_probe=kind == "open")
+        self.blocked[name] = Block(
+            until_ms=self.now + lasts,
+            is_told=kind == "told",
+            is_probed=kind == "probed",
+            may_probe=kind == "open",
+        )
         self.step()
 
     @rule(name=st.sampled_from("abcdef"))

@@ -120,7 +120,12 @@ class Course:
     def _next(self, running: Sequence[Running] = ()) -> Step:
         health, elapsed = self.means.health, self.elapsed_ms
         blocked = {
-            name: Block(until_ms=elapsed + each.for_s * 1000.0, is_probed=each.is_probed, may_probe=each.may_probe)
+            name: Block(
+                until_ms=elapsed + each.for_s * 1000.0,
+                is_told=each.is_told,
+                is_probed=each.is_probed,
+                may_probe=each.may_probe,
+            )
             for name, each in health.blocked(self.means.clock()).items()
         }
         return next_step(

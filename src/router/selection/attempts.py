@@ -39,11 +39,12 @@ StopReason = Literal[
 class Block(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment that must not be called before ``until_ms`` of the run.
 
-    ``is_probed``: a probe is out, whose end will say more. ``may_probe``: it may be tried all the same by a run that
-    can call nobody else.
+    ``is_told``: its provider said so. ``is_probed``: a probe is out, whose end will say more. ``may_probe``: it may be
+    tried all the same by a run that can call nobody else.
     """
 
     until_ms: float
+    is_told: bool = False
     is_probed: bool = False
     may_probe: bool = False
 
@@ -263,19 +264,27 @@ class _State:
 
     def waits_until(self, blocks: Iterable[Block]) -> float:
         """Until when the run waits for one of them, in ms after its start; the present where that makes no sense."""
-        pacing, limit = self.plan.pacing, self.plan.max_latency_ms
         idle_since = max((a.started_ms + a.latency_ms for a in self.attempts), default=0.0)
+        found = [self.elapsed_ms]
+        for block in blocks:
+            latest = idle_since + 1000.0 * self.patience_s(block)
+            if self.plan.max_latency_ms is not None:
+                latest = min(latest, self.plan.max_latency_ms - self.plan.pacing.min_call_ms)
+            if block.is_probed:  # how long that takes nobody knows
+                found.append(min(block.until_ms, latest))
+            elif block.until_ms <= latest:
+                found.append(block.until_ms)
+        return min((until for until in found if until > self.elapsed_ms), default=self.elapsed_ms)
+
+    def patience_s(self, block: Block) -> float:
+        """How long a run waits for a deployment. Without a deadline, what only failures speak against is waited for as
+        long as somebody who waits for an answer will put up with."""
+        pacing = self.plan.pacing
         # Whoever has an answer to give, though not a good one, waits no longer than for a better choice.
-        has_answer = any(attempt.error == "rejected" for attempt in self.attempts)
-        latest = idle_since + 1000.0 * (pacing.patience_s if has_answer else pacing.max_wait_s)
-        if limit is not None:
-            latest = min(latest, limit - pacing.min_call_ms)
-        reopens = min((block.until_ms for block in blocks if not block.is_probed), default=_NEVER)
-        if reopens <= latest:
-            return reopens
-        # How long a probe takes nobody knows.
-        probed = (min(block.until_ms, latest) for block in blocks if block.is_probed)
-        return min(probed, default=self.elapsed_ms)
+        if any(attempt.error == "rejected" for attempt in self.attempts):
+            return pacing.patience_s
+        is_short = self.plan.max_latency_ms is None and not (block.is_told or block.is_probed)
+        return min(pacing.max_wait_s, pacing.probe_after_s) if is_short else pacing.max_wait_s
 
     # ----- a call is out ------------------------------------------------------------------------------------------
 
@@ -354,7 +363,12 @@ class _State:
             return None
         if has_later and not last.retryable:
             return None
-        at_ms = self.due_ms(last) if block is None else max(self.due_ms(last), block.until_ms)
+        at_ms = self.due_ms(last)
+        if block is not None:
+            ended_ms = last.started_ms + last.latency_ms
+            if block.until_ms - ended_ms > 1000.0 * self.patience_s(block):
+                return None
+            at_ms = max(at_ms, block.until_ms)
         waits_ms = at_ms - last.started_ms - last.latency_ms
         if waits_ms > 1000.0 * (plan.pacing.patience_s if has_later else plan.pacing.max_wait_s):
             return None

@@ -64,11 +64,12 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 class Blocked(msgspec.Struct, frozen=True, kw_only=True):
     """A deployment that must not be called for ``for_s`` more seconds.
 
-    ``is_probed``: a probe is out, and its end opens or closes the breaker before that. ``may_probe``: only failures
-    speak against it, so that one who can call nobody else may try it all the same.
+    ``is_told``: its provider said so. ``is_probed``: a probe is out, and its end opens or closes the breaker before
+    that. ``may_probe``: only failures speak against it, so that one who can call nobody else may try it all the same.
     """
 
     for_s: float
+    is_told: bool = False
     is_probed: bool = False
     may_probe: bool = False
 
@@ -105,7 +106,8 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
         if state == "closed":
             return None
         if now_s < self.told_until_s:
-            return Blocked(for_s=max(self.told_until_s, self.open_until_s if self.openings else 0.0) - now_s)
+            until_s = max(self.told_until_s, self.open_until_s if self.openings else 0.0)
+            return Blocked(for_s=until_s - now_s, is_told=True)
         if now_s < self.probe_until_s:
             return Blocked(for_s=self.probe_until_s - now_s, is_probed=True)
         if state == "half_open":
