@@ -6,10 +6,12 @@ kind are looked at, and none of the searches backtracks.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
 from ..patterns import late_pattern
+from .lexicon_further import FURTHER_INPUTS
 from .vocabulary import ANSWER_WORDS, CLASSIFY, INPUT_WORDS, NOT_DATA, NOUNS
 
 __all__ = [
@@ -67,7 +69,35 @@ _UNSPACED_INPUTS = (
     "문장",
     "댓글",
     "메시지",
+    "本文",
+    "正文",
+    "新闻",
+    "帖子",
+    "邮件",
+    "ニュース",
+    "メール",
+    "投稿",
+    "뉴스",
+    "기사",
 )
+_SAYS = (
+    " says",
+    " said",
+    " writes",
+    " wrote",
+    " asks",
+    " asked",
+    " schreibt",
+    " sagt",
+    " écrit",
+    " escribe",
+    " scrive",
+)
+_OF = ("of ", "from ", "de ", "du ", "des ", "der ", "del ", "di ", "da ", "van ", "av ", "do ")
+_COMPOUND_INPUTS = (
+    "meddelande", "melding", "meldung", "nachricht", "anfrage", "kommentar", "bericht", "vraag", "reactie", "besked",
+    "recension", "rezension", "bewertung", "beschwerde", "ärende", "notiz", "text", "tekst",
+)  # fmt: skip
 _NO_INPUT = frozenset({"possible", "allowed", "example", "sample", "valid", "available", "output", "other", "previous"})
 _STRIP = " \t*_#>-•`"
 
@@ -134,7 +164,8 @@ def fences(text: str) -> list[Block]:
     return found
 
 
-def markers(text: str) -> list[Block]:
+@functools.lru_cache(maxsize=8)  # who looks for the instruction and who looks for the text ask alike
+def markers(text: str) -> tuple[Block, ...]:
     """``Review: ...``-like markers at the start of a line or sentence; the content runs to the end of the text.
 
     ``name`` is the marker in lower case; ``kind`` is ``input`` or ``answer``.
@@ -160,7 +191,7 @@ def markers(text: str) -> list[Block]:
         if cut >= 0:
             line, head = line + cut + 1, head[cut + 1 :]
         name = head.strip(_STRIP).split(" (", 1)[0].lower()
-        if not name or len(name) > 40 or name.count(" ") > 4:
+        if not name or len(name) > 40 or name.count(" ") > 4 or text.startswith("(str", stop):
             continue
         kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""
         if not kind and _is_named_before(text, line, head, name):
@@ -174,7 +205,7 @@ def markers(text: str) -> list[Block]:
         found.append(Block(kind, name, start, end, line + len(head) - len(head.lstrip()), end))
     if headings:
         found.sort(key=lambda block: block.outer)
-    return found
+    return tuple(found)
 
 
 def _headings(text: str) -> list[Block]:
@@ -194,8 +225,12 @@ def _headings(text: str) -> list[Block]:
 
 def is_input_marker(name: str) -> bool:
     """Whether a marker's words (lower case, no colon) introduce the text to judge."""
-    if name in INPUT_WORDS:
+    if name in INPUT_WORDS or name in FURTHER_INPUTS:
         return True
+    if name[-1:].isdigit():
+        name = name.rstrip("0123456789").rstrip(" #")
+    elif name.endswith(_SAYS):
+        return name.count(" ") <= 2
     whole = name
     if name.startswith(_INPUT_PREFIXES):
         name = name[len(next(prefix for prefix in _INPUT_PREFIXES if name.startswith(prefix))) :]
@@ -206,7 +241,13 @@ def is_input_marker(name: str) -> bool:
         return True
     if not name.isascii() and name.endswith(_UNSPACED_INPUTS):
         return True
+    if " " not in name and name.endswith(_COMPOUND_INPUTS):
+        return True  # "Kundmeddelande", "Kundenanfrage", "Klantvraag"
     first, _, rest = whole.partition(" ")
+    if first in INPUT_WORDS and rest.startswith(_OF):
+        return True
+    if first in ("reply", "answer", "response", "feedback") and rest.startswith("from "):
+        return True
     return rest in INPUT_WORDS and first not in _NO_INPUT and first not in CLASSIFY
 
 
@@ -231,6 +272,8 @@ def is_answer_cue(name: str) -> bool:
     if name in ANSWER_WORDS:
         return True
     word = name.rsplit(" ", 1)[-1]
+    if name == "sample target":  # scikit-llm's examples
+        return True
     return word in ANSWER_WORDS and name.count(" ") <= 3
 
 
@@ -238,12 +281,13 @@ _OPEN = late_pattern(r"[\"“„«「『]|(?<![\w'])['‘`](?=\S)")
 _CLOSE = {'"': '"', "“": "”", "„": "“”", "«": "»", "「": "」", "『": "』", "'": "'", "‘": "’", "`": "`"}
 
 
-def quotations(text: str) -> list[Block]:
+@functools.lru_cache(maxsize=8)
+def quotations(text: str) -> tuple[Block, ...]:
     """Quoted stretches, outermost first in the order of the text; a quote inside another is part of it."""
     found: list[Block] = []
     position = _first_quote(text)
     if position < 0:
-        return found
+        return ()
     for _ in range(_MAX):
         opening = _OPEN.search(text, position)
         if opening is None:
@@ -257,7 +301,7 @@ def quotations(text: str) -> list[Block]:
         if start < end:
             found.append(Block("quote", mark, start, end, opening.start(), closing + 1))
         position = closing + 1
-    return found
+    return tuple(found)
 
 
 def _first_quote(text: str) -> int:

@@ -88,19 +88,20 @@ DIRECT: Mapping[str, tuple[str, ...]] = {
 _CHOOSE = table("set codes choose select pick wähle choisis choisissez elige escolha scegli kies")
 _NAMED = table("possible allowed valid available mögliche erlaubte possibles posibles possíveis possibili")
 
+_PASSIVE = table("labeled labelled classified rated graded sorted marked tagged categorized categorised")
 # Phrases that announce a list only when a word of this kind stands before them.
 _UNSURE: Mapping[str, re.Pattern[str]] = {
     "must": late_pattern(r"answer|output|label|response|reply|value|categor|result|it\b|prediction"),
     "between": late_pattern(r"choose|decide|select|pick|choice"),
-    "entre": late_pattern(r"elige|escolha|seleccion|choisis|decide|opci|opç|uma|una"),
+    "entre": late_pattern(r"elige|escolh|seleccion|choisis|decide|opci|opç|uma|una"),
     "tra": late_pattern(r"scegli|uno|una|decidi"),
     "either": late_pattern(r"answer|output|label|respon|reply|classif|return|say|choose|pick|as\b|is\b|with"),
 }
 
 _SENTENCE_END = late_pattern(r"[\n?!]|\.(?=\s|$)")
 _PREPOSITION = late_pattern(
-    r"\b(?:as|into|under|to|whether|if|is|in|als|ob|comme|en|como|se|come|entre|tra|between|among|by|with|"
-    r"ist|est|es|é|è|of)(?=[ :])|[:：](?=\s)",
+    r"\b(?:as|into|under|to|whether|if|is|in|als|ob|comme|en|como|se|come|entre|tra|som|jako|как|between|among|by|with|"
+    r"(?<=is )about|ist|est|es|é|è|of)(?=[ :])|[:：](?=\s)",
     re.IGNORECASE,
 )
 # "ob der Satz ... ist", "of de review ... is": German and Dutch put the verb behind the list.
@@ -119,12 +120,12 @@ _EXCLUSIVE = late_pattern(
     r"exactly|either|(?:choose|select|pick)\b|any of|all that|between|"
     r"label|categor|intent|class|\beine[srn]? |entweder|genau|nur|l'une|parmi|une? seule?|un[ao]? (?:de|dei|delle|"
     r"tra|solo|sola)|"
-    r"uma das|um dos|elige|escolha|scegli|choisis|kies|[eé]{2}n van|apenas|solo|seul"
+    r"uma das|um dos|elige|escolh|scegli|choisis|kies|[eé]{2}n van|apenas|solo|seul"
 )
 OPEN_LIST = late_pattern(r"\b(?:e\.g\.|such as|for example|for instance|z\. ?b\.|par exemple|por ejemplo|like)", re.I)
 
 
-def noun_lists(text: str, words: frozenset[str]) -> Iterator[Listing]:
+def noun_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listing]:
     lower = ""
     for noun in sorted(words & NOUNS):
         lower = lower or text.lower()
@@ -132,7 +133,7 @@ def noun_lists(text: str, words: frozenset[str]) -> Iterator[Listing]:
             after = place + len(noun)
             copula = _ARE.match(text, after)
             if copula is not None:
-                listing = list_at(text, copula.end())
+                listing = list_at(text, copula.end(), dutch=dutch)
                 if listing is not None and (listing.closed or _ALLOWED.search(lower, max(0, place - 24), place)):
                     yield listing
                     continue
@@ -142,11 +143,11 @@ def noun_lists(text: str, words: frozenset[str]) -> Iterator[Listing]:
             if OPEN_LIST.search(intro[0]):
                 continue
             if noun in WEAK_NOUNS and not _ALLOWED.search(lower, max(0, place - 24), place):
-                listing = list_at(text, intro.end(), introduced=True)
+                listing = list_at(text, intro.end(), introduced=True, dutch=dutch)
                 if listing is not None and listing.closed:
                     yield listing
                 continue
-            listing = list_at(text, intro.end(), introduced=True)
+            listing = list_at(text, intro.end(), introduced=True, dutch=dutch)
             if listing is not None:
                 yield listing
 
@@ -182,6 +183,11 @@ def as_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listing]
     lower = text.lower()
     for verb in sorted(words & CLASSIFY):
         for place in _places(lower, verb):
+            if verb in _PASSIVE:  # "is labelled A, B or C"
+                listing = list_at(text, place + len(verb), dutch=dutch)
+                if listing is not None and listing.closed:
+                    yield listing
+                    continue
             stop = _SENTENCE_END.search(text, place)
             end = min(place + 260, stop.start() if stop else len(text))
             # The verb may be followed by several such words: the last one that a list stands behind counts.

@@ -6,15 +6,18 @@ lists of labels are looked for: a list in the text to judge is no list of answer
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
+from ..patterns import late_pattern
 from ..types import Message, Request, Split
-from .blocks import Block, fences, has_marker, is_input_marker, markers, quotations, tags
+from .blocks import Block, fences, has_marker, is_input_marker, markers, quotations, tags, trimmed
 from .listing import Listing
 from .memory import Memory
 from .polar import YES_WORDS
+from .prose_json import pasted_schema, schema_examples
 from .speech import IMPERATIVE, ITEM_LINE, is_instruction, orders
 from .understood import FOREIGN
 from .vocabulary import DATA_TAGS
@@ -26,9 +29,14 @@ __all__ = ["FOREIGN", "Spoken", "instructions", "remainder"]
 _HEAD, _TAIL = 6000, 2000
 
 
+_UNSPACED = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_TYPES = late_pattern(r"\b(?:interface|enum|class|type) \w+ ?[({=:]|\bLiteral\[")
+
+
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """One message's instruction. ``text`` is ``source`` with each of ``cuts`` (offsets in it) replaced by one sign;
-    ``found`` are the lists of answers in ``text``.
+    ``found`` are the lists of answers in ``text``; ``schema`` is a JSON Schema that stands in it, and ``told`` are cuts
+    (offsets in ``source``) that need no understanding.
     """
 
     index: int
@@ -38,6 +46,8 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     words: frozenset[str]
     cuts: tuple[tuple[int, int], ...] = ()
     found: tuple[Listing, ...] = ()
+    schema: Mapping[str, Any] | None = None
+    told: tuple[tuple[int, int], ...] = ()
 
 
 def instructions(request: Request, memory: Memory, *, is_given: bool) -> list[Spoken]:
@@ -88,7 +98,7 @@ def remainder(part: Spoken, split: Split | None) -> str:
 
 
 def _sign(part: Spoken, start: int, end: int, judged: tuple[int, int]) -> str:
-    if start < judged[1] and judged[0] < end:
+    if (start, end) in part.told or (start < judged[1] and judged[0] < end):
         return "_"
     if _gap(part.source) == (start, end):
         return "\n"
@@ -126,19 +136,31 @@ def _spoken(index: int, message: Message, memory: Memory, *, by_user: bool) -> S
     gap = _gap(source)
     seen = source if gap is None else f"{source[: gap[0]]}\n{source[gap[1] :]}"
     cuts = [] if gap is None else [gap]
+    schema, told = _given(source)
+    cuts += told
     cuts += _moved(_data(seen), gap)
     if len(cuts) > (gap is not None):
         cuts = _merged(cuts)
         seen = _masked(source, cuts, gap)
-        words, found = memory.recall("lists", seen, None, lambda: _lists(seen))
+        words, found = memory.recall("lists", seen, by_user, lambda: _lists(seen, by_user))
     else:
-        words, found = _lists(seen)
-    return Spoken(index=index, by_user=by_user, source=source, text=seen, words=words, cuts=tuple(cuts), found=found)
+        words, found = _lists(seen, by_user)
+    return Spoken(
+        index=index, by_user=by_user, source=source, text=seen, words=words, cuts=tuple(cuts), found=found,
+        schema=schema, told=tuple(told),
+    )  # fmt: skip
 
 
-def _lists(text: str) -> tuple[frozenset[str], tuple[Listing, ...]]:
+def _given(source: str) -> tuple[Mapping[str, Any] | None, list[tuple[int, int]]]:
+    """A pasted schema, and what stands there for it alone."""
+    pasted, examples = pasted_schema(source), schema_examples(source)
+    spans = [(pasted[1], pasted[2])] if pasted is not None else []
+    return (None if pasted is None else pasted[0]), spans + ([examples] if examples is not None else [])
+
+
+def _lists(text: str, by_user: bool) -> tuple[frozenset[str], tuple[Listing, ...]]:
     words = words_of(text)
-    return words, tuple(listings(text, words)) if may_list(text, words) else ()
+    return words, tuple(listings(text, words, is_system=not by_user)) if may_list(text, words) else ()
 
 
 def _gap(text: str) -> tuple[int, int] | None:
@@ -186,12 +208,12 @@ def _data(text: str) -> Iterator[tuple[int, int]]:
                 yield block.start, block.end
     if "```" in text or '"""' in text or "'''" in text or "\n---\n" in text or "\n###\n" in text or "===" in text:
         for block in fences(text):
-            if not text.startswith(("{", "["), block.start):
+            if not text.startswith(("{", "["), block.start) and not _TYPES.search(text, block.start, block.end):
                 yield block.start, block.end
     if has_marker(text):
         yield from _marked(text)
     for block in quotations(text):
-        if _is_prose(text, block):
+        if _is_prose(text, block) and not text.startswith("{", block.start):
             yield block.start, block.end
 
 
@@ -203,7 +225,7 @@ def _before_instruction(text: str, start: int) -> int:
         if paragraph <= start:
             break
         last = text[paragraph:end].strip()
-        if end < len(text) and not is_instruction(last, ()) and not ITEM_LINE.match(last):
+        if last and end < len(text) and not is_instruction(last, ()) and not ITEM_LINE.match(last):
             break
         if len(text) - paragraph > 6000:
             break
@@ -215,7 +237,8 @@ def _is_prose(text: str, quoted: Block) -> bool:
     length = quoted.end - quoted.start
     if length > 24 and text.count(" ", quoted.start, quoted.end) > 3:
         return True
-    return length > 8 and not text[quoted.start : quoted.end].isascii()
+    stretch = text[quoted.start : quoted.end]
+    return length > 8 and not stretch.isascii() and _UNSPACED.search(stretch) is not None
 
 
 def _marked(text: str) -> Iterator[tuple[int, int]]:
@@ -227,5 +250,6 @@ def _marked(text: str) -> Iterator[tuple[int, int]]:
         end = found[place + 1].outer if place + 1 < len(found) else len(text)
         if end == len(text):
             end = _before_instruction(text, block.start)
-        if block.start < end:
-            yield block.start, end
+        start, end = trimmed(text, block.start, end)
+        if start < end:
+            yield start, end

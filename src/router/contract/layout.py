@@ -10,13 +10,53 @@ import re
 from collections.abc import Sequence
 
 from ..patterns import late_pattern
-from .blocks import Block, fences, has_marker, markers, quotations, tags, trimmed
+from .blocks import Block, fences, has_marker, is_answer_cue, markers, quotations, tags, trimmed
 from .speech import ITEM_LINE, is_instruction, lists, mentions, orders
-from .vocabulary import DATA_TAGS, NOT_DATA
+from .vocabulary import DATA_TAGS, NOT_DATA, NOUNS
+from .words import table
 
-__all__ = ["AMBIGUOUS", "Found", "inside", "is_several", "marked", "tagged", "unquoted", "whole_or_wrapped"]
+__all__ = [
+    "AMBIGUOUS",
+    "TEXTS_OWN",
+    "Found",
+    "inside",
+    "is_several",
+    "marked",
+    "tagged",
+    "unquoted",
+    "whole_or_wrapped",
+]
 
 _REMINDERS = ("<system-reminder", "<environment_details", "<system_reminder", "[system note", "[system:", "<ide_")
+
+_NO_TAGS = NOT_DATA | frozenset(
+    [
+        "p",
+        "div",
+        "span",
+        "a",
+        "b",
+        "i",
+        "em",
+        "strong",
+        "br",
+        "ul",
+        "ol",
+        "li",
+        "h1",
+        "h2",
+        "h3",
+        "table",
+        "tr",
+        "td",
+        "th",
+        "html",
+        "head",
+        "u",
+        "font",
+    ]
+)
+"""Tags of instructions, and those of HTML: text that is written in it has no tag around it."""
 
 _HEADING = late_pattern(r"\**[A-Z][\w'’-]*(?: [\w'’-]+){0,3}\**[:：]\**(?:[ \t]*\n|[ \t])")
 
@@ -37,12 +77,27 @@ _HEADERS = (
     "titolo",
 )
 
+_UNDER_HEADER = late_pattern(
+    r"(?:^|\n)(?:from|to|date|sent|cc|sender|von|an|de|para|da)[:：] \S[^\n]*\n\Z", re.IGNORECASE
+)
+
+_OWN_HEADING = late_pattern(r"^(?P<name>[A-Z][\w'-]{2,20}(?: [\w'-]{2,20}){0,2}): (?=\S)", re.MULTILINE)
+
+_ROW = late_pattern(r"\s*\d{1,6}[;,\t|]\s*[^\d\s]")  # a row of a table, by its number
+
 _FILLED = late_pattern(r"(?:reply|response|answer|comment|quote|summary|note)s?[:：] \S+ \S", re.IGNORECASE)
 
 _PARAGRAPH = late_pattern(r"\n[ \t\r]*\n")
 
 _PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "『": "』", "'": "'", "‘": "’", "`": "`"}
 
+TEXTS_OWN = table(
+    """
+    re fw fwd aw wg ps edit update urgent warning breaking attention important reminder subject from to dear hi hello
+    fact question tip spoiler verdict pros cons new
+    """
+)
+"""Words before a colon that a text has of its own."""
 Found = tuple[int, int, float]
 AMBIGUOUS: Found = (0, 0, 0.0)
 """Several readings are possible: no other way of splitting is tried."""
@@ -66,7 +121,7 @@ def whole_or_wrapped(text: str) -> Found | None:
             or (text[start] == "<" and len(rest) < 400)
         ):
             return one
-    found = markers(text) if has_marker(text) else []
+    found = list(markers(text)) if has_marker(text) else []
     inputs = [block for block in found if block.kind == "input"]
     if inputs and inputs[0].outer <= start + 3:
         if inputs[0].name in _HEADERS and _PARAGRAPH.search(text, inputs[0].start, end):
@@ -106,7 +161,7 @@ def _has_reminder(text: str) -> bool:
 
 def tagged(text: str, labels: Sequence[str]) -> Found | None:
     if "</" in text:
-        blocks = [block for block in tags(text) if block.name not in NOT_DATA and block.end > block.start]
+        blocks = [block for block in tags(text) if block.name not in _NO_TAGS and block.end > block.start]
         data = [block for block in blocks if block.name in DATA_TAGS] or blocks
         data = [block for block in data if not lists(text[block.start : block.end], labels)]
         if len(data) == 1:
@@ -128,9 +183,11 @@ def tagged(text: str, labels: Sequence[str]) -> Found | None:
 
 
 def marked(text: str, labels: Sequence[str]) -> Found | None:
-    found = markers(text) if has_marker(text) else []
+    found = list(markers(text)) if has_marker(text) else []
     found = [block for block in found if not (block.kind == "input" and _lists_at(text, block, labels))]
     inputs = [block for block in found if block.kind == "input"]
+    if not inputs and labels and (own := _own_heading(text, labels)) is not None:
+        inputs = [own]
     if not inputs:
         return None
     answers = [block for block in found if block.kind == "answer"]
@@ -147,6 +204,8 @@ def marked(text: str, labels: Sequence[str]) -> Found | None:
                 return AMBIGUOUS  # two inputs, and nothing says which one is judged
         elif not any(text[a.outer : a.start].find("\n") < 0 for a in answers if before.outer < a.outer < block.outer):
             return AMBIGUOUS
+    if _UNDER_HEADER.search(text, max(0, block.outer - 120), block.outer) is not None:
+        return AMBIGUOUS  # "From: ...\nSubject: ...": the text begins above
     end = len(text)
     for answer in answers:
         if answer.outer > block.start:
@@ -162,7 +221,33 @@ def marked(text: str, labels: Sequence[str]) -> Found | None:
     end = _without_instruction(text, start, end, labels)
     if start >= end:
         return None if end >= 0 else AMBIGUOUS
+    if block.name in _HEADERS and _PARAGRAPH.search(text, start, end):
+        start = block.outer  # an e-mail or article with its headline
     return (start, end, 0.92)
+
+
+def _own_heading(text: str, labels: Sequence[str]) -> Block | None:
+    """What stands behind the only heading of the caller's own ("Memo: ..."), up to the end of the text."""
+    found: list[Block] = []
+    for match in _OWN_HEADING.finditer(text) if has_marker(text) else ():
+        name = match["name"].lower()
+        word = name.rsplit(" ", 1)[-1]
+        if (
+            match["name"].isupper()
+            or name.split(" ", 1)[0] in TEXTS_OWN
+            or word in NOUNS
+            or is_answer_cue(name)
+            or word in NOT_DATA
+            or name.startswith("http")
+        ):
+            continue
+        line = text[match.end() : match.end() + 400].split("\n", 1)[0]
+        if lists(line, labels) or is_instruction(line, labels):
+            continue
+        found.append(Block("input", name, match.end(), len(text), match.start(), len(text)))
+        if len(found) > 1:
+            return None
+    return found[0] if found else None
 
 
 def _lists_at(text: str, block: Block, labels: Sequence[str]) -> bool:
@@ -286,7 +371,8 @@ def _after_colon(text: str, labels: Sequence[str]) -> Found | None:
 
 def is_several(piece: str) -> bool:
     lines = [line for line in piece.split("\n", 40) if line.strip()]
-    return len(lines) > 1 and sum(ITEM_LINE.match(line) is not None for line in lines) * 2 > len(lines)
+    items = sum(ITEM_LINE.match(line) is not None or _ROW.match(line) is not None for line in lines)
+    return len(lines) > 1 and items * 2 > len(lines)
 
 
 def unquoted(text: str, start: int, end: int) -> tuple[int, int]:

@@ -7,6 +7,7 @@ stand in :mod:`vocabulary`, where each has its check.
 
 from __future__ import annotations
 
+from .lexicon_further import FURTHER
 from .vocabulary import ANSWER_WORDS, CLASSIFY, DATA_TAGS, INPUT_WORDS, NOUNS
 from .words import table
 
@@ -74,6 +75,20 @@ _ENGLISH = table(
     maps excerpt enquiry user's customer's author's opção optie opzione tagging stars star folders comma-separated
     directory dominante principale principal but so square comma commas separated corresponding literal digit digits
     hash lead transaction second third belonging identified chosen selected returned generated produced expected
+    adhere adheres adhering conform conforms conforming instance instances array arrays structure structured
+    list-like bracketed parentheses parenthesis braces curly filled fill fills interaction interactions way ways parse
+    parsed parser machine-readable script program pipeline downstream automatically automated stage untrusted obey
+    execute trailing leading newline newlines wrapper spelling spelled casing capitalization capitalisation
+    hyphen underscore underscores identical identically bucket bin pile slot outcome nature gist essence area fall
+    falls falling goes go going deals deal talks talk mainly mostly chiefly primarily predominantly essentially
+    actually really truly correctly properly accurately typed posted left wrote writes says said guess brief briefly
+    terse minimal bare raw literally stop done long judgement judgment final definitive deciding well-formatted
+    well-formed compact indentation colon commas comma-delimited delimiter delimiters assignment assignments
+    mailbox inbox platform str literal few-shot produce produces placeholder native fields order non-exclusive
+    they're assessment several command commands constant member menu contact contacts instances constraint
+    constraints fence fences besides unquoted caps gets typos typo time account passes validate
+    validates sign emit emits line's
+    sentence's message's speaker's writer's sender's model's snippet's
     required necessary invent invented create up beyond out off down over there's isn't aren't won't cannot can't
     nothing-else exact-match verdict decision decisions result results prediction predictions tag-name content-type
     """
@@ -97,7 +112,8 @@ _GERMAN = table(
     sollst aufgabe experte assistent klassifikator system modell json objekt feld schlüssel wert format unten oben
     stehende stehenden auch dabei dazu davon nach vor an bei lautet lauten heißt dir ich mir mich eingabe eingang
     frage fragen zwei drei vier klar eindeutig gesamten gesamte allgemeine liste optionen option satzzeichen
-    anführungszeichen
+    anführungszeichen klassennamen klassenname kategorienamen kategoriename labelnamen bezeichnung bezeichnungen
+    kleinbuchstaben großbuchstaben punkt
     """
 )
 _FRENCH = table(
@@ -116,6 +132,7 @@ _FRENCH = table(
     exprimé exprimée voici tâche expert modérateur modération classifieur classificateur système modèle json objet
     clé champ valeur format il elle s'il te plaît plait je mon ma mes on peut doit l'une l'un l'étiquette l'avis
     l'intention l'utilisateur possibles possible choix ponctuation possibilités dois devez
+    tableau chaînes abordés abordé guillemets minuscules majuscules point rubrique rubriques
     """
 )
 _SPANISH = table(
@@ -133,6 +150,7 @@ _SPANISH = table(
     otra otro otros adicional contiene expresa tarea experto asistente moderador sistema modelo json objeto campo
     valor formato favor te me mi lo le se posibles posible opciones opción puntuación debes debe responder
     clasificarlo clasificación pondrías hay
+    minúsculas mayúsculas punto comillas
     """
 )
 _PORTUGUESE = table(
@@ -147,6 +165,7 @@ _PORTUGUESE = table(
     classifica classificar classificador determine escolha selecione analise avalie explicação explique explicações
     nada mais outro outra adicional contém expressa tarefa especialista assistente moderador sistema modelo json
     objeto chave campo valor formato favor diga pergunta possíveis opções
+    contato mensagens compradores motivo minúsculas maiúsculas ponto aspas
     """
 )
 _ITALIAN = table(
@@ -161,6 +180,7 @@ _ITALIAN = table(
     classificatore determina scegli seleziona analizza valuta assegna spiegazione spiegazioni spiegare altro
     nient'altro aggiuntivo contiene esprime compito esperto assistente moderatore sistema modello json oggetto
     chiave campo valore formato favore da dalla possibili opzioni
+    minuscolo maiuscolo punto virgolette oppure
     """
 )
 _DUTCH = table(
@@ -171,6 +191,7 @@ _DUTCH = table(
     sentiment toon intentie onderwerp tekst bericht berichten recensie reactie reacties zin kop artikel vraag ticket
     klant gebruiker classificeer bepaal kies beoordeel analyseer uitleg niets anders andere taak expert assistent
     systeem model json object veld waarde formaat aan te mogelijke
+    terug dat ene kleine hoofdletters letters punt aanhalingstekens
     """
 )
 
@@ -182,6 +203,7 @@ KNOWN: frozenset[str] = (
     | _PORTUGUESE
     | _ITALIAN
     | _DUTCH
+    | FURTHER
     | ANSWER_WORDS
     | CLASSIFY
     | DATA_TAGS
@@ -196,7 +218,8 @@ UNSPACED = table(
     之一 文本 评论 内容 消息 句子 选项 候选 不要 无需 解释 只 主题 属于 用户 识别 名称 一个词 其他 新闻 标题 分類
     ラベル カテゴリ 出力 次の 以下の ください 答え レビュー 感情 意図 テキスト 選ん 合う 文章 メッセージ あなたは
     のいずれか 説明 判定 スパム コメント 問い合わせ 분류 라벨 레이블 출력 다음 하세요 하십시오 해줘 답하 대답 리뷰
-    감정 의도 문장 텍스트 당신은 카테고리 메시지 댓글 설명
+    감정 의도 문장 텍스트 당신은 카테고리 메시지 댓글 설명 가능한 형식 哪一 形式 または 例如 例えば ジャンル
+    返す 返してください
     """
 )
 """A clause without blanks that holds none of these is not understood."""

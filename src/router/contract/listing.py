@@ -11,12 +11,12 @@ from typing import NamedTuple
 from ..patterns import late_pattern
 from .vocabulary import INPUT_WORDS
 
-__all__ = ["Listing", "clean", "inside", "list_at"]
+__all__ = ["Listing", "clean", "has_prose", "inside", "list_at"]
 
 MAX_LABELS = 300
 _MAX_CHARS = 64
 
-_OR = r"(?:or|oder|ou|o|u|eller|или|或者?|还是|または|もしくは)"
+_OR = r"(?:or|oder|ou|oppure|o|u|eller|или|lub|albo|veya|ya da|或者?|还是|または|もしくは)"
 _AND = r"(?:and|und|et|e|y|en|和|と)"
 
 
@@ -42,7 +42,7 @@ _LEAD = late_pattern(
     r"possible|allowed|predefined|available|candidate|valid|labels?|categor(?:y|ies)|classes|class|options?|choices?|"
     r"values?|words?|tags?|intents?|topics?|sentiments?|emotions?|strings?|answers?|exact|two|three|four|five|six|"
     r"seven|"
-    r"with|from|between|among|is|are|be|as|being|must|should|eine[nmrs]?|der|den|die|das|folgenden|kategorien?|"
+    r"with|from|between|among|is it|is|are|be|as|being|must|should|eine[nmrs]?|der|den|die|das|folgenden|kategorien?|"
     r"wörter|wort|entweder|"
     r"als|nur|ausschließlich|mit|genau|exakt|l'une?|une?|des|les?|suivant(?:e?s)?|catégories?|uniquement|"
     r"seulement|par|"
@@ -62,9 +62,10 @@ _QUOTED = late_pattern(
 )
 _NOTE = late_pattern(r"\s*\([^()\n]{1,200}\)")
 _BETWEEN = late_pattern(
-    rf"\s*(?:[,;/|、，；]\s*(?:{_OR}|{_AND}|of|か)?|(?:{_OR}|{_AND}|of|か))\s*(?=[\"'`“„‘«「『*<\[])", re.IGNORECASE
+    rf"\s*(?:[,;/|、，；]\s*(?:{_OR}|{_AND}|of|か)?|(?:{_OR}|{_AND}|of|か))\s*(?=[\"'`“„‘«「『*<\[])|(?<=[”」』])(?=[“「『])",
+    re.IGNORECASE,
 )
-_BULLET = late_pattern(r"([ \t]*)(?:[-*+](?=[ \t])|[•–·]|\(?(\d{1,3})[.):：、]|\(?([A-Za-z])[.)])[ \t]*(\S[^\n]*)")
+_BULLET = late_pattern(r"([ \t]*)(?:[-*+](?=[ \t])|[•–·・]|\(?(\d{1,3})[.):：、]|\(?([A-Za-z])[.)])[ \t]*(\S[^\n]*)")
 _DEFINED = late_pattern(r"(.{1,64}?)(?:\s*[:：]\s+|\s+[-–—=>]+\s+|：|\s*[（(](?=.{2}))(.+)", re.DOTALL)
 _END = late_pattern(
     r"[?!](?!\s?[,;|/])|[\n。！？；()（）\[\]{}【】\"“”„«»「」]|\.(?=\s|$|['\"])|:(?=\s|$)|：|\s[-–—]\s|\s(?=<)"
@@ -73,24 +74,31 @@ _SPLIT_OR = late_pattern(rf"\s+(?:{_OR})\s+|(?:或者?|还是|または|もし�
 _SPLIT_OR_NL = late_pattern(r"\s+of\s+", re.IGNORECASE)
 _LEADING = late_pattern(rf"^(?:{_OR}|{_AND}|of|either|entweder|soit|only|just)\s+", re.IGNORECASE)
 _TAIL = late_pattern(
-    r"(?:,?\s+(?:based|depending|according|with|without|and nothing|and no|only|for (?:the|this|each|a)|"
-    r"in (?:lower|upper|one|the|this|english|json|all|tone)|as (?:the|your|a)|to (?:the|this|describe|indicate|"
-    r"each)|from|"
+    r"(?:,?\s+(?:based|depending|according|with|without|and (?:nothing|never|no)|only|for (?:the|this|each|a)|"
+    r"in (?:lower|upper|one|the|this|english|json|all|tone)|as (?:the|your|a)|to (?:the|this|an?|most|describe|"
+    r"indicate|each)|from|"
     r"when|if|that|which|using|by|accordingly|followed|please|sentiment|priority|severity|urgency|tone|emotion|"
     r"mood|polarity|stance|intent|rating|overall|about|regarding|towards?|"
     r"selon|según|segundo|nach|basierend|ist|zu|ein|est|là|exactly|and then|then|here|label|category|else|nothing|"
     r"é|è|aan|in de|oppure|bitte|s'il|por favor|per favore|alleen)\b|\s+[-–—]|,?\s+(?:do|don't)\s|"
-    r",?\s+no\s+(?:other|explanations?|extra|more|further|additional|need|text|words?|punctuation|comments?|reasons?)\b).*$",
+    r",?\s+no\s+(?:other|explanations?|extra|more|further|additional|need|text|words?|punctuation|comments?|"
+    r"reasons?)\b).*$",
     re.IGNORECASE | re.DOTALL,
 )
 _PROSE = late_pattern(
     r"\b(?:i|my|we|our|you|your|he|she|they|their|his|her|its|it|this|that|these|is|was|are|were|have|had|has|"
-    r"will|would|"
+    r"will|would|may|might|"
     r"can|could|should|the|an?|very|so|if|me|them|us|i'm|it's|don't|do|did|does|because|but|just|really|as|into|"
     r"must|only|between)\b",
     re.IGNORECASE,
 )
-_SEPARATOR = late_pattern(rf"[,/|;，、]|\s(?:{_OR}|of|and)\s|或|还是|または|もしくは")
+_SENTENCE_WORDS = late_pattern(
+    r"\b(?:i|my|we|you|he|she|they|is|was|are|were|have|had|has|will|would|should|so|if|me|them|do|did|does|because|"
+    r"but|"
+    r"really)\b",
+    re.IGNORECASE,
+)
+_SEPARATOR = late_pattern(rf"[,/|;，、،]|\s(?:{_OR}|of|and)\s|或|还是|または|もしくは")
 _ONE_OF = late_pattern(rf"[/|]|(?:^|[\s,])(?:{_OR})\s|或|还是|または|もしくは", re.IGNORECASE)
 _JOINED = late_pattern(rf"\s*(?:[,/|]|{_OR}\s)", re.IGNORECASE)
 _TWO_IN_ONE = late_pattern(rf"\s(?:{_AND}|{_OR})\s", re.IGNORECASE)
@@ -125,6 +133,11 @@ def inside(content: str, start: int) -> Listing | None:
     if found is None:
         return None
     return found._replace(start=start, end=start + len(content))
+
+
+def has_prose(labels: tuple[str, ...]) -> bool:
+    """Whether words of a sentence stand among the labels ("the", "was"), so that they may be no labels."""
+    return _SENTENCE_WORDS.search(" ".join(labels)) is not None
 
 
 def clean(item: str) -> str:
@@ -229,8 +242,8 @@ def _lines(text: str, place: int) -> Listing | None:
         stop = text.find("\n", position)
         stop = len(text) if stop < 0 else stop
         line = text[position:stop].strip().rstrip(",")
-        if not line:
-            break
+        if not line or (len(items) > 1 and line.endswith(".") and line.count(" ") > 2):
+            break  # "Return the name exactly as in the list.": the sentence after the list
         if ": " in line or line.endswith((":", ".", "?", "!")) or line.count(" ") > 4 or "," in line:
             return None
         items.append(clean(line))
@@ -267,7 +280,7 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
         parts.append(piece)
         end, stop = tail_end, following
     segment = "".join(parts)
-    if len(segment) > 4000:
+    if len(segment) > 4000 or "</" in segment:
         return None
     items = _items(segment, introduced, dutch)
     if items is None:
@@ -297,7 +310,10 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
 
 def _items(segment: str, introduced: bool, dutch: bool) -> list[str] | None:
     split_or = _SPLIT_OR_NL if dutch and _SPLIT_OR_NL.search(segment) else _SPLIT_OR
-    for mark in ("|", ";", ",", "，", "、"):
+    head = segment.split(",", 1)[0]
+    if "," in segment and head.count("/") > 1 and " " not in head.strip():
+        segment = head  # "low/medium/high, only the word"
+    for mark in ("|", ";", ",", "，", "、", "،"):
         if mark == ";" and segment.count(";") == 1:
             segment = segment.split(";")[0] if _SEPARATOR.search(segment.split(";")[0]) else segment
         if mark in segment:
@@ -344,10 +360,11 @@ def _plausible(items: list[str], max_words: int) -> bool:
             (item[-1] in "?!" and "_" not in item)
             or "\n" in item
             or "<" in item
-            or ">" in item
+            or (">" in item and " > " not in item)
             or "…" in item
             or "=" in item
             or "**" in item
+            or (item.startswith("[") and "] " in item)
             or item.startswith(("e.g", "etc", "#", "- ", "* ", "=", "|", "`"))
             or item.casefold() in _ELLIPSIS
         ):

@@ -19,7 +19,7 @@ _YES = {
 }  # fmt: skip
 YES_WORDS = frozenset(_YES)
 _POLAR = frozenset(frozenset((yes, no)) for yes, nos in _YES.items() for no in nos)
-_JOIN = r"[\"'”’»`*.]{0,2}\s*(?:/|\||,\s*or|,|\bor\b|\boder\b|\bou\b|\bo\b|\bof\b)\s*[\"'“‘«`*]{0,2}"
+_JOIN = r"[\"'”’»`*.]{0,2}\s*(?:/|\||,\s*or|,|\bor\b|\boder\b|\bou\b|\boppure\b|\bo\b|\bof\b)\s*[\"'“‘«`*]{0,2}"
 _COND = r"[\"'”’»`*]{0,2},?\s+(?:if|when|wenn|falls|si|se|als|indien|for|where)\b[^\n]{2,300}?[\s\"'“‘«`*]"
 _PAIRS = {
     yes: late_pattern(

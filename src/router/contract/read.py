@@ -18,7 +18,9 @@ from .instruction import Spoken, instructions, remainder
 from .listing import Listing
 from .memory import Memory
 from .polar import is_polar, question_of
-from .schema import Field, alternation, read_schema
+from .prose_json import json_key
+from .rules import described, rule
+from .schema import Field, alternation, grammar_words, read_schema
 from .understood import unexplained
 from .wording import listings
 from .words import words_of
@@ -50,7 +52,7 @@ def draft(request: Request, memory: Memory) -> Draft:
     """Which labels are allowed, and in which shape: enough to tell the text to judge from the instruction."""
     is_given = request.json_schema is not None or (request.tools and request.tool_choice != "none")
     spoken = instructions(request, memory, is_given=bool(is_given))
-    choice = request.body.get("guided_choice")
+    choice = request.body.get("guided_choice") or _grammar(request)
     tool, tool_blocker = _tool(request)
     found = _found(spoken)
     if request.json_schema is not None:
@@ -105,7 +107,7 @@ def _request_blocker(request: Request, contract: Contract) -> str | None:
         return "token log-probabilities are asked for."
     if body.get("logit_bias"):
         return "the request steers tokens (logit_bias)."
-    if body.get("grammar") or body.get("guided_grammar") or body.get("guided_json"):
+    if body.get("guided_json") or ((body.get("grammar") or body.get("guided_grammar")) and _grammar(request) is None):
         return "the request constrains the answer by a grammar."
     if request.messages and request.messages[-1].role == "assistant":
         return "the answer is to continue a text that the assistant has begun."
@@ -117,6 +119,12 @@ def _request_blocker(request: Request, contract: Contract) -> str | None:
     if any(stop and stop in str(value) for stop in request.stop for value in written):
         return "a stop sequence cuts one of the labels."
     return None
+
+
+def _grammar(request: Request) -> tuple[str, ...] | None:
+    """The answers that a grammar allows, when it is a choice of words and nothing else."""
+    grammar = request.body.get("grammar") or request.body.get("guided_grammar")
+    return grammar_words(grammar) if isinstance(grammar, str) else None
 
 
 def _tool(request: Request) -> tuple[Tool | None, str | None]:
@@ -147,7 +155,7 @@ def _structured(
     )  # fmt: skip
     confidence = 0.97 if field.certain else 0.85
     hinted = request.hints.labels
-    described = [
+    descriptions = [
         text for text in (field.description, field.about, tool.description if tool is not None else "") if text
     ]
     if field.labels is None:
@@ -169,8 +177,8 @@ def _structured(
         contract = _blocked(contract, "the instruction and the schema name different labels.")
     elif any(listing.defined for listing in found):
         contract = _blocked(contract, "the request gives its labels meanings of their own.")
-    for text in described:
-        contract = _blocked(contract, demands.described(text, words_of(text), contract.labels or ()))
+    for text in descriptions:
+        contract = _blocked(contract, described(text, words_of(text), contract.labels or ()))
     return contract, confidence
 
 
@@ -207,6 +215,10 @@ def _folded(label: str) -> str:
 def _worded(
     request: Request, spoken: Sequence[Spoken], found: Sequence[Listing], memory: Memory
 ) -> tuple[Contract, float]:
+    pasted = [part.schema for part in spoken if part.schema is not None]
+    if len(pasted) == 1 and not request.hints.labels:
+        contract, confidence = _structured(request, found, read_schema(pasted[0]), "json", None)
+        return contract, min(confidence, 0.9)
     shown = shown_answers(request)
     hinted = request.hints.labels
     pattern = request.body.get("guided_regex")
@@ -248,8 +260,8 @@ def _in_json(
     if not asking and not request.wants_json:
         return contract, confidence
     whole = "\n".join(part.text for part in asking or spoken)
-    key, is_list, against = demands.json_key(whole)
-    if "properties" in whole and "schema" in whole.lower():
+    key, is_list, against = json_key(whole)
+    if '"properties"' in whole and "schema" in whole.lower():
         against = against or "the request spells out a schema of its own."
     contract = msgspec.structs.replace(contract, shape="json", path=(key,) if key else (), multi_label=is_list)
     return _blocked(contract, against), min(confidence, 0.88)
@@ -259,7 +271,7 @@ def _asks_for_json(part: Spoken) -> bool:
     if "json" in part.words:
         lower = part.text.lower()
         return not ("no json" in lower or "not json" in lower or "kein json" in lower)
-    return "{" in part.text and demands.json_key(part.text)[0] is not None
+    return "{" in part.text and json_key(part.text)[0] is not None
 
 
 def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory) -> Contract:
@@ -273,6 +285,7 @@ def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory
     is_given = contract.shape == "tool_call" or request.json_schema is not None
     is_json = contract.shape != "bare_label"
     keys = tuple(key for key in (*contract.path, contract.tool) if key and len(key) > 2)
+    is_given = is_given or any(part.schema is not None for part in drafted.spoken)
     for part in drafted.spoken:
         asked = (labels, keys, part.by_user, is_json, is_given)
         goes_on = not is_given and any(demands.goes_on(part.text, listing.end) for listing in part.found)
@@ -296,7 +309,7 @@ def _against(
     form = demands.obstacle(text, words, labels, by_user=by_user, is_json=is_json, is_given=is_given)
     if form is not None:
         return form, None
-    return None, demands.rule(text, words, labels) or (_STRANGE if unexplained(text, labels, keys) else None)
+    return None, rule(text, words, labels) or (_STRANGE if unexplained(text, labels, keys) else None)
 
 
 def _conflict(found: Sequence[Listing]) -> bool:

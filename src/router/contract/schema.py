@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Field", "alternation", "read_schema"]
+__all__ = ["Field", "alternation", "grammar_words", "read_schema"]
 
 _MAX_DEPTH = 12
 _MAX_FIELDS = 200
@@ -75,6 +75,14 @@ def alternation(pattern: str) -> tuple[str, ...] | None:
     if len(words) < 2 or any(not word or re.search(r"[\\()\[\]{}*+?^$.]", word) for word in words):
         return None
     return words
+
+
+def grammar_words(grammar: str) -> tuple[str, ...] | None:
+    """The words of a grammar (GBNF, as llama.cpp takes it) that is nothing but a choice of words."""
+    whole = re.fullmatch(r"\s*root\s*::=\s*\(?((?:\"[^\"\\\n]{1,64}\"[\s|]*){2,300})\)?\s*", grammar)
+    if whole is None or whole[1].count("|") + 1 != whole[1].count('"') // 2:
+        return None
+    return tuple(re.findall(r'"([^"]+)"', whole[1]))
 
 
 def _choose(leaves: list[_Leaf]) -> Field:

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from .lexicon import KNOWN
-from .vocabulary import INPUT_WORDS
+from .lexicon_further import FURTHER_ORDERS
+from .vocabulary import INPUT_WORDS, NOUNS
 
 __all__ = ["IMPERATIVE", "ITEM_LINE", "has_residue", "is_instruction", "lists", "mentions", "orders"]
 
 IMPERATIVE = late_pattern(
     r"\W*(?:(?:please|now|then|kindly|bitte|por favor|s'il (?:te|vous) pla[iî]t|per favore|alsjeblieft|your task|"
-    r"task|instructions?|"
+    r"task|instructions?|remember|reminder|note|important|"
     r"can you|could you|i want you to|i need you to|help me|given|based on|as an?|"
     r"read|after reading|question)\b[\s:,]*)*"
     r"(?:classify|categori[sz]e|label|rate|determine|decide|detect|identify|assign|analy[sz]e|choose|pick|select|"
@@ -44,7 +45,8 @@ _ORDER = late_pattern(
     r"\W*(?:(?:please|now|kindly|bitte|por favor|per favore|alsjeblieft|your task is to|task|can you|could you|"
     r"i want you to)\b"
     r"[\s:,]*)*(?:classify|categori[sz]e|label (?:this|the|each|it)|rate (?:this|the)|determine (?:if|whether|the)|"
-    r"(?:analy[sz]e|evaluate|assess|judge|moderate|tag|sort|triage) (?:this|the|following|each|these)|identify the|"
+    r"(?:analy[sz]e|evaluate|assess|judge|moderate|tag|sort|triage|route|file) (?:this|the|following|each|these)|"
+    r"identify the|"
     r"what (?:is|are) the (?:sentiment|intent|category|topic|label|class|emotion|tone)|(?:the )?following (?:is|"
     r"text|review|message)|"
     r"here (?:is|are) (?:the|a|my)|is (?:this|the following) (?:text|review|message|comment|tweet|sentence|email|"
@@ -69,7 +71,14 @@ _CJK_ORDER = late_pattern(r"^\s*(?:请)?(?:判断|分类|归类|将(?:以下|下
 _CJK_ASKING = late_pattern(
     r"判断|分类|归类|请|回答|输出|选择|以下|下面|下列|属于|分類|判定|答え|次の|以下|选出|标注|情感|类别|选项|ラベル|カテゴリ|是.{1,12}还是"
 )
-_FRAME = late_pattern(r"#{1,4} |[-=*#]{3}|``|\[[^\[\]]*\]$|>|[A-Z][\w'’-]{1,20}(?: [\w'’-]{1,20})?[:：]\s*\n")
+# "Number only!", "one word, please", "just the mood": the answer is limited.
+_LIMITS = late_pattern(
+    r"\W*(?:(?:[\w'’-]+ ){1,4}(?:only|alone)|(?:only|just) (?:the |one |a )?[\w-]+(?: [\w-]+)?|(?:one|a single|single) "
+    r"(?:word|label|name|tag)|no (?:punctuation|explanations?))(?:,? please)?\W*\Z",
+    re.IGNORECASE,
+)
+_FRAME = late_pattern(r"_\.role|#{1,4} |[-=*#]{3}|``|\[[^\[\]]*\]$|>|[A-Z][\w'’-]{1,20}(?: [\w'’-]{1,20})?[:：]\s*\n")
+_TOKENS = late_pattern(r"<\|\w{1,24}\|>|\[/?INST\]|^\w*>>>|<<<\w*\W*\Z")
 _MEANT_FOR_MODEL = late_pattern(
     r"\bI(?:'ll| will| am going to|'m going to) (?:send|paste|give|provide|share|type|show|ask)\b|\bare you ready\b|"
     r"^ready\b|\b(?:can|could|will|would) you (?:classify|label|categori[sz]e)\b",
@@ -101,9 +110,17 @@ def is_instruction(part: str, labels: Sequence[str]) -> bool:
     part = part.strip()
     if lists(part, labels):
         return True
-    if IMPERATIVE.match(part) is not None and len(part) < 1500:
+    if len(part) < 1500 and IMPERATIVE.match(part) is not None:
         return True
-    if len(part) < 400 and _ASKING.search(part) is not None and part.endswith(("?", "？", ":", ".")):
+    if len(part) < 60 and _LIMITS.match(part) is not None:
+        return True
+    if part.split(":", 1)[0].lower() in NOUNS:
+        return True
+    if len(part) < 160 and not FURTHER_ORDERS.isdisjoint(_ends(part)):
+        return True
+    if not labels and part.isascii() and not part.endswith(("?", ":")):
+        return False
+    if len(part) < 400 and part.endswith(("?", "？", ":", ".")) and _ASKING.search(part) is not None:
         return part.endswith(("?", "？")) or mentions(part, labels)
     if ITEM_LINE.match(part) and labels:
         folded = part.casefold()
@@ -113,6 +130,13 @@ def is_instruction(part: str, labels: Sequence[str]) -> bool:
     if not part.isascii() and len(part) < 200:
         return _CJK_ASKING.search(part) is not None
     return part.endswith(":") and len(part) < 80 and "\n" not in part
+
+
+def _ends(part: str) -> tuple[str, ...]:
+    """The first and the last word of a stretch, in small letters."""
+    return tuple(
+        word[-1].strip(".,:!?\"'").lower() for word in (part.split(None, 1)[:1], part.rsplit(None, 1)[-1:]) if word
+    )
 
 
 # "Text - the soup was cold", and a word about the answer that was given before ("Are you sure?").
@@ -127,11 +151,33 @@ _MEANS_ANSWER = late_pattern(
 )
 
 
+# Words about the answers stand in an instruction: "write five utterances for each intent".
+_OF_LABELS = late_pattern(
+    r"\b(?:each|every|per|these|those|all the|of the) (?:intents?|labels?|categor(?:y|ies)|classes|tags)\b",
+    re.IGNORECASE,
+)
+
+
+# "Which category was my first message?": words about the answer.
+_ASKS_LABEL = late_pattern(
+    r"\b(?:categor|kategori|catégori|étiquett|etikett|klassifi|classificat|label)\w*", re.IGNORECASE
+)
+_LABEL_NOUNS = ("intent", "label", "categor", "classes", "tags")
+
+
 def has_residue(text: str) -> bool:
     """Whether the first or last sentence of a text to judge speaks to the model in usual words: the split is wrong."""
     if _FRAME.match(text) or _DASHED.match(text) or _MEANS_ANSWER.match(text):
         return True
+    if ("<|" in text or "[INST]" in text or "[/INST]" in text or ">>>" in text or "<<<" in text) and _TOKENS.search(
+        text
+    ):
+        return True
+    if text.endswith("?") and len(text) < 160 and _ASKS_LABEL.search(text):
+        return True
     start = text[:300].lower()
+    if any(noun in start for noun in _LABEL_NOUNS) and _OF_LABELS.search(start):
+        return True
     if ("ready" in start or "i'll " in start or "i will " in start or "going to " in start or "you c" in start) and (
         _MEANT_FOR_MODEL.search(text[:300])
     ):
@@ -142,7 +188,7 @@ def has_residue(text: str) -> bool:
         place = max(place, tail.rfind("。"), tail.rfind("！"), tail.rfind("？"))
     if place < 0 and len(text) <= 160:
         return False  # one sentence: an order given to somebody is a text like another
-    if _orders_usually(tail[place + 1 :]):
+    if _orders_usually(tail[place + 1 :]) or (place >= 0 and _LIMITS.match(tail[place + 1 :])):
         return True
     if _OUTPUT.match(text) is None:
         return False

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from .lexicon import KNOWN, UNSPACED
+from .orders import asks_too_much, is_plain_question
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
 from .words import table
 
@@ -34,7 +35,9 @@ _ROLE = late_pattern(
 _ASK = late_pattern(
     _PREFIX + r"(?:classif\w+|categori[sz]e\w*|labell?\w*|rate|determine|decide|detect|identif\w+|assign|analy[sz]e|"
     r"guess|evaluate|assess|judge|predict|sort|tag|mark|flag|route|triage|moderate|(?:tell|say|find)(?: me| us)? (?:if|"
-    r"whether|which|what|the|out)|recogni[sz]e|score|"
+    r"whether|which|what|the|out)|recogni[sz]e|score|look at|(?:state|report|indicate) whether|"
+    r"each [\w-]+ (?:belongs|falls|gets|has|is)|for (?:the|this|"
+    r"each) (?:given|following)|"
     r"use (?:the|this) (?:tool|function)(?: to)?|"
     r"given|is|are|does|do|was|would|which|what|whose|how|in which|to which|"
     r"klassifizier\w*|ordne|bestimme|bewerte|kategorisiere|entscheide|beurteile|erkenne|ist|sind|enthält|welche\w*|"
@@ -45,6 +48,53 @@ _ASK = late_pattern(
     r"classificeer|bepaal|beoordeel|welk\w*)\b",
     re.IGNORECASE,
 )
+# An order to choose: what is chosen from may be called by a word of the caller's own, nothing more may be asked.
+_CHOOSE = late_pattern(
+    _PREFIX
+    + r"(?:choose|pick|select|name|output|read|say|print|return|file|give|put|wähle|nenne|choisis\w*|elige|escolha|"
+    r"scegli|kies)\b(?!.*\b(?:then|also|plus|both|along|(?:and|und|et|y|e|en) (?!(?:output|return|say|tell|name|"
+    r"choose|pick|"
+    r"select|print|give|nothing|no)\b))\b)",
+    re.IGNORECASE,
+)
+# "the bucket name", "one tray only": whatever such a word is, the answer's name is asked for.
+_CALLED = late_pattern(
+    r"\b(?:the|one|single|exact|matching|right|correct|best)(?: (?:one|single|exact|matching|right|correct|best))* "
+    r"[^\W\d_]{3,20}(?:['’]s)?(?= (?:word|name|label|category|class|tag|type|code|title|alone|only)\b)"
+)
+_DENIED = late_pattern(
+    r"(?:,? ?(?:but|and) )?\b(?:do not|don't|never|must not) (?:repeat|output|add|include|print|return|mention|quote|"
+    r"copy|"
+    r"echo|invent|make up|follow|execute|obey|translate|answer the|reply to|respond to) [^_.;:]{2,80}|"
+    r"\b(?:without|not) (?:the |its |any |a )?(?:numbers?|numbering|index|letters?|digits?|bullets?|dash(?:es)?|"
+    r"hash)\b|"
+    r"\b(?:sans|ohne|sin|sem|senza|zonder) (?:le |la |die |den |el |o |il |lo |de |het )?"
+    r"(?:numéro|nummer|número|numero|lettre|letra)\b"
+)
+# "Resident says: _": what stands before the list or the text to judge is its heading.
+_HEADED = late_pattern(
+    r"\W*[\w'’-]+(?: [\w'’-]+){0,3}\s*[:：]\s*_\W*$|"
+    r"\W*(?:[\w'’-]+ ){0,9}[\w'’-]+\s*(?:\([^()_]{0,60}\)\s*)?(?:[:：=(]|->|→)\s*(?:one of |"
+    r"either )?[\"'`\[{(]*_(?:[\s,/|;\"'`\[\]{}()]+(?:or |oder |ou |o |of |"
+    r"eller |или |lub |veya )?[\"'`]*_)+\W*$"
+)
+_JOINED = table("and then und dann et puis y luego e i oraz og och и ve en")
+# The head of a type, or a field of it, in a programming language: the caller's form of the answer.
+_CODE = late_pattern(
+    r"\W*(?:field|name|key|column|variable|parameter|task|type)s?: [\w-]+$|"
+    r"\W*(?:export |public |private |declare |from \w+ import .*|import .*)*(?:"
+    r"(?:interface|type|enum|class|const|let|var) [\w =<>():,.;|{}\[\]\"'`]{1,80}|"
+    r"[\w?]+\s*[:=]\s*(?:(?:z\.)?enum|literal|union)?[(\[{\"'` ]*_[\s,|/_\"'`\])};]*(?://.{0,80}|#.{0,80})?|"
+    r"[})\];, ]+)$"
+)
+# What the instructor library says first (https://python.useinstructor.com).
+_INSTRUCTOR = late_pattern(
+    r"(?:As a )?genius expert, your task is to understand the content and provide the parsed objects"
+    r"(?: in json that match the following json_schema)?[.:]?",
+    re.IGNORECASE,
+)
+# A chat template's own marks, left in the prompt.
+_TOKENS = late_pattern(r"</?s>|\[/?INST\]|<</?SYS>>|<\|\w{1,24}\|>(?:system|user|assistant)?")
 # A worked example in two elements, as OpenAI's guide to prompts writes them.
 _PAIRED = late_pattern(
     r"<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>[^<>]{1,2000}</\1>\s*<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>"
@@ -68,6 +118,10 @@ _POLAR = late_pattern(
     r"(?:and |also,? )?(?:do|does|did|has|have|had|can|could|will|would|is there|are there|was there)\b(?! you)"
 )
 _OR = late_pattern(r"\b(?:or|oder|ou)\b")
+# What a list calls its items: "to one desk: _", "Buckets: _".
+_CALLS = late_pattern(r"[:：=(]\s*[\"'`\[{(]*_")
+_TEXTS = INPUT_WORDS | {"user", "customer", "author", "product"}
+_FORBIDS = late_pattern(r"\b(?:not|never|don't)\b.*\b(?:the word|the label|with|choose|use|say|return|pick|assign)\b")
 _SHOWN = "\x00"
 _ANSWERED = late_pattern(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
 _ELIDED = frozenset(
@@ -80,21 +134,34 @@ _EDGES = " \t\"'`*.,“”‘’«»[](){}<>"
 
 def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = ()) -> bool:
     """Whether an instruction holds a sentence of no usual kind. ``text``: text to judge and label lists left out;
-    ``keys``: names of fields and tools, which are no rule where they are spoken of.
+    ``keys``: names of fields and tools and what the list is called, which are no rule where they are spoken of.
     """
     names = {label.casefold().strip(_EDGES) for label in labels if label}
-    for key in keys:
-        text = text.replace(key, "_")
+    for key in sorted(keys, key=len, reverse=True):
+        text = text.replace(key, "field")
+    if "<|" in text or "[INST]" in text:
+        text = _TOKENS.sub("\n", text)
+    if "parsed objects" in text:
+        text = _INSTRUCTOR.sub("", text)
     if "</" in text:
         text = _PAIRED.sub(lambda shown: "" if shown[3].strip().strip(_EDGES).casefold() in names else shown[0], text)
     if "\n" in text:
         lines = text.split("\n")
         text = "\n".join(_SHOWN if is_example(line, names) else line for line in lines)
+    called = (
+        frozenset(
+            before[-1].lower()
+            for match in _CALLS.finditer(text)
+            if (before := _WORD.findall(text[max(0, match.start() - 24) : match.start()]))
+        )
+        - _TEXTS
+    )
     parts = _SENTENCE.split(text)
     if len(parts) > 2 * _MOST:
         return True
     ends = [*parts[1::2], ""]
     is_first, is_open = True, False
+    asks = odd = 0
     for part, end in zip(parts[::2], ends, strict=True):
         if not part or part.isspace():
             continue
@@ -107,10 +174,15 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = ()) -> b
                 return True
             is_open = True
             continue
-        if not _is_usual(sentence, names, is_question="?" in end or "？" in end, is_first=is_first):
+        if not _is_usual(sentence, names, is_question="?" in end or "？" in end, is_first=is_first, called=called):
             return True
         is_first = False
-    return is_open
+        lower = sentence.lower()
+        is_question = "?" in end or "？" in end
+        asks += is_question or _ASK.match(lower) is not None
+        odd += is_question and not is_plain_question(lower)
+    # What a question asks is not always understood; beside another order it may be a second one.
+    return is_open or (odd > 0 and asks > 1 and names.isdisjoint(YES_NO))
 
 
 def is_example(line: str, names: set[str]) -> bool:
@@ -128,14 +200,16 @@ def is_example(line: str, names: set[str]) -> bool:
     )
 
 
-def _is_usual(sentence: str, names: set[str], *, is_question: bool, is_first: bool) -> bool:
+def _is_usual(
+    sentence: str, names: set[str], *, is_question: bool, is_first: bool, called: frozenset[str] = frozenset()
+) -> bool:
     lower = sentence.lower()
     if "<" in lower:
         lower = _TAGS.sub(" ", lower).strip()
-    if not lower.isascii() and _CJK.search(lower):
-        return all(_is_usual_unspaced(clause) for clause in _CLAUSE.split(lower)) or is_example(sentence, names)
     if "{" in lower:
         lower = _ANSWERED.sub(lambda match: "_" if match[1] in names else match[0], lower)
+    if not lower.isascii() and _CJK.search(lower):
+        return all(_is_usual_unspaced(clause) for clause in _CLAUSE.split(lower)) or is_example(sentence, names)
     is_asked = (is_question and len(lower) < 240) or _ASK.match(lower) is not None
     spoken = [name for name in names if _stands_in(lower, name)]
     if len(spoken) == 1 < len(names) and not is_asked and spoken[0] not in _PLAIN and len(spoken[0]) > 2:
@@ -146,10 +220,46 @@ def _is_usual(sentence: str, names: set[str], *, is_question: bool, is_first: bo
                 lower = lower.replace(name, "_")
     if is_question and "_" not in lower and not spoken and (_OR.search(lower) or _asks_anew(lower, names)):
         return False  # a second question beside the one whose answers are listed
+    if len(spoken) == 1 < len(names) and _FORBIDS.search(lower):
+        return False  # "do not use the word spam"
     words = _WORD.findall(lower)
     strange = [word for word in words if not _is_known(word, names)]
+    masked = lower
+    for name in sorted(spoken, key=len, reverse=True) if len(spoken) > 1 else ():
+        masked = masked.replace(name, "_")
+    if asks_too_much(masked, called):
+        return False
     if not strange:
         return True
+    filled = _MARKED.match(sentence)
+    if filled is not None and "_" not in lower and filled[1].lower().rsplit(" ", 1)[-1] in ANSWER_WORDS:
+        return is_example(sentence, names)  # "Label: positive": an answer that stands there already
+    if not spoken and not {
+        "not",
+        "don't",
+        "never",
+        "without",
+        "sans",
+        "ohne",
+        "sin",
+        "sem",
+        "senza",
+        "zonder",
+    }.isdisjoint(words):
+        denied = _DENIED.sub(" ", lower)
+        if all(_is_known(word, names) for word in _WORD.findall(denied)):
+            return True
+    if (_HEADED.match(lower) and _JOINED.isdisjoint(words)) or _CODE.match(lower):
+        return True
+    if "_" in lower or len(strange) <= 2:
+        plain = _CALLED.sub(" ", lower)
+        if plain is not lower and all(_is_known(word, names) for word in _WORD.findall(plain)):
+            return True
+        if _CHOOSE.match(lower) and len(strange) <= (5 if "_" in lower else 3) and len(strange) * 2 <= len(words):
+            listed = lower.rfind("_")
+            last = words if listed < 0 else _WORD.findall(lower[listed:])
+            # A strange word may say more of the answer's name, never how it is to be written: "say it in Swahili".
+            return all(_is_known(word, names) for word in (last[-1:] if listed < 0 else last))
     if is_asked:
         listed = lower.rfind("_")
         if listed >= 0 and any(not _is_known(word, names) for word in _WORD.findall(lower[listed:])):
@@ -171,7 +281,7 @@ def _is_known(word: str, names: set[str]) -> bool:
     if word in KNOWN or word in names:
         return True
     article, _, rest = word.replace("’", "'").partition("'")
-    return rest in KNOWN and article in _ELIDED
+    return (rest in KNOWN and article in _ELIDED) or (rest == "s" and article in KNOWN)
 
 
 def _stands_in(text: str, word: str) -> bool:

@@ -46,12 +46,14 @@ ANSWER_WORDS = table(
 
 CLASSIFY = table(
     """
+    klassificera klassificer klassifiser sklasyfikuj классифицируй классифицируйте clasify classfy classifiy
+    catagorize catagorise lable
     sortierst sortiere sortieren sortiert handle klassifizierst
     score scores
     classify classified classifies classifying classification categorize categorise categorized categorizing
     categorising label labels labeled labelled labelling rate rated mark sort tag grade flag judge identify
     assign determine decide detect file route read triage predict tell evaluate analyze analyse assess
-    categorizes sorted call put klassifiziere klassifizieren ordne einordnen bewerte bestimme stufe
+    categorizes sorted graded marked tagged call put klassifiziere klassifizieren ordne einordnen bewerte bestimme stufe
     kategorisiere ordnen beurteile classe classez classifie classifiez catégorise évalue détermine clasifica
     clasificar clasifique categoriza etiqueta evalúa determina indica classifique classificar avalie identifique
     indica indique identifica identifique decida analiza prüfe entscheide erkenne identifie indiquez identifiez indichi
@@ -74,13 +76,15 @@ DATA_TAGS = table(
 EXTRA_WORDS = table(
     """
     cite span spans plus generate create compose come & gera gere cria crie crea genera erstelle generiere génère
-    explain explains explaining explanation explanations justify justification rationale reasoning reason
+    translated translating explain explains explaining explanation explanations justify justification rationale
+    reasoning reason
     reasons why confidence probability probabilities likelihood percentage step steps translate translation
     draft rewrite rephrase summarize summarise summary suggest suggestion recommend extract highlight quote
     evidence keywords keyword also both elaborate describe comment briefly sentence sentences paragraph reply
     write correct fix generate think thoughts begründe begründung begründen erkläre erklärung warum
     wahrscheinlichkeit konfidenz zusammenfassung übersetze explique expliquez explication justifie justifiez
-    pourquoi confiance résume traduis explica justifica justifique explicación razón confianza resume traduce
+    pourquoi confiance résume traduis explica justifica justifique explicación razón confianza resume resumir frase
+    phrase satz zin oración traduce
     porqué explicação razão confiança resuma traduza motivo spiega spiegazione motiva motivazione perché fiducia
     riassumi traduci leg uitleg waarom toelichting zekerheid vertaal samenvatting
     """
@@ -89,7 +93,8 @@ EXTRA_WORDS = table(
 
 FORM_WORDS = table(
     """
-    including uppercase lowercase capital capitals caps capitalized tags tag prefix prefixed suffix format snippet block
+    upper lower whole original rewritten corrected including uppercase lowercase capital capitals caps capitalized
+    tags tag prefix prefixed suffix format snippet block
     begin start end xml yaml csv markdown bold emoji hashtag table inside within enclosed wrap wrapped brackets
     between starting followed separated bullet per line lines großbuchstaben kleinbuchstaben majuscules
     minuscules mayúsculas minúsculas maiúsculas maiuscolo minuscolo hoofdletters
@@ -109,7 +114,8 @@ INPUT_WORDS = table(
     """
     text input review message sms ticket comment tweet email e-mail mail document content sentence post query
     utterance article passage feedback headline transcript complaint statement snippet body title subject
-    abstract paragraph request sample satz nachricht kommentar bewertung rezension eingabe beitrag anfrage
+    abstract paragraph request sample verbatim narrative memo remark excerpt caption disclosure inquiry enquiry issue
+    report satz nachricht kommentar bewertung rezension eingabe beitrag anfrage
     schlagzeile artikel texte phrase commentaire avis entrée titre texto frase comentario reseña mensaje entrada
     opinión titular consulta tuit comentário avaliação resenha mensagem manchete testo messaggio commento
     recensione titolo tekst zin bericht reactie recensie beoordeling
@@ -128,6 +134,7 @@ ITEM_WORDS = table(
 
 MULTI_WORDS = table(
     """
+    comma comma-separated comma-delimited various
     up two one many least number
     apply applies applicable multiple several more any all every zero plus mehrere plusieurs varias várias
     """
@@ -155,7 +162,7 @@ NOUNS = table(
     """
     abteilungen rubriken ordner services secciones departamentos reparti settori afdelingen
     codes folders set levels grades statuses
-    outputs
+    outputs onderwerpen onderwerp temi tema
     werte valores valeurs valori
     options labels label categories category classes class choices values intents intent topics topic tags types
     type sentiments sentiment emotions emotion departments queues teams themes theme boards answers routes tone
@@ -180,7 +187,10 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
-    verify fact fact-check knowledge only just solely standards standard judged
+    would relevance relevant grounded entail entails entailed contradict contradicts contradiction paraphrase
+    paraphrases
+    hallucination hallucinated duplicate duplicates majority average median combined verify fact fact-check
+    knowledge only just solely standards standard judged
     compare compared comparing comparison relative than previous previously yesterday today
     newest latest recent first last final second which
     opposite reverse reversed invert inverted swap swapped company context team exercise

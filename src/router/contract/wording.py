@@ -12,6 +12,7 @@ from itertools import islice
 
 from ..patterns import late_pattern
 from .cues import DIRECT, OPEN_LIST, as_lists, direct_lists, noun_lists
+from .enumerations import lone_list
 from .listing import Listing, clean, inside, list_at
 from .polar import YES_WORDS, ranges, yes_no
 from .questions import questions
@@ -34,34 +35,46 @@ _HOLDER = late_pattern(
     r"(.{2,4000}?)</\1>",
     re.IGNORECASE | re.DOTALL,
 )
+_CHILD = late_pattern(r"<(\w{1,20})>\s*([^<>\n]{1,60}?)\s*</\1>")
 _UNION = late_pattern(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,60}\3)+")
 _PIPED = late_pattern(r"[\"'<\[(](\w(?:[\w -]{0,40}\w)?(?:\s?[|/]\s?\w(?:[\w -]{0,40}\w)?){1,300})[\"'>\])]")
 _LITERAL = late_pattern(r"Literal\[([^\]\n]{3,2000})\]")
-_SOME_WORDS = r"[^\s/|:,.()\"'<>]{1,30}(?: [^\s/|:,.()\"'<>]{1,20})?"
+_SOME_WORDS = r"[^\s/|:,.()（），。：\"'<>]{1,30}(?: [^\s/|:,.()（），。：\"'<>]{1,20})?"
 _SLASHED = late_pattern(rf"[ \t]*({_SOME_WORDS}(?:(?:[/|]| [/|] ){_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
 _BRACKET = late_pattern(r"[(（]([^()（）\n]{3,6000})[)）]")
+_ONE_OF_THEM = late_pattern(r"\b(?:one|single|which) (?:[\w-]+ ){0,2}[\w-]+ ?$", re.IGNORECASE)
 _ASKED = late_pattern(
     r"\b(?:how|which|what|is|are|does|classif\w*|categor\w*|label\w*|sentiment\w*|intent\w*|topic|type|tone|emotion|"
     r"kategorie|"
     r"ressort|ordne\w*|einordnen|stimmung|absicht|catégorie|rubrique|classe\w*|quelle?|sentimiento|categoría|"
     r"clasific\w*|"
     r"intención|qué|sentimento|categoria|classif\w*|qual|quale|intento|thema|theme|section|department|rate|flag|"
-    r"tell|decide|say|welke|diga|responda|réponds|antworte)\b|[类別别类情意]",
+    r"tell|decide|say|guess|mood|name|choose|pick|select|output|answer|rating|grade|score|genre|language|outcome|"
+    r"status|"
+    r"urgency|priority|severity|feeling|feels|dringlichkeit|urgence|urgencia|priorité|prioridad|priorità|prioriteit|"
+    r"welke|diga|responda|réponds|antworte)\b|[类別别类情意]",
     re.IGNORECASE,
 )
 
 _QUOTE_OR = late_pattern(
-    r"(?:\"[^\"\n]{1,40}\"|(?<!\w)'[^'\n]{1,40}'|“[^”\n]{1,40}”|«[^»\n]{1,40}»|„[^“\n]{1,40}“|‘[^’\n]{1,40}’)"
+    r"(?:\"[^\"\n]{1,40}\"|(?<!\w)'[^'\n]{1,40}'|`[^`\n]{1,40}`|“[^”\n]{1,40}”|«[^»\n]{1,40}»|„[^“\n]{1,40}“|"
+    r"‘[^’\n]{1,40}’)"
     r"(?=\s*(?:,|/|\|)|\s+(?:or|oder|ou|o|of)\s)"
 )
+_DUTCH = frozenset({"een", "één", "antwoord", "kies", "het", "bepaal", "geef", "alleen", "welke"})
 _MOST = 60
 _OR_WORDS = frozenset({"or", "oder", "ou", "o", "of", "vs"})
 _CUES = NOUNS | CLASSIFY | YES_WORDS | RANGE_WORDS | {"or", "oder", "ou", "o", "vs"} | DIRECT.keys()
 
 
-def listings(text: str, words: frozenset[str]) -> list[Listing]:
-    """All lists of answers that an instruction names, surest and earliest first; one set of labels stands once."""
+def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> list[Listing]:
+    """All lists of answers that an instruction names, surest and earliest first; one set of labels stands once.
+
+    ``is_system``: it stands apart from the text to judge.
+    """
     candidates = list(islice(_candidates(text, words), _MOST))
+    if not candidates and (lone := lone_list(text, words, is_system=is_system)) is not None:
+        candidates = [lone]
     if not candidates and words & _OR_WORDS and ("?" in text or ":" in text):
         candidates = list(questions(text, words))  # the weakest reading, "is it A or B?"
     candidates.sort(key=lambda listing: (-listing.certainty, listing.start))
@@ -80,7 +93,12 @@ def listings(text: str, words: frozenset[str]) -> list[Listing]:
 
 def may_list(text: str, words: frozenset[str]) -> bool:
     """Whether a text can name a list of answers at all; cheap, and never False for one that does."""
-    return not words.isdisjoint(_CUES) or not text.isascii() or any(mark in text for mark in "<|/(")
+    return (
+        not words.isdisjoint(_CUES)
+        or not text.isascii()
+        or any(mark in text for mark in "<|/(")
+        or ("," in text and (":" in text or "?" in text))
+    )
 
 
 def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
@@ -88,8 +106,8 @@ def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
         yield from _markup(text)
     if "|" in text or "Literal[" in text:
         yield from _unions(text)
-    yield from noun_lists(text, words)
-    dutch = "een" in words or "antwoord" in words or "kies" in words
+    dutch = not words.isdisjoint(_DUTCH)
+    yield from noun_lists(text, words, dutch)
     yield from direct_lists(text, words, dutch)
     if words & CLASSIFY:
         yield from as_lists(text, words, dutch)
@@ -109,7 +127,11 @@ def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
 
 def _markup(text: str) -> Iterator[Listing]:
     for match in _HOLDER.finditer(text[:20000]) if "</" in text else ():
-        items = [item[1] for item in _ELEMENT.findall(match[2])] or _ATTRIBUTE.findall(match[2])
+        items = (
+            [item[1] for item in _ELEMENT.findall(match[2])]
+            or _ATTRIBUTE.findall(match[2])
+            or [item[1] for item in _CHILD.findall(match[2])]
+        )
         if len(items) >= 2:
             yield Listing(tuple(dict.fromkeys(map(clean, items))), match.start(), match.end(), 0.93)
             continue
@@ -158,10 +180,10 @@ def _brackets(text: str) -> Iterator[Listing]:
         if text[match.start() - 1 : match.start()].isalnum():
             continue  # the arguments of a call: "label(id, name)"
         sentence = text[max(text.rfind("\n", 0, match.start()), match.start() - 160) + 1 : match.start()]
-        if not _ASKED.search(sentence) or OPEN_LIST.search(content):
+        if not (_ASKED.search(sentence) or _ONE_OF_THEM.search(sentence)) or OPEN_LIST.search(content):
             continue
         listing = inside(content, match.start(1))
-        longest = 3 if listing is not None and listing.closed else 2
+        longest = 4 if _ONE_OF_THEM.search(sentence) else 3 if listing is not None and listing.closed else 2
         if listing is not None and all(label.count(" ") < longest for label in listing.labels):
             yield listing._replace(certainty=0.8)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from ..patterns import late_pattern
+
 __all__ = ["table", "words_of"]
 
-_FOLD = str.maketrans(dict.fromkeys("\n\t\r.,;:!?()[]{}<>\"'`*#|/=“”„«»‘’「」：，、。？！（）_-", " "))
+_MARKS = b"\n\t\r.,;:!?()[]{}<>\"'`*#|/=_-"
+_FOLD = bytes.maketrans(_MARKS, b" " * len(_MARKS))
+_WIDE_MARKS = late_pattern("[“”„«»‘’「」：，、。？！（）]")
 
 
 def words_of(text: str) -> frozenset[str]:
     """The lower-case words of a text."""
-    return frozenset(text.lower().translate(_FOLD).split())
+    # Bytes are translated several times faster than text is.
+    lower = text.lower().encode("utf-8", "surrogatepass").translate(_FOLD).decode("utf-8", "surrogatepass")
+    return frozenset((lower if text.isascii() else _WIDE_MARKS.sub(" ", lower)).split())
 
 
 def table(words: str) -> frozenset[str]:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from ..contract.blocks import trimmed
 from ..contract.examples import shown_answers
-from ..contract.layout import Found, inside, is_several, marked, tagged, unquoted, whole_or_wrapped
+from ..contract.framing import is_nothing, is_pair, is_talk, unframed
+from ..contract.layout import TEXTS_OWN, Found, inside, is_several, marked, tagged, unquoted, whole_or_wrapped
 from ..contract.speech import has_residue, is_instruction, lists, mentions
 from ..types import Contract, Message, Request, Signal, Split
 
@@ -24,6 +25,7 @@ THRESHOLD = 0.6
 _MAX_CHARS = 65_536
 _PLACEHOLDER = re.compile(r"\W*(?:\{{1,3}|<<?|\[\[?|\$\{?|%\()\s*[\w .-]{1,40}\s*(?:\}{1,3}|>>?|\]\]?|\)s)\W*|\W*")
 """A template's slot that was never filled."""
+_OWN_HEADING = re.compile(r"(?P<name>[A-Za-z]+(?: [A-Za-z]+){0,2})[:：]\s+(?=\S)")
 _HEADER = re.compile(r"[^\W\d_][\w -]{0,24}[:：]\s*")
 
 
@@ -44,14 +46,35 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
     text = request.messages[index].text
     if text[start:end].rstrip().endswith(("->", "=>", "→", "⇒")):
         end = start + len(text[start:end].rstrip(" \n\t->=→⇒"))
-    start, end = unquoted(text, *trimmed(text, start, end))
+    start, end = unframed(text, *trimmed(text, start, end))
+    start, end = unquoted(text, start, end)
+    start = _behind_heading(request, index, start, end)
     if start >= end or end - start > _MAX_CHARS or is_several(text[start:end]):
         return _UNKNOWN
-    if has_residue(text[start:end]) or _PLACEHOLDER.fullmatch(text, start, end):
+    if (
+        is_nothing(text[start:end])
+        or is_pair(text[start:end])
+        or has_residue(text[start:end])
+        or _PLACEHOLDER.fullmatch(text, start, end)
+    ):
         return _UNKNOWN
     if not _labels_stand_outside(request, contract, index, start, end):
         return _UNKNOWN
     return Signal(value=Split(message=index, start=start, end=end), confidence=certainty, detector=DETECTOR)
+
+
+def _behind_heading(request: Request, index: int, start: int, end: int) -> int:
+    """The text's start behind a heading of the caller's own ("Verbatim: ..."); its end when that is not known."""
+    text = request.messages[index].text
+    if text[:start].strip() or (heading := _OWN_HEADING.match(text, start, end)) is None:
+        return start
+    words = heading["name"].lower().split()
+    if words[0] in TEXTS_OWN or words[0].startswith("http"):
+        return start
+    told = " ".join(message.text for place, message in enumerate(request.messages) if place != index).lower()
+    if any(len(word) > 2 and word.rstrip("s")[:6] in told for word in words):
+        return heading.end()
+    return start if heading["name"][0].islower() else end
 
 
 _UNKNOWN: Signal[Split] = Signal(value=None, confidence=0.0, detector=DETECTOR)
@@ -96,6 +119,8 @@ def _located(request: Request, contract: Contract) -> tuple[int, Found] | None:
             found = inside(text, labels) if here else None
             return None if found is None else (last, (found[0], found[1], min(found[2], 0.8)))
         found = whole_or_wrapped(text) if not here else inside(text, labels)
+        if is_talk(text):
+            return None
         if found is not None and found[0] == 0 and (header := _shared_header(request, last)):
             found = (len(header), found[1], found[2])
         return None if found is None else (last, found)

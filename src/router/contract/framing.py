@@ -1,0 +1,146 @@
+"""What frames a located text without belonging to it: an answer cue behind it, brackets or START and END around it.
+
+Also whether what was located is one text at all: two numbered ones, or words to the assistant, are none.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..patterns import late_pattern
+from .blocks import is_answer_cue, is_input_marker, trimmed
+
+__all__ = ["is_nothing", "is_pair", "is_talk", "unframed"]
+
+_CUE = late_pattern(
+    r"(?:^|(?P<line>\n)|(?<=[.!?;|\"'”’»)])[;|]?[ \t]+|[;|])[ \t]*[*_#>]{0,3}(?P<name>[^\W\d_][\w /'’-]{0,30}?)[ \t]*"
+    r"(?:\([^()\n]{0,120}\))?[*_]{0,2}[ \t]*(?:[:：]|=|[-=]{1,2}>|→)[*_ \t]*$"
+)
+_WRAPPED = tuple(
+    late_pattern(form, re.DOTALL)
+    for form in (
+        r"<{2,4}\s*(?P<in>[^<>\s].*[^<>\s])\s*>{2,4}",
+        r"\w*>{2,4}\s*(?P<in>[^<>\s].*[^<>\s])\s*<{2,4}\w*",
+        r"\[(?P<name>[A-Za-z_]{2,24})\]\s*(?P<in>.*\S)\s*\[/(?P=name)\]",
+        r"[-=*#\[<(]{0,5} ?(?:[A-Z]+ )?(?:START|BEGIN)(?: OF)?(?: [A-Z]+)?[^\w\n]{0,6}\n(?P<in>.*\S)\s*\n"
+        r"[-=*#\[<(]{0,5} ?(?:[A-Z]+ )?END(?: OF)?(?: [A-Z]+)?[^\w\n]{0,6}",
+    )
+)
+_OPENING = late_pattern(r"\W{0,6}(?:[A-Z]+ )?(?:START|BEGIN)\b|<{2}|>{2}|\[[A-Za-z_]{2,24}\]|\w+>{2}")
+# DSPy's field marker (https://dspy.ai), a line of dashes, and the sign of a quoted line that stands alone.
+_LEAD = late_pattern(
+    r"【[^】\n]{1,20}】\s*|<\|\w{1,24}\|>(?:user\b)?\s*|\[INST\]\s*|\[\[ ## \w{1,40} ## \]\]\s*|[-=*_#]{3,}[ \t]*\n\s*|"
+    r">[ \t]+(?=[^\n]+\Z)"
+)
+# "Comment follows.", "REVIEW" or "Employee comment" underlined, "Titre de dépêche :" on a line of its own.
+_HEADING = late_pattern(
+    r"(?P<name>[^\W\d_][^\n:：.]{1,40}?)(?:[ \t]?[:：][*_]{0,2}[ \t]*\n|[ \t]*\n[-=~]{3,}[ \t]*\n|(?: follows|"
+    r" below)[.:]?[ \t]*\n)\s*"
+)
+_CAPITALS = late_pattern(r"(?P<name>[^\W\d_]{3,20}(?: [^\W\d_]{2,20})?)[ \t]*\n\s*")
+_GREETING = late_pattern(
+    r"(?:hi|hello|hey|dear|hallo|liebe|guten|sehr|bonjour|cher|hola|buen|estimad|ciao|olá|beste)\w*\b", re.I
+)
+_ADDRESS = late_pattern(r"(?:https?://|www\.)\S+")
+_SECOND = late_pattern(
+    r"\n[ \t]*[*_#]{0,3}(?:(?:user|customer|the|submitted|expected|expert|model|retrieved) )?(?:question|query|claim|"
+    r"hypothesis|"
+    r"premise|answer|document|context|passage|evidence|rubric|criteria|reference|candidate)(?: \d)?[*_]{0,2}[:：]",
+    re.IGNORECASE,
+)
+_LINES = ("=====", "*****", "#####", "~~~~~")
+_LINE = late_pattern(r"^[=*#~]{5,}[ \t]*$", re.MULTILINE)
+_TRAIL = late_pattern(r"\s*(?:\n#{1,6} [^\n]{1,30}|\[/INST\]|<\|\w{1,24}\|>(?:assistant\b)?|</s>)\s*\Z")
+_NUMBERED = late_pattern(
+    r"(?:^|\n|(?<=[.!?;] ))[ \t]*[\[(*]{0,2}(?P<stem>[^\W\d_]{0,12}) ?[#_-]?(?P<number>\d|[A-D])[\])*]{0,2}"
+    r"[ \t]*[:：]\s"
+)
+_TALK = late_pattern(
+    r"\W*(?:(?:ok|okay|hm+|well|wait|great|perfect|cool|nice|sure|got it|thanks|thank you|thx|merci|danke|gracias|"
+    r"obrigad[oa]|"
+    r"grazie)\b[\s,.!]*)*(?:really\b|are you sure|why\b|how come|no[,.] |actually[, ]|hm\b|(?:and|but|so)\b|(?:look|"
+    r"check|try) (?:at )?(?:it|that|this|the|again)\b|"
+    r"(?:can|could|would|will) you (?:please |also |now |then )?(?:draft|write|explain|re-?|try|check|tag|label|"
+    r"classify|"
+    r"say|tell|give|show|list|summari|translat|elaborat|change|justify|make)|"
+    r"(?:please )?(?:explain|elaborate|rewrite|redo|justify|draft) |what (?:do you mean|about|if)\b|which (?:one|of)\b|"
+    r"warum|wieso|bist du|kannst du|pourquoi|peux-tu|por qué|puedes)|"
+    r".{0,200}\b(?:would|could|can|did|do|will|should) you (?:still |also |really )?(?:tag|label|classify|"
+    r"categori[sz]e|rate|"
+    r"answer|choose|pick|say|change)\b",
+    re.IGNORECASE,
+)
+
+
+def unframed(text: str, start: int, end: int) -> tuple[int, int]:
+    """The stretch without its frame; an empty stretch when a frame opens and does not close."""
+    for _ in range(6):
+        piece = text[start:end]
+        lead = _LEAD.match(piece)
+        if lead is not None and lead.end() < len(piece):
+            start += lead.end()
+            continue
+        if ("#" in piece[-36:] or piece[-1:] in ">]t") and (
+            trail := _TRAIL.search(piece, max(0, len(piece) - 40))
+        ) is not None:
+            end = start + trail.start()
+            continue
+        if "\n" in piece and _OPENING.match(piece) is None and (below := _under_heading(piece)) >= 0:
+            if below == 0:
+                return start, start
+            start += below
+            continue
+        cue = _CUE.search(piece, max(0, len(piece) - 200)) if piece[-1:] in ":：=>→* " else None
+        if cue is not None and (cue["line"] or is_answer_cue(cue["name"].lower())):
+            start, end = trimmed(text, start, start + cue.start())
+            continue
+        if _OPENING.match(piece) is None:
+            break
+        for form in _WRAPPED:
+            held = form.fullmatch(piece)
+            if held is not None:
+                start, end = start + held.start("in"), start + held.end("in")
+                break
+        else:
+            return start, start
+    return start, end
+
+
+def _under_heading(piece: str) -> int:
+    """Where the text under a heading line begins: -1 without such a line, 0 when what it announces is not clear."""
+    heading = _HEADING.match(piece)
+    if heading is None:
+        heading = _CAPITALS.match(piece)
+        if heading is None or not heading["name"].isupper() or piece[heading.end() :].isupper():
+            return -1
+    name = heading["name"].lower()
+    if heading.end() == len(piece) or name.count(" ") > 4 or _GREETING.match(name):
+        return -1
+    return heading.end() if is_input_marker(name.removeprefix("the ")) else 0
+
+
+def is_nothing(piece: str) -> bool:
+    """Whether there is no text: an address alone, or a heading with nothing under it."""
+    return _ADDRESS.fullmatch(piece) is not None or (
+        len(piece) < 40 and piece.endswith((":", "：")) and "\n" not in piece
+    )
+
+
+def is_pair(piece: str) -> bool:
+    """Whether a stretch holds two texts that are to be held against each other ("Q1: ... Q2: ..."), or parts between
+    lines."""
+    if any(line in piece for line in _LINES) and len(_LINE.findall(piece)) > 1:
+        return True
+    if ":" not in piece and "：" not in piece:
+        return False
+    if _SECOND.search(piece) is not None:
+        return True
+    numbers: dict[str, set[str]] = {}
+    for match in _NUMBERED.finditer(piece[:8000]):
+        numbers.setdefault(match["stem"].casefold(), set()).add(match["number"])
+    return any(len(found) > 1 for found in numbers.values())
+
+
+def is_talk(piece: str) -> bool:
+    """Whether a turn speaks to the assistant about its answers, or wants other work, rather than being a text."""
+    return _TALK.match(piece[:400]) is not None

@@ -1,0 +1,247 @@
+"""English orders made of usual words: which of them ask for a label and nothing else?
+
+"Return the label" and "return the label and the text" are made of the same words. What an order may say is therefore
+spelled out: its parts are taken away one by one, and nothing but words without content may be left.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..patterns import late_pattern
+from .vocabulary import ANSWER_WORDS, DATA_TAGS, INPUT_WORDS, NOUNS
+from .words import table
+
+__all__ = ["asks_too_much", "is_plain_question"]
+
+_NAMES = NOUNS | (ANSWER_WORDS - {"subject"})
+_START = (
+    r"^\W*(?:[\w'’-]{1,24}(?: [\w'’-]{1,24}){0,2} ?[:：]\W*)?(?:(?:please|help me to|help me|now|then|so|kindly|"
+    r"always|simply|just|"
+    r"only|strictly|also|and|you (?:must|should|will|can|may|are to|need to|have to)|your task is to|must|should) )*"
+)
+_ORDER = late_pattern(
+    _START
+    + r"(?P<verb>answer|respond|reply|return|output|print|give|write|say|provide|state|name|tell(?! me (?:which|what|"
+    r"whether|if)\b)|add|put|keep|start|"
+    r"end|"
+    r"begin|show|mark|use|repeat|spell|include|let|thank|look up|be(?! (?:given|provided|shown|sent|presented|"
+    r"asked))|order|"
+    r"report|emit|send|choose|pick|select|correct (?:the|any|all|its)|make|take|express|format|leave|limit|point|"
+    r"speak|change|"
+    r"follow|check|treat|list|quote|sign|append|insert)\b(?! ?[:：]| (?:must|should|will|is|has|are)\b)"
+)
+_NOUN = "|".join(
+    sorted(
+        map(
+            re.escape,
+            (word for word in NOUNS | (ANSWER_WORDS - {"subject"}) if word.isascii() and word.isalpha()),
+        ),
+        key=len,
+        reverse=True,
+    )
+)
+_INPUT = "|".join(
+    sorted(map(re.escape, (word for word in INPUT_WORDS | DATA_TAGS if word.isascii())), key=len, reverse=True)
+)
+_MORE_NOUNS = (
+    r"names?|word|string|term|choice|item|decision|folder|bucket|code|member|constant|element|tool|function|team|"
+    r"rating|"
+    r"field|judge?ment|assessment|outcome|mood|feeling|language|number|digit|stars?|score|grade|level|platform|area|"
+    r"function call|party|side|genre|style"
+)
+_DET = (
+    r"(?:(?:the|a|an|one|exactly one|only one|just one|single|your|that|its|any|each|this|these|those|"
+    r"one and only one) )*"
+)
+_ADJ = (
+    r"(?:(?:single|exact|best|best[- ]fitting|best[- ]matching|most|more|appropriate|suitable|correct|right|matching|"
+    r"corresponding|"
+    r"relevant|fitting|predicted|chosen|selected|final|main|primary|dominant|overall|following|given|possible|"
+    r"allowed|valid|"
+    r"above|closest|likely|probable|predefined|listed|available|only|bare|plain|applicable|resulting|general|specific|"
+    r"detected|identified|assigned|lowercase|lower-case|uppercase|expected|desired|proper|fit|exactly|specified|"
+    r"provided|"
+    r"original|prevailing|principal) )*"
+)
+_OWN = (
+    r"(?!(?:customer|user|author|product|sender|company|person|client|first|second|other|last|next|item|text)\b)[\w-]+ "
+)
+_PARTS = tuple(
+    (late_pattern(form), " ")
+    for form in (
+        # What is forbidden is not demanded.
+        r"(?:,|;|\band\b|\bbut\b|[–—-])?\s*(?:\b(?:no|without|nor|do not|don't|never|not|rather than|instead of|"
+        r"nothing|omit|avoid)\b).*$",
+        r"\b(?:answer|respond|reply|return|output|print|give|write|say|provide|state|name|tell|use|report|emit|send|"
+        r"choose|pick|"
+        r"select|put|make sure|be)(?:ing)? (?:me |us |back |out |it |them )?",
+        r"\b(?:exactly |word for word |verbatim )?(?:as|like) (?:it is |they are |it's )?(?:written|listed|given|"
+        r"shown|spelled|"
+        r"provided|above|below|specified|defined|named|in the list|stated|printed)(?: (?:in the list|above|below|"
+        r"here|there))*",
+        r"\b(?:that|which) (?:best |most (?:closely |accurately |likely )?|is (?:the )?)?(?:fits?|match(?:es)?|"
+        r"describes?|appl(?:y|ies)|"
+        r"corresponds?|represents?|belongs?|expresse?s?|captures?|reflects?|summari[sz]es?|suits?|best)\b"
+        rf"(?: (?:best|most|to|it|the|this|with|of|content|whole|entire|overall|(?:{_INPUT})s?|(?:{_INPUT})'s|user|"
+        rf"customer|author)\b)*",
+        rf"\b(?:from|of|among|between|in|out of|to|for|on|about|to which|given|into|under) {_DET}(?:user|customer|"
+        rf"new|user's|customer's|author's|"
+        rf"last|given|following|incoming|whole|entire|full|above|provided|short|complete|current|"
+        rf"latest)? ?(?:[\w'’-]+ ){{0,2}}(?:{_INPUT})s?\b(?: (?:above|below|i send|you receive|you are shown|"
+        rf"in (?:triple |the )?(?:backticks|quotes|brackets|tags|lines)|between the lines))?",
+        rf"\b(?:from|of|among|between|in|out of|into|to|for|on) {_DET}{_ADJ}(?:list|options|set|{_NOUN}|"
+        rf"{_MORE_NOUNS}|{_INPUT}|two|three|"
+        rf"four|five|six|seven|eight|nine|ten|\d+|following|above|below|user|customer|author|speaker|writer|team)s?"
+        rf"(?: (?:{_NOUN}|{_MORE_NOUNS}|options|words))?(?: (?:above|below|given|listed|provided|here))?",
+        r"\b(?:valid )?json(?: object| format| string| only)?|\bschema\b",
+        rf"\b{_DET}{_ADJ}(?:{_OWN})?(?:_|(?:{_NOUN})(?:['’]s)?|(?:{_MORE_NOUNS})(?:['’]s)?)(?: (?:{_NOUN}|"
+        rf"{_MORE_NOUNS}|itself|alone|string|value))*",
+        r"\b(?:in|all|as|with|using|one of|either|from among|accordingly)\b",
+        r"\b(?:lower ?-?case|small letters|lowercase letters|english|full|exactly|strictly|directly|plain text|"
+        r"a single token|one token)\b",
+    )
+)
+_LEFT = late_pattern(r"[^\W\d_]+(?:['’_-][^\W\d_]+)*")
+_EMPTY = table(
+    """
+    only just exactly strictly simply solely please always must should now with as by in from to the a an one of or
+    and it its this that these those for is are be on at you your will can any here below above following given alone
+    else more other than also directly either single best most what which whose whether if how them their they shown
+    so i listed list provided named read carefully consider look whole content itself then my we us me back quickly
+    line row account behind cue after next has holds contains candidate candidates concise brief precise accurate
+    consistent careful hyphen comma-separated containing corresponding record otherwise format form option options
+    value values key array comma separated like based predefined raw passes parse verbatim unquoted caps capitals stop
+    between choose into path receive python dict member enum send where belongs falls turn chat example snake_case
+    you're being e g yes true false per
+    """
+)
+# Orders made of these alone ask for a label.
+_SIMPLE = (
+    _EMPTY
+    | _NAMES
+    | table("name names word string term respond reply return print give write say provide state use report emit")
+    | table("choose pick select")
+)
+_COUNTED = late_pattern(
+    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|\d{1,2}|several|top|other two)\b(?: \w+)? "
+    r"(?:words?|letters?|labels?|answers?|characters|sentences?)\b"
+)
+_COUNT_OF_LIST = table("of the these those following into among between are predefined possible allowed")
+_COUNTED_OUT = late_pattern(r"\b(?:the|your) (?:top|other|first|last) (?:two|three|\d)\b")
+_OTHER_LABEL = late_pattern(
+    r"\b(?:second|third|least|worst|other|opposite|wrong|same|first|last|random|next)\b(?: \w+)? (?:label|category|"
+    r"class|option|answer|choice|tag)s?\b|"
+    r"\beach (?:label|category|class|tag|option)\b(?! (?:is|has|means|belongs|gets|one))|\b(?:attached|attachment)\b|"
+    r"\bof your own\b|"
+    r"\b(?:code|letter|length|position|place|index|id|number|synonym|plural|translation|opposite|initial|"
+    r"abbreviation|meaning|"
+    r"part|half|end|start)s? of (?:the|a|each|its) (?:\w+ )?(?:label|category|class|tag|option|answer)\b|"
+    r"\b(?:python|a) (?:list|dict|dictionary|tuple|set)\b(?!-like|.*\{)|,? not (?:of |for )?the (?:message|text|"
+    r"review|comment|title)\b|"
+    r"\bas (?:a|an) (?:(?:bulleted|numbered) )?(?:list|table|sentence|question|paragraph)\b|\b(?:fits?|appl(?:y|ies)|"
+    r"match(?:es)?) (?:the )?(?:least|worst)\b|\b(?:do|does|did|would|will) not (?:fit|choose|apply|match|belong)\b|"
+    r"\b(?:label|category|class|answer)s? (?:that|which|by|of) (?:the )?(?:author|writer|most people|name|length|"
+    r"number)\b"
+)
+_LISTED = late_pattern(r"(?<!\w)_(?!\w)")
+_ASKED = late_pattern(r"\W*(?:is|are|does|do|has|have|was|were|if|whether)\b")
+_TWO_ORDERS = late_pattern(
+    r"(?:\band|\bthen|;) (?:also |then |afterwards )?(?:answer|respond|reply|return|give|write|say|tell|add|put|mark|"
+    r"send|name|"
+    r"label|classify|tag|rate|assign|greet|thank|list|quote)\b"
+)
+_LOOK = late_pattern(_START + r"(?:read|look at|consider|analy[sz]e|examine|review|take|study|go through)\b")
+# "the label and a greeting", "one label for the title and one for the text"
+_SECOND_OBJECT = late_pattern(
+    r"(?P<before>[^\W\d_]+|_)(?:,|,? and|,? plus|,? then| with) (?:the|an?|its|their|his|her|your) "
+    r"(?!_|(?:tool|hyphen|exact|same|correct|given|right))|"
+    rf"\b(?P<one>the|one) (?:{_NOUN}) (?:for|of) [^.]*\band (?P=one)\b|\bof your (?:own )?choice\b|"
+    r"\b(?:backwards?|in reverse|right to left|every (?:second|other|third)|read between the lines)\b|"
+    rf"\bsort the (?:{_NOUN})"
+)
+_DOING = late_pattern(
+    _START
+    + r"(?:(?:reply|respond|write|answer|talk|speak|explain) (?:to )?(?:the |this |our |your )?(?:customer|user|client|"
+    r"sender|author|guest|patient)\b|help(?! me (?:to )?(?:label|classify|sort|tag|categori[sz]e|decide|find|choose|"
+    r"pick|rate|understand))|"
+    r"thank|correct (?:the|any|all|its)|let|show|mark|speak|change|check|spell|"
+    r"repeat|start|begin|end|look up|keep(?! the (?:spelling|case|wording))|"
+    r"be(?! (?:concise|brief|precise|exact|accurate|consistent|careful|objective|as |sure))|quote|sign|order|leave|"
+    r"treat|read (?:only|from|every|it aloud))\b(?<!be)(?! (?:given|provided|shown|sent|presented|asked))"
+    r"(?! (?:to the format|the format|your answer to|it (?:to|at) (?:one|a single)))"
+)
+
+
+def asks_too_much(lower: str, called: frozenset[str] = frozenset()) -> bool:
+    """Whether an order of usual words, in small letters with ``_`` for the labels, asks for more than a label.
+
+    ``called``: what the list calls its items ("desk").
+    """
+    if _is_counted(lower) or _OTHER_LABEL.search(lower):
+        return True
+    if _DOING.match(lower) and " as " not in lower[:24]:
+        return True
+    order = _ORDER.match(lower)
+    if _names_second(lower, order.end() if order is not None else 0):
+        return True
+    if order is None:
+        return False
+    listed = [match.start() for match in _LISTED.finditer(lower)]
+    if listed:
+        if _TWO_ORDERS.search(lower, 0, listed[0]) and _LOOK.match(lower) is None:
+            return True
+        lower = lower[listed[-1] :]
+    else:
+        lower = lower[order.start("verb") :]
+    if _SIMPLE.issuperset(_LEFT.findall(lower)):
+        return False
+    for form, instead in _PARTS:
+        lower = form.sub(instead, lower)
+    return any(word not in _EMPTY and word not in called for word in _LEFT.findall(lower))
+
+
+def _is_counted(lower: str) -> bool:
+    """Whether words or labels are counted that are not those of the list: "three letters", "the top two"."""
+    if _ASKED.match(lower) is not None:
+        return False
+    for match in _COUNTED.finditer(lower):
+        before = lower[: match.start()].rsplit(None, 1)
+        if not before or before[-1] not in _COUNT_OF_LIST:
+            return True
+    return _COUNTED_OUT.search(lower) is not None
+
+
+def _names_second(lower: str, start: int) -> bool:
+    """Whether something is asked for beside the label."""
+    for match in _SECOND_OBJECT.finditer(lower, start):
+        before = match["before"]
+        if (
+            before is None
+            or before == "_"
+            or (
+                (before in _NAMES or before.removesuffix("s") in _NAMES)
+                and not lower.endswith(("and ", "then "), 0, match.start())
+            )
+        ):
+            return True
+    return False
+
+
+def is_plain_question(lower: str) -> bool:
+    """Whether a question asks for the label, as what kind of thing the text is; True of questions not in English."""
+    return _QUESTION.match(lower) is None or _ASKS_KIND.search(lower) is not None
+
+
+_QUESTION = late_pattern(
+    r"\W*(?:and |also |then |question: )*(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|does|do|did|"
+    r"can|could|"
+    r"should|would|will|has|have)\b"
+)
+_ASKS_KIND = late_pattern(
+    rf"\b(?:what|which)(?: of (?:the|these|those)\b|(?:'s| is| are| best| kind of| type of| sort of)*(?: the| its|"
+    rf" this| {_ADJ})* ?(?:{_NOUN}|"
+    r"kind|sort|mood|feelings?|one|team|genre)\b)|\bhow (?:does|do|did|is|would)\b.*\b(?:feel|feeling|sound|classify|"
+    r"rate|label)\b|"
+    r"\bwhat (?:is|are) (?:it|this|the \w+) about\b|\b(?:belong|belongs|classified|fall|falls)\b"
+)

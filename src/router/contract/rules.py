@@ -1,0 +1,144 @@
+"""Rules and meanings in an instruction that decide the label: the text alone does not, and no classifier knows them.
+
+Every check is gated by the words of the text, and tells in a sentence why a classifier cannot answer.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..patterns import late_pattern
+from .understood import unexplained
+from .vocabulary import COPULAS, INPUT_WORDS, RULE_WORDS, SCOPE_WORDS
+from .words import table
+
+__all__ = ["described", "rule"]
+
+_WHETHER = late_pattern(
+    r"\b(?:determine|decide|tell|check|see|say|judge|identify|know|assess|evaluate|predict|ask|asked|asking|"
+    r"detect|classify|"
+    r"wonder|indicate|state|flag|verify)(?: (?:me|us|for me))? if\b|\b(?:diga|indica|indique|di|decide|determina|"
+    r"determine|dis|sag|dimmi|indiquez?|verifica|verifique|zeg) (?:se|si|ob|of|s')\b|\bif (?:possible|needed|"
+    r"necessary)\b",
+    re.IGNORECASE,
+)
+_RULE = late_pattern(
+    r"\bas an? [\w-]+ would\b|\brelevan(?:t|ce) (?:of|to)\b|\b(?:grounded|entail\w*|contradict\w*|paraphras\w*|"
+    r"hallucinat\w*|plagiari\w*)\b|"
+    r"\bduplicates?\b(?= (?:of|questions?|or not))|\bas judged\b|\bstandards?\b|\b(?:judge|consider|look at|use|read|"
+    r"classify|assess|rate|"
+    r"evaluate|based on|focus on) (?:only|just|solely) (?:the|its|their|on)\b"
+    r"(?! (?:label|word|category|name|answer|text|message|input))|"
+    r"\bverify\b|\bfact[- ]check\w*|\b(?:your|own|world|general) knowledge\b|"
+    r"\bfirst (?:sentence|paragraph|word|message|mail|turn|part|half)\b|\bcompar\w+|\brelative to\b|"
+    r"\bthan(?<!other than)(?<!else than) (?:the|"
+    r"a|an|last|before|usual)\b|\blast (?:week|month|year|time)\b|"
+    r"\bprevious(?:ly)?\b|"
+    r"\byesterday\b|\btoday\b|\b(?:newest|latest|most recent|last|final|only the first) (?:\w+ )?(?:message|mail|"
+    r"e-?mail|turn|sentence|"
+    r"line|reply|comment|"
+    r"part|paragraph|speaker|word|utterance)s?\b|\bwhich of (?:the |these |those )?(?:\w+ )?(?:two|three|texts|"
+    r"sentences|"
+    r"slogans|answers|responses|statements|reviews|messages|comments)\b|"
+    r"\bif\b|\bunless\b|\bwhenever\b|\bexcept (?:if|when|for|that|where|in)\b|\btreat(?:ed)?\b(?! (?:the|it|this|all|"
+    r"everything)[^.\n]{0,30} as (?:data|text|untrusted|plain|content|input))|\bcount(?:s|"
+    r"ed)? as\b|\bconsider(?:ed)?\b(?! the (?:whole|entire|full|complete)\b| the [\w-]+ as a whole\b|"
+    r" the (?:[\w-]+ ){1,4}(?:below|given|following|above)\b) (?:it|a|"
+    r"an|as|the(?! [\w ]{1,40}\b(?:below|given|following|above)\b)|any|to be|"
+    r"only)?\b|\bmeans?\b|\bregardless\b|\balways (?!call|invoke|respond|answer|reply|return|output|use|give|choose|"
+    r"pick|be\b|"
+    r"select|write)|"
+    r"\bdefined (?:as|by)\b|\brefers? to\b|\bpoint of view\b|\bperspective\b|\bviewpoint\b|\bwhen (?:the|it|a|an|"
+    r"in|someone|"
+    r"there|both|you|any|no|none|nothing|unsure)\b|\bprefer\b|\bby default\b|\bdefaults? to\b|\bin doubt\b|"
+    r"\bunsure\b|\bspecify\b|"
+    r"\byour own (?:label|categor|topic|tag|class|word)|\b(?:create|invent|propose|add) (?:a |an )?(?:new|other|"
+    r"another)\b|"
+    r"\bnew(?<!no new)(?<!any new) (?:label|category|tag|topic)s?\b|\b(?:majority|average|median|combined)\b|"
+    r"\bdefinitions?(?<!typescript definition)(?<!typescript definitions)(?<!type definitions):|\bmeaning\b|"
+    r"\bfor (?:this|the purposes?|"
+    r"our purposes?)\b.{0,20}\bpurpose|"
+    r"\b(?:not )?(?:allowed|permitted|forbidden|acceptable)\b(?! (?:labels?|values?|categor|answers?|outputs?|"
+    r"options?|classes|responses?|intents?|tags?)|\s*:)|\b(?:anything|everything|those|messages|comments|"
+    r"texts) (?:that|which)\b|\b(?:opposite|reversed?|inverted?|swap(?:ped)?)\b|\bin (?:this|our) (?:company|"
+    r"context|task|team|system|exercise)\b|\bwenn\b|\bfalls\b(?! (?:in|into|under|within|outside)\b)|\bsofern\b|"
+    r"\bgilt\b|\bgelten\b|\bbedeutet\b|"
+    r"\bim zweifel\b|"
+    r"\blorsque\b|\bsauf\b|"
+    r"\bsignifi(?:e|ca)\b|\ben cas de|"
+    r"\bsi (?:el|la|le|l'|les|los|las|es|no|il y|c'|ce|un|una|une|hay|aucun\w*|ninguna?)\b|\bcuando\b|\bexcepto\b|"
+    r"\bquando\b|\bexceto\b|"
+    r"\btranne\b|\bse (?:o|a|for|il|lo|è|não|non|houver|la|nenhum\w*|l')\b|\bcaso\b|\bals (?:de|het|er|geen)\b|"
+    r"\bindien\b|\bwanneer\b|"
+    r"\btenzij\b|\bbetekent\b",
+    re.IGNORECASE,
+)
+_RULE_CJK = late_pattern(r"如果|若(?!干)|除非|表示|指的是|视为|一律|的话|的话,|とみなす|を意味|場合|ならば?|なければ")
+_SCOPED = late_pattern(
+    r"\b(?:sentiment|stance|opinion|attitude|feelings?|emotions?|polarity|tone)\b[^.\n:]{0,30}\b(?:toward|towards|"
+    r"about|"
+    r"regarding|concerning|with respect to|with regard to)\b|\btarget\b(?<!sample target)(?! (?:labels?|class|"
+    r"categor))|\baspects?\b|\bstance\b|\bfocus(?:ing)? on\b|"
+    r"\bignor(?:e|ing)\b|\bdisregard\b|\bfrom the (?:perspective|viewpoint|standpoint)\b|\baspekt\w*|"
+    r"\bgegenüber\b|\bà propos d|\bsobre (?:el|la)\b|\benvers\b|\bhacia\b|\bignorier\w*|\bignora\w*",
+    re.IGNORECASE,
+)
+_SCOPED_CJK = late_pattern(r"针对|方面|立场|忽略|に対する|観点|무시|대한 (?:태도|감정)")
+_EQUATION = late_pattern(r"(?<![\w=])[\"'`]?(\w[\w -]{0,30}?)[\"'`]?\s*(?:=|:=|→|->|=>|≙)\s*[\"'`]?\w")
+_QUOTED_IS = late_pattern(
+    r"[\"'`](\w[\w -]{0,40})[\"'`]\s+(?:is|are|stands|denotes|covers|includes|indicates|ist|est|es|"
+    r"heißt)\b",
+    re.IGNORECASE,
+)
+_SIDE = late_pattern(
+    r"\b(?:sentiment|tone|mood|emotion|attitude|stance|opinion|feelings?) of (?:the|this|that) (\w+)(?: (\w+))?",
+    re.IGNORECASE,
+)
+_WHOLE = INPUT_WORDS | table(
+    """
+    author writer user customer reviewer sender poster following given provided below above whole entire latest last
+    quote texts tweets reviews comments messages note speech data line words feedback client guest person's text's
+    string chat reader conversation dialogue caption answer response call letter news item entry description
+    """
+)
+# What the instructor library says of every tool (https://python.useinstructor.com).
+_BOILERPLATE = late_pattern(r"Correctly extracted `[^`]{1,80}` with all the required parameters with correct types\.?")
+
+
+def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
+    """Why the label is decided by rules or meanings of the request's own; None when no such rule was found."""
+    narrow = text.isascii()
+    if words & RULE_WORDS:
+        bare = _WHETHER.sub(" ", text)
+        found = _RULE.search(bare)
+        if found is not None:
+            return f"a rule in the request decides the label ({found[0].strip()!r})."
+    if not narrow:
+        found = _RULE_CJK.search(text)
+        if found is not None:
+            return f"a rule in the request decides the label ({found[0]!r})."
+    for side in _SIDE.finditer(text) if "of" in words else ():
+        if not any(word.lower() in _WHOLE for word in side.groups() if word):
+            return f"the label is asked for one side of the text only ({side[0]!r})."
+    if (words & SCOPE_WORDS and _SCOPED.search(text)) or (not narrow and _SCOPED_CJK.search(text)):
+        return "the label is asked for one side of the text only."
+    if words & COPULAS and any(mark in text for mark in "\"'`"):
+        folded = {label.casefold() for label in labels}
+        if any(match[1].casefold() in folded for match in _QUOTED_IS.finditer(text)):
+            return "the request gives its labels meanings of their own."
+    if "=" in text or "->" in text or "→" in text or "≙" in text:
+        folded = {label.casefold() for label in labels}
+        if any(match[1].casefold() in folded for match in _EQUATION.finditer(text)):
+            return "the request gives its labels meanings of their own."
+    return None
+
+
+def described(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
+    """Why the description of a schema, field or tool decides the label; None when it only says what is there."""
+    text = _BOILERPLATE.sub("", text)
+    found = rule(text, words, labels)
+    if found is None and (
+        words & {"example", "examples", "only", "beispiel", "exemple", "ejemplo"} or unexplained(text, labels)
+    ):
+        return "a description in the schema or tool may decide the label."
+    return found
