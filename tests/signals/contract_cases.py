@@ -10,6 +10,7 @@ import yaml
 
 from router.signals.contract import read_asked
 from router.types import Contract, Hints, Message, Request, Signal, Split, Tool
+from router.wire.openai import read_chat
 
 FOLDER = Path(__file__).parent.parent / "cases" / "contract"
 CERTAIN = 0.6
@@ -23,6 +24,9 @@ def cases() -> list[Case]:
 
 
 def request_of(case: Case) -> Request:
+    """The request of a case: of its chat body (``request``) where it has one, else of the parts that it spells out."""
+    if "request" in case:
+        return read_chat(case["request"])
     turns = case.get("messages") or [["user", case["prompt"]]]
     modalities = frozenset(case.get("modalities", ()))
     hints = case.get("hints", {})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from contract_cases import cases, judge, reading
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,6 +58,27 @@ def test_written_requests_are_many_and_varied() -> None:
     assert names.most_common(1)[0][1] == 1
     assert len(names) >= 400
     assert near_misses >= 0.35 * len(names)
+
+
+DEMANDS = yaml.safe_load((Path(__file__).parent.parent / "cases" / "demands.yaml").read_text("utf-8"))
+
+
+def answers_alone(sentence: str) -> bool:
+    """Whether a label is read as the whole answer where an instruction says ``sentence`` beside the list."""
+    asked = f"Classify the message as complaint, praise or question. {sentence}"
+    signal, split = read_asked(ask(("system", asked), ("user", "My parcel came late again.")))
+    contract = signal.value
+    return contract is not None and contract.labels is not None and contract.blocker is None and split.value is not None
+
+
+@pytest.mark.parametrize("sentence", DEMANDS["more_than_a_label"])
+def test_usual_words_that_demand_more_are_no_order_for_a_label(sentence: str) -> None:
+    assert not answers_alone(sentence)
+
+
+@pytest.mark.parametrize("sentence", DEMANDS["a_label"])
+def test_usual_words_about_the_label_are_understood(sentence: str) -> None:
+    assert answers_alone(sentence)
 
 
 @pytest.mark.parametrize("case", [case for case in cases() if "labels" in case], ids=lambda case: case["name"])
