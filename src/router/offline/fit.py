@@ -267,7 +267,7 @@ class LinearMaker:
             # Coordinate descent crawls where two labels overlap; Newton steps do not, but cost more a label.
             dual=not few,
             class_weight="balanced" if self.balanced else None,
-            tol=1e-3 if few else 1e-2,
+            tol=1e-3 if few else 0.1,
             max_iter=3000,
             random_state=self.seed,
         )
