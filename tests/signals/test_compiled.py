@@ -39,7 +39,7 @@ def arrays():
     return read_arrays(SHIPPED / "signals" / "understanding.safetensors")[0]
 
 
-@pytest.fixture(scope="module", params=["toxicity", "assistant-intents", "spam"])
+@pytest.fixture(scope="module", params=["emotion", "assistant-intents", "spam"])
 def model(request) -> LinearModel:
     return load_local_model(SHIPPED / "local" / request.param)
 

@@ -235,6 +235,8 @@ RECIPES: Mapping[str, Recipe] = {
             max_error=0.1,
             balanced=True,
             c=0.5,
+            contrast=0.5,
+            maker="embedding",
             spec=FeatureSpec(bits=18, words=(1, 2), chars=(3, 4, 5)),
         ),
         Recipe(
