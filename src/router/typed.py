@@ -52,8 +52,11 @@ def _config_error(document: Document, model: type[BaseModel], error: ErrorDetail
     path = _written_path(document, where)
     hint = f"({more} more of this file to look at after it.)" if more else ""
     if kind == "extra_forbidden":
-        message = f'unknown key "{path[-1]}"'
-        return place_error(document, path, message, options=_keys_at(model, path[:-1]), hint=hint)
+        options, name = _keys_at(model, path[:-1]), path[-1]
+        if "custom" in options and name in (document.data.get("signals") or ()):
+            message = f'"{name}" is a signal of your own: ask for it as custom: {{{name}: ...}}'
+            return place_error(document, path, message, at_key=True, hint=hint)
+        return place_error(document, path, f'unknown key "{name}"', options=options, hint=hint)
     if kind == "no_value":
         return place_error(document, (*path, context["key"]), error["msg"], at_key=True, hint=hint)
     if kind == "missing":

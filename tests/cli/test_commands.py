@@ -199,6 +199,7 @@ def test_models_tell_what_is_missing() -> None:
 def test_built_in_policies_are_well(name: str) -> None:
     done = router("policy", "check", name)
     assert done.returncode == 0, done.stderr.decode()
+    assert b"\x1b" not in done.stderr  # colours are for terminals
 
 
 def test_wrong_policy_names_its_place(tmp_path: Path) -> None:

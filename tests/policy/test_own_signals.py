@@ -38,6 +38,11 @@ def found(read, text: str) -> list[Finding]:
         ("signals: {a: {keywords: [x], read: lst}}", "4:36", 'did you mean "last"'),
         ("signals: {task: {keywords: [x]}}", "4:17", '"task" is a signal of the router'),
         ("signals: {'a b': {keywords: [x]}}", "4:18", "is no name"),
+        (
+            "signals: {up: {keywords: [x]}}\nrules: [{id: A, when: {any: [{up: 1}]}, then: {tier: large}, why: w}]",
+            "5:31",
+            "ask for it as custom: {up: ...}",
+        ),
         ("models: [{name: a}]", "4:10", 'the key "model"'),
         ("models: [{name: a, model: m, teir: small}]", "4:30", 'did you mean "tier"'),
         ("models: [{name: a, model: m, tier: lage}]", "4:36", 'did you mean "large"'),

@@ -303,7 +303,7 @@ def _tell(each: Finding, as_json: bool) -> None:
         print(msgspec.json.encode(each).decode())
         return
     line, _, rest = str(each).partition("\n")
-    print(click.style(line, fg=MARKS[each.severity]) + (f"\n{rest}" if rest else ""), file=sys.stderr)
+    click.echo(click.style(line, fg=MARKS[each.severity]) + (f"\n{rest}" if rest else ""), err=True)
 
 
 def _tell_error(error: ConfigError, as_json: bool) -> None:
