@@ -26,7 +26,9 @@ _WRAPPED = tuple(
         r"[-=*#\[<(]{0,5} ?(?:[A-Z]+ )?END(?: OF)?(?: [A-Z]+)?[^\w\n]{0,6}",
     )
 )
-_OPENING = late_pattern(r"\W{0,6}(?:[A-Z]+ )?(?:START|BEGIN)\b|<{2}|>{2}|\[[A-Za-z_]{2,24}\]|\w+>{2}")
+_OPENING = late_pattern(
+    r"\W{0,6}(?:[A-Z]+ )?(?:START|BEGIN)\b|<{2}|>{2}|\[([A-Za-z_]{2,24})\](?=.*\[/\1\])|\w+>{2}", re.DOTALL
+)
 # DSPy's field marker (https://dspy.ai), a line of dashes, and the sign of a quoted line that stands alone.
 _LEAD = late_pattern(
     r"【[^】\n]{1,20}】\s*|<\|\w{1,24}\|>(?:user\b)?\s*|\[INST\]\s*|\[\[ ## \w{1,40} ## \]\]\s*|[-=*_#]{3,}[ \t]*\n\s*|"

@@ -188,7 +188,11 @@ def has_residue(text: str) -> bool:
         place = max(place, tail.rfind("。"), tail.rfind("！"), tail.rfind("？"))
     if place < 0 and len(text) <= 160:
         return False  # one sentence: an order given to somebody is a text like another
-    if _orders_usually(tail[place + 1 :]) or (place >= 0 and _LIMITS.match(tail[place + 1 :])):
+    if _orders_usually(tail[place + 1 :]) or (
+        place >= 0
+        and _LIMITS.match(tail[place + 1 :])
+        and all(word in KNOWN for word in _WORD.findall(tail[place + 1 :].lower()))
+    ):
         return True
     if _OUTPUT.match(text) is None:
         return False

@@ -64,7 +64,10 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
 
 
 def _behind_heading(request: Request, index: int, start: int, end: int) -> int:
-    """The text's start behind a heading of the caller's own ("Verbatim: ..."); its end when that is not known."""
+    """The text's start behind a heading that the instruction speaks of ("You code verbatims." "Verbatim: ...").
+
+    Other words before a colon are the text's own: headlines begin so.
+    """
     text = request.messages[index].text
     if text[:start].strip() or (heading := _OWN_HEADING.match(text, start, end)) is None:
         return start
@@ -72,9 +75,7 @@ def _behind_heading(request: Request, index: int, start: int, end: int) -> int:
     if words[0] in TEXTS_OWN or words[0].startswith("http"):
         return start
     told = " ".join(message.text for place, message in enumerate(request.messages) if place != index).lower()
-    if any(len(word) > 2 and word.rstrip("s")[:6] in told for word in words):
-        return heading.end()
-    return start if heading["name"][0].islower() else end
+    return heading.end() if any(len(word) > 2 and word.rstrip("s")[:6] in told for word in words) else start
 
 
 _UNKNOWN: Signal[Split] = Signal(value=None, confidence=0.0, detector=DETECTOR)
