@@ -16,6 +16,7 @@ from router.features import ReadingSpec, prepared, task_scores
 from router.local.files import read_arrays
 from router.local.linear import LinearModel
 from router.local.linear import load_linear as load_local_model
+from router.local.static import shipped_encoder
 from router.signals.census import census
 from router.signals.gates import Gates
 from router.signals.triggers import groups, words_in
@@ -53,6 +54,15 @@ def both(ask):
         return fast, ask()
     finally:
         features.compiled = COMPILED
+
+
+@settings(deadline=None, max_examples=150)
+@given(text=TEXTS)
+@example(text="")
+@example(text="the " * 5000)
+def test_word_vectors(text: str) -> None:
+    fast, slow = both(lambda: shipped_encoder().embed([text, "a " + text]))
+    assert np.array_equal(fast, slow)
 
 
 @settings(deadline=None, max_examples=150)
@@ -111,7 +121,7 @@ def test_wrong_sizes_are_refused(arrays) -> None:
     assert COMPILED is not None, "CI must compile router._ngrams"
     table, weights, bias = arrays["task.table"], arrays["task.weights"], arrays["task.bias"]
     known = np.zeros(1 << 17, np.uint8)
-    ones = np.ones(4, np.float32)
+    ones, keys = np.ones(4, np.float32), np.arange(3, dtype=np.uint32)
     for call in (
         lambda: COMPILED.task_scores(b"a", 9, 9, 6, 4, 6, 16, 17, table, weights, bias),
         lambda: COMPILED.task_scores(b"a", 9, 9, 6, 4, 6, 16, 16, table, weights[:-1].copy(), bias),
@@ -122,6 +132,9 @@ def test_wrong_sizes_are_refused(arrays) -> None:
         lambda: COMPILED.worst_windows(b"a", 15, 64, 32, arrays["risk.table"], ones, ones),
         lambda: COMPILED.label_scores(b"a", 6, 8, 16, arrays["risk.table"], ones, ones, known[:-1].copy()),
         lambda: COMPILED.label_scores(b"a", 6, 8, 21, arrays["risk.table"], ones, ones, known),
+        lambda: COMPILED.word_sum(b"a", keys, np.ones((3, 16), np.int8)[:2].copy()),
+        lambda: COMPILED.word_sum(b"a", keys[:0], np.ones((0, 16), np.int8)),
+        lambda: COMPILED.word_sum(b"a", keys, np.ones((3, 8), np.int8)),
     ):
         with pytest.raises(ValueError, match=r"expected|not in"):
             call()

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from .. import features
 from ..errors import ModelFileError
-from ..features import TextHashes
+from ..features import TextHashes, prepared
 from .files import read_arrays, sha256_of
 
 __all__ = ["StaticEncoder", "load_static", "shipped_encoder", "word_keys"]
@@ -60,7 +61,12 @@ class StaticEncoder:
         """Vectors of length 1 (0 for a text without a known word), float32, shape ``(len(texts), width)``."""
         found = np.zeros((len(texts), self.width), np.float32)
         for index, text in enumerate(texts):
-            found[index] = self.vector(TextHashes(text, head=_HEAD, tail=_TAIL))
+            if features.compiled is None:
+                found[index] = self.vector(TextHashes(text, head=_HEAD, tail=_TAIL))
+                continue
+            summed = features.compiled.word_sum(prepared(text, head=_HEAD, tail=_TAIL), self._keys, self._vectors)
+            if summed is not None:
+                found[index] = self._directed(np.frombuffer(summed, np.int32).astype(np.float32))
         return found
 
     def vector(self, hashes: TextHashes) -> npt.NDArray[np.float32]:
@@ -71,7 +77,11 @@ class StaticEncoder:
         known = at[self._keys[at] == asked]
         if not len(known):
             return np.zeros(self.width, np.float32)
-        total = self._vectors.take(known, axis=0).sum(0, dtype=np.float32) * self._scale
+        return self._directed(self._vectors.take(known, axis=0).sum(0, dtype=np.float32))
+
+    def _directed(self, summed: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The scaled sum at length 1."""
+        total = summed * self._scale
         length = float(np.sqrt(total @ total))
         vector: npt.NDArray[np.float32] = total / length if length > 0.0 else total
         return vector
