@@ -2,6 +2,8 @@
 
     python benchmarks/routing/run.py --data DIR [--draws N] [--sets NAME,...] [--rivals NAME,...] [--no-curve]
 
+Each finished set is kept in build/routing; started again with the same code and settings, a run goes on where it ended.
+
 DIR/outcomes holds the recorded outcomes (RouteLLM, RouterBench, RouterDC). Every prediction is for a prompt that the
 predictor has not seen (5 folds over prompts; the pooled sets once more leaving one data set out). Why a set allows no
 more is told by its learning curve (a half, a quarter, an eighth of the training prompts), by how many prompts tell the
@@ -11,8 +13,11 @@ two models apart at all, and by the APGR of an oracle.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -22,7 +27,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 import numpy as np
 
-from machine import write
+from machine import ROOT, write
 from router.offline.evaluate import report
 from router.offline.fit_quality import LEAST_ROWS, QualityFit, prompt_folds
 from router.offline.outcomes import Outcomes, read_outcomes
@@ -111,24 +116,49 @@ def main() -> None:
         RIVALS["encoder"] = (Encoder, "logistic regression on vectors of a sentence encoder")
     RIVALS["litellm-complexity"] = (Complexity, "keyword and length heuristic of litellm")
     rivals = tuple(RIVALS) if options.rivals is None else ("router", *options.rivals.split(","))
-    found = {}
+    kept = Kept({"draws": options.draws, "rivals": rivals})
+    found: dict[str, Any] = {}
     for name in options.sets.split(","):
         outcomes = read_outcomes([options.data / "outcomes" / f"{name}.jsonl.gz"])
-        found[name] = report(outcomes, rivals, draws=options.draws, **SETS[name])
+        settings = {"draws": options.draws, **SETS[name]}
+        found[name] = kept(name, lambda: report(outcomes, rivals, **settings))  # noqa: B023 called at once
         if not options.no_curve:
-            found[name]["limits"] = limits(outcomes, found[name]["pair"])
+            found[name]["limits"] = kept(f"{name} limits", lambda: limits(outcomes, found[name]["pair"]))  # noqa: B023
         show(name, found[name])
         if len(set(outcomes.datasets)) > 1:
-            found[f"{name}, each set from the others"] = report(
-                outcomes, ("router", "knn"), draws=options.draws, by_dataset=True, **SETS[name]
-            )
-            show(f"{name}, each set from the others", found[f"{name}, each set from the others"])
+            name = f"{name}, each set from the others"
+            found[name] = kept(name, lambda: report(outcomes, ("router", "knn"), by_dataset=True, **settings))  # noqa: B023
+            show(name, found[name])
     if options.sets == ",".join(SETS):
         name = "one pair, each set from the others"
-        outcomes = one_pair(options.data)
-        found[name] = report(outcomes, ("router", "mf"), draws=options.draws, by_dataset=True)
+        found[name] = kept(
+            name,
+            lambda: report(one_pair(options.data), ("router", "mf"), draws=options.draws, by_dataset=True),
+        )
         show(name, found[name])
     write("routing", {"sets": found})
+
+
+class Kept:
+    """What was measured already, a file a part; of no use to other code or settings, whose digest differs."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        sources = [*sorted((ROOT / "src" / "router").rglob("*.py")), Path(__file__)]
+        code = b"".join(path.read_bytes() for path in sources)
+        digest = hashlib.sha256(code + json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
+        self.folder = ROOT / "build" / "routing" / digest
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def __call__(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        path = self.folder / f"{name.replace(' ', '-').replace(',', '')}.json"
+        if path.exists():
+            known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return known
+        found = measure()
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text(json.dumps(found), encoding="utf-8")
+        unfinished.rename(path)
+        return found
 
 
 def one_pair(data: Path) -> Outcomes:
