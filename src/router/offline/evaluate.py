@@ -6,6 +6,7 @@ is in one fold), or leaving one data set out. Intervals are bootstrapped over pr
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,25 +17,43 @@ import numpy.typing as npt
 from sklearn.metrics import roc_auc_score
 
 from ..errors import RequestError
-from .fit_quality import LEAST_ROWS, QualityFit, prompt_folds
-from .outcomes import Outcomes
-from .rivals import RIVALS, Predictor, make_predictor
-from .routing_curves import aiq, apgr, bootstrap, cost_curve, cpt, hull, quality_at_cost, saving_at_quality
+from .arena import arena_report, arena_score, operating_weight
+from .fit_quality import LEAST_ROWS, QualityFit
+from .outcomes import Outcomes, prompt_folds
+from .rivals import RIVALS, Dense, Predictor, make_predictor
+from .routing_curves import Curve, aiq, apgr, bootstrap, cost_curve, cpt, hull, quality_at_cost, saving_at_quality
+from .typos import mistyped
 
-__all__ = ["Predicted", "calibration_error", "held_out", "many_report", "pair_of", "pair_report", "report", "singles"]
+__all__ = [
+    "Predicted",
+    "ahead",
+    "calibration_error",
+    "facts_of",
+    "held_out",
+    "many_report",
+    "pair_of",
+    "pair_report",
+    "report",
+    "rival_report",
+    "singles",
+]
 
 Floats = npt.NDArray[np.float64]
+_TYPED = 60
+"""Of each fold, the prompts that are read once more with typing mistakes."""
 
 
 class Predicted(msgspec.Struct, frozen=True):
     """Held-out predictions. ``quality``: shape ``(N, M)``; ``price``: mean USD of each model over the training rows, in
     the same shape; ``majority``: of each prompt, the best model of its data set in the training rows.
-    ``us``: microseconds to predict one prompt, the median over single calls."""
+    ``us``: microseconds to predict one prompt, the median over single calls. ``mistyped``: rows and the predictions
+    for their prompts with three typing mistakes."""
 
     quality: Floats
     price: Floats
     majority: npt.NDArray[np.intp]
     us: float
+    mistyped: tuple[npt.NDArray[np.intp], Floats]
 
 
 def report(
@@ -53,37 +72,69 @@ def report(
     Raises:
         RequestError: too few prompts, or a model of ``pair`` without outcomes.
     """
-    if pair is None:
-        weak, strong = pair_of(outcomes)
-    else:
-        outcomes.of(pair)  # says which of them is missing
-        weak, strong = (outcomes.models.index(name) for name in pair)
-    routers = {}
+    weak, strong = pair_of(outcomes, pair)
+    routers: dict[str, Any] = {}
+    dense, ours = Dense(seed), None
     for name in rivals:
         note(name)
-        predicted = held_out(outcomes, name, folds=folds, seed=seed, by_dataset=by_dataset)
-        routers[name] = {
-            "description": RIVALS[name][1],
-            "pair": pair_report(outcomes, predicted, weak, strong, draws=draws),
-            "many": many_report(outcomes, predicted, draws=draws),
-            "us": predicted.us,
-        }
+        predicted = held_out(outcomes, name, folds=folds, seed=seed, by_dataset=by_dataset, dense=dense)
+        routers[name] = rival_report(outcomes, predicted, weak, strong, draws=draws)
+        routers[name]["description"] = RIVALS[name][1]
+        gain = predicted.quality[:, strong] - predicted.quality[:, weak]
+        if name == "router":
+            ours = gain
+        elif ours is not None:
+            routers[name]["router_ahead"] = ahead(outcomes, ours, gain, weak, strong, draws=draws)
+    protocol = "each data set from the others" if by_dataset else f"{folds}-fold over prompts, seed {seed}"
+    return {"protocol": protocol, **facts_of(outcomes, weak, strong), "routers": routers}
+
+
+def facts_of(outcomes: Outcomes, weak: int, strong: int) -> dict[str, Any]:
+    """What needs no router, as JSON values: sizes, names, the pair, its oracle and the models alone."""
     low, high = outcomes.scores[:, weak], outcomes.scores[:, strong]
     return {
         "prompts": len(outcomes),
         "datasets": sorted(set(outcomes.datasets)),
-        "protocol": "each data set from the others" if by_dataset else f"{folds}-fold over prompts, seed {seed}",
         "pair": [outcomes.models[weak], outcomes.models[strong]],
         "oracle_apgr": _short(apgr(high - low, low, high)),
         "singles": singles(outcomes),
-        "routers": routers,
     }
 
 
+def rival_report(
+    outcomes: Outcomes, predicted: Predicted, weak: int, strong: int, *, draws: int = 1000
+) -> dict[str, Any]:
+    """All figures of one predictor, as JSON values."""
+    found = {
+        "pair": pair_report(outcomes, predicted, weak, strong, draws=draws),
+        "many": many_report(outcomes, predicted, draws=draws),
+        "us": predicted.us,
+    }
+    return {**found, "arena": _arena(outcomes, predicted, draws)} if outcomes.has_cost else found
+
+
+def ahead(
+    outcomes: Outcomes, ours: Floats, theirs: Floats, weak: int, strong: int, *, draws: int = 1000
+) -> dict[str, Any]:
+    """APGR of routing by the gains ``ours`` less that by ``theirs``, each shape ``(N,)``, over the same resamples."""
+    low, high = outcomes.scores[:, weak], outcomes.scores[:, strong]
+    return _with_interval(
+        lambda rows: apgr(ours[rows], low[rows], high[rows]) - apgr(theirs[rows], low[rows], high[rows]),
+        len(outcomes),
+        draws,
+    )
+
+
 def held_out(
-    outcomes: Outcomes, rival: str, *, folds: int = 5, seed: int = 20230427, by_dataset: bool = False
+    outcomes: Outcomes,
+    rival: str,
+    *,
+    folds: int = 5,
+    seed: int = 20230427,
+    by_dataset: bool = False,
+    dense: Dense | None = None,
 ) -> Predicted:
-    """Predictions of ``rival`` for every prompt, made without it.
+    """Predictions of ``rival`` for every prompt, made without it; ``dense``: what rivals of one seed share.
 
     Raises:
         RequestError: too few prompts, or one data set alone with ``by_dataset``.
@@ -91,14 +142,14 @@ def held_out(
     splits = _dataset_splits(outcomes) if by_dataset else prompt_folds(outcomes.prompts, folds, seed)
     quality, price = np.zeros(outcomes.scores.shape), np.zeros(outcomes.scores.shape)
     majority = np.zeros(len(outcomes), np.intp)
-    times = []
+    times, typed, draw = [], [], random.Random(seed)  # noqa: S311 no secret
     for train, test in splits:
         learnt = outcomes.take(train)
         if len(learnt) < LEAST_ROWS:
             raise RequestError(
                 f"{len(learnt)} training prompts are too few.", hint="Give more outcomes, or fewer folds."
             )
-        predictor = make_predictor(rival, seed)
+        predictor = make_predictor(rival, seed, dense)
         predictor.fit(learnt)
         quality[test] = predictor.predict([outcomes.prompts[row] for row in test])
         ask = predictor.serving().predict if isinstance(predictor, QualityFit) else _one_by_one(predictor)
@@ -106,20 +157,40 @@ def held_out(
             started = time.perf_counter_ns()
             ask(outcomes.prompts[row])
             times.append(time.perf_counter_ns() - started)
+        typed.append(
+            (test[:_TYPED], predictor.predict([mistyped(outcomes.prompts[row], draw) for row in test[:_TYPED]]))
+        )
         price[test] = np.nan_to_num(learnt.usd).mean(axis=0)
         best = _best_by_dataset(learnt)
         overall = int(learnt.scores.mean(axis=0).argmax())
         majority[test] = [best.get(outcomes.datasets[row], overall) for row in test]
-    return Predicted(quality, price, majority, round(float(np.median(times)) / 1000, 1))
+    again = np.concatenate([rows for rows, _ in typed]), np.concatenate([found for _, found in typed])
+    return Predicted(quality, price, majority, round(float(np.median(times)) / 1000, 1), again)
+
+
+def _arena(outcomes: Outcomes, predicted: Predicted, draws: int) -> dict[str, Any]:
+    """RouterArena's figures, its robustness by typing mistakes: the share of prompts that keep their model."""
+    weight = operating_weight(predicted.quality, predicted.price)
+    chosen = (predicted.quality - weight * predicted.price).argmax(axis=1)
+    rows, quality = predicted.mistyped
+    kept = (quality - weight * predicted.price[rows]).argmax(axis=1) == chosen[rows]
+    return {**arena_report(outcomes, chosen, draws=draws), "robustness": _short(float(kept.mean()))}
 
 
 def _one_by_one(predictor: Predictor) -> Callable[[str], Any]:
     return lambda prompt: predictor.predict([prompt])
 
 
-def pair_of(outcomes: Outcomes) -> tuple[int, int]:
-    """``(weak, strong)``: the best model, and the best of those that cost at most a quarter of it; by quality alone
-    where costs are unknown (the worst against the best)."""
+def pair_of(outcomes: Outcomes, pair: tuple[str, str] | None = None) -> tuple[int, int]:
+    """``(weak, strong)``: those named; else the best model, and the best of those that cost at most a quarter of it, or
+    the worst against the best where costs are unknown.
+
+    Raises:
+        RequestError: a model of ``pair`` has no outcomes.
+    """
+    if pair is not None:
+        outcomes.of(pair)  # says which of them is missing
+        return outcomes.models.index(pair[0]), outcomes.models.index(pair[1])
     means = outcomes.scores.mean(axis=0)
     strong = int(means.argmax())
     if not outcomes.has_cost:
@@ -196,10 +267,18 @@ def many_report(outcomes: Outcomes, predicted: Predicted, *, draws: int = 1000) 
 
 
 def singles(outcomes: Outcomes) -> dict[str, Any]:
-    """The baselines that need no router: each model alone, and the oracle."""
+    """The baselines that need no router: each model alone, mixing them at random (RouterBench's Zero router), and the
+    oracle."""
     means = outcomes.scores.mean(axis=0)
     usd = outcomes.usd.mean(axis=0)
+    alone: dict[str, Any] = {}
+    if outcomes.has_cost:
+        order = usd.argsort()
+        mix = Curve(usd[order], means[order])
+        alone["aiq_of_random_mix"] = _short(aiq(mix, float(usd.min()), float(usd.max())))
+        alone["best_arena"] = _short(max(map(arena_score, means.tolist(), (1000 * usd).tolist())))
     return {
+        **alone,
         "models": {
             name: {"quality": _short(mean), "usd": _short(cost, 7) if np.isfinite(cost) else None}
             for name, mean, cost in zip(outcomes.models, means, usd, strict=True)
@@ -224,9 +303,7 @@ def _auroc(truth: npt.NDArray[np.bool_], score: Floats) -> float:
     return float(roc_auc_score(truth, score)) if 0 < truth.sum() < len(truth) else float("nan")
 
 
-def _with_interval(
-    figure: Callable[[npt.NDArray[np.intp]], float], count: int, draws: int
-) -> dict[str, float | Sequence[float | None] | None]:
+def _with_interval(figure: Callable[[npt.NDArray[np.intp]], float], count: int, draws: int) -> dict[str, Any]:
     value = figure(np.arange(count))
     low, high = bootstrap(figure, count, draws=draws)
     return {"value": _short(value), "interval": [_short(low), _short(high)]}

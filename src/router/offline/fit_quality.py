@@ -20,7 +20,6 @@ import numpy.typing as npt
 import scipy.sparse as sparse
 from scipy.optimize import nnls
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GroupKFold
 
 from ..errors import RequestError
 from ..features import FeatureSpec, TextHashes, prepared, sparse_rows
@@ -28,9 +27,9 @@ from ..local.files import write_arrays
 from ..local.static import shipped_encoder
 from ..signals.quality import FORMAT, LearnedQuality, QualityFacts, standardised
 from ..signals.surface import SURFACE, surface_of
-from .outcomes import Outcomes
+from .outcomes import Outcomes, prompt_folds
 
-__all__ = ["LEAST_ROWS", "QualityFit", "prompt_folds", "save_quality"]
+__all__ = ["LEAST_ROWS", "QualityFit", "save_quality"]
 
 SPEC = FeatureSpec(bits=18, words=(1, 2), chars=(4,), head=6144, tail=2048)
 WORDS = FeatureSpec(bits=18, words=(1,), chars=(), head=SPEC.head, tail=SPEC.tail)
@@ -212,17 +211,6 @@ class QualityFit:
                 best = (told, alpha, held)
         assert best is not None
         return best[1], best[2]
-
-
-def prompt_folds(
-    prompts: Sequence[str], count: int, seed: int
-) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
-    """``count`` pairs of training and test rows; a prompt that stands in several rows is in one fold."""
-    keys: dict[str, int] = {}
-    groups = np.array([keys.setdefault(prompt, len(keys)) for prompt in prompts])
-    shuffled = np.random.default_rng(seed).permutation(len(keys))[groups]
-    folds = GroupKFold(min(count, len(keys))).split(groups, groups=shuffled)
-    return [(train.astype(np.intp), test.astype(np.intp)) for train, test in folds]
 
 
 def save_quality(fit: QualityFit, path: Path) -> LearnedQuality:

@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from sklearn.model_selection import GroupKFold
 
 from ..errors import RequestError
 
-__all__ = ["Outcomes", "read_outcomes"]
+__all__ = ["Outcomes", "prompt_folds", "read_outcomes"]
 
 MAX_ROW_BYTES = 4 * 1024 * 1024
 
@@ -70,6 +71,17 @@ class Outcomes(msgspec.Struct, frozen=True):
                 )
         columns = [self.models.index(model) for model in models]
         return Outcomes(self.prompts, self.datasets, tuple(models), self.scores[:, columns], self.usd[:, columns])
+
+
+def prompt_folds(
+    prompts: Sequence[str], count: int, seed: int
+) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:
+    """``count`` pairs of training and test rows; a prompt that stands in several rows is in one fold."""
+    keys: dict[str, int] = {}
+    groups = np.array([keys.setdefault(prompt, len(keys)) for prompt in prompts])
+    shuffled = np.random.default_rng(seed).permutation(len(keys))[groups]
+    folds = GroupKFold(min(count, len(keys))).split(groups, groups=shuffled)
+    return [(train.astype(np.intp), test.astype(np.intp)) for train, test in folds]
 
 
 def read_outcomes(paths: Iterable[Path]) -> Outcomes:

@@ -18,13 +18,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.neural_network import MLPRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer
 
 from .fit_quality import QualityFit
 from .outcomes import Outcomes
 
-__all__ = ["RIVALS", "Predictor", "make_predictor"]
+__all__ = ["RIVALS", "Dense", "Predictor", "make_predictor"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,57 +36,61 @@ class Predictor(Protocol):
     def predict(self, prompts: Sequence[str]) -> Floats: ...
 
 
-class _Dense:
-    """Vectors of prompts, learnt on the training prompts alone."""
+class Dense:
+    """Vectors of prompts, learnt on the training prompts alone.
+
+    Rivals that learn from the same prompts share one: its vectors are learnt once for each set of training prompts.
+    """
 
     def __init__(self, seed: int, width: int = 128) -> None:
         self.seed, self.width = seed, width
+        self._learnt: dict[tuple[str, ...], tuple[Pipeline, Floats]] = {}
 
-    def learn(self, prompts: Sequence[str]) -> Floats:
-        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, max_features=100_000)
-        rows = words.fit_transform(prompts)
-        reduce = TruncatedSVD(min(self.width, rows.shape[0] - 1, rows.shape[1] - 1), random_state=self.seed)
-        self._steps = make_pipeline(words, reduce, Normalizer())
-        vectors: Floats = Normalizer().fit_transform(reduce.fit_transform(rows))
-        return vectors
-
-    def __call__(self, prompts: Sequence[str]) -> Floats:
-        vectors: Floats = self._steps.transform(prompts)
-        return vectors
+    def learn(self, prompts: Sequence[str]) -> tuple[Pipeline, Floats]:
+        """What gives vectors of length 1, by its ``transform``, and those of ``prompts``, shape ``(N, width)``."""
+        key = tuple(prompts)
+        if key not in self._learnt:
+            words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2, max_features=100_000)
+            rows = words.fit_transform(prompts)
+            reduce = TruncatedSVD(min(self.width, rows.shape[0] - 1, rows.shape[1] - 1), random_state=self.seed)
+            vectors = Normalizer().fit_transform(reduce.fit_transform(rows))
+            self._learnt[key] = (make_pipeline(words, reduce, Normalizer()), vectors)
+        return self._learnt[key]
 
 
 class Neighbours:
     """Mean scores of the 40 most similar prompts (the kNN router of RouterBench, Hu et al., 2024)."""
 
-    def __init__(self, seed: int) -> None:
-        self._dense = _Dense(seed)
+    def __init__(self, seed: int, dense: Dense) -> None:
+        self._dense = dense
 
     def fit(self, outcomes: Outcomes) -> Neighbours:
-        vectors = self._dense.learn(outcomes.prompts)
+        self._steps, vectors = self._dense.learn(outcomes.prompts)
         self._near = KNeighborsRegressor(min(40, len(outcomes)), metric="cosine", algorithm="brute")
         self._near.fit(vectors, outcomes.scores)
         return self
 
     def predict(self, prompts: Sequence[str]) -> Floats:
-        found: Floats = self._near.predict(self._dense(prompts))
+        found: Floats = self._near.predict(self._steps.transform(prompts))
         return found
 
 
 class Perceptron:
     """Two hidden layers on the vectors (the MLP router of RouterBench, Hu et al., 2024)."""
 
-    def __init__(self, seed: int) -> None:
-        self._dense = _Dense(seed)
+    def __init__(self, seed: int, dense: Dense) -> None:
+        self._dense = dense
         self._net = MLPRegressor(hidden_layer_sizes=(100, 100), early_stopping=True, max_iter=60, random_state=seed)
 
     def fit(self, outcomes: Outcomes) -> Perceptron:
+        self._steps, vectors = self._dense.learn(outcomes.prompts)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # sixty rounds are what it gets
-            self._net.fit(self._dense.learn(outcomes.prompts), outcomes.scores)
+            self._net.fit(vectors, outcomes.scores)
         return self
 
     def predict(self, prompts: Sequence[str]) -> Floats:
-        return np.asarray(self._net.predict(self._dense(prompts)), np.float64).reshape(len(prompts), -1)
+        return np.asarray(self._net.predict(self._steps.transform(prompts)), np.float64).reshape(len(prompts), -1)
 
 
 class Factors:
@@ -95,12 +99,14 @@ class Factors:
     ``logit = w . (v_model * (W x + b))``, by gradient descent (Adam) on cross-entropy of the scores.
     """
 
-    def __init__(self, seed: int, *, rank: int = 32, steps: int = 300, rate: float = 0.02, decay: float = 1e-3) -> None:
-        self._dense = _Dense(seed)
+    def __init__(
+        self, seed: int, dense: Dense, *, rank: int = 32, steps: int = 300, rate: float = 0.02, decay: float = 1e-3
+    ) -> None:
+        self._dense = dense
         self.seed, self.rank, self.steps, self.rate, self.decay = seed, rank, steps, rate, decay
 
     def fit(self, outcomes: Outcomes) -> Factors:
-        x = self._dense.learn(outcomes.prompts)
+        self._steps, x = self._dense.learn(outcomes.prompts)
         chance = np.random.default_rng(self.seed)
         mean = np.clip(outcomes.scores.mean(axis=0), 0.02, 0.98)
         self._weights = [
@@ -126,7 +132,7 @@ class Factors:
         return self
 
     def predict(self, prompts: Sequence[str]) -> Floats:
-        return _sigmoid(self._dense(prompts) @ self._weights[0] @ self._weights[1] + self._weights[2])
+        return _sigmoid(self._steps.transform(prompts) @ self._weights[0] @ self._weights[1] + self._weights[2])
 
 
 class Routes:
@@ -135,11 +141,11 @@ class Routes:
     semantic-router, github.com/aurelio-labs/semantic-router).
     """
 
-    def __init__(self, seed: int, *, top: int = 5) -> None:
-        self._dense, self.top = _Dense(seed), top
+    def __init__(self, seed: int, dense: Dense, *, top: int = 5) -> None:
+        self._dense, self.top = dense, top
 
     def fit(self, outcomes: Outcomes) -> Routes:
-        self._vectors = self._dense.learn(outcomes.prompts)
+        self._steps, self._vectors = self._dense.learn(outcomes.prompts)
         price = np.nan_to_num(outcomes.usd).mean(axis=0)
         if not price.any():
             price = outcomes.scores.mean(axis=0)  # where no cost is known, the better model is the dearer one
@@ -152,7 +158,7 @@ class Routes:
         found = np.zeros((len(prompts), len(self._means)))
         top = min(self.top, len(self._vectors))
         for start in range(0, len(prompts), 512):
-            near = self._dense(prompts[start : start + 512]) @ self._vectors.T
+            near = self._steps.transform(prompts[start : start + 512]) @ self._vectors.T
             best = np.argpartition(-near, top - 1, axis=1)[:, :top]
             for row, columns in enumerate(best):
                 np.add.at(found[start + row], self._route[columns], near[row, columns] / top)
@@ -163,7 +169,7 @@ class Routes:
 class Length:
     """Longer prompts are harder: the least one can do."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, dense: Dense) -> None:
         self._word = re.compile(r"\S+")
 
     def fit(self, outcomes: Outcomes) -> Length:
@@ -176,7 +182,7 @@ class Length:
         return found
 
 
-def _ours(seed: int) -> QualityFit:
+def _ours(seed: int, dense: Dense) -> QualityFit:
     return QualityFit(seed=seed)
 
 
@@ -191,9 +197,9 @@ RIVALS: dict[str, tuple[Any, str]] = {
 """Name -> (maker, description). ``router`` is this package's own."""
 
 
-def make_predictor(name: str, seed: int) -> Predictor:
-    """A fresh predictor by its name in :data:`RIVALS`."""
-    made: Predictor = RIVALS[name][0](seed)
+def make_predictor(name: str, seed: int, dense: Dense | None = None) -> Predictor:
+    """A fresh predictor by its name in :data:`RIVALS`; those that are given one ``dense`` share its work."""
+    made: Predictor = RIVALS[name][0](seed, dense or Dense(seed))
     return made
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "cost_curve",
     "cpt",
     "hull",
+    "price_weights",
     "quality_at_cost",
     "saving_at_quality",
 ]
@@ -70,16 +71,21 @@ def cost_curve(predicted: Floats, price: Floats, scores: Floats, usd: Floats, *,
 
     All arrays have shape ``(N, M)``; ``price`` is what the router believed, ``usd`` what was paid.
     """
+    rows = np.arange(len(scores))
+    found = set()
+    for weight in price_weights(predicted, price, points=points):
+        chosen = (predicted - weight * price).argmax(1)
+        found.add((float(usd[rows, chosen].mean()), float(scores[rows, chosen].mean())))
+    curve = np.array(sorted(found))
+    return Curve(curve[:, 0], curve[:, 1])
+
+
+def price_weights(predicted: Floats, price: Floats, *, points: int = 64) -> list[float]:
+    """Quality given up for a USD: ``points`` values from 0 to so much that price alone decides."""
     spread = float(predicted.max() - predicted.min()) or 1.0
     step = float(np.median(price[price > 0])) if (price > 0).any() else 1.0
-    weights = np.r_[0.0, np.geomspace(1e-4, 1e3, points - 1)] * spread / step
-    rows = np.arange(len(scores))
-    found = []
-    for weight in weights:
-        chosen = (predicted - weight * price).argmax(1)
-        found.append((float(usd[rows, chosen].mean()), float(scores[rows, chosen].mean())))
-    found = sorted(set(found))
-    return Curve(np.array([point[0] for point in found]), np.array([point[1] for point in found]))
+    found: list[float] = (np.r_[0.0, np.geomspace(1e-4, 1e3, points - 1)] * spread / step).tolist()
+    return found
 
 
 def hull(curve: Curve) -> Curve:
