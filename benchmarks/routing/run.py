@@ -44,18 +44,22 @@ SETS: dict[str, dict[str, Any]] = {
 
 
 PACKAGE = ROOT / "src" / "router"
-THEIRS = (
+THEIRS = [
     *(
         PACKAGE / "offline" / f"{name}.py"
         for name in ("arena", "evaluate", "outcomes", "rivals", "routing_curves", "typos")
     ),
     Path(__file__).with_name("peers.py"),
-)
-OURS = (
+]
+OURS = [
     *(PACKAGE / name for name in ("features.py", "signals/quality.py", "signals/surface.py", "local/static.py")),
     PACKAGE / "offline" / "fit_quality.py",
+]
+RIVALS_CODE, ROUTER_CODE = (
+    hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    for sources in (THEIRS, THEIRS + OURS)
 )
-"""What a part's figures depend on: those of rivals do not change with the router's own predictor."""
+"""What a part's figures depend on, as it was when this run began: a rival's do not change with the router's own code."""
 
 
 def main() -> None:
@@ -104,7 +108,7 @@ def measured(
             found = rival_report(outcomes, predicted, weak, strong, draws=draws)
             return {"figures": found, "gain": np.round(gain, 6).tolist()}
 
-        part = kept(f"{name} {rival} {draws}", figures, THEIRS + OURS if rival == "router" else THEIRS)
+        part = kept(f"{name} {rival} {draws}", figures, ROUTER_CODE if rival == "router" else RIVALS_CODE)
         routers[rival] = {**part["figures"], "description": RIVALS[rival][1]}
         gains[rival] = np.array(part["gain"])
         if rival != "router":
@@ -113,10 +117,9 @@ def measured(
     return {"protocol": protocol, **facts_of(outcomes, weak, strong), "routers": routers}
 
 
-def kept(name: str, measure: Callable[[], dict[str, Any]], sources: tuple[Path, ...]) -> dict[str, Any]:
-    """What was measured before with the same ``sources``, or is measured now and kept."""
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    path = ROOT / "build" / "routing" / f"{name.replace(',', '').replace(' ', '-')}-{digest}.json"
+def kept(name: str, measure: Callable[[], dict[str, Any]], code: str) -> dict[str, Any]:
+    """What was measured before by the same ``code``, or is measured now and kept."""
+    path = ROOT / "build" / "routing" / f"{name.replace(',', '').replace(' ', '-')}-{code}.json"
     if path.exists():
         known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return known
@@ -148,7 +151,7 @@ def limits(name: str, outcomes: Outcomes, measured: dict[str, Any]) -> dict[str,
     """What the data allows: how many prompts tell the models apart, and APGR over the share of training prompts."""
     weak, strong = pair_of(outcomes, measured["pair"])
     gain = outcomes.scores[:, strong] - outcomes.scores[:, weak]
-    curve = kept(f"{name} curve", lambda: learning_curve(outcomes, weak, strong), THEIRS + OURS)
+    curve = kept(f"{name} curve", lambda: learning_curve(outcomes, weak, strong), ROUTER_CODE)
     return {
         "stronger_better": int((gain > 0).sum()),
         "weaker_better": int((gain < 0).sum()),
