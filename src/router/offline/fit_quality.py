@@ -37,6 +37,7 @@ LEAST_ROWS = 50
 ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _KEY_BITS = 32
 _PULL = 0.1
+_FEW = 5000
 
 Floats = npt.NDArray[np.float64]
 Matrix: TypeAlias = Any  # sparse or dense, one row a prompt
@@ -136,7 +137,9 @@ class QualityFit:
         surface = _Surface()
         views: tuple[_View, ...] = (_Ngrams(), _Words(), surface)
         rows = [view.fit(outcomes.prompts) for view in views]
-        folds = prompt_folds(outcomes.prompts, 3, self.seed)
+        # Few outcomes tell little of a strength or a view: there the folds are drawn three times, and averaged.
+        times = 3 if len(outcomes) < _FEW else 1
+        folds = [prompt_folds(outcomes.prompts, 3, self.seed + time) for time in range(times)]
         truth = outcomes.scores - outcomes.scores.mean(axis=0)
         tuned = [self._tuned(matrix, outcomes.scores, folds) for matrix in rows]
         self.alphas_ = tuple(alpha for alpha, _ in tuned)
@@ -194,17 +197,17 @@ class QualityFit:
         return LearnedQuality(facts, arrays)
 
     def _tuned(
-        self, rows: Matrix, scores: Floats, folds: Sequence[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]
+        self, rows: Matrix, scores: Floats, folds: Sequence[Sequence[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]]
     ) -> tuple[float, Floats]:
         """The strength that told most of the differences between models on held-out prompts, and its predictions."""
         best: tuple[float, float, Floats] | None = None
         truth = _gaps(scores - scores.mean(axis=0))
         for alpha in self.alphas:
             held = np.zeros(scores.shape)
-            for train, test in folds:
+            for train, test in (split for once in folds for split in once):
                 means = scores[train].mean(axis=0)
                 ridge = _ridge(alpha, rows).fit(rows[train], scores[train] - means)
-                held[test] = np.asarray(ridge.predict(rows[test])).reshape(len(test), -1)
+                held[test] += np.asarray(ridge.predict(rows[test])).reshape(len(test), -1) / len(folds)
             gaps = _gaps(held)
             told = max(0.0, float((gaps * truth).sum())) ** 2 / (float((gaps**2).sum()) or 1.0)
             if best is None or told > best[0]:
@@ -223,15 +226,17 @@ def save_quality(fit: QualityFit, path: Path) -> LearnedQuality:
 def _trust(held: Sequence[Floats], truth: Floats) -> Floats:
     """Weights of the views, shape ``(len(held),)``, that fit what happened to held-out prompts, none below 0.
 
-    The whole is then less its standard error: noise must not outvote the best model.
+    A view whose weight is not certain, at two standard errors over prompts, is left out; the whole is then less its
+    standard error: noise must not outvote the best model.
     """
     sizes = np.array([float(np.mean(each**2)) ** 0.5 for each in held])
-    found = np.column_stack([each.ravel() for each in held]) / np.maximum(sizes, 1e-12)
-    # A little ridge: views that say the same share their weight, for on other prompts they may not.
-    pull = np.eye(len(held)) * (_PULL * len(found)) ** 0.5
-    weights, _ = nnls(np.vstack([found, pull]), np.r_[truth.ravel(), np.zeros(len(held))])
-    weights = np.where(sizes > 1e-12, weights / np.maximum(sizes, 1e-12), 0.0)
-    mixed = sum(weight * each for weight, each in zip(weights, held, strict=True))
+    rows = np.stack([each / max(size, 1e-12) for each, size in zip(held, sizes, strict=True)], axis=-1)
+    weights, errors = _stacked(rows, truth)
+    certain = (weights > 2 * errors) & (sizes > 1e-12)
+    weights = np.zeros(len(held))
+    if certain.any():
+        weights[certain] = _stacked(rows[..., certain], truth)[0] / sizes[certain]
+    mixed = np.stack(held, axis=-1) @ weights
     energy = float(np.sum(mixed**2))
     if energy <= 0.0:
         return np.zeros(len(held))
@@ -239,6 +244,18 @@ def _trust(held: Sequence[Floats], truth: Floats) -> Floats:
     deviation = float(((((truth - slope * mixed) * mixed).sum(axis=1)) ** 2).sum()) ** 0.5 / energy
     kept: Floats = weights * max(0.0, slope - deviation)
     return kept
+
+
+def _stacked(rows: Floats, truth: Floats) -> tuple[Floats, Floats]:
+    """Weights of at least 0 of the last axis of ``rows``, shape ``(N, M, views)``, and their standard errors over
+    prompts (White, 1980). A little ridge: views that say the same share their weight, for on other prompts they may
+    not."""
+    flat = rows.reshape(-1, rows.shape[-1])
+    pull = np.eye(flat.shape[1]) * (_PULL * len(flat)) ** 0.5
+    weights, _ = nnls(np.vstack([flat, pull]), np.r_[truth.ravel(), np.zeros(len(pull))])
+    slopes = ((truth - rows @ weights)[..., None] * rows).sum(axis=1)
+    inverse = np.linalg.inv(flat.T @ flat + pull.T @ pull)
+    return weights, np.sqrt(np.diag(inverse @ (slopes.T @ slopes) @ inverse))
 
 
 def _level(scores: Floats) -> Floats:
