@@ -116,8 +116,8 @@ class QualityFit:
         seed: of the folds.
 
     ``alphas_``: the chosen strength of each view; ``trust_``: how far each view's predictions are followed, 0 or more,
-    shape ``(2, 3)``: for how hard a prompt is for all models, and for differences between models; ``models_``: names,
-    in the order of the columns.
+    shape ``(1 + M, 3)``: for how hard a prompt is for all models, then for each model's difference to their mean;
+    ``models_``: names, in the order of the columns.
     """
 
     def __init__(self, *, alphas: Sequence[float] = ALPHAS, seed: int = 20230427) -> None:
@@ -143,15 +143,17 @@ class QualityFit:
         truth = outcomes.scores - outcomes.scores.mean(axis=0)
         tuned = [self._tuned(matrix, outcomes.scores, folds) for matrix in rows]
         self.alphas_ = tuple(alpha for alpha, _ in tuned)
-        self.trust_ = np.array([_trust([part(held) for _, held in tuned], part(truth)) for part in (_level, _gaps)])
+        level = _trust([_level(held) for _, held in tuned], _level(truth))
+        self.trust_ = np.vstack([level, _trust_in_gaps([_gaps(held) for _, held in tuned], _gaps(truth))])
         self.models_, self.n_rows_ = outcomes.models, len(outcomes)
         self.means_ = outcomes.scores.mean(axis=0)
         self.bias_ = self.means_.copy()
         tables = []
         for at, (view, matrix, alpha) in enumerate(zip(views, rows, self.alphas_, strict=True)):
             ridge = _ridge(alpha, matrix).fit(matrix, truth)
-            level, gaps = self.trust_[:, at]
-            mixed = level * _level(np.atleast_2d(ridge.coef_).T) + gaps * _gaps(np.atleast_2d(ridge.coef_).T)
+            level, *gaps = self.trust_[:, at]
+            coefficients = np.atleast_2d(ridge.coef_).T
+            mixed = level * _level(coefficients) + np.array(gaps) * _gaps(coefficients)
             self.bias_ -= np.asarray(matrix.mean(axis=0)).ravel() @ mixed
             tables.append(view.table(mixed))
         self._table, self._word_table, self._surface = tables
@@ -221,6 +223,16 @@ def save_quality(fit: QualityFit, path: Path) -> LearnedQuality:
     detector = fit.serving()
     write_arrays(path, fit.arrays(), {"format": FORMAT, "facts": msgspec.json.encode(detector.facts).decode()})
     return detector
+
+
+def _trust_in_gaps(held: Sequence[Floats], truth: Floats) -> Floats:
+    """Weights of the views for each model, shape ``(M, len(held))``: the mean of what holds for all and for it alone.
+
+    A view may tell much of one odd model and nothing of the others; few prompts tell little of one model alone.
+    """
+    own = [_trust([each[:, [model]] for each in held], truth[:, [model]]) for model in range(truth.shape[1])]
+    found: Floats = (_trust(held, truth) + np.array(own)) / 2
+    return found
 
 
 def _trust(held: Sequence[Floats], truth: Floats) -> Floats:
