@@ -178,6 +178,22 @@ def test_a_router_weighs_what_was_learnt(learnt: QualityFit, tmp_path: Path) -> 
     assert decision.signals["quality"].detector.startswith("quality-")
 
 
+def test_quality_first_follows_what_was_learnt(learnt: QualityFit, tmp_path: Path) -> None:
+    save_quality(learnt, tmp_path / "q.safetensors")
+    learned = CONFIG.format(path="q.safetensors")
+    prompts = {
+        "hard": "write a short story: derive the homotopy lemma, an eigenvalue theorem",
+        "easy": "write a short story: tell the colour of a river, name the capital, list a simple animal",
+    }
+    tiers = {}
+    for name, text in (("learned", learned), ("not learned", learned.replace("quality: q.safetensors", ""))):
+        (tmp_path / "router.yaml").write_text(text, encoding="utf-8")
+        with Router.from_config(tmp_path / "router.yaml", policy="quality-first") as router:
+            tiers[name] = {kind: router.decide(prompt).target.tier for kind, prompt in prompts.items()}
+    assert tiers["learned"] == {"hard": "large", "easy": "small"}
+    assert tiers["not learned"] == {"hard": "large", "easy": "large"}
+
+
 @pytest.mark.parametrize("harm", ["cut", "format", "shape", "missing", "array", "spread", "bits", "shift"])
 def test_a_wrong_file_is_refused(learnt: QualityFit, tmp_path: Path, harm: str) -> None:
     path = tmp_path / "q.safetensors"

@@ -130,6 +130,7 @@ SIGNALS: Final = (
     "local",
     "noise",
     "ood",
+    "quality",
     "reasoning",
     "resource",
     "safety",
