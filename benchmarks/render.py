@@ -165,28 +165,81 @@ def local_models(results: Mapping[str, Any]) -> str:
 
 def routing(results: Mapping[str, Any]) -> str:
     rows = [
-        "| outcomes | predictor | APGR (95 %) | AUROC weak fails | over best single, same cost (95 %) | us a prompt |",
+        "| outcomes | predictor | APGR (95 %) | the router is ahead by (95 %) | AUROC weak fails "
+        "| over best single, same cost (95 %) |",
         "|---|---|---|---|---|---|",
     ]
     for name, found in results["sets"].items():
         for rival, row in found["routers"].items():
             two, many = row["pair"], row["many"]
+            ahead = _interval(row["router_ahead"]) if "router_ahead" in row else ""
             rows.append(
-                f"| {name} | {rival} | {_interval(two['apgr'])} | {two['auroc_weak_fails']['value']:.3f} | "
-                f"{_interval(many['over_best_single'])} | {row['us']:,.0f} |"
+                f"| {name} | {rival} | {_interval(two['apgr'])} | {ahead} | {two['auroc_weak_fails']['value']:.3f} | "
+                f"{_interval(many['over_best_single'])} |"
             )
-        rows.append(f"| {name} | oracle | {found['oracle_apgr']:.3f} | 1.000 | | |")
+        rows.append(f"| {name} | oracle | {found['oracle_apgr']:.3f} | | 1.000 | |")
+    ours = results["time"]["us"]["router"]
+    times = ["| predictor | one prompt | times the router's |", "|---|---|---|"]
+    times += [f"| {rival} | {us:,.0f} us | {us / ours:,.1f} |" for rival, us in results["time"]["us"].items()]
+    return "\n".join([*rows, "", "Time to predict one prompt, each predictor in turn on each prompt:", "", *times,
+                      "", "What the data allows:", "", *_limits(results), "", where(results)])  # fmt: skip
+
+
+def _limits(results: Mapping[str, Any]) -> list[str]:
     curves = [
-        "| outcomes | stronger better | weaker better | alike | APGR with 1/8 | 1/4 | 1/2 | all training prompts |",
-        "|---|---|---|---|---|---|---|---|",
+        "| outcomes | stronger better | weaker better | alike | APGR with 1/8 | 1/4 | 1/2 | all training prompts "
+        "| prompts with a twin | correlation of twins' gains |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, found in results["sets"].items():
         told = found.get("limits")
         if told is not None:
             points = ["" if at is None else f"{at:.3f}" for at in told["learning_curve"].values()]
             counts = [f"{told[key]:,}" for key in ("stronger_better", "weaker_better", "alike")]
-            curves.append(f"| {name} | {' | '.join([*counts, *points])} |")
-    return "\n".join([*rows, "", "What the data allows:", "", *curves, "", where(results)])
+            twins = f"{told['twins']:,}" if "twins" in told else "not looked for"
+            alike = f"{told['twins_correlation']:.2f}" if "twins_correlation" in told else ""
+            curves.append(f"| {name} | {' | '.join([*counts, *points, twins, alike])} |")
+    return curves
+
+
+def routing_published(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| outcomes | predictor | AIQ | arena score (95 %) | accuracy | USD a thousand | optimal selection "
+        "| optimal cost | optimal accuracy | robustness |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, found in results["sets"].items():
+        alone = found["singles"]
+        if "best_arena" not in alone:
+            continue
+        for rival, row in found["routers"].items():
+            told = row["arena"]
+            rows.append(
+                f"| {name} | {rival} | {row['many']['aiq']:.3f} | "
+                f"{_interval(told['arena'])} | {told['accuracy']:.3f} | "
+                f"{told['usd_per_1000']:.3f} | {told['optimal_selection']:.3f} | {told['optimal_cost']:.3f} | "
+                f"{told['optimal_accuracy']:.3f} | {told['robustness']:.3f} |"
+            )
+        rows.append(f"| {name} | models mixed at random | {alone['aiq_of_random_mix']:.3f} | | | | | | | |")
+        rows.append(f"| {name} | the best model alone | | {alone['best_arena']:.3f} | | | | | | |")
+    return "\n".join([*rows, "", where(results)])
+
+
+def routing_routes(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| | accuracy, all taken | taken | wrong of the taken (95 %) | outsiders taken | AUROC of outsiders | one text "
+        "| fitting, processor |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, row in results["routers"].items():
+        low, high = row["wrong_of_taken_interval"]
+        wrong = f"{row['wrong_of_taken']:.1%} ({low:.1%} to {high:.1%})" if row["taken"] else ""
+        rows.append(
+            f"| {name} | {row['accuracy']:.3f} | {row['taken']:.1%} | {wrong} | {row['outsiders_taken']:.1%} | "
+            f"{row['outsiders_auroc']:.3f} | {row['us']:,.0f} us | {row['fit_processor_seconds']:.0f} s |"
+        )
+    told = f"{results['routes']} routes, {results['utterances']} utterances each."
+    return "\n".join([*rows, "", told, "", where(results)])
 
 
 def _interval(figure: Mapping[str, Any]) -> str:
@@ -213,6 +266,23 @@ def day(results: Mapping[str, Any]) -> str:
         )
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in results["kinds"].items())
     return "\n".join([*rows, "", f"{results['requests']:,} requests ({kinds}).", "", where(results)])
+
+
+def day_tiers(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| kind | requests | small right | large right | share of the large bill | paid for one more right answer |",
+        "|---|---|---|---|---|---|",
+    ]
+    whole = results["always_large"]["usd"]
+    for kind, row in results["tiers"].items():
+        count, small, large = results["kinds"][kind], row["small"], row["large"]
+        told = ["not judged", "not judged", f"{large['usd'] / whole:.0%}", "unknown"]
+        if small["accuracy"] is not None:
+            more = (large["accuracy"] - small["accuracy"]) * count
+            price = f"${(large['usd'] - small['usd']) / more:.3f}" if more > 0 else "nothing is gained"
+            told = [f"{small['accuracy']:.3f}", f"{large['accuracy']:.3f}", told[2], price]
+        rows.append(f"| {kind} | {count:,} | {' | '.join(told)} |")
+    return "\n".join([*rows, "", where(results)])
 
 
 def proxy(results: Mapping[str, Any]) -> str:
@@ -507,7 +577,10 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "local_answers": local_answers,
     "local_models": local_models,
     "routing": routing,
+    "routing_published": routing_published,
+    "routing_routes": routing_routes,
     "day": day,
+    "day_tiers": day_tiers,
     "flywheel_service": flywheel_service,
     "proxy": proxy,
     "fuzz": fuzz,
@@ -526,7 +599,11 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "money_crash": money_crash,
 }
 
-SOURCE = {"tasks": "understanding"}  # blocks whose results stand under another name
+SOURCE = {
+    "tasks": "understanding",
+    "routing_published": "routing",
+    "day_tiers": "day",
+}  # blocks whose results stand under another name
 
 
 def rendered(text: str) -> str:

@@ -6,6 +6,9 @@ Hosted models are a loopback server. Its answers come from recorded outcomes (kn
 Mixtral-8x7B as the small and GPT-4 as the large model) or are the gold label with stated noise (right in 93 % of the
 cases for the small, 96 % for the large model). It waits 40 ms (small) or 90 ms (large) before it answers. Arrivals are
 a Poisson process; prices are those of a small and a large hosted model, in USD a million tokens.
+
+`learned-N` is the guide with learned quality (`router train-quality`), from what both models answered to other requests
+of the same traffic, where a right answer is worth N cents: a dollar weighs as much as 100 / N of them.
 """
 
 from __future__ import annotations
@@ -24,15 +27,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from aiohttp import web
 
-from day.traffic import HIT, LARGE, SMALL, Asked, key_of, traffic
+from day.traffic import HIT, LARGE, SMALL, Asked, days_before, key_of, traffic
 from machine import write
 from router import Router
 from router.errors import RouterError
+from router.offline.fit_quality import QualityFit, save_quality
 
 PRICE = {SMALL: (0.15, 0.60), LARGE: (2.50, 10.00)}
 WAIT_S = {SMALL: 0.040, LARGE: 0.090}
 ANSWER_TOKENS = {"labelling": 6, "other": 180}
-PRESETS = ("guide", "cost-first", "latency-first", "quality-first", "private")
+PRESETS = ("guide", "cost-first", "latency-first", "quality-first", "private", "learned-1", "learned-2")
+LEARNED = """
+policy: {name}
+extends: guide
+objective: {{cost: {cost}}}
+"""
 CONFIG = """
 deployments:
   - {{name: small, model: openai/small, tier: small, backend: openai, api_base: "{url}", in_house: false,
@@ -124,7 +133,7 @@ async def one(router: Router, asked: Asked, due_s: float, rows: list[dict[str, A
     rows.append(row)
 
 
-async def day(preset: str, asked: list[Asked], rate: float, seed: int) -> dict[str, Any]:
+async def day(preset: str, asked: list[Asked], rate: float, seed: int, quality: QualityFit | None) -> dict[str, Any]:
     hosted = Hosted(asked)
     app = web.Application(client_max_size=16 * 1024 * 1024)
     app.router.add_post("/v1/chat/completions", hosted)
@@ -133,9 +142,17 @@ async def day(preset: str, asked: list[Asked], rate: float, seed: int) -> dict[s
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
     with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "router.yaml"
-        config.write_text(CONFIG.format(url=url), encoding="utf-8")
-        async with Router.from_config(config, policy=preset) as router:
+        config, policy = Path(folder) / "router.yaml", preset
+        settings = CONFIG.format(url=url)
+        if preset.startswith("learned-"):
+            assert quality is not None
+            save_quality(quality, Path(folder) / "quality.safetensors")
+            settings += "quality: quality.safetensors\n"
+            learned = Path(folder) / "learned.yaml"
+            learned.write_text(LEARNED.format(name=preset, cost=100 / float(preset[8:])), encoding="utf-8")
+            policy = str(learned)
+        config.write_text(settings, encoding="utf-8")
+        async with Router.from_config(config, policy=policy) as router:
             await router.awarm()
             chance, due, rows, tasks = random.Random(seed), time.monotonic() + 0.2, [], []
             for request in asked:
@@ -184,6 +201,22 @@ def always(asked: list[Asked], model: str) -> dict[str, Any]:
     return {"usd": round(usd, 6), "accuracy": round(sum(judged) / len(judged), 4), "p50_ms": WAIT_S[model] * 1000}
 
 
+def tiers(asked: list[Asked]) -> dict[str, Any]:
+    """What each hosted model alone would cost and get right, by kind of request; None where no answer is judged."""
+    found = {}
+    for kind in sorted({request.kind for request in asked}):
+        those = [request for request in asked if request.kind == kind]
+        judged = [request.right for request in those if request.right is not None]
+        found[kind] = {
+            model: {
+                "usd": round(sum(cost(request, model) for request in those), 6),
+                "accuracy": round(sum(right[model] for right in judged) / len(judged), 4) if judged else None,
+            }
+            for model in (SMALL, LARGE)
+        }
+    return found
+
+
 def cost(asked: Asked, model: str) -> float:
     into, out = PRICE[model]
     return (prompt_tokens(asked.body) * into + answer_tokens(asked) * out) / 1e6
@@ -209,9 +242,13 @@ def main() -> None:
     asked = traffic(options.data, options.requests, options.seed)
     small, large = always(asked, SMALL), always(asked, LARGE)
     print(f"always small {small}\nalways large {large}")
-    presets = {}
-    for preset in options.presets.split(","):
-        found = asyncio.run(day(preset, asked, options.rate, options.seed))
+    presets, chosen = {}, options.presets.split(",")
+    quality = None
+    if any(preset.startswith("learned-") for preset in chosen):
+        quality = QualityFit().fit(days_before(options.data, asked, 4 * options.requests, options.seed))
+        print(f"learned quality from {quality.n_rows_} requests")
+    for preset in chosen:
+        found = asyncio.run(day(preset, asked, options.rate, options.seed, quality))
         found["random_at_equal_cost"] = mixed(small, large, found["usd"])
         presets[preset] = found
         print(preset, json.dumps(found), flush=True)
@@ -223,6 +260,7 @@ def main() -> None:
         {
             "requests": len(asked), "kinds": kinds, "rate": options.rate, "seed": options.seed, "hit": HIT,
             "price_per_million": PRICE, "always_small": small, "always_large": large, "presets": presets,
+            "tiers": tiers(asked), "learned_from": quality.n_rows_ if quality is not None else 0,
         },
     )  # fmt: skip
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
-from router.offline.outcomes import read_outcomes
+from router.offline.outcomes import Outcomes, read_outcomes
+from router.wire.openai import read_row
 
 SMALL, LARGE = "small", "large"
 # Share of labels that hosted models get right, where their answers were not recorded.
@@ -49,6 +51,17 @@ def traffic(data: Path, count: int, seed: int) -> list[Asked]:
     ]
     shares = [share for share, _ in makers]
     return [next(chance.choices(makers, shares)[0][1]) for _ in range(count)]
+
+
+def days_before(data: Path, asked: list[Asked], count: int, seed: int) -> Outcomes:
+    """What both hosted models answered to other requests of the same traffic; chat that nobody judged is not in it."""
+    known, rows = {request.key for request in asked}, {}
+    for request in traffic(data, count, seed + 1):
+        if request.right is not None and request.key not in known:
+            rows[read_row(msgspec.json.encode(request.body)).transcript(6144, 2048)] = request
+    scores = np.array([[float(request.right[model]) for model in (SMALL, LARGE)] for request in rows.values()])
+    kinds = tuple(request.kind for request in rows.values())
+    return Outcomes(tuple(rows), kinds, (SMALL, LARGE), scores, np.full(scores.shape, np.nan))
 
 
 Shape = Callable[[str, tuple[str, ...]], dict[str, Any]]

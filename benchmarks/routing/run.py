@@ -16,6 +16,7 @@ import argparse
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from machine import ROOT, write
 from router.offline.evaluate import ahead, facts_of, held_out, pair_of, rival_report
 from router.offline.fit_quality import LEAST_ROWS, QualityFit
 from router.offline.outcomes import Outcomes, prompt_folds, read_outcomes
-from router.offline.rivals import RIVALS, Dense
+from router.offline.rivals import RIVALS, Dense, make_predictor
 from router.offline.routing_curves import apgr
 from routing.peers import all_rivals
 
@@ -59,7 +60,7 @@ RIVALS_CODE, ROUTER_CODE = (
     hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
     for sources in (THEIRS, THEIRS + OURS)
 )
-"""What a part's figures depend on, as it was when this run began: a rival's do not change with the router's own code."""
+"""What a part's figures depend on, as it was when this run began: rivals' do not change with the router's code."""
 
 
 def main() -> None:
@@ -88,7 +89,8 @@ def main() -> None:
             measure(f"{name}, each set from the others", outcomes, ["router", "knn"], pair, True)
     if options.sets == ",".join(SETS):
         measure("one pair, each set from the others", one_pair(options.data), ["router", "mf"], None, True)
-        write("routing", {"draws": options.draws, "sets": found})
+        print("measuring time ...", flush=True)
+        write("routing", {"draws": options.draws, "sets": found, "time": decision_time(options.data, rivals)})
     else:
         print("nothing is written: these are not all sets")
 
@@ -131,6 +133,28 @@ def kept(name: str, measure: Callable[[], dict[str, Any]], code: str) -> dict[st
     return found
 
 
+def decision_time(data: Path, rivals: list[str]) -> dict[str, Any]:
+    """Microseconds to predict one prompt, each rival in turn on each; all learnt a thousand of GSM8K."""
+    outcomes = read_outcomes([data / "outcomes" / "routellm_gsm8k.jsonl.gz"])
+    rows = np.random.default_rng(20230427).permutation(len(outcomes))
+    dense, asks = Dense(20230427), {}
+    for rival in rivals:
+        predictor = make_predictor(rival, 20230427, dense)
+        predictor.fit(outcomes.take(rows[:1000]))
+        asks[rival] = (
+            predictor.serving().predict
+            if isinstance(predictor, QualityFit)
+            else lambda prompt, predict=predictor.predict: predict([prompt])
+        )
+    times: dict[str, list[int]] = {rival: [] for rival in rivals}
+    for row in rows[1000:1100]:
+        for rival, ask in asks.items():
+            started = time.perf_counter_ns()
+            ask(outcomes.prompts[row])
+            times[rival].append(time.perf_counter_ns() - started)
+    return {"prompts": 100, "us": {rival: round(float(np.median(each)) / 1000, 1) for rival, each in times.items()}}
+
+
 def one_pair(data: Path) -> Outcomes:
     """Mixtral-8x7B and GPT-4 on five sets of two sources: does what one set teaches help on another?"""
     parts = []
@@ -153,11 +177,29 @@ def limits(name: str, outcomes: Outcomes, measured: dict[str, Any]) -> dict[str,
     gain = outcomes.scores[:, strong] - outcomes.scores[:, weak]
     curve = kept(f"{name} curve", lambda: learning_curve(outcomes, weak, strong), ROUTER_CODE)
     return {
+        **(twins(outcomes, gain) if len(outcomes) < 2_000 else {}),
         "stronger_better": int((gain > 0).sum()),
         "weaker_better": int((gain < 0).sum()),
         "alike": int((gain == 0).sum()),
         "learning_curve": {**curve, "1.0": measured["routers"]["router"]["pair"]["apgr"]["value"]},
     }
+
+
+def twins(outcomes: Outcomes, gain: np.ndarray) -> dict[str, Any]:
+    """Prompts whose last paragraph shares 85 % of its words with another's, and how their gains go together: below 0,
+    who learns from one is misled about the other."""
+    words = [set(prompt.rstrip().rsplit("\n\n", 1)[-1].lower().split()) for prompt in outcomes.prompts]
+    pairs = [
+        (one, other)
+        for one in range(len(words))
+        for other in range(one)
+        if len(words[one] & words[other]) >= 0.85 * len(words[one] | words[other])
+    ]
+    if len(pairs) < 20:
+        return {"twins": len({row for pair in pairs for row in pair})}
+    left, right = np.array([*pairs, *((other, one) for one, other in pairs)]).T
+    both = float(np.corrcoef(gain[left], gain[right])[0, 1])
+    return {"twins": len(set(left.tolist())), "twins_correlation": round(both, 4)}
 
 
 def learning_curve(outcomes: Outcomes, weak: int, strong: int) -> dict[str, Any]:

@@ -24,11 +24,13 @@ Floats = npt.NDArray[np.float64]
 def arena_score(accuracy: float, usd_per_1000: float) -> float:
     """The weighted harmonic mean of accuracy and cost, 0..1, with RouterArena's constants.
 
-    Cost counts from 1 at $0.0044 a thousand requests to 0 at $200, by its logarithm; accuracy weighs ten times as much.
+    Cost counts from 1 at $0.0044 a thousand requests to 0 at $200, by its logarithm, and no more or less beyond these;
+    accuracy weighs ten times as much.
     """
     beta, dearest, cheapest = 0.1, 200.0, 0.0044
-    cost = (log2(dearest) - log2(usd_per_1000)) / (log2(dearest) - log2(cheapest))
-    return (1 + beta) * accuracy * cost / (beta * accuracy + cost)
+    within = min(max(usd_per_1000, cheapest), dearest)
+    cost = (log2(dearest) - log2(within)) / (log2(dearest) - log2(cheapest))
+    return (1 + beta) * accuracy * cost / (beta * accuracy + cost) if accuracy > 0.0 else 0.0
 
 
 def operating_weight(predicted: Floats, price: Floats) -> float:
@@ -47,7 +49,8 @@ def arena_report(outcomes: Outcomes, chosen: npt.NDArray[np.intp], *, draws: int
     """What ``chosen`` brings, shape ``(N,)``, as JSON values.
 
     Among prompts answered right, ``optimal_selection`` is the share that went to the cheapest model that was right, and
-    ``optimal_cost`` that model's cost over what was paid; ``optimal_accuracy`` is the accuracy over the oracle's.
+    ``optimal_cost`` that model's cost over what was paid; ``optimal_accuracy`` is the accuracy over the oracle's. They
+    are None where that is nothing.
     """
     rows = np.arange(len(outcomes))
     scores, usd = outcomes.scores[rows, chosen], outcomes.usd[rows, chosen]
@@ -58,7 +61,8 @@ def arena_report(outcomes: Outcomes, chosen: npt.NDArray[np.intp], *, draws: int
     )
     right = scores >= 1.0
     costs = np.where(outcomes.scores >= 1.0, outcomes.usd, np.inf)[right]
-    cheapest = costs.argmin(axis=1)
+    paid, oracle = float(usd[right].sum()), float(outcomes.scores.max(axis=1).mean())
+    is_cheapest = costs.argmin(axis=1) == chosen[right]
     return {
         "arena": {
             "value": round(arena_score(float(scores.mean()), 1000 * float(usd.mean())), 4),
@@ -66,7 +70,7 @@ def arena_report(outcomes: Outcomes, chosen: npt.NDArray[np.intp], *, draws: int
         },
         "accuracy": round(float(scores.mean()), 4),
         "usd_per_1000": round(1000 * float(usd.mean()), 5),
-        "optimal_selection": round(float((cheapest == chosen[right]).mean()), 4),
-        "optimal_cost": round(float(costs.min(axis=1).sum() / usd[right].sum()), 4),
-        "optimal_accuracy": round(float(scores.mean() / outcomes.scores.max(axis=1).mean()), 4),
+        "optimal_selection": round(float(is_cheapest.mean()), 4) if right.any() else None,
+        "optimal_cost": round(float(costs.min(axis=1).sum()) / paid, 4) if paid > 0.0 else None,
+        "optimal_accuracy": round(float(scores.mean()) / oracle, 4) if oracle > 0.0 else None,
     }
