@@ -102,7 +102,7 @@ def _conditions(file: PolicyFile, known_signals: Collection[str] | None) -> Iter
             if name is not None:  # the flow's own errors were told by _flow
                 yield finding_of(error, file, name)
             continue
-# Learned quality is there for those who trained it; a rule may well ask whether it is.
+        # Learned quality is there for those who trained it; a rule may well ask whether it is.
         known = {*known_signals, "quality", *file.signals} if known_signals is not None else reads
         missing = sorted(reads - known)
         severity: Severity = "warning" if file.place(*path).file == file.file else "note"
