@@ -34,6 +34,8 @@ from router.offline.routing_curves import apgr
 from routing.peers import all_rivals
 
 SMALL, LARGE = "mistralai/mixtral-8x7b-chat", "gpt-4-1106-preview"
+MOST = 3_000
+"""Where there are more prompts, rivals are measured on a sample, so that a run takes minutes; the router on all, too."""
 SETS: dict[str, dict[str, Any]] = {
     "routellm_mmlu": {},
     "routellm_gsm8k": {},
@@ -82,6 +84,9 @@ def main() -> None:
 
     for name in options.sets.split(","):
         outcomes, pair = read_outcomes([options.data / "outcomes" / f"{name}.jsonl.gz"]), SETS[name].get("pair")
+        if len(outcomes) > MOST:
+            measure(name, outcomes, ["router"], pair)
+            name, outcomes = f"{name}, {MOST:,} prompts", sample(outcomes)
         measure(name, outcomes, rivals, pair)
         if not options.no_curve:
             found[name]["limits"] = limits(name, outcomes, found[name])
@@ -93,6 +98,12 @@ def main() -> None:
         write("routing", {"draws": options.draws, "sets": found, "time": decision_time(options.data, rivals)})
     else:
         print("nothing is written: these are not all sets")
+
+
+def sample(outcomes: Outcomes) -> Outcomes:
+    """At most ``MOST`` prompts, drawn evenly."""
+    rows = np.random.default_rng(20230427).permutation(len(outcomes))[:MOST]
+    return outcomes.take(np.sort(rows))
 
 
 def measured(
@@ -160,7 +171,7 @@ def one_pair(data: Path) -> Outcomes:
     parts = []
     for name, settings in SETS.items():
         if name.startswith(("routellm", "routerbench")):
-            outcomes = read_outcomes([data / "outcomes" / f"{name}.jsonl.gz"])
+            outcomes = sample(read_outcomes([data / "outcomes" / f"{name}.jsonl.gz"]))
             parts.append(outcomes.of(settings.get("pair", outcomes.models)))
     return Outcomes(
         tuple(prompt for part in parts for prompt in part.prompts),
@@ -207,7 +218,7 @@ def learning_curve(outcomes: Outcomes, weak: int, strong: int) -> dict[str, Any]
     curve: dict[str, Any] = {}
     for share in (0.125, 0.25, 0.5):
         figures = []
-        for seed in (1, 2, 3) if len(outcomes) < 5_000 else (1,):
+        for seed in (1, 2, 3) if len(outcomes) < 600 else (1,):
             quality = np.zeros(outcomes.scores.shape)
             chance = np.random.default_rng(seed)
             for train, test in prompt_folds(outcomes.prompts, 5, seed):

@@ -37,7 +37,7 @@ LEAST_ROWS = 50
 ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _KEY_BITS = 32
 _PULL = 0.1
-_FEW = 5000
+_FEW = 2000
 
 Floats = npt.NDArray[np.float64]
 Matrix: TypeAlias = Any  # sparse or dense, one row a prompt
