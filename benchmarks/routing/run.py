@@ -35,7 +35,7 @@ from routing.peers import all_rivals
 
 SMALL, LARGE = "mistralai/mixtral-8x7b-chat", "gpt-4-1106-preview"
 MOST = 3_000
-"""Where there are more prompts, rivals are measured on a sample, so that a run takes minutes; the router on all, too."""
+"""Where there are more prompts, rivals are measured on a sample: a run takes minutes. The router is, on all, too."""
 SETS: dict[str, dict[str, Any]] = {
     "routellm_mmlu": {},
     "routellm_gsm8k": {},
