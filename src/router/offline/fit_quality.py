@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sparse
+from scipy.linalg import eigh
 from scipy.optimize import nnls
 from sklearn.linear_model import Ridge
 
@@ -38,6 +39,7 @@ ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _KEY_BITS = 32
 _PULL = 0.1
 _FEW = 2000
+_SQUARE = 4000
 
 Floats = npt.NDArray[np.float64]
 Matrix: TypeAlias = Any  # sparse or dense, one row a prompt
@@ -202,20 +204,15 @@ class QualityFit:
         self, rows: Matrix, scores: Floats, folds: Sequence[Sequence[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]]
     ) -> tuple[float, Floats]:
         """The strength that told most of the differences between models on held-out prompts, and its predictions."""
-        best: tuple[float, float, Floats] | None = None
+        held = np.zeros((len(self.alphas), *scores.shape))
+        gram = (rows @ rows.T).toarray() if sparse.issparse(rows) and rows.shape[0] <= _SQUARE else None
+        for train, test in (split for once in folds for split in once):
+            truth = scores[train] - scores[train].mean(axis=0)
+            for at, found in enumerate(_unseen(rows, gram, train, test, truth, self.alphas)):
+                held[at, test] += found / len(folds)
         truth = _gaps(scores - scores.mean(axis=0))
-        for alpha in self.alphas:
-            held = np.zeros(scores.shape)
-            for train, test in (split for once in folds for split in once):
-                means = scores[train].mean(axis=0)
-                ridge = _ridge(alpha, rows).fit(rows[train], scores[train] - means)
-                held[test] += np.asarray(ridge.predict(rows[test])).reshape(len(test), -1) / len(folds)
-            gaps = _gaps(held)
-            told = max(0.0, float((gaps * truth).sum())) ** 2 / (float((gaps**2).sum()) or 1.0)
-            if best is None or told > best[0]:
-                best = (told, alpha, held)
-        assert best is not None
-        return best[1], best[2]
+        best = max(range(len(self.alphas)), key=lambda at: _told(_gaps(held[at]), truth))
+        return self.alphas[best], held[best]
 
 
 def save_quality(fit: QualityFit, path: Path) -> LearnedQuality:
@@ -223,6 +220,32 @@ def save_quality(fit: QualityFit, path: Path) -> LearnedQuality:
     detector = fit.serving()
     write_arrays(path, fit.arrays(), {"format": FORMAT, "facts": msgspec.json.encode(detector.facts).decode()})
     return detector
+
+
+def _told(found: Floats, truth: Floats) -> float:
+    """How much of ``truth`` is told by ``found``, at the scale that fits best."""
+    return max(0.0, float((found * truth).sum())) ** 2 / (float((found**2).sum()) or 1.0)
+
+
+def _unseen(
+    rows: Matrix,
+    gram: Floats | None,
+    train: npt.NDArray[np.intp],
+    test: npt.NDArray[np.intp],
+    truth: Floats,
+    alphas: Sequence[float],
+) -> list[Floats]:
+    """Predictions of ``test`` by ridges learnt from ``train``, one for each of ``alphas``; through the rows' products
+    ``gram`` where given, for then one decomposition serves all."""
+    if gram is None:
+        ridges = [_ridge(alpha, rows).fit(rows[train], truth) for alpha in alphas]
+        return [np.asarray(ridge.predict(rows[test])).reshape(len(test), -1) for ridge in ridges]
+    inside, across = gram[np.ix_(train, train)], gram[np.ix_(test, train)]
+    means = inside.mean(axis=0)
+    values, vectors = eigh(inside - means - means[:, None] + means.mean())
+    across = across - across.mean(axis=1, keepdims=True) - means + means.mean()
+    turned, across = vectors.T @ truth, across @ vectors
+    return [across @ (turned / (np.maximum(values, 0.0) + alpha)[:, None]) for alpha in alphas]
 
 
 def _trust_in_gaps(held: Sequence[Floats], truth: Floats) -> Floats:
