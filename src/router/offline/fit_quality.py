@@ -38,7 +38,6 @@ LEAST_ROWS = 50
 ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _KEY_BITS = 32
 _PULL = 0.1
-_FEW = 2000
 _SQUARE = 4000
 
 Floats = npt.NDArray[np.float64]
@@ -139,9 +138,7 @@ class QualityFit:
         surface = _Surface()
         views: tuple[_View, ...] = (_Ngrams(), _Words(), surface)
         rows = [view.fit(outcomes.prompts) for view in views]
-        # Few outcomes tell little of a strength or a view: there the folds are drawn three times, and averaged.
-        times = 3 if len(outcomes) < _FEW else 1
-        folds = [prompt_folds(outcomes.prompts, 3, self.seed + time) for time in range(times)]
+        folds = prompt_folds(outcomes.prompts, 3, self.seed)
         truth = outcomes.scores - outcomes.scores.mean(axis=0)
         tuned = [self._tuned(matrix, outcomes.scores, folds) for matrix in rows]
         self.alphas_ = tuple(alpha for alpha, _ in tuned)
@@ -201,15 +198,15 @@ class QualityFit:
         return LearnedQuality(facts, arrays)
 
     def _tuned(
-        self, rows: Matrix, scores: Floats, folds: Sequence[Sequence[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]]
+        self, rows: Matrix, scores: Floats, folds: Sequence[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]
     ) -> tuple[float, Floats]:
         """The strength that told most of the differences between models on held-out prompts, and its predictions."""
         held = np.zeros((len(self.alphas), *scores.shape))
         gram = (rows @ rows.T).toarray() if sparse.issparse(rows) and rows.shape[0] <= _SQUARE else None
-        for train, test in (split for once in folds for split in once):
+        for train, test in folds:
             truth = scores[train] - scores[train].mean(axis=0)
             for at, found in enumerate(_unseen(rows, gram, train, test, truth, self.alphas)):
-                held[at, test] += found / len(folds)
+                held[at, test] = found
         truth = _gaps(scores - scores.mean(axis=0))
         best = max(range(len(self.alphas)), key=lambda at: _told(_gaps(held[at]), truth))
         return self.alphas[best], held[best]
