@@ -20,6 +20,7 @@ import numpy.typing as npt
 import scipy.sparse as sparse
 from scipy.linalg import eigh
 from scipy.optimize import nnls
+from scipy.stats import norm
 from sklearn.linear_model import Ridge
 
 from ..errors import RequestError
@@ -39,6 +40,7 @@ ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _KEY_BITS = 32
 _PULL = 0.1
 _SQUARE = 4000
+_CERTAIN = 2.0
 
 Floats = npt.NDArray[np.float64]
 Matrix: TypeAlias = Any  # sparse or dense, one row a prompt
@@ -248,23 +250,27 @@ def _unseen(
 def _trust_in_gaps(held: Sequence[Floats], truth: Floats) -> Floats:
     """Weights of the views for each model, shape ``(M, len(held))``: the mean of what holds for all and for it alone.
 
-    A view may tell much of one odd model and nothing of the others; few prompts tell little of one model alone.
+    A view may tell much of one odd model and nothing of the others; few prompts tell little of one model alone. Among
+    many models one looks told by chance, so each must be the more certain (Bonferroni's correction; gaps of ``M`` models
+    have ``M - 1`` degrees of freedom).
     """
-    own = [_trust([each[:, [model]] for each in held], truth[:, [model]]) for model in range(truth.shape[1])]
+    models = truth.shape[1]
+    certainty = float(norm.isf(norm.sf(_CERTAIN) / max(1, models - 1)))
+    own = [_trust([each[:, [at]] for each in held], truth[:, [at]], certainty) for at in range(models)]
     found: Floats = (_trust(held, truth) + np.array(own)) / 2
     return found
 
 
-def _trust(held: Sequence[Floats], truth: Floats) -> Floats:
+def _trust(held: Sequence[Floats], truth: Floats, certainty: float = _CERTAIN) -> Floats:
     """Weights of the views, shape ``(len(held),)``, that fit what happened to held-out prompts, none below 0.
 
-    A view whose weight is not certain, at two standard errors over prompts, is left out; the whole is then less its
+    A view whose weight is less than ``certainty`` standard errors over prompts is left out; the whole is then less its
     standard error: noise must not outvote the best model.
     """
     sizes = np.array([float(np.mean(each**2)) ** 0.5 for each in held])
     rows = np.stack([each / max(size, 1e-12) for each, size in zip(held, sizes, strict=True)], axis=-1)
     weights, errors = _stacked(rows, truth)
-    certain = (weights > 2 * errors) & (sizes > 1e-12)
+    certain = (weights > certainty * errors) & (sizes > 1e-12)
     weights = np.zeros(len(held))
     if certain.any():
         weights[certain] = _stacked(rows[..., certain], truth)[0] / sizes[certain]
