@@ -20,7 +20,6 @@ import numpy.typing as npt
 import scipy.sparse as sparse
 from scipy.linalg import eigh
 from scipy.optimize import nnls
-from scipy.stats import norm
 from sklearn.linear_model import Ridge
 
 from ..errors import RequestError
@@ -40,7 +39,6 @@ ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _KEY_BITS = 32
 _PULL = 0.1
 _SQUARE = 4000
-_CERTAIN = 2.0
 
 Floats = npt.NDArray[np.float64]
 Matrix: TypeAlias = Any  # sparse or dense, one row a prompt
@@ -119,8 +117,8 @@ class QualityFit:
         seed: of the folds.
 
     ``alphas_``: the chosen strength of each view; ``trust_``: how far each view's predictions are followed, 0 or more,
-    shape ``(1 + M, 3)``: for how hard a prompt is for all models, then for each model's difference to their mean;
-    ``models_``: names, in the order of the columns.
+    shape ``(2, 3)``: for how hard a prompt is for all models, and for differences between models; ``models_``: names,
+    in the order of the columns.
     """
 
     def __init__(self, *, alphas: Sequence[float] = ALPHAS, seed: int = 20230427) -> None:
@@ -144,17 +142,16 @@ class QualityFit:
         truth = outcomes.scores - outcomes.scores.mean(axis=0)
         tuned = [self._tuned(matrix, outcomes.scores, folds) for matrix in rows]
         self.alphas_ = tuple(alpha for alpha, _ in tuned)
-        level = _trust([_level(held) for _, held in tuned], _level(truth))
-        self.trust_ = np.vstack([level, _trust_in_gaps([_gaps(held) for _, held in tuned], _gaps(truth))])
+        self.trust_ = np.array([_trust([part(held) for _, held in tuned], part(truth)) for part in (_level, _gaps)])
         self.models_, self.n_rows_ = outcomes.models, len(outcomes)
         self.means_ = outcomes.scores.mean(axis=0)
         self.bias_ = self.means_.copy()
         tables = []
         for at, (view, matrix, alpha) in enumerate(zip(views, rows, self.alphas_, strict=True)):
             ridge = _ridge(alpha, matrix).fit(matrix, truth)
-            level, *gaps = self.trust_[:, at]
+            level, gaps = self.trust_[:, at]
             coefficients = np.atleast_2d(ridge.coef_).T
-            mixed = level * _level(coefficients) + np.array(gaps) * _gaps(coefficients)
+            mixed = level * _level(coefficients) + gaps * _gaps(coefficients)
             self.bias_ -= np.asarray(matrix.mean(axis=0)).ravel() @ mixed
             tables.append(view.table(mixed))
         self._table, self._word_table, self._surface = tables
@@ -247,30 +244,17 @@ def _unseen(
     return [across @ (turned / (np.maximum(values, 0.0) + alpha)[:, None]) for alpha in alphas]
 
 
-def _trust_in_gaps(held: Sequence[Floats], truth: Floats) -> Floats:
-    """Weights of the views for each model, shape ``(M, len(held))``: the mean of what holds for all and for it alone.
-
-    A view may tell much of one odd model and nothing of the others; few prompts tell little of one model alone. Among
-    many models one looks told by chance, so each must be the more certain (Bonferroni's correction; gaps of ``M`` models
-    have ``M - 1`` degrees of freedom).
-    """
-    models = truth.shape[1]
-    certainty = float(norm.isf(norm.sf(_CERTAIN) / max(1, models - 1)))
-    own = [_trust([each[:, [at]] for each in held], truth[:, [at]], certainty) for at in range(models)]
-    found: Floats = (_trust(held, truth) + np.array(own)) / 2
-    return found
-
-
-def _trust(held: Sequence[Floats], truth: Floats, certainty: float = _CERTAIN) -> Floats:
+def _trust(held: Sequence[Floats], truth: Floats) -> Floats:
     """Weights of the views, shape ``(len(held),)``, that fit what happened to held-out prompts, none below 0.
 
-    A view whose weight is less than ``certainty`` standard errors over prompts is left out; the whole is then less its
-    standard error: noise must not outvote the best model.
+    A view whose weight is not certain, at two standard errors over prompts, is left out; the whole is then less its
+    standard error: noise must not outvote the best model. The weights hold for all models alike, or differences between
+    them would mean nothing.
     """
     sizes = np.array([float(np.mean(each**2)) ** 0.5 for each in held])
     rows = np.stack([each / max(size, 1e-12) for each, size in zip(held, sizes, strict=True)], axis=-1)
     weights, errors = _stacked(rows, truth)
-    certain = (weights > certainty * errors) & (sizes > 1e-12)
+    certain = (weights > 2 * errors) & (sizes > 1e-12)
     weights = np.zeros(len(held))
     if certain.any():
         weights[certain] = _stacked(rows[..., certain], truth)[0] / sizes[certain]
