@@ -247,18 +247,15 @@ def _unseen(
 def _trust(held: Sequence[Floats], truth: Floats) -> Floats:
     """Weights of the views, shape ``(len(held),)``, that fit what happened to held-out prompts, none below 0.
 
-    A view whose weight is not certain, at two standard errors over prompts, is left out; the whole is then less its
-    standard error: noise must not outvote the best model. The weights hold for all models alike, or differences between
-    them would mean nothing.
+    The whole is then less its standard error: noise must not outvote the best model.
     """
     sizes = np.array([float(np.mean(each**2)) ** 0.5 for each in held])
-    rows = np.stack([each / max(size, 1e-12) for each, size in zip(held, sizes, strict=True)], axis=-1)
-    weights, errors = _stacked(rows, truth)
-    certain = (weights > 2 * errors) & (sizes > 1e-12)
-    weights = np.zeros(len(held))
-    if certain.any():
-        weights[certain] = _stacked(rows[..., certain], truth)[0] / sizes[certain]
-    mixed = np.stack(held, axis=-1) @ weights
+    found = np.column_stack([each.ravel() for each in held]) / np.maximum(sizes, 1e-12)
+    # A little ridge: views that say the same share their weight, for on other prompts they may not.
+    pull = np.eye(len(held)) * (_PULL * len(found)) ** 0.5
+    weights, _ = nnls(np.vstack([found, pull]), np.r_[truth.ravel(), np.zeros(len(held))])
+    weights = np.where(sizes > 1e-12, weights / np.maximum(sizes, 1e-12), 0.0)
+    mixed = sum(weight * each for weight, each in zip(weights, held, strict=True))
     energy = float(np.sum(mixed**2))
     if energy <= 0.0:
         return np.zeros(len(held))
@@ -266,18 +263,6 @@ def _trust(held: Sequence[Floats], truth: Floats) -> Floats:
     deviation = float(((((truth - slope * mixed) * mixed).sum(axis=1)) ** 2).sum()) ** 0.5 / energy
     kept: Floats = weights * max(0.0, slope - deviation)
     return kept
-
-
-def _stacked(rows: Floats, truth: Floats) -> tuple[Floats, Floats]:
-    """Weights of at least 0 of the last axis of ``rows``, shape ``(N, M, views)``, and their standard errors over
-    prompts (White, 1980). A little ridge: views that say the same share their weight, for on other prompts they may
-    not."""
-    flat = rows.reshape(-1, rows.shape[-1])
-    pull = np.eye(flat.shape[1]) * (_PULL * len(flat)) ** 0.5
-    weights, _ = nnls(np.vstack([flat, pull]), np.r_[truth.ravel(), np.zeros(len(pull))])
-    slopes = ((truth - rows @ weights)[..., None] * rows).sum(axis=1)
-    inverse = np.linalg.inv(flat.T @ flat + pull.T @ pull)
-    return weights, np.sqrt(np.diag(inverse @ (slopes.T @ slopes) @ inverse))
 
 
 def _level(scores: Floats) -> Floats:
