@@ -175,7 +175,7 @@ def _structured(
         contract = _restricted(contract, hinted)
     elif found and contract.blocker is None and not _agrees(contract.labels or (), found):
         contract = _blocked(contract, "the instruction and the schema name different labels.")
-    elif any(listing.defined for listing in found):
+    elif field.defined or any(listing.defined for listing in found):
         contract = _blocked(contract, "the request gives its labels meanings of their own.")
     for text in descriptions:
         contract = _blocked(contract, described(text, words_of(text), contract.labels or ()))

@@ -17,6 +17,7 @@ __all__ = ["Field", "alternation", "grammar_words", "read_schema"]
 _MAX_DEPTH = 12
 _MAX_FIELDS = 200
 _MAX_RANGE = 11
+_EXPLANATIONS = ("enumDescriptions", "x-enumDescriptions", "x-enum-descriptions", "markdownEnumDescriptions")
 
 Path = tuple[str, ...]
 
@@ -24,7 +25,7 @@ Path = tuple[str, ...]
 class Field(msgspec.Struct, frozen=True, kw_only=True):
     """Where the label goes. ``labels`` is None when a field is there but the schema does not list its answers.
 
-    ``description`` is the field's own, ``about`` the whole schema's.
+    ``description`` is the field's own, ``about`` the whole schema's. ``defined``: the schema says what its labels mean.
     """
 
     path: Path = ()
@@ -34,6 +35,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     fixed: tuple[tuple[Path, Any], ...] = ()
     description: str = ""
     about: str = ""
+    defined: bool = False
     certain: bool = True
     blocker: str | None = None
 
@@ -45,6 +47,7 @@ class _Leaf(msgspec.Struct, kw_only=True):
     values: tuple[Any, ...] = ()
     multi_label: bool = False
     description: str = ""
+    defined: bool = False
     blocker: str | None = None
 
 
@@ -118,6 +121,7 @@ def _choose(leaves: list[_Leaf]) -> Field:
         multi_label=field.multi_label,
         fixed=fixed,
         description=field.description,
+        defined=field.defined,
         certain=field.required or len(leaves) == 1,
         blocker=blocker,
     )
@@ -148,9 +152,9 @@ def _leaf(node: Mapping[str, Any], root: Mapping[str, Any], path: Path, required
     if node.get("type") == "array":
         items = _resolve(node.get("items"), root)
         inner = _values(items, root) if items is not None else None
-        if inner is None or len(inner) < 2:
+        if items is None or inner is None or len(inner) < 2:
             return leaf
-        leaf.kind, leaf.values, leaf.multi_label = "label", inner, True
+        leaf.kind, leaf.values, leaf.multi_label, leaf.defined = "label", inner, True, _is_defined(items, root)
         low, high = node.get("minItems", 0), node.get("maxItems", len(inner))
         if not isinstance(low, int) or not isinstance(high, int) or low > 1 or high < len(inner):
             leaf.blocker = "the schema limits how many labels may be given."
@@ -160,7 +164,7 @@ def _leaf(node: Mapping[str, Any], root: Mapping[str, Any], path: Path, required
             leaf.kind = "text" if node.get("type") == "string" else "other"
             return leaf
         leaf.values = values
-        leaf.kind = "fixed" if len(values) == 1 else "label"
+        leaf.kind, leaf.defined = "fixed" if len(values) == 1 else "label", _is_defined(node, root)
     if any(value is None for value in leaf.values):
         leaf.values = tuple(value for value in leaf.values if value is not None)
         leaf.blocker = "the schema also allows no label at all (null)."
@@ -168,6 +172,16 @@ def _leaf(node: Mapping[str, Any], root: Mapping[str, Any], path: Path, required
     if any(not isinstance(value, str | int | float | bool) for value in leaf.values):
         leaf.kind = "other"
     return leaf
+
+
+def _is_defined(node: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+    """Whether the values of a node are explained one by one: by their branches, or in a list beside the enum, as
+    editors and some providers read it."""
+    if any(isinstance(node.get(key), list | dict) and node[key] for key in _EXPLANATIONS):
+        return True
+    branches = [branch for key in ("anyOf", "oneOf") if isinstance(node.get(key), list) for branch in node[key][:500]]
+    resolved = [_resolve(branch, root) or {} for branch in branches]
+    return any(str(branch.get(key) or "").strip() for branch in resolved for key in ("description", "$comment"))
 
 
 def _values(node: Mapping[str, Any], root: Mapping[str, Any]) -> tuple[Any, ...] | None:
