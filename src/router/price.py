@@ -70,6 +70,11 @@ class UnitPrices(msgspec.Struct, frozen=True, kw_only=True):
         mine = {name: value for name in _UNITS if (value := getattr(self, name)) is not None}
         return msgspec.structs.replace(other, **mine, always_searches=self.always_searches or other.always_searches)
 
+    @property
+    def is_only_asked(self) -> bool:
+        """Whether a call that asks for none of it is charged nothing of it."""
+        return self.second is None and self.image_output is None and not self.always_searches
+
     def searched(self, units: Units) -> float:
         """The price of a search with the context that was asked for."""
         return 0.0 if self.search is None else self.search[_SIZES.index(units.search_size)]
@@ -163,7 +168,7 @@ def expected_usd(price: Price, tokens: TokenCount, *, seconds: float = 0.0) -> f
     if at.input is None or at.output is None:  # a call always has both
         return None
     usd = at.per_call + tokens.input * at.input + tokens.output * at.output
-    if at.by_unit is None:
+    if at.by_unit is None or (tokens.units is None and at.by_unit.is_only_asked):
         return usd
     asked = tokens.units or _NOTHING
     searches = 1 if asked.searches is None else max(asked.searches, int(at.by_unit.always_searches))
@@ -192,6 +197,8 @@ def worst_case_usd(price: Price, tokens: TokenCount, *, max_latency_ms: float | 
 
 def worst_units_usd(prices: UnitPrices, tokens: TokenCount, max_latency_ms: float | None = None) -> float | None:
     """The most that a call may cost beside its tokens; None when nothing bounds it."""
+    if tokens.units is None and prices.is_only_asked:
+        return 0.0
     asked = tokens.units or _NOTHING
     if asked.searches is None and prices.search is not None:
         return None
