@@ -23,19 +23,14 @@ __all__ = [
     "worst_units_usd",
 ]
 
-RATES = (
-    "input", "output", "cached_input", "cache_write", "reasoning", "audio_input", "audio_output", "image_input",
-    "image_output",
-)  # fmt: skip
 # The fewest output tokens that providers count a generated picture as
 # (https://platform.openai.com/docs/guides/image-generation#cost-and-latency: 272 for the smallest).
 _TOKENS_A_PICTURE = 256
 
 
-class PriceTier(msgspec.Struct, frozen=True, kw_only=True):
-    """Prices of a call with more than ``above`` input tokens; None keeps the price of the tier below."""
+class _Rates(msgspec.Struct, frozen=True, kw_only=True):
+    """USD a token of each kind."""
 
-    above: int
     input: float | None = None
     output: float | None = None
     cached_input: float | None = None
@@ -45,6 +40,15 @@ class PriceTier(msgspec.Struct, frozen=True, kw_only=True):
     audio_output: float | None = None
     image_input: float | None = None
     image_output: float | None = None
+
+
+RATES = _Rates.__struct_fields__
+
+
+class PriceTier(_Rates, frozen=True, kw_only=True):
+    """Prices of a call with more than ``above`` input tokens; None keeps the price of the tier below."""
+
+    above: int
 
 
 class UnitPrices(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +89,7 @@ _SIZES = ("low", "medium", "high")
 _NOTHING = Units()
 
 
-class Price(msgspec.Struct, frozen=True, kw_only=True):
+class Price(_Rates, frozen=True, kw_only=True):
     """USD a token. None is unknown, and unknown is never zero; a free local server says 0.0.
 
     Some may be left out where a provider names none: ``cached_input``, ``cache_write`` and ``image_input`` are then
@@ -95,15 +99,6 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     is billed at the tier of its input.
     """
 
-    input: float | None = None
-    output: float | None = None
-    cached_input: float | None = None
-    cache_write: float | None = None
-    reasoning: float | None = None
-    audio_input: float | None = None
-    audio_output: float | None = None
-    image_input: float | None = None
-    image_output: float | None = None
     per_call: float = 0.0
     by_unit: UnitPrices | None = None
     tiers: tuple[PriceTier, ...] = ()

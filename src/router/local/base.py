@@ -16,7 +16,16 @@ from ..errors import ModelFileError
 from ..types import LocalModel
 from .files import read_bytes
 
-__all__ = ["CARD", "CardedModel", "checked_file", "model_directories", "read_card", "shipped_directory", "write_card"]
+__all__ = [
+    "CARD",
+    "CardedModel",
+    "card_by",
+    "checked_file",
+    "model_directories",
+    "read_card",
+    "shipped_directory",
+    "write_card",
+]
 
 CARD = "card.json"
 MAX_CARD_BYTES = 1024 * 1024
@@ -67,6 +76,20 @@ def read_card(directory: Path) -> LocalCard:
     wrong = _contradiction(card)
     if wrong is not None:
         raise ModelFileError(f"the card is wrong: {wrong}.", file=str(path), hint="Train the model again.")
+    return card
+
+
+def card_by(maker: str, directory: Path) -> LocalCard:
+    """As :func:`read_card`, of a model that ``maker`` made.
+
+    Raises:
+        ModelFileError: as there, or another one made it.
+    """
+    card = read_card(directory)
+    if card.maker != maker:
+        raise ModelFileError(
+            f"the model {card.name!r} was made by {card.maker!r}, not by {maker!r}.", file=str(directory)
+        )
     return card
 
 

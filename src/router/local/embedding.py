@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..catalogue import LocalCard
 from ..errors import ModelFileError
 from ..types import Prediction
-from .base import checked_file, read_card
+from .base import card_by, checked_file
 from .files import read_arrays
 from .linear import FACTS, MAX_MODEL_BYTES, MODEL_FILE, LinearArrays, LinearModel, arrays_of
 from .static import shipped_encoder
@@ -135,11 +135,7 @@ def load_embedding(directory: Path) -> EmbeddingModel:
     Raises:
         ModelFileError: anything missing, tampered with, truncated, oversized or not fitting together.
     """
-    card = read_card(directory)
-    if card.maker != "embedding":
-        raise ModelFileError(
-            f"the model {card.name!r} was made by {card.maker!r}, not by 'embedding'.", file=str(directory)
-        )
+    card = card_by("embedding", directory)
     path, sha256 = checked_file(directory, card, MODEL_FILE)
     arrays, metadata = read_arrays(path, sha256=sha256, max_bytes=MAX_MODEL_BYTES)
     linear = arrays_of(arrays, metadata, labels=len(card.labels), file=path, kind=FORMAT, facts=len(EMBEDDING_FACTS))

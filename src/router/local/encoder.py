@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..catalogue import LocalCard
 from ..errors import MissingExtra, ModelFileError
 from ..types import Prediction
-from .base import checked_file, read_card
+from .base import card_by, checked_file
 from .files import read_arrays, read_bytes
 
 __all__ = [
@@ -271,11 +271,7 @@ def load_encoder(directory: Path, *, threads: int = 1) -> EncoderModel:
         ModelFileError: anything missing, tampered with, truncated, oversized or not fitting together.
         MissingExtra: ``onnxruntime`` or ``tokenizers`` is not installed.
     """
-    card = read_card(directory)
-    if card.maker != "encoder":
-        raise ModelFileError(
-            f"the model {card.name!r} was made by {card.maker!r}, not by 'encoder'.", file=str(directory)
-        )
+    card = card_by("encoder", directory)
     path, sha256 = checked_file(directory, card, ARRAYS_FILE)
     stored, metadata = read_arrays(path, sha256=sha256)
     arrays = arrays_from(stored, metadata, len(card.labels), path)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ..catalogue import PAIR_MARK, HeadKind, LocalCard
 from ..errors import ModelFileError
 from ..types import Prediction
-from .base import checked_file, read_card
+from .base import card_by, checked_file
 from .encoder import (
     ARRAYS_FILE,
     EncoderArrays,
@@ -158,11 +158,7 @@ def load_heads(directory: Path, *, threads: int = 1) -> HeadModel:
         ModelFileError: anything missing, tampered with, truncated, oversized or not fitting together.
         MissingExtra: ``onnxruntime`` or ``tokenizers`` is not installed.
     """
-    card = read_card(directory)
-    if card.maker != "huggingface":
-        raise ModelFileError(
-            f"the model {card.name!r} was made by {card.maker!r}, not by 'huggingface'.", file=str(directory)
-        )
+    card = card_by("huggingface", directory)
     path, sha256 = checked_file(directory, card, HEAD_FILE)
     head = _head(read_bytes(path, sha256=sha256, max_bytes=_MAX_HEAD_BYTES), card, path)
     path, sha256 = checked_file(directory, card, ARRAYS_FILE)

@@ -20,7 +20,7 @@ from ..catalogue import LocalCard
 from ..errors import ModelFileError
 from ..features import FeatureSpec, TextHashes, bits_of, buckets, prepared, unsupported
 from ..types import Prediction
-from .base import checked_file, read_card
+from .base import card_by, checked_file
 from .files import read_arrays
 from .spelling import Speller
 
@@ -201,11 +201,7 @@ def load_linear(directory: Path) -> LinearModel:
     Raises:
         ModelFileError: anything missing, tampered with, truncated, oversized or not fitting together.
     """
-    card = read_card(directory)
-    if card.maker != "linear":
-        raise ModelFileError(
-            f"the model {card.name!r} was made by {card.maker!r}, not by 'linear'.", file=str(directory)
-        )
+    card = card_by("linear", directory)
     path, sha256 = checked_file(directory, card, MODEL_FILE)
     arrays, metadata = read_arrays(path, sha256=sha256, max_bytes=MAX_MODEL_BYTES)
     return LinearModel(card, arrays_of(arrays, metadata, labels=len(card.labels), file=path))

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelFileError
-from .base import checked_file, read_card
+from .base import card_by, checked_file
 from .encoder import ARRAYS_FILE, EncoderModel, Graph, arrays_from, read_graph
 from .files import read_arrays
 
@@ -104,11 +104,7 @@ def load_neighbours(directory: Path, *, threads: int = 1) -> EncoderModel:
         ModelFileError: anything missing, tampered with, truncated, oversized or not fitting together.
         MissingExtra: ``onnxruntime`` or ``tokenizers`` is not installed.
     """
-    card = read_card(directory)
-    if card.maker != "neighbours":
-        raise ModelFileError(
-            f"the model {card.name!r} was made by {card.maker!r}, not by 'neighbours'.", file=str(directory)
-        )
+    card = card_by("neighbours", directory)
     path, sha256 = checked_file(directory, card, ARRAYS_FILE)
     arrays = arrays_from(*read_arrays(path, sha256=sha256), len(card.labels), path)
     width = arrays.whitening.shape[0]

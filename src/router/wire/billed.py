@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from ..types import Units
+from ..types import Message, Units
 
 __all__ = ["PICTURES", "read_units"]
 
@@ -17,8 +17,11 @@ _SEARCH = ("web_search", "google_search", "googleSearch")
 _SIZES: Mapping[str, Literal["low", "medium", "high"]] = {"low": "low", "medium": "medium", "high": "high"}
 
 
-def read_units(body: Mapping[str, Any], *, has_pictures: bool) -> Units | None:
-    """None where there is nothing of the kind. ``has_pictures``: some message has one."""
+def read_units(body: Mapping[str, Any], messages: Sequence[Message]) -> Units | None:
+    """What a body asks for whose messages are read already; None where there is nothing of the kind."""
+    has_pictures = any("image" in message.modalities for message in messages if message.modalities)
+    if not has_pictures and "tools" not in body and "web_search_options" not in body:
+        return None
     images = sum(1 for _ in _pictures(body.get("messages"))) if has_pictures else 0
     options = body.get("web_search_options")
     searches: int | None = int(options is not None)

@@ -19,7 +19,7 @@ from ..errors import (
     RouterError,
     UpstreamError,
 )
-from ..types import Hints, Message, Request, Role, Tool, Units
+from ..types import Hints, Message, Request, Role, Tool
 from .billed import read_units
 from .hints import did_you_mean, merge_hints, read_hints
 from .jsonbody import Limits, checked_mapping, decoded, shown, too_large, wrong
@@ -101,7 +101,7 @@ def read_chat(
             stream=body.get("stream") is True,
             body=body,
             n_bytes=n_bytes,
-            units=_units(body, messages),
+            units=read_units(body, messages),
         )
     return _full(body, messages, model, hints, n_bytes, limits)
 
@@ -182,15 +182,8 @@ def _full(
         hints=hints,
         body=body,
         n_bytes=n_bytes,
-        units=_units(body, messages),
+        units=read_units(body, messages),
     )
-
-
-def _units(body: Mapping[str, Any], messages: tuple[Message, ...]) -> Units | None:
-    has_pictures = any("image" in message.modalities for message in messages if message.modalities)
-    if not has_pictures and "tools" not in body and "web_search_options" not in body:
-        return None
-    return read_units(body, has_pictures=has_pictures)
 
 
 # ----- messages ---------------------------------------------------------------------------------------------------
