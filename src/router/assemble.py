@@ -39,9 +39,8 @@ from .fleet import configured, deployment_of, fleet_of
 from .local.files import read_arrays
 from .models import flywheel_of, lifecycle_of, local_models, watch_of
 from .policy.compile import CompiledPolicy
-from .selection.attempts import Pacing
 from .selection.beside import fits, unknown_place
-from .selection.plan import Hedging
+from .selection.plan import Hedging, Pacing
 from .shelf import PolicyShelf
 from .signals import standard_detectors
 from .signals.ood import LocalDetector

@@ -3,7 +3,7 @@ from tenacity.wait import wait_none
 
 from router.backends.openai import OpenAIBackend
 from router.backends.run import Dispatcher
-from router.selection.attempts import Pacing
+from router.selection.plan import Pacing
 
 
 @pytest_asyncio.fixture

@@ -8,9 +8,9 @@ from backend_cases import decision, deployment, request
 from tenacity.wait import wait_none
 
 from router.errors import UpstreamError
-from router.selection.attempts import Pacing
-from router.selection.plan import Hedging
-from router.state.health import BreakerRules, MemoryHealth, RetryBudget
+from router.selection.plan import Hedging, Pacing
+from router.state.breaker import BreakerRules
+from router.state.health import MemoryHealth, RetryBudget
 from router.testing.upstream import Answer, Fault, Upstream
 from router.types import Budget, Verdict
 

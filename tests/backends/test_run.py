@@ -8,7 +8,7 @@ from backend_cases import decision, deployment, request
 
 from router.catalogue import Price
 from router.errors import DeadlineExceeded, NoCandidate, NotConfigured, UpstreamError
-from router.selection.attempts import Pacing
+from router.selection.plan import Pacing
 from router.testing.upstream import Answer, Fault, Upstream
 from router.types import Budget, Contract, Flag, LocalEvidence, Signal, Span, Verdict
 

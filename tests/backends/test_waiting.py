@@ -7,8 +7,9 @@ import pytest
 from backend_cases import decision, deployment, request
 
 from router.errors import UpstreamError
-from router.selection.attempts import Pacing
-from router.state.health import BreakerRules, MemoryHealth
+from router.selection.plan import Pacing
+from router.state.breaker import BreakerRules
+from router.state.health import MemoryHealth
 from router.testing.upstream import Answer, Fault, Upstream
 from router.types import Attempt, Budget
 

@@ -9,20 +9,9 @@ from tenacity.stop import stop_after_attempt
 from tenacity.wait import wait_exponential
 
 from router.catalogue import Deployment, Price
-from router.selection.attempts import (
-    Block,
-    Call,
-    Choice,
-    Pacing,
-    Plan,
-    Running,
-    Stop,
-    Wait,
-    can_escalate,
-    make_plan,
-    next_step,
-)
-from router.selection.plan import Hedging
+from router.selection.attempts import can_escalate, next_step
+from router.selection.plan import Choice, Hedging, Pacing, Plan, make_plan
+from router.selection.steps import Block, Call, Running, Stop, Wait
 from router.types import (
     Attempt,
     Budget,

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.state.health import Breaker, BreakerRules, MemoryHealth, RetryBudget
+from router.state.breaker import Breaker, BreakerRules
+from router.state.health import MemoryHealth, RetryBudget
 from router.types import Attempt
 
 NOON = 1_800_000_000.0

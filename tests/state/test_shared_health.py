@@ -11,7 +11,8 @@ import pytest
 import stores
 
 from router.errors import StateUnavailable
-from router.state.health import MemoryHealth, Opened
+from router.state.breaker import Opened
+from router.state.health import MemoryHealth
 from router.state.redis_health import RedisBoard
 from router.state.shared_health import Board, Posted, SharedHealth
 from router.types import Attempt

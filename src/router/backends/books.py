@@ -13,7 +13,7 @@ import msgspec
 from ..errors import UpstreamError
 from ..price import Price, UnitPrices, cost_usd
 from ..redact import StreamRestorer, restore
-from ..selection.attempts import Call
+from ..selection.steps import Call
 from ..types import Attempt, Decision, Request, Units, Usage
 from .base import read_usage
 

@@ -12,19 +12,9 @@ from typing import Any, Literal
 import msgspec
 
 from ..errors import RouterError, UpstreamError
-from ..selection.attempts import (
-    Block,
-    Call,
-    Choice,
-    Plan,
-    Running,
-    Step,
-    Stop,
-    Wait,
-    can_escalate,
-    make_plan,
-    next_step,
-)
+from ..selection.attempts import can_escalate, next_step
+from ..selection.plan import Choice, Plan, make_plan
+from ..selection.steps import Block, Call, Running, Step, Stop, Wait
 from ..telemetry import log
 from ..types import Attempt, Decision, Outcome, Request, Usage
 from .base import Backend, UpstreamCall

@@ -8,7 +8,8 @@ import msgspec
 
 from ..catalogue import Deployment, provider_key_env
 from ..errors import BudgetExceeded, DeadlineExceeded, NoCandidate, NotConfigured, RouterError, UpstreamError
-from ..selection.attempts import Plan, Stop
+from ..selection.plan import Plan
+from ..selection.steps import Stop
 from ..types import Decision
 from ..units import format_ms
 

@@ -9,7 +9,7 @@ import msgspec
 
 from ..catalogue import Deployment
 from ..redact import Found
-from ..selection.attempts import Pacing
+from ..selection.plan import Pacing
 from ..state.health import RetryBudget
 from ..state.store import Health
 from ..types import Request

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ..catalogue import Deployment
 from ..errors import NoCandidate, RouterError, UpstreamError
 from ..redact import Redaction, redact
-from ..selection.attempts import Call
+from ..selection.steps import Call
 from ..types import Decision, Request
 from .base import UpstreamCall, outgoing_body
 from .means import Means

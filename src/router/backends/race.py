@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ..selection.attempts import Call, Running
+from ..selection.steps import Call, Running
 from .books import Books, typed_error
 from .course import Course
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from ..catalogue import Deployment
 from ..errors import RouterError
-from ..selection.attempts import Call, Pacing
+from ..selection.plan import Pacing
+from ..selection.steps import Call
 from ..state.health import MemoryHealth, RetryBudget
 from ..state.store import Health
 from ..telemetry import log

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ..selection.attempts import Call
+from ..selection.steps import Call
 from ..types import Usage
 from .assembled import whole_answer
 from .base import ChunkStream, UpstreamCall

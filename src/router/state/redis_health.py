@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import redis
 
-from .health import Opened
+from .breaker import Opened
 from .redis import connect, shown, telling
 from .shared_health import Posted
 

@@ -15,7 +15,8 @@ import msgspec
 
 from ..errors import RouterError
 from ..telemetry import HEALTH_ALONE, HEALTH_SHARED, log
-from .health import MemoryHealth, Opened
+from .breaker import Opened
+from .health import MemoryHealth
 
 __all__ = ["Board", "Posted", "SharedHealth"]
 

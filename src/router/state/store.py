@@ -12,7 +12,8 @@ from typing import Protocol
 import msgspec
 
 from ..types import Attempt, Record
-from .health import Blocked, HealthView
+from .breaker import Blocked
+from .health import HealthView
 
 __all__ = [
     "MAX_COUNT",
