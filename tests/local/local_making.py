@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from router.catalogue import LocalCard
@@ -128,3 +128,14 @@ def asking(text: str, labels: tuple[str, ...] | None, **changes: object) -> Sign
 
 
 Asking = Callable[..., Signals]
+
+
+def copy_damaged(saved: Path, target: Path, files: Iterable[str], name: str, change: str) -> None:
+    """Copy ``files``; that called ``name`` is ``cut``, ``changed`` in its last byte, or ``missing``."""
+    for file in files:
+        data = (saved / file).read_bytes()
+        if file == name:
+            data = data[: len(data) // 2] if change == "cut" else data[:-1] + bytes([data[-1] ^ 1])
+            if change == "missing":
+                continue
+        (target / file).write_bytes(data)

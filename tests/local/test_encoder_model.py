@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from local_making import rows, tiny_encoder
+from local_making import copy_damaged, rows, tiny_encoder
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tokenizers")
@@ -74,13 +74,7 @@ def test_single_and_batched_texts_are_read_alike(saved: Path) -> None:
 @pytest.mark.parametrize("name", [ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE])
 @pytest.mark.parametrize("change", ["cut", "changed", "missing"])
 def test_damaged_file_is_refused(saved: Path, tmp_path: Path, name: str, change: str) -> None:
-    for file in (CARD, ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE):
-        data = (saved / file).read_bytes()
-        if file == name:
-            data = data[: len(data) // 2] if change == "cut" else data[:-1] + bytes([data[-1] ^ 1])
-            if change == "missing":
-                continue
-        (tmp_path / file).write_bytes(data)
+    copy_damaged(saved, tmp_path, (CARD, ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE), name, change)
     with pytest.raises(ModelFileError):
         load_local_model(tmp_path)
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from local_making import rows, tiny_encoder
+from local_making import copy_damaged, rows, tiny_encoder
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tokenizers")
@@ -64,13 +64,7 @@ def test_few_rows_make_a_model_that_is_served(saved: Path) -> None:
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("change", ["cut", "changed", "missing"])
 def test_damaged_file_is_refused(saved: Path, tmp_path: Path, name: str, change: str) -> None:
-    for file in (CARD, *FILES):
-        data = (saved / file).read_bytes()
-        if file == name:
-            data = data[: len(data) // 2] if change == "cut" else data[:-1] + bytes([data[-1] ^ 1])
-            if change == "missing":
-                continue
-        (tmp_path / file).write_bytes(data)
+    copy_damaged(saved, tmp_path, (CARD, *FILES), name, change)
     with pytest.raises(ModelFileError):
         load_local_model(tmp_path)
 
