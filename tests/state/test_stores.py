@@ -175,6 +175,22 @@ def test_batches_in_every_order_never_wait_for_each_other(open_store: stores.Ope
     assert opened[0].balances(names) == [Balance(spent[name], 0) for name in names]
 
 
+@pytest.mark.postgres
+def test_a_postgres_store_opens_beside_one_at_work() -> None:
+    import psycopg
+
+    url = stores.schema_url(stores.fresh_name())
+    first = PostgresStore(url)
+    reserve(first, "a", Claim("x", 1, None))
+    with psycopg.connect(url) as at_work:
+        at_work.execute("UPDATE router_holds SET done_s = NULL")
+        second = PostgresStore(url, timeout_s=30.0)
+        assert second.balances(["x"]) == [Balance(0, 1)]
+        at_work.rollback()
+    first.close()
+    second.close()
+
+
 # What memory holds ends with its process.
 @pytest.mark.parametrize("store_kind", stores.KINDS[1:], indirect=True)
 @pytest.mark.parametrize("is_charged", [False, True])

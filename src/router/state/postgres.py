@@ -9,18 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any, LiteralString
-from urllib.parse import urlsplit
+from typing import LiteralString
 from uuid import uuid4
 
-from ..errors import MissingExtra, StateUnavailable
+from .postgres_connection import Connection, SerializationFailure
 from .store import Balance, Claim, Granted, Op, Refused, Reply, Reserve, Row, Settled, Share
-
-try:
-    import psycopg
-except ImportError as missing:
-    raise MissingExtra("psycopg", "postgres") from missing
 
 __all__ = ["PostgresSink", "PostgresStore"]
 
@@ -201,7 +194,7 @@ class PostgresStore:
             "plan_cache_mode = force_generic_plan",
             "jit = off",
         ]
-        self._connection = _Connection(url, _SCHEMA, timeout_s=timeout_s, settings=settings)
+        self._connection = Connection(url, _SCHEMA, marked="router_owners", timeout_s=timeout_s, settings=settings)
 
     def apply(self, ops: Sequence[Op]) -> list[Reply]:
         """See :class:`~.store.Store`."""
@@ -225,7 +218,7 @@ class PostgresStore:
             refused, spents, reserveds = self._connection.prepared(
                 _APPLY, *values, "t" if names == sorted(names) else "f"
             )
-        except psycopg.errors.SerializationFailure:
+        except SerializationFailure:
             refused, spents, reserveds = self._connection.prepared(_APPLY, *values, "f")
         if due:
             self._renewed_s = time.monotonic()
@@ -259,92 +252,6 @@ class PostgresStore:
 
     def _clock(self) -> float:
         return self._lease_clock() if self._lease_clock is not None else 0.0
-
-
-def _checked(connection: psycopg.Connection[Any], result: psycopg.pq.abc.PGresult) -> None:
-    if result.status not in (psycopg.pq.ExecStatus.COMMAND_OK, psycopg.pq.ExecStatus.TUPLES_OK):
-        raise psycopg.errors.error_from_result(result, encoding=connection.info.encoding)
-
-
-class _Connection:
-    """One blocking connection in autocommit mode, made when it is needed and made anew after it broke; ``schema`` is
-    put in place once a connection. Every statement may take ``timeout_s``; ``settings`` are those of the session."""
-
-    def __init__(self, url: str, schema: str, *, timeout_s: float, settings: Sequence[LiteralString] = ()) -> None:
-        parts = urlsplit(url)
-        self._where = f"postgresql://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
-        self._url, self._schema, self._timeout_s, self._settings = url, schema, timeout_s, tuple(settings)
-        self._found: psycopg.Connection[Any] | None = None
-        self._prepared: dict[str, bytes] = {}
-
-    def row(self, query: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
-        """The first row of a query.
-
-        Raises:
-            StateUnavailable: the server cannot be reached, or refuses.
-        """
-        with self.telling() as connection:
-            found = connection.execute(query, values, prepare=True).fetchone()
-            return found or ()
-
-    def prepared(self, query: str, *values: str) -> list[str | None]:
-        """The only row of a query that is prepared once a connection; values and columns in PostgreSQL's text form.
-
-        For what is called for each request: psycopg takes longer to convert values than the server to answer.
-
-        Raises:
-            StateUnavailable: the server cannot be reached, or refuses.
-        """
-        with self.telling() as connection:
-            name = self._prepared.get(query)
-            if name is None:
-                name = f"router_{len(self._prepared)}".encode()
-                _checked(connection, connection.pgconn.prepare(name, query.encode()))
-                self._prepared[query] = name
-            found = connection.pgconn.exec_prepared(name, [value.encode() for value in values])
-            _checked(connection, found)
-            columns = (found.get_value(0, at) for at in range(found.nfields))
-            return [None if column is None else bytes(column).decode() for column in columns]
-
-    @contextmanager
-    def telling(self) -> Iterator[psycopg.Connection[Any]]:
-        """The connection; what breaks in the block is told as StateUnavailable, and a broken connection is dropped."""
-        try:
-            if self._found is None:
-                self._found = self._open()
-            yield self._found
-        except psycopg.errors.SerializationFailure:
-            raise
-        except (psycopg.Error, OSError) as error:
-            if self._found is not None and (self._found.broken or self._found.closed):
-                self.close()
-            raise StateUnavailable(
-                f"the state in {self._where} cannot be used ({type(error).__name__}).",
-                hint="Check that PostgreSQL runs there, and what this user may do.",
-            ) from error
-
-    def close(self) -> None:
-        """Close it; the next use opens another."""
-        if self._found is not None:
-            with suppress(psycopg.Error, OSError):
-                self._found.close()
-            self._found = None
-            self._prepared.clear()
-
-    def _open(self) -> psycopg.Connection[Any]:
-        found = psycopg.connect(self._url, autocommit=True, connect_timeout=max(2, round(self._timeout_s)))
-        try:
-            with found.transaction():
-                # Two processes that make the same function at once would disturb each other.
-                found.execute("SELECT pg_advisory_xact_lock(7236487)")
-                found.execute(self._schema)
-            found.execute(f"SET statement_timeout = {round(self._timeout_s * 1000)}")
-            for setting in self._settings:
-                found.execute(f"SET {setting}")
-        except BaseException:
-            found.close()
-            raise
-        return found
 
 
 def _array(elements: Iterable[str]) -> str:
@@ -397,7 +304,7 @@ class PostgresSink:
     """Records in PostgreSQL; see :class:`~.store.RecordSink`. A commit waits for the server's disk."""
 
     def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
-        self._connection = _Connection(url, _LEDGER, timeout_s=timeout_s)
+        self._connection = Connection(url, _LEDGER, marked="router_records", timeout_s=timeout_s)
 
     def write(self, rows: Sequence[Row]) -> None:
         """See :class:`~.store.RecordSink`."""
