@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from .embedding import EmbeddingMaker
 from .fit import FEW_LABELS, LinearMaker
+from .label_heads import Helper
 from .rows import Rows, count_labels
 
 __all__ = ["Score", "candidates", "cross_validate", "winner"]
@@ -64,6 +65,7 @@ def cross_validate(
     seed: int = 0,
     progress: Progress = lambda what, share: None,
     clock: Callable[[], float] = time.monotonic,
+    helper: Helper | None = None,
 ) -> list[Score]:
     """Scores of all candidates that ``seconds`` allow, at least one, on at most ``MOST_ROWS`` rows."""
     draw = np.random.default_rng(seed)
@@ -83,7 +85,7 @@ def cross_validate(
             progress(f"time is up: {len(found)} of {len(tried)} candidates tried", 1.0)
             break
         progress(f"cross-validating {name}", index / len(tried))
-        made = kind(seed=seed, **settings)
+        made = kind(seed=seed, helper=helper, **settings)
         if kind not in matrices:
             matrices[kind] = made.features(sample.texts)
         found.append(_score(name, made, settings, matrices[kind], labels, parts, clock))

@@ -29,6 +29,7 @@ from ..types import TASKS
 from .choose import Score, cross_validate, winner
 from .embedding import EmbeddingMaker
 from .fit import LinearMaker
+from .label_heads import Helper
 from .measure import confirmed, figures, latency_us, ood_figures
 from .outsiders import outsider_texts
 from .promise import Goal
@@ -132,26 +133,10 @@ class LocalClassifier:
         self.splits_ = {"fit": len(parts.fit), "calibration": len(parts.calibration), "test": len(held_out)}
         started = time.monotonic()
         outsiders = outsider_texts(self.task)
-        made: Any
         self.scores_: list[Score] = []
-        if self.maker == "encoder":
-            from .encoder import EncoderMaker
-
-            made = EncoderMaker(
-                base=self.base, goal=self.goal, minutes=self.minutes, seed=self.seed, progress=self.progress
-            )
-        elif self.maker == "neighbours":
-            from .neighbours import NeighboursMaker
-
-            made = NeighboursMaker(base=self.base, goal=self.goal, seed=self.seed, progress=self.progress)
-        else:
-            self.scores_ = cross_validate(
-                parts.fit, self.maker, seconds=self.minutes * 60.0, seed=self.seed, progress=self.progress
-            )
-            best = winner(self.scores_)
-            self.progress(f"training {best.name}", 0.0)
-            made = _MAKERS[best.maker](goal=self.goal, typos=0.25, spells=True, seed=self.seed, **best.settings)
-        made.fit(parts.fit, parts.calibration, outsiders)
+        with Helper() as helper:
+            made = self._maker(parts.fit, helper)
+            made.fit(parts.fit, parts.calibration, outsiders)
         self.maker_ = made
         self.classes_: tuple[str, ...] = made.classes_
         self.model_: CardedModel = made.model()
@@ -191,6 +176,25 @@ class LocalClassifier:
         return card
 
     # ----- steps -----
+
+    def _maker(self, rows: Rows, helper: Helper) -> Any:
+        if self.maker == "encoder":
+            from .encoder import EncoderMaker
+
+            return EncoderMaker(
+                base=self.base, goal=self.goal, minutes=self.minutes, seed=self.seed, progress=self.progress
+            )
+        if self.maker == "neighbours":
+            from .neighbours import NeighboursMaker
+
+            return NeighboursMaker(base=self.base, goal=self.goal, seed=self.seed, progress=self.progress)
+        self.scores_ = cross_validate(
+            rows, self.maker, seconds=self.minutes * 60.0, seed=self.seed, progress=self.progress, helper=helper
+        )
+        best = winner(self.scores_)
+        self.progress(f"training {best.name}", 0.0)
+        kind = _MAKERS[best.maker]
+        return kind(goal=self.goal, typos=0.25, spells=True, seed=self.seed, helper=helper, **best.settings)
 
     def _usable(
         self, texts: Sequence[str], labels: Sequence[str], hosted: Sequence[str], languages: Sequence[str]

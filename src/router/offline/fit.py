@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 import random
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -29,6 +30,7 @@ from ..local.base import CardedModel, write_card
 from ..local.files import write_arrays
 from ..local.linear import FACTS, KNOWN_BITS, MODEL_FILE, LinearArrays, LinearModel
 from ..local.spelling import word_counts
+from .label_heads import Helper, cores, many_heads
 from .promise import NEVER, Goal
 from .rows import Rows
 from .thresholds import set_thresholds
@@ -66,6 +68,7 @@ class LinearMaker:
         typos: weight of a second copy of each row with three typing mistakes, 0 for none.
         spells: whether words one typing mistake away from a training word are read as it (English rows only).
         prune: table entries of at most this size (of 127) become zero; the wheel gets smaller.
+        helper: takes half of the work where there are many labels; the result is the same without one.
 
     Attributes after ``fit``: ``classes_`` (labels), ``arrays_``, ``temperature_``, ``thresholds_``.
     """
@@ -88,13 +91,14 @@ class LinearMaker:
         typos: float = 0.0,
         spells: bool = False,
         seed: int = 0,
+        helper: Helper | None = None,
     ) -> None:
         self.spec = spec or FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5))
         self.c, self.balanced, self.keep, self.min_known = c, balanced, keep, min_known
         self.goal, self.prune = goal or Goal(), prune
         self.language_errors = dict(language_errors or {})
         self.known_from, self.contrast, self.typos, self.seed = known_from, contrast, typos, seed
-        self.spells = spells
+        self.spells, self.helper = spells, helper
 
     def fit(self, rows: Rows, calibration: Rows, outliers: Mapping[str, Sequence[str]]) -> Self:
         """Fit on ``rows``, calibrate on ``calibration`` (no text of which may be in ``rows``).
@@ -260,42 +264,47 @@ class LinearMaker:
 
     def label_heads(self, matrix: sp.csr_matrix, labels: Sequence[str], weigh: _F64) -> tuple[_F64, _F64]:
         """Weights ``(features, K)`` and biases ``(K,)`` of the labels, in sorted order."""
-        few = len(set(labels)) < FEW_LABELS
         target = np.array(labels)
+        names = np.unique(target)
+        if len(names) >= FEW_LABELS:
+            return many_heads(
+                matrix, target, weigh, c=self.c, balanced=self.balanced, seed=self.seed, helper=self.helper
+            )
+        asked = names[1:] if len(names) == 2 else names
+        seen = matrix.copy()
+        seen.data = (seen.data > 0).astype(np.float64)
+
+        def head(label: str) -> tuple[_F64, float]:
+            mine = target == label
+            return self._head(matrix, mine, weigh, self._contrasts(seen, mine))
+
+        # liblinear's Newton steps draw nothing and leave the interpreter free: a thread a label.
+        with ThreadPoolExecutor(min(cores(), len(asked))) as threads:
+            found = list(threads.map(head, asked))
+        return _both(np.stack([column for column, _ in found], axis=1), np.array([bias for _, bias in found]))
+
+    def _contrasts(self, seen: sp.csr_matrix, mine: npt.NDArray[np.bool_]) -> _F64:
+        """Features that tell a label apart by their counts alone weigh more (NB-SVM: Wang and Manning, 2012)."""
+        inside, outside = (np.asarray(seen[rows].sum(0)).ravel() + 1.0 for rows in (mine, ~mine))
+        ratio = np.abs(np.log(inside / inside.sum()) - np.log(outside / outside.sum()))
+        ratio[self._plain_columns(seen.shape[1])] = 0.0
+        told = (ratio > 0.0) & (inside + outside > 2.0)
+        scale = np.ones(len(ratio))
+        scale[told] = 1.0 - self.contrast + self.contrast * ratio[told] / ratio[told].mean()
+        return scale
+
+    def _head(self, matrix: sp.csr_matrix, mine: npt.NDArray[np.bool_], weigh: _F64, scale: _F64) -> tuple[_F64, float]:
+        """One label's column of weights and its bias."""
         machine = LinearSVC(
             C=self.c,
             # Coordinate descent crawls where two labels overlap; Newton steps do not, but cost more a label.
-            dual=not few,
+            dual=False,
             class_weight="balanced" if self.balanced else None,
-            tol=1e-3 if few else 0.1,
+            tol=1e-3,
             max_iter=3000,
             random_state=self.seed,
-        )
-        if few and self.contrast > 0.0:
-            return self._contrasted_heads(machine, matrix, target, weigh)
-        machine.fit(matrix, target, sample_weight=weigh)
-        return _both(machine.coef_.T, machine.intercept_)
-
-    def _contrasted_heads(
-        self, machine: LinearSVC, matrix: sp.csr_matrix, target: npt.NDArray[np.str_], weigh: _F64
-    ) -> tuple[_F64, _F64]:
-        """Features that tell a label apart by their counts alone weigh more (NB-SVM: Wang and Manning, 2012)."""
-        labels = np.unique(target)
-        seen = matrix.copy()
-        seen.data = (seen.data > 0).astype(np.float64)
-        columns, biases = [], []
-        for label in labels[1:] if len(labels) == 2 else labels:
-            mine = target == label
-            inside, outside = (np.asarray(seen[rows].sum(0)).ravel() + 1.0 for rows in (mine, ~mine))
-            ratio = np.abs(np.log(inside / inside.sum()) - np.log(outside / outside.sum()))
-            ratio[self._plain_columns(matrix.shape[1])] = 0.0
-            told = (ratio > 0.0) & (inside + outside > 2.0)
-            scale = np.ones(len(ratio))
-            scale[told] = 1.0 - self.contrast + self.contrast * ratio[told] / ratio[told].mean()
-            machine.fit(matrix @ sp.diags(scale), mine, sample_weight=weigh)
-            columns.append(machine.coef_[0] * scale)
-            biases.append(float(machine.intercept_[0]))
-        return _both(np.stack(columns, axis=1), np.array(biases))
+        ).fit(matrix @ sp.diags(scale), mine, sample_weight=weigh)
+        return machine.coef_[0] * scale, float(machine.intercept_[0])
 
     def _plain_columns(self, width: int) -> slice:
         """Columns that are no counts and are left as they are."""
