@@ -45,6 +45,7 @@ from .shelf import PolicyShelf
 from .signals import standard_detectors
 from .signals.ood import LocalDetector
 from .signals.pii import find_pii
+from .signals.recent import RecentSignals
 from .state.accounting import Accounting
 from .state.feedback import read_feedback
 from .state.health import RetryBudget
@@ -162,6 +163,7 @@ def assemble(
         watch=watch,
         flywheel=flywheel_of(settings, local, detectors, dispatcher, accounting, lifecycle, watch, fleet),
         learner=_learner(settings, quality[0].name if quality else PRIORS),
+        recent=RecentSignals(lifecycle.away),
     )
     engine.prober = _prober(settings, engine)
     if keep is not None:

@@ -21,6 +21,7 @@ from .policy.compile import CompiledPolicy
 from .policy.judge import judge
 from .selection.candidates import Fleet, candidates, is_auto
 from .selection.choose import choose
+from .signals.recent import RecentSignals
 from .state.accounting import Accounting, Entry, OnRecord, who_asks
 from .state.budget import Allowance, Rate
 from .state.cache import AnswerCache
@@ -75,7 +76,8 @@ class Engine:
     ``shared_health`` tells other replicas of it, None: it stays in this process.
     ``lifecycle`` knows which local models may answer, ``watch`` how they do; ``flywheel`` compares them with hosted
     ones, None never.
-    ``learner`` moves the estimated quality of models by users' verdicts, None leaves it.
+    ``learner`` moves the estimated quality of models by users' verdicts, None leaves it. ``recent`` remembers the
+    signals of the latest requests, None reads each one.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Engine:
         mirror: tuple[str | None, float, int] = (None, 0.0, 8),
         flywheel: Flywheel | None = None,
         learner: VerdictLearner | None = None,
+        recent: RecentSignals | None = None,
     ) -> None:
         self.policies, self.default_policy = policies, default_policy
         self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
@@ -104,7 +107,7 @@ class Engine:
         self.budgets, self.ledger = accounting.budgets, accounting.ledger
         self.prober: Prober | None = None
         self.shared_health: SharedHealth | None = None
-        self.learner = learner
+        self.learner, self._recent = learner, recent
         self._config_hash = config_hash
         self._clock, self._new_id, self._sessions = clock, new_id, sessions
         self.lifecycle, self.watch, self.flywheel = lifecycle, watch, flywheel
@@ -310,7 +313,11 @@ class Engine:
     def _deciding(self, request: Request, snapshot: Snapshot, all_signals: bool) -> _Deciding:
         policy = self.policy_for(request)
         self._check_model(request.model)
+        recent = self._recent
+        key = recent.key(request) if recent is not None else None
         signals = self.observe(request)
+        if recent is not None:
+            recent.recall(key, signals)
         if signals.late("task"):  # other detectors read it, so it comes first
             yield signals, ("task",)
         verdict = judge(policy, signals, request)
@@ -331,6 +338,9 @@ class Engine:
             if snapshot.left_usd is None:
                 raise
             raise self.budgets.refusal(self._who(request), error, snapshot.now_s) from None
+        finally:
+            if recent is not None:
+                recent.keep(key, signals)
 
     def _check_model(self, model: str) -> None:
         if is_auto(model) or model in self._models:

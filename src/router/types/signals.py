@@ -223,7 +223,7 @@ class Signals:
     A detector that raises makes its signals unknown, never clean: ``on_error`` hears of it.
     """
 
-    __slots__ = ("_by_name", "_known", "_on_error", "_views", "request")
+    __slots__ = ("_by_name", "_known", "_on_error", "_views", "has_failed", "request")
 
     def __init__(
         self,
@@ -237,6 +237,7 @@ class Signals:
         self._known: dict[SignalName, Signal[Any]] = {}
         self._views: dict[Callable[[Request], Any], Any] = {}
         self._on_error = on_error
+        self.has_failed = False
 
     @classmethod
     def given(
@@ -247,8 +248,12 @@ class Signals:
     ) -> Signals:
         """Signals that were computed before; all others are told by ``detectors``, unknown without."""
         signals = cls(request, detectors or {})
-        signals._known.update(known)
+        signals.take(known)
         return signals
+
+    def take(self, known: Mapping[SignalName, Signal[Any]]) -> None:
+        """Know ``known`` without computing it."""
+        self._known.update(known)
 
     def __getitem__(self, name: SignalName) -> Signal[Any]:
         known = self._known.get(name)
@@ -297,6 +302,11 @@ class Signals:
         """All signals that some detector provides."""
         return tuple(self._by_name)
 
+    @property
+    def n_known(self) -> int:
+        """How many signals were computed so far."""
+        return len(self._known)
+
     def known(self) -> dict[SignalName, Signal[Any]]:
         """The signals computed so far."""
         return dict(self._known)
@@ -305,6 +315,7 @@ class Signals:
         try:
             found = detector(self)
         except Exception as error:  # noqa: BLE001 one broken detector must not fail the request; unknown is never clean
+            self.has_failed = True
             if self._on_error is not None:
                 self._on_error(detector, error)
             found = dict.fromkeys(detector.provides, UNKNOWN)

@@ -1,0 +1,83 @@
+"""The signals of the latest requests. The same request is sent again and again: by retries, by buttons, by tests, by
+several answers drawn for one prompt. Reading it once is enough.
+
+A reading is a pure function of the request and of the local models that answer for now. The key holds both, the tenant
+included, so that nobody learns from the time an answer takes what others have sent. Readings are kept, never requests,
+and only in this process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from ..types import Request, Signal, SignalName, Signals
+from ..wire.jsonbody import RawJson
+
+__all__ = ["RecentSignals"]
+
+_MOST = 256
+_MOST_BYTES = 65_536
+_encode = msgspec.msgpack.Encoder().encode
+_Known = Mapping[SignalName, Signal[Any]]
+
+
+class RecentSignals:
+    """Between 256 and 512 readings, the latest ones, of requests of at most 64 KiB. Safe for several threads.
+
+    ``away`` tells the local models that do not answer for now; a detector that looks at anything beside the request
+    and this must not be remembered.
+    """
+
+    def __init__(self, away: Callable[[], Mapping[str, str]]) -> None:
+        self._away = away
+        self._young: dict[bytes, _Known] = {}
+        self._old: dict[bytes, _Known] = {}
+
+    def key(self, request: Request) -> bytes | None:
+        """What the signals of ``request`` depend on, as a digest; None where they are not remembered."""
+        if request.n_bytes > _MOST_BYTES:
+            return None
+        hints, body = request.hints, request.body
+        try:
+            read = _encode(
+                (
+                    body.raw if type(body) is RawJson else body,
+                    [(m.role, m.text, sorted(m.modalities), m.has_tool_calls, m.name) for m in request.messages],
+                    [(tool.name, tool.description, tool.parameters) for tool in request.tools],
+                    (request.tool_choice, request.json_schema, request.wants_json, request.wants_logprobs),
+                    (request.max_output_tokens, request.n, request.stop, request.units),
+                    (hints.task, hints.input, hints.labels, hints.tenant),
+                    self._away(),
+                )
+            )
+        except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
+            return None
+        return hashlib.blake2b(read, digest_size=20).digest()
+
+    def recall(self, key: bytes | None, signals: Signals) -> None:
+        """Let ``signals`` know what was read for this key before."""
+        if key is None:
+            return
+        known = self._young.get(key)
+        if known is None:
+            known = self._old.get(key)
+            if known is None:
+                return
+            self._young[key] = known
+        signals.take(known)
+
+    def keep(self, key: bytes | None, signals: Signals) -> None:
+        """Remember what is known by now, unless a detector failed."""
+        if key is None or signals.has_failed:
+            return
+        kept = self._young.get(key)
+        if kept is not None and len(kept) == signals.n_known:
+            return
+        if len(self._young) >= _MOST:
+            # Replaced, never emptied in place: another thread may be reading.
+            self._old, self._young = self._young, {}
+        self._young[key] = signals.known()
