@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import logging
 import multiprocessing
@@ -182,7 +183,12 @@ async def measure(calls: int) -> dict[str, dict[str, float]]:
     async def library() -> None:
         await router.acomplete(messages=body["messages"], decision=decided)
 
+    numbers = itertools.count()
+
     async def deciding() -> None:
+        await router.acomplete(messages=[{"role": "user", "content": f"{next(numbers)} " + "word " * 19}])
+
+    async def again() -> None:
         await router.acomplete(messages=body["messages"])
 
     async def stream() -> None:
@@ -194,7 +200,8 @@ async def measure(calls: int) -> dict[str, dict[str, float]]:
         "backend.send": send,
         "dispatcher.run": run,
         "router.acomplete, decided before": library,
-        "router.acomplete, deciding": deciding,
+        "router.acomplete, deciding on a new text": deciding,
+        "router.acomplete, deciding on the same again": again,
         **_litellm(url, body),
         "raw aiohttp, 42 chunks": raw_stream,
         "dispatcher.stream, 42 chunks": stream,
@@ -256,7 +263,7 @@ def main() -> None:
     chosen = parser.parse_args()
     found = asyncio.run(measure(chosen.calls))
     for name, figures in found.items():
-        print(f"{name:34}" + "".join(f"{key[:3]} {value:8.1f} us   " for key, value in figures.items()))
+        print(f"{name:46}" + "".join(f"{key[:3]} {value:8.1f} us   " for key, value in figures.items()))
     if chosen.write:
         write("dispatch_loopback", {"calls": chosen.calls, "figures": found})
 

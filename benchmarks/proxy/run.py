@@ -2,7 +2,8 @@
 
 Needs ``wrk``, ``nginx`` and ``taskset``; ``--litellm PATH`` names the ``litellm`` command of another environment. The
 proxy has core 0 to itself, the load and the upstream the others. Rounds are interleaved, so that a slow moment of the
-machine meets everybody; medians over the rounds are told, with the lowest and highest.
+machine meets everybody; medians over the rounds are told, with the lowest and highest. No two requests are alike,
+except where ``again`` says that all are: what the router read of a request it does not read a second time.
 """
 
 from __future__ import annotations
@@ -99,25 +100,38 @@ def main() -> int:
 def _measure(
     name: str, peer: Peer, row: dict[str, list[float]], folder: Path, cores: str, asked: argparse.Namespace
 ) -> None:
-    one = _wrk(peer.url, folder, cores, words=20, connections=1, seconds=asked.seconds)
-    row.setdefault("p50_ms", []).append(one["p50_ms"])
-    row.setdefault("p99_ms", []).append(one["p99_ms"])
-    for words in (20, 200):
-        before_s = peer.cpu_s()
-        many = _wrk(peer.url, folder, cores, words=words, connections=asked.connections, seconds=asked.seconds)
-        # Processor time says what a core could do also where other work is in the way.
-        row.setdefault(f"cpu_us_{words}", []).append((peer.cpu_s() - before_s) * 1e6 / many["requests"])
-        row.setdefault(f"per_s_{words}", []).append(many["per_s"])
-        row.setdefault("failed", []).append(many["failed"])
+    for is_new in (True, False):
+        told = "" if is_new else "_again"
+        one = _wrk(peer.url, folder, cores, words=20, is_new=is_new, connections=1, seconds=asked.seconds)
+        row.setdefault(f"p50_ms{told}", []).append(one["p50_ms"])
+        row.setdefault(f"p99_ms{told}", []).append(one["p99_ms"])
+        for words in (20, 200):
+            before_s, how_many = peer.cpu_s(), asked.connections
+            many = _wrk(
+                peer.url, folder, cores, words=words, is_new=is_new, connections=how_many, seconds=asked.seconds
+            )
+            # Processor time says what a core could do also where other work is in the way.
+            row.setdefault(f"cpu_us_{words}{told}", []).append((peer.cpu_s() - before_s) * 1e6 / many["requests"])
+            row.setdefault(f"per_s_{words}{told}", []).append(many["per_s"])
+            row.setdefault("failed", []).append(many["failed"])
     row.setdefault("ttft_ms", []).append(_ttft(peer.url, 200 if name != "litellm" else 40))
 
 
-def _wrk(url: str, folder: Path, cores: str, *, words: int, connections: int, seconds: int) -> dict[str, float]:
-    """One run of wrk: requests a second, latency percentiles in milliseconds, answers that were no 200."""
-    script = folder / f"body-{words}.lua"
+def _wrk(
+    url: str, folder: Path, cores: str, *, words: int, connections: int, seconds: int, is_new: bool = True
+) -> dict[str, float]:
+    """One run of wrk: requests a second, latency percentiles in milliseconds, answers that were no 200. ``is_new``: no
+    two requests of a run are alike, else all are."""
+    script = folder / f"body-{words}-{'new' if is_new else 'same'}.lua"
     if not script.exists():
+        numbered = (
+            f"local body, number = [==[{body(words)}]==], {time.time_ns() // 1000}\n"
+            "function request()\n  number = number + 1\n"
+            '  return wrk.format(nil, nil, nil, (body:gsub("Write", number .. " Write", 1)))\nend\n'
+        )
         script.write_text(
             f'wrk.method = "POST"\nwrk.body = [==[{body(words)}]==]\nwrk.headers["Content-Type"] = "application/json"\n'
+            f"{numbered if is_new else ''}"
             "function done(summary, latency, requests)\n"
             '  io.write(string.format("PERCENTILES %f %f\\n", latency:percentile(50), latency:percentile(99)))\nend\n',
             encoding="utf-8",
@@ -141,18 +155,16 @@ def _wrk(url: str, folder: Path, cores: str, *, words: int, connections: int, se
 
 def _ttft(url: str, count: int) -> float:
     """Median milliseconds until the first event of a stream, one after another over one connection."""
-    data = body(20, stream=True).encode()
     host = urlsplit(url).netloc
-    request = (
-        f"POST {PATH} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
-    ).encode() + data
-    found = []
+    first, found = time.time_ns() // 1000, []
     place, _, port = host.partition(":")
     with socket.create_connection((place, int(port)), timeout=30) as raw:
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for _ in range(count):
+        for number in range(first, first + count):
+            data = body(20, stream=True).replace("Write", f"{number} Write", 1).encode()
+            head = f"POST {PATH} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
             began = time.perf_counter()
-            raw.sendall(request)
+            raw.sendall(f"{head}content-length: {len(data)}\r\n\r\n".encode() + data)
             got = b""
             while b"data: " not in got:
                 got += _received(raw)
@@ -191,14 +203,13 @@ def _added(rows: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
     for name, row in rows.items():
         if name == "direct":
             continue
+        added = ("p50_ms", "p99_ms", "ttft_ms", "p50_ms_again", "p99_ms_again")
+        whole = [
+            f"{key}_{words}{told}" for told in ("", "_again") for key in ("per_s", "cpu_us") for words in (20, 200)
+        ]
         found[name] = {
-            "p50_ms": round(middle(name, "p50_ms") - middle("direct", "p50_ms"), 3),
-            "p99_ms": round(middle(name, "p99_ms") - middle("direct", "p99_ms"), 3),
-            "ttft_ms": round(middle(name, "ttft_ms") - middle("direct", "ttft_ms"), 3),
-            "per_s_20": round(middle(name, "per_s_20")),
-            "per_s_200": round(middle(name, "per_s_200")),
-            "cpu_us_20": round(middle(name, "cpu_us_20")),
-            "cpu_us_200": round(middle(name, "cpu_us_200")),
+            **{key: round(middle(name, key) - middle("direct", key), 3) for key in added},
+            **{key: round(middle(name, key)) for key in whole},
             "cold_start_s": round(middle(name, "cold_start_s"), 2),
             "rss_mib": round(middle(name, "rss_mib")),
             "failed": sum(row["failed"]),
