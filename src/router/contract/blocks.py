@@ -43,6 +43,16 @@ class Block(NamedTuple):
 _TAG = late_pattern(r"<([A-Za-z][\w.:-]{0,40})(?:\s[^<>]{0,200})?>")
 _HEADING = late_pattern(r"^#{1,4} +([^\n]{1,40})(?:\n|\Z)", re.MULTILINE)
 _RULE = late_pattern(r"^[ \t]*([-=#*_~\"])\1{2,}[ \t]*$|^(\")$", re.MULTILINE)
+_FRAMED = late_pattern(
+    r"^[-=*#\[<]{2,} ?(?:(?:BEGIN|START)(?: OF)?(?P<name>(?: [A-Z]+){0,3})|(?:[A-Z]+ ){1,3}(?:BEGIN|"
+    r"START)S?) ?[-=*#\]>]{2,}[ \t]*\n(?P<in>.+?)\n"
+    r"[-=*#\[<]{2,} ?(?:END(?: OF)?(?: [A-Z]+){0,3}|(?:[A-Z]+ ){1,3}ENDS?) ?[-=*#\]>]{2,}[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+# "Job title -> ...", "text = ..." on a line of its own.
+_POINTED = late_pattern(
+    r"^[ \t]*(?P<name>[^\W\d_](?:[\w]| (?=\w)){0,24})[ \t]*(?:[-=]{1,2}>|→|=|>>)(?:[ \t]+(?=\S)|[ \t]*$)", re.MULTILINE
+)
 _FENCE_INFO = late_pattern(r"[A-Za-z]{0,12}[ \t]*\n")
 
 
@@ -110,7 +120,7 @@ _SPOKEN_OF = late_pattern(
 
 def has_marker(text: str) -> bool:
     """Whether a text can hold a marker at all; cheap."""
-    return ":" in text or "：" in text or "#" in text
+    return ":" in text or "：" in text or "#" in text or _may_point(text)
 
 
 def tags(text: str) -> list[Block]:
@@ -154,6 +164,10 @@ def fences(text: str) -> list[Block]:
             if start < end:
                 found.append(Block("fence", mark, start, end, position, closing + 3))
             position = text.find(mark, closing + 3)
+    for framed in _FRAMED.finditer(text) if "BEGIN" in text or "START" in text else ():
+        start, end = trimmed(text, framed.start("in"), framed.end("in"))
+        if start < end:
+            found.append(Block("fence", "BEGIN", start, end, framed.start(), framed.end()))
     if found:
         return found
     rules = list(_RULE.finditer(text))
@@ -162,6 +176,10 @@ def fences(text: str) -> list[Block]:
         if start < end:
             found.append(Block("fence", rules[0][0].strip()[:3], start, end, rules[0].start(), rules[1].end()))
     return found
+
+
+def _may_point(text: str) -> bool:
+    return "->" in text or "→" in text or ">>" in text or "=" in text
 
 
 @functools.lru_cache(maxsize=8)  # who looks for the instruction and who looks for the text ask alike
@@ -203,6 +221,16 @@ def markers(text: str) -> tuple[Block, ...]:
             begin += 1
         start, end = trimmed(text, begin, len(text))
         found.append(Block(kind, name, start, end, line + len(head) - len(head.lstrip()), end))
+    pointed = _POINTED.finditer(text) if _may_point(text) else ()
+    for match in pointed:
+        name = match["name"].lower()
+        kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""
+        if not kind and _is_named_before(text, match.start(), match["name"].capitalize(), name):
+            kind = "input"
+        if kind:
+            start, end = trimmed(text, match.end(), len(text))
+            found.append(Block(kind, name, start, end, match.start("name"), end))
+            headings += 1
     if headings:
         found.sort(key=lambda block: block.outer)
     return tuple(found)

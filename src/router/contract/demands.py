@@ -45,8 +45,7 @@ _EXTRA = late_pattern(
     r"highlight|"
     r"evidence|keywords?(?<!given keyword)(?<!this keyword)(?<!following keyword)|elaborate|describe (?:the|how|what|"
     r"your)|(?:in a|with a|in|with|one|two|and a|a short|"
-    r"a brief|1|2) (?:short |brief |"
-    r"full |complete )*"
+    r"a brief|1|2) (?:(?!(?:the|this|that|each|given|following|input)\b)[\w-]+ ){0,3}"
     r"(?:sentences?|paragraph)|write (?:a|an|me|your)\b(?! (?:label|single))|write the\b(?!(?: [\w'’-]+){0,2} "
     r"(?:label|word|name|category|class|tag|option|value|team|department|queue|type|title)\b| (?:\w+ )?answer\b)|"
     r"\bcite\b|spans?\b|\bplus\b|(?:\+|"
@@ -63,7 +62,7 @@ _EXTRA = late_pattern(
     re.IGNORECASE,
 )
 _EXTRA_CJK = late_pattern(
-    r"解释|理由|原因|为什么|置信度|概率|翻译|总结|概括|归纳|摘要|分析过程|一步|説明|なぜ|確信度|信頼度|翻訳|要約|生成|编写|出\d"
+    r"解释|理由|原因|为什么|置信度|概率|翻译|总结|概括|归纳|摘要|分析过程|一步|依据|列出|举例|建议|附上|根拠|挙げ|述べ|添え|提案|返信|改善|근거|이유|설명하|번역|요약|説明|なぜ|確信度|信頼度|翻訳|要約|生成|编写|出\d"
 )
 _RANKED = late_pattern(
     r"\brank\w*|\btop[- ](?:\d|two|three|five)\b|\b(?:two|three|2|3) (?:most|best|likely|highest)\b|\bin order of\b|"
@@ -108,6 +107,7 @@ _FORM = late_pattern(
     r"\[\[|\]\]|\bone per line\b|\bper line\b",
     re.IGNORECASE,
 )
+_EMOJI = late_pattern(r"\bemojis?\b", re.IGNORECASE)
 _TAGGED = late_pattern(r"\b(?:in|inside|within|between|with|by|using) (?:\w+ )?<(\w{2,30})>", re.IGNORECASE)
 _TEMPLATE = late_pattern(
     r"(?:[Ff]ormat|form|like this|as follows|template|"
@@ -283,6 +283,8 @@ def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json:
             return "the answer is to be written in a form of its own."
     if "<" in spoken and any(tag[1].lower() in ANSWER_WORDS for tag in _TAGGED.finditer(spoken)):
         return "the answer is to be wrapped in tags."
+    if any(map(str.isalnum, "".join(labels))) is False:
+        spoken = _EMOJI.sub("label", spoken)
     if _FORM.search(spoken):
         return "the answer is to be written in a form of its own."
     if (

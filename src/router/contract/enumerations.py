@@ -1,58 +1,23 @@
-"""The one enumeration of an instruction that no usual cue announces: ``Trays: A, B, C``, ``Which part? A, B or C.``
+"""The one enumeration of an instruction that no usual cue announces: ``Trays: A, B, C``, ``goes to A, B or C``.
 
-Weaker than the cues of :mod:`cues`: it is looked for only when they find nothing, and it counts only when nothing else
-in the text is enumerated like that, and the words or the letters (``OPEN, CLOSED``; ``in_stock, sold_out``) say that
-one of the items is wanted.
+Weaker than the cues of :mod:`cues`: it is looked for only when they find nothing, and it counts only when no other
+enumeration of the text could be meant as well and the words say that one of its items is wanted.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from itertools import islice
-
 from ..patterns import late_pattern
-from .blocks import is_input_marker
-from .cues import OPEN_LIST
 from .lexicon_further import FURTHER_ORDERS
-from .listing import Listing, has_prose, list_at
+from .listing import Listing
+from .runs import Run, runs
 from .speech import IMPERATIVE
 from .vocabulary import CLASSIFY, NOUNS
 from .words import table, words_of
 
 __all__ = ["lone_list"]
 
-_MOST = 16
 _LONGEST = 6000
-# Short items up to the end of the sentence, or a list on lines of its own.
-_ITEM = r"[^\s,/|.;:!?()、，،]++(?: [^\s,/|.;:!?()、，،]++){0,5}+"
-_ENUMERATED = late_pattern(
-    rf"\s*+(?:(?<=\n)|[\[{{(\"'`«„“]*+{_ITEM}(?:\s?+[,/|;、，،]\s*+{_ITEM})*+[\]}})\"'`»”]*+\s*+(?:[.?!;。।]|(?<=\n)|\Z))"
-)
-_BRACKETED = late_pattern(r"\b(?:from|of|is|are|in|among|set) (?=[\[{])", re.IGNORECASE)
-_COPULA = late_pattern(
-    r"\b(?:permissible|possible|allowed|valid|available|admissible|permitted) (?:[\w-]+ ){1,3}(?:are|is):? ",
-    re.IGNORECASE,
-)
-_SIGNS = (
-    ",",
-    "/",
-    "|",
-    ";",
-    "、",
-    "，",
-    "،",
-    " or ",
-    " oder ",
-    " ou ",
-    " o ",
-    " of ",
-    " eller ",
-    " или ",
-    " lub ",
-    " veya ",
-)
-_ENDS = late_pattern(r"[\"'`\])]*\s*(?:[.?!;。？！\n]|\Z)")
+_CERTAINTY = 0.72
 # One of the items is wanted.
 _ONE = table(
     """
@@ -60,221 +25,163 @@ _ONE = table(
     eines ein welche welcher welches seulement uniquement quel quelle une un solo sólo única único cuál apenas somente
     qual quale soltanto alleen welk welke één een один одно одну одной одним только какой какую jedno jedną jeden jednym
     tylko wyłącznie bir biri birini sadece yalnızca tek hangi endast bara kun én ett et en vilken vilket hvilken hvilket
-    label value class category return output print respond reply answer
+    label value class category return output print respond reply answer whether either
     """
 )
-_ONE_UNSPACED = late_pattern(r"只|哪|のみ|だけ|どれ|하나")
-_WHICH_UNSPACED = late_pattern(r"哪|どれ|どの|いずれ|어느|분류|分类|判断|分類|選")
-# "output the call's outcome:", "which language is it written in:": what is asked for is one thing.
-_SINGULAR = late_pattern(
-    r"\b(?:the|its|his|her|their|which|what|an?|\w+['’]s) (?:[\w-]+ ){0,2}(?!\w*[^su]s\b)[^\W\d_]{3,}"
-    r"(?: of (?:the|this|each|an?) [\w-]+(?: [\w-]+)?)?$|\b(?:which|what) ",
-    re.IGNORECASE,
-)
-_LISTS = table("list liste lista listado список списка списке listy listan listen lijst elenco listeden")
+_ONE_UNSPACED = late_pattern(r"只|哪|のみ|だけ|どれ|하나|のいずれ|一つ|之一")
+_ASK_UNSPACED = late_pattern(r"哪|どれ|どの|いずれ|어느|분류|分类|判断|分類|選|类别|ラベル|カテゴリ|标签|归")
 _ALLOWED = table(
     """
     allowed permitted possible valid erlaubt zulässig möglich autorisé permis permitido permitida ammessi
-    值 可选值 选项 項目 값 可能な値 选择 類別 admissible permissible
+    值 可选值 选项 項目 値 可能な値 选择 類別 admissible permissible
     варианты вариантов значения метки категории wartości etykiety opcje kategorier värden etiketter alternativ værdier
-    seçenekler etiketler kategoriler
+    seçenekler etiketler kategoriler list liste lista listado список listy listan listen lijst elenco
     """
 )
-_ORDERS = CLASSIFY | FURTHER_ORDERS | table("choose pick select output name say guess answer return print wähle nenne")
+_VERBS = (
+    CLASSIFY
+    | FURTHER_ORDERS
+    | table("sorting sorts routed sent filed belongs goes put give say name decide guess if whether")
+)
+# Without one of these a message of a user's own, in letters of ASCII, asks for no choice.
+_CORE = (
+    (CLASSIFY - table("tell read call put handle score predict analyze analyse mark file"))
+    | NOUNS
+    | table("choose pick select which whether either single map code decide word words")
+)
+_ASKS = (
+    CLASSIFY
+    | FURTHER_ORDERS
+    | NOUNS
+    | _ALLOWED
+    | table(
+        """
+        choose pick select output name say guess answer return print reply respond give write emit put place drop fill
+        which what whether if either how is are decide wähle nenne ist ob welche was quel quelle est si cuál qué es
+        qual é quale
+        è welk is one each gets go goes belong belongs sorting sorts routed sent filed
+        """
+    )
+)
+_COPULAS = table("is are be sind sont son são sono zijn")
+_COUNTED = table(
+    "two three four five six seven eight nine ten zwei drei vier deux trois quatre dos tres cuatro due tre"
+)
 # Such an enumeration says what to fill in, to look at, to leave out, or how to speak.
 _NO_ANSWERS = table(
     """
     field fields key keys column columns property properties attribute attributes aspect aspects criterion criteria
     fact facts rule rules step steps include includes including contain contains cover extract list summarize summarise
-    avoid ignore except never not don't no each every all consider write check example examples ingredients translate
-    compare rank style voice persona values products offer sell
+    avoid ignore except ingredients translate compare rank voice persona products offer sell about
     """
 )
-_HEADS = _ALLOWED | _LISTS | NOUNS
-_HINTS = _ORDERS | _ALLOWED
-_JOINTS = (" or ", "/", "|", " oder ", " ou ", " o ", " of ", " eller ", " или ", " lub ", " veya ")
-_MARKED = r"(?:[A-Z][A-Z0-9]*(?:[_-][A-Z0-9]+)+|[A-Z]{3,}|[a-z][a-z0-9]*(?:_[a-z0-9]+)+|`[^`\n]{1,40}`)"
-# Names by their letters, with an "or", a slash or a bar: OPEN or CLOSED, in_stock / sold_out.
-_MARKED_RUN = late_pattern(
-    rf"(?<![\w.,/|])(?<![,/|] )(?:{_MARKED},\s+)*{_MARKED}(?:,?\s+(?:or|oder|ou|o|of|eller|или|lub|veya)\s+|"
-    rf"\s?[/|]\s?){_MARKED}"
-    rf"(?:(?:\s?[/|]\s?){_MARKED})*(?![\w(])(?!,? ?(?:[/|]|or |oder |ou ))"
+_NEGATIVE = late_pattern(
+    r"\b(?:no|not|never|without|don't|avoid|nor|omit|ohne|kein\w*|nicht|sans|pas|ni|sin|sem|senza|zonder|geen|bez|"
+    r"без|utan|uten|uden)\b[^.:]{0,40}$",
+    2,
 )
-_HASHED_RUN = late_pattern(r"(?<!\S)#\w{2,30}(?:(?:,? (?:or )?|, ?|/|\|)#\w{2,30})+(?![\w#])")
-_HASHED = late_pattern(r"#\w+")
-_BULLETED = late_pattern(r"\n(?=[ \t]*(?:[-*+•·] |・|\(?\d{1,2}[.)] ))")
-_SPLIT = late_pattern(r",\s+|\s?[/|]\s?|,?\s+(?:or|oder|ou|o|of|eller|или|lub|veya)\s+")
+_FORM = table(
+    """
+    quotes quotation punctuation explanation explanations markdown formatting comments commentary prose preamble
+    reasoning justification period text json xml csv yaml bullet bullets whitespace caps lowercase uppercase
+    """
+)
+_OPEN_LIST = late_pattern(
+    r"\b(?:e\.g\.|such as|for example|for instance|including|like:?$|z\. ?b\.|par exemple|por ejemplo|things like|"
+    r"topics like)",
+    2,
+)
+_META = table("label labels category categories class classes tag tags option options choice choices field fields key")
+_DATA = _FORM | table(
+    """
+    texts text messages message reviews review comments comment tickets ticket email emails e-mail e-mails mail mails
+    tweets tweet posts post sms chats chat articles article documents document sentences sentence headline title body
+    subject input output prompt prompts
+    """
+)
 
 
 def lone_list(text: str, words: frozenset[str], *, is_system: bool) -> Listing | None:
     """The only enumeration that stands as answers would, or None. ``is_system``: no text to judge is expected in it."""
-    found = _runs(text, words)
     is_one = not words.isdisjoint(_ONE) or (not text.isascii() and _ONE_UNSPACED.search(text) is not None)
-    if not found and (is_one or not words.isdisjoint(_HINTS) or "_" in text or not text.isascii()):
-        if is_system or len(text) <= _LONGEST:
-            found = _standing(text, words, is_system=is_system, is_one=is_one)
-        if not found and is_one and "\n" in text and (bulleted := _bulleted(text)) is not None:
-            found = [bulleted]
-    return found[0]._replace(certainty=0.72) if len({one.labels for one in found}) == 1 else None
-
-
-def _runs(text: str, words: frozenset[str]) -> list[Listing]:
-    """Names by their letters."""
-    found: list[Listing] = []
-    end = 0
-    for joint in _JOINTS:
-        if joint.strip() not in words and joint not in ("/", "|"):
-            continue
-        place = text.find(joint)
-        for _ in range(_MOST):
-            if place < 0:
-                break
-            if place >= end and _looks_marked(text, place, place + len(joint)):
-                match = _MARKED_RUN.search(text, max(0, place - 240), place + 240)
-                if match is not None and match.start() <= place < match.end():
-                    end = match.end()
-                    items = tuple(item.strip("`") for item in _SPLIT.split(match[0]))
-                    if len(set(items)) == len(items):
-                        found.append(Listing(items, match.start(), end, 0.72))
-            place = text.find(joint, place + 1)
-    if text.count("#") < 2:
-        return found
-    for match in _HASHED_RUN.finditer(text):
-        items = tuple(_HASHED.findall(match[0]))
-        if len(set(items)) == len(items) and not any(item[1:].isdigit() for item in items):
-            found.append(Listing(items, match.start(), match.end(), 0.72))
-    return found
-
-
-def _looks_marked(text: str, start: int, end: int) -> bool:
-    """Whether the words on both sides of a joint are written as names are."""
-    before = text[max(0, start - 32) : start].rstrip(" ,").rpartition(" ")[2]
-    after = text[end : end + 32].lstrip().partition(" ")[0].rstrip(".,;:?!)")
-    return all(word.isupper() or "_" in word or "`" in word for word in (before, after))
-
-
-def _bulleted(text: str) -> Listing | None:
-    """The only list of bullets, when its items are as short as labels and nothing is said of them."""
-    first = _BULLETED.search(text)
-    if first is None:
+    if not is_one and words.isdisjoint(_VERBS) and text.isascii() and "?" not in text:
         return None
-    head = text[text.rfind("\n\n", 0, first.start()) + 1 : first.start()].strip()
-    near = words_of(head)
-    if near & _NO_ANSWERS or not (
-        IMPERATIVE.match(head)
-        or not near.isdisjoint(_ORDERS)
-        or (not head.isascii() and _WHICH_UNSPACED.search(head) is not None)
-    ):
+    if not is_system and text.isascii() and (words & _CORE) <= (set() if "?" in text else {"which"}):
         return None
-    listing = list_at(text, first.start())
-    if listing is None or listing.defined or any(label.count(" ") > 2 for label in listing.labels):
+    if not is_system and len(text) > _LONGEST:
         return None
-    return listing if _BULLETED.search(text, listing.end) is None else None
+    found = [run for run in runs(text, None if is_system or not text.isascii() else _CORE) if _may_answer(run)]
+    strong = [run for run in found if _is_asked(text, words, run)]
+    choices = {frozenset(map(str.casefold, run.listing.labels)) for run in strong if run.joined == "or"}
+    if len(choices) > 1:
+        return None  # "each good or bad", "in formal or casual words": two choices
+    chosen = _surest(strong)
+    if chosen is None and not strong:
+        weak = [run for run in found if any(map(str.isalnum, run.listing.labels[0]))]
+        chosen = _surest(
+            [
+                run
+                for run in weak
+                if (is_system and is_one) or (run.introduced and len(run.listing.labels) > 2 and (is_one or is_system))
+            ]
+        )
+    return None if chosen is None else chosen._replace(certainty=_CERTAINTY)
 
 
-def _leads(text: str) -> Iterator[int]:
-    """Where colons and question marks stand that something follows, kind by kind."""
-    for mark in ":?" if text.isascii() else ":：?":
-        place = text.find(mark)
-        while place >= 0:
-            if mark == "：" or text[place + 1 : place + 2].isspace():
-                yield place
-            place = text.find(mark, place + 1)
-    for lead in _BRACKETED.finditer(text) if "[" in text or "{" in text else ():
-        yield lead.end() - 1
-    for lead in _COPULA.finditer(text) if " are " in text or " is " in text else ():
-        yield lead.end() - 1
+def _surest(found: list[Run]) -> Listing | None:
+    """The listing that stands out, or None where two with other labels stand alike."""
+    if not found:
+        return None
+    ranked = sorted(found, key=lambda run: (-_weight(run), run.listing.start))
+    best = ranked[0]
+    labels = frozenset(map(str.casefold, best.listing.labels))
+    for other in ranked[1:]:
+        theirs = frozenset(map(str.casefold, other.listing.labels))
+        if theirs != labels and _weight(other) == _weight(best):
+            return None
+    return best.listing
 
 
-def _standing(text: str, words: frozenset[str], *, is_system: bool, is_one: bool) -> list[Listing]:
-    """Enumerations behind a colon or a question."""
-    found: list[Listing] = []
-    end = 0
-    for place in islice(_leads(text), _MOST):
-        position, mark = place + 1, text[place]
-        if place < end or (items := _ENUMERATED.match(text, position)) is None:
-            continue
-        if "\n" not in items[0] and not any(sign in items[0] for sign in _SIGNS):
-            continue
-        begin = max(text.rfind("\n", 0, place), text.rfind(". ", 0, place), text.rfind("? ", 0, place))
-        head = text[begin + 1 : place].strip()
-        if not head or len(head) > 240 or head == "_":
-            continue
-        tail = text[position : position + 240].split("\n\n", 1)[0]
-        if mark == "?":
-            line = tail.strip().split("\n", 1)[0]
-            if line.count(",") < 2 and not any(joint in line for joint in _JOINTS):
-                continue
-        elif not is_system and not _may_head(head, tail):
-            continue
-        near = words_of(head)
-        if near & _NO_ANSWERS or (mark != "?" and is_input_marker(head.lower())):
-            continue
-        listing = list_at(text, position, introduced=mark != "?")
-        if listing is None or (listing.numbered and mark == "?") or listing.start - position > 4:
-            continue
-        if (len(listing.labels) < 3 and not listing.closed) or _ENDS.match(text, listing.end) is None:
-            continue
-        if has_prose(listing.labels) or any(label.count(" ") > 3 for label in listing.labels) or OPEN_LIST.search(head):
-            continue
-        if mark == "?":
-            is_asked = listing.closed or is_one
-        else:
-            is_asked = _is_asked(text, head, near, listing, words, is_system=is_system, is_one=is_one)
-        if is_asked:
-            end = listing.end
-            found.append(listing)
-    return found
-
-
-def _name(head: str) -> str:
-    """The last noun of a heading, in small letters: "Types are" is headed by "types"."""
-    words = [word.strip("*_#\"'`").lower() for word in head.split()[-2:]]
-    return words[0] if words[-1] in ("is", "are", "sind", "sont", "son", "sono", "zijn") else words[-1]
-
-
-def _may_head(head: str, tail: str) -> bool:
-    """Whether a heading in a text that holds its instruction can announce answers; cheap."""
-    name = _name(head)
+def _weight(run: Run) -> int:
+    head = words_of(run.head)
     return (
-        name.endswith("s")
-        or name in _HEADS
-        or "_" in tail
-        or not head.isascii()
-        or not words_of(head).isdisjoint(_ORDERS)
-        or IMPERATIVE.match(head) is not None
+        2 * run.introduced
+        + (len(run.listing.labels) > 2)
+        + (not head.isdisjoint(NOUNS | _ALLOWED | _COUNTED))
+        + (not head.isdisjoint(_VERBS | _ONE))
+        + (run.joined in ("or", "lines"))
     )
 
 
-def _is_asked(
-    text: str,
-    head: str,
-    near: frozenset[str],
-    listing: Listing,
-    words: frozenset[str],
-    *,
-    is_system: bool,
-    is_one: bool,
-) -> bool:
-    """Whether the words before a colon, or in the rest of the text, say that one item of the list is wanted."""
-    name = _name(head)
-    if name in _ALLOWED or any("_" in label for label in listing.labels):
-        return True
-    if not head.isascii() and (_WHICH_UNSPACED.search(head) or (len(head) < 9 and text.count(head) > 1)):
-        return True
-    is_order = IMPERATIVE.match(head) is not None or not near.isdisjoint(_ORDERS)
-    if is_order and (listing.closed or is_one or _SINGULAR.search(head)):
-        return True
-    if name in NOUNS and not words.isdisjoint(CLASSIFY):
-        return True
-    return is_one and (
-        is_system or name in _LISTS or _is_called_again(f"{text[: listing.start]} {text[listing.end :]}", head, name)
-    )
-
-
-def _is_called_again(rest: str, head: str, name: str) -> bool:
-    """Whether the heading's noun is spoken of, in the singular, elsewhere: "Trays: ... which single tray"."""
-    if len(name) < 4 or head.count(" ") > 3 or not name.endswith("s"):
+def _may_answer(run: Run) -> bool:
+    labels = run.listing.labels
+    if any(label.lower() in _META for label in labels):
         return False
-    single = name[:-3] + "y" if name.endswith("ies") else name[:-1]
-    return rest.lower().replace(head.lower(), " ", 1).find(single) >= 0
+    if sum(label.lower() in _DATA for label in labels) * 2 > len(labels):
+        return False
+    head = run.head[-80:]
+    if _NEGATIVE.search(head) or _OPEN_LIST.search(run.head[-32:]):
+        return False
+    return run.introduced or run.joined != "and" or len(labels) > 2 or "between" in head
+
+
+def _is_asked(text: str, words: frozenset[str], run: Run) -> bool:
+    """Whether the words around an enumeration say that one of its items is wanted."""
+    head, labels = run.head, run.listing.labels
+    if not any(map(str.isalnum, "".join(labels))):
+        return not words.isdisjoint(CLASSIFY | NOUNS)  # an emoji may be a reaction as well
+    near = words_of(head)
+    last = head.rstrip(" :：=([{\"'“„«`-–—*").rsplit(None, 1)[-1:] or [""]
+    if last[0].lower() in _COPULAS:
+        last = head.rstrip(" :：").rsplit(None, 2)[-2:-1] or last
+    name = last[0].strip("*_#\"'`").lower()
+    if not near.isdisjoint(_NO_ANSWERS) and not (near & NOUNS):
+        return False
+    if not head.isascii() and _ASK_UNSPACED.search(head):
+        return True
+    asks = not near.isdisjoint(_ASKS) or IMPERATIVE.match(head) is not None
+    if run.introduced:
+        return asks or name.endswith("s") or not near.isdisjoint(_COUNTED) or any("_" in label for label in labels)
+    if run.joined == "or":
+        return asks
+    return asks and (run.joined == "," or len(labels) > 2)

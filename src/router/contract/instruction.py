@@ -206,7 +206,15 @@ def _data(text: str) -> Iterator[tuple[int, int]]:
         for block in tags(text):
             if block.name in DATA_TAGS or block.name in ("example", "examples"):
                 yield block.start, block.end
-    if "```" in text or '"""' in text or "'''" in text or "\n---\n" in text or "\n###\n" in text or "===" in text:
+    if (
+        "```" in text
+        or '"""' in text
+        or "'''" in text
+        or "\n---\n" in text
+        or "\n###\n" in text
+        or "===" in text
+        or "BEGIN" in text
+    ):
         for block in fences(text):
             if not text.startswith(("{", "["), block.start) and not _TYPES.search(text, block.start, block.end):
                 yield block.start, block.end

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from .blocks import Block, fences, has_marker, is_answer_cue, markers, quotations, tags, trimmed
-from .speech import ITEM_LINE, is_instruction, lists, mentions, orders
+from .speech import ITEM_LINE, is_instruction, is_own, lists, mentions, orders
 from .vocabulary import DATA_TAGS, NOT_DATA, NOUNS
 from .words import table
 
@@ -87,9 +87,23 @@ _ROW = late_pattern(r"\s*\d{1,6}[;,\t|]\s*[^\d\s]")  # a row of a table, by its 
 
 _FILLED = late_pattern(r"(?:reply|response|answer|comment|quote|summary|note)s?[:：] \S+ \S", re.IGNORECASE)
 
+_OPENED = late_pattern(r"<([A-Za-z_]{2,24})[ >]")
 _PARAGRAPH = late_pattern(r"\n[ \t\r]*\n")
 
-_PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "『": "』", "'": "'", "‘": "’", "`": "`"}
+_PAIRS = {
+    '"': '"',
+    "“": "”",
+    "„": "“",
+    "«": "»",
+    "»": "«",
+    "›": "‹",
+    "‹": "›",
+    "「": "」",
+    "『": "』",
+    "'": "'",
+    "‘": "’",
+    "`": "`",
+}
 
 TEXTS_OWN = table(
     """
@@ -117,12 +131,16 @@ def whole_or_wrapped(text: str) -> Found | None:
         if (
             not bare
             or orders(bare)
-            or (len(bare) < 60 and bare.endswith(":"))
+            or (len(bare) < 60 and bare.endswith((":", "：")))
+            or (len(bare) < 120 and bare.endswith(("?", "？")) and "`" not in rest)
             or (text[start] == "<" and len(rest) < 400)
         ):
             return one
     found = list(markers(text)) if has_marker(text) else []
     inputs = [block for block in found if block.kind == "input"]
+    heads = [match[1].lower() for match in _PARTS.finditer(text, 0, 4000)] if _PARTS.match(text, start) else []
+    if _is_mail(heads) or _is_talk(heads):
+        return (start, end, 0.85)
     if inputs and inputs[0].outer <= start + 3:
         if inputs[0].name in _HEADERS and _PARAGRAPH.search(text, inputs[0].start, end):
             return (start, end, 0.9)  # an e-mail or article with its headline
@@ -132,14 +150,40 @@ def whole_or_wrapped(text: str) -> Found | None:
             return marked(text, ())
         ask = text.find("\n", start)
         if 0 < ask < start + 200 and text[start:ask].rstrip().endswith((":", "：")):
-            return (ask, end, 0.85)  # "Please classify this review:" on a line of its own
+            return (
+                ask,
+                max(ask, _without_instruction(text, ask, end, ())),
+                0.85,
+            )  # "Please classify this review:" on a line of its own
         return inside(text, ())
-    if _PARTS.match(text) and len({match[1] for match in _PARTS.finditer(text, 0, 4000)}) > 1:
-        return AMBIGUOUS  # "Sheet: ... Claim: ...": two inputs
+    if _PARTS.match(text):
+        names = [match[1].lower() for match in _PARTS.finditer(text, 0, 4000)]
+        if len(set(names)) > 1 and not _is_mail(names) and not _is_talk(names):
+            return AMBIGUOUS  # "Sheet: ... Claim: ...": two inputs
     if found and found[0].kind == "answer" and found[0].outer <= start + 3:
         return None
     answer = found[-1] if found and found[-1].kind == "answer" and found[-1].start >= end else None
     return (start, answer.outer if answer else end, 0.95)
+
+
+_MAIL = table(
+    "from to cc bcc subject date sent von an betreff datum de à para objet asunto assunto fecha da oggetto van "
+    "aan onderwerp"
+)
+_SPEAKERS = table(
+    "a b q agent bot user customer client caller me you assistant operator doctor patient interviewer speaker kunde"
+)
+
+
+def _is_mail(names: Sequence[str]) -> bool:
+    """Whether the lines' headings are those of an e-mail."""
+    return len(names) > 1 and names[0] in _MAIL and names[1] in _MAIL
+
+
+def _is_talk(names: Sequence[str]) -> bool:
+    """Whether the lines' headings are the speakers of a conversation: they come again."""
+    distinct = set(names)
+    return len(names) >= len(distinct) + 2 or (distinct <= _SPEAKERS and len(names) > len(distinct))
 
 
 def inside(text: str, labels: Sequence[str]) -> Found | None:
@@ -169,10 +213,21 @@ def tagged(text: str, labels: Sequence[str]) -> Found | None:
             inner = [block for block in tags(text[start:end]) if block.name in DATA_TAGS]
             if len(inner) == 1 and inner[0].outer == 0 and start + inner[0].outer_end == end:
                 return (start + inner[0].start, start + inner[0].end, 0.93)
+            nested = [block.name for block in tags(text[start:end])]
+            if len(nested) > len(set(nested)) and not set(nested) & _NO_TAGS:
+                return AMBIGUOUS  # "<doc>...</doc><doc>...</doc>" in one element: several texts
             return (start, end, 0.96 if data[0].name in DATA_TAGS else 0.8)
         if len(data) > 1:
             return AMBIGUOUS
-    if "```" in text or '"""' in text or "'''" in text or "---" in text or "###" in text or "===" in text:
+    if (
+        "```" in text
+        or '"""' in text
+        or "'''" in text
+        or "---" in text
+        or "###" in text
+        or "===" in text
+        or "BEGIN" in text
+    ):
         data = [
             block for block in fences(text)
             if not lists(text[block.start : block.end], labels) and not text.startswith(("{", "["), block.start)
@@ -209,6 +264,8 @@ def marked(text: str, labels: Sequence[str]) -> Found | None:
     end = len(text)
     for answer in answers:
         if answer.outer > block.start:
+            if not labels and answer.start < len(text) and "\n" not in text[answer.outer : answer.start]:
+                return AMBIGUOUS  # "Context: ... Answer: ...": an answer that is to be judged
             if answer.start < len(text) and "\n" not in text[answer.outer : answer.start]:
                 line_end = text.find("\n", answer.start)
                 if line_end >= 0 and text[line_end:].strip():
@@ -305,6 +362,8 @@ def _paragraphs(text: str, labels: Sequence[str]) -> Found | None:
         if len(parts) < 2:
             continue
         told = [is_instruction(text[start:end], labels) for start, end in parts]
+        if len(parts) == 2 and all(told) and labels:
+            told = [mentions(text[start:end], labels) or not is_own(text[start:end]) for start, end in parts]
         if all(told) or not any(told):
             continue
         first = told.index(False)
@@ -370,6 +429,11 @@ def _after_colon(text: str, labels: Sequence[str]) -> Found | None:
 
 
 def is_several(piece: str) -> bool:
+    """Whether a stretch holds several texts: a list of them, or elements of one name."""
+    if "</" in piece:
+        names = [match[1].lower() for match in _OPENED.finditer(piece, 0, 4000)]
+        if any(names.count(name) > 1 for name in set(names) & DATA_TAGS):
+            return True
     lines = [line for line in piece.split("\n", 40) if line.strip()]
     items = sum(ITEM_LINE.match(line) is not None or _ROW.match(line) is not None for line in lines)
     return len(lines) > 1 and items * 2 > len(lines)

@@ -11,9 +11,9 @@ from .lexicon_further import FURTHER
 from .vocabulary import ANSWER_WORDS, CLASSIFY, DATA_TAGS, INPUT_WORDS, NOUNS
 from .words import table
 
-__all__ = ["KNOWN", "UNSPACED"]
+__all__ = ["ENGLISH", "KNOWN", "UNSPACED"]
 
-_ENGLISH = table(
+ENGLISH = table(
     """
     otherwise depending snake_case snake max token tokens level levels rules guidelines dict
     dictionary python member enum named
@@ -95,6 +95,8 @@ _ENGLISH = table(
 )
 _GERMAN = table(
     """
+    nennen zulässig zulässige zulässigen zulässiger ausgegeben angegeben genannten aufgeführten wörtlich jeweils
+    eingehende eingehenden erhältst bekommst liest sortiere sortieren sage schreibe schreib zeile zeilen
     abteilung abteilungen kundenanfrage kundenanfragen kundenmail kundenmails wörter beiden zurück ob ergebnis
     weise zuweisen zugewiesen eines einem zwischen aus wähle auswählen gegebene gegebenen gegebener alle jeder jede
     jedem jedes gehört welchen ordner muss vorliegenden nächste nächsten der die das den dem des ein eine einen
@@ -118,6 +120,9 @@ _GERMAN = table(
 )
 _FRENCH = table(
     """
+    écris écrivez dis dites fournis fournissez choisi liste étiqueter reçois recevez lettre rien donner nommer
+    trier trie
+    tries possibles service services
     deux trois quatre
     deux trois quatre
     attribue attribuer attribuez chaque assigne assignez selon étant donné donnés le la les l un une des de du d et
@@ -137,6 +142,7 @@ _FRENCH = table(
 )
 _SPANISH = table(
     """
+    escribe escriba escribir envía dime elegir elegido lista listado etiquetar recibes recibe letra nada salvo ninguna
     dos tres cuatro
     dos tres cuatro
     asigna asignar asigne entre cada dado dada el la los las un una unos unas de del al y o no ni es son ser está
@@ -155,6 +161,7 @@ _SPANISH = table(
 )
 _PORTUGUESE = table(
     """
+    escreva diga informe lista listadas etiquetar recebe letra escolher indicar devolver
     à ao às aos pergunta perguntas
     atribua atribuir cada dado dada melhor o a os as um uma uns umas de do da dos das e ou não nem é são ser está
     você tu seu sua este esta estes estas isto seguinte seguintes abaixo acima só somente apenas exatamente única
@@ -170,6 +177,9 @@ _PORTUGUESE = table(
 )
 _ITALIAN = table(
     """
+    scrivi scrivere smista smistare invia restituire indicando scegliendo uno seguendo elenco etichettare ricevi
+    ricevuto
+    questi lettera stampa nient'altro
     assegnare ogni dato data migliore adatta un'etichetta il lo la i gli le un uno una di del della dei delle e o
     non né è sono essere sei tu tuo tua questo questa questi queste seguente seguenti sotto sopra solo soltanto
     solamente esattamente unica sola singola parola parole rispondi risposta risposte restituisci indica con senza
@@ -185,6 +195,7 @@ _ITALIAN = table(
 )
 _DUTCH = table(
     """
+    schrijf noem stuur codeer code codes label krijgt lijst letterlijk kies antwoorden hoort
     kiezen elk elke gegeven beste passende de het een en of niet geen is zijn wordt jij je bent u uw jouw dit deze
     dat volgende onderstaande bovenstaande alleen enkel uitsluitend precies één woord woorden antwoord antwoorden
     geef met zonder in op van voor als welke welk wat wie naam categorie categorieën klasse klassen label labels
@@ -196,7 +207,7 @@ _DUTCH = table(
 )
 
 KNOWN: frozenset[str] = (
-    _ENGLISH
+    ENGLISH
     | _GERMAN
     | _FRENCH
     | _SPANISH

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..patterns import late_pattern
 from .vocabulary import INPUT_WORDS
 
-__all__ = ["Listing", "clean", "has_prose", "inside", "list_at"]
+__all__ = ["FORM", "Listing", "clean", "has_prose", "inside", "list_at"]
 
 MAX_LABELS = 300
 _MAX_CHARS = 64
@@ -77,7 +77,7 @@ _TAIL = late_pattern(
     r"(?:,?\s+(?:based|depending|according|with|without|and (?:nothing|never|no)|only|for (?:the|this|each|a)|"
     r"in (?:lower|upper|one|the|this|english|json|all|tone)|as (?:the|your|a)|to (?:the|this|an?|most|describe|"
     r"indicate|each)|from|"
-    r"when|if|that|which|using|by|accordingly|followed|please|sentiment|priority|severity|urgency|tone|emotion|"
+    r"when|if|that|which|using|by|accordingly|followed|please|pls|plz|thx|sentiment|priority|severity|urgency|tone|emotion|"
     r"mood|polarity|stance|intent|rating|overall|about|regarding|towards?|"
     r"selon|según|segundo|nach|basierend|ist|zu|ein|est|là|exactly|and then|then|here|label|category|else|nothing|"
     r"é|è|aan|in de|oppure|bitte|s'il|por favor|per favore|alleen)\b|\s+[-–—]|,?\s+(?:do|don't)\s|"
@@ -182,7 +182,7 @@ def _quoted(text: str, start: int) -> Listing | None:
         end = match.end()
         note = _NOTE.match(text, end)
         if note is not None:
-            defined = defined or not _FORM.fullmatch(note[0].strip(" ()"))
+            defined = defined or not FORM.fullmatch(note[0].strip(" ()"))
             end = note.end()
         between = _BETWEEN.match(text, end)
         if between is None:
@@ -276,7 +276,7 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
         piece = text[closing + 1 : tail_end]
         if not _GOES_ON.match(piece):
             break
-        defined = defined or not _FORM.fullmatch(text, stop.end(), closing)
+        defined = defined or not FORM.fullmatch(text, stop.end(), closing)
         parts.append(piece)
         end, stop = tail_end, following
     segment = "".join(parts)
@@ -378,10 +378,26 @@ _CODED = late_pattern(
     re.IGNORECASE,
 )
 # A remark on how labels are written, which gives them no meaning.
-_FORM = late_pattern(
-    r"(?:(?:in |all |exactly |only |just )*(?:upper ?-?case|lower ?-?case|capitals?|caps|(?:one|a single) word|"
+FORM = late_pattern(
+    r"(?:(?:in |all |exactly |only |just |as )*(?:upper ?-?case|lower ?-?case|capitals?|caps|(?:one|a single|"
+    r"1) (?:word|token|label)|"
     r"as written|no punctuation|required|default spelling|case[- ]sensitive)(?: only| letters)?)",
     re.IGNORECASE,
 )
 _ARTICLE = late_pattern(r"(?:an?|eine?n?|une?|una) ", re.IGNORECASE)
-_ELLIPSIS = frozenset({"etc", "...", "…", "and so on", "usw", "so on", "others like that", "and more"})
+_ELLIPSIS = frozenset(
+    {
+        "lower-case",
+        "lowercase",
+        "upper-case",
+        "uppercase",
+        "etc",
+        "...",
+        "…",
+        "and so on",
+        "usw",
+        "so on",
+        "others like that",
+        "and more",
+    }
+)

@@ -12,7 +12,7 @@ from ..patterns import late_pattern
 from .vocabulary import ANSWER_WORDS, DATA_TAGS, INPUT_WORDS, NOUNS
 from .words import table
 
-__all__ = ["asks_too_much", "is_plain_question"]
+__all__ = ["adds_to_label", "asks_too_much", "is_plain_question"]
 
 _NAMES = NOUNS | (ANSWER_WORDS - {"subject"})
 _START = (
@@ -130,6 +130,8 @@ _COUNTED = late_pattern(
 _COUNT_OF_LIST = table("of the these those following into among between are predefined possible allowed")
 _COUNTED_OUT = late_pattern(r"\b(?:the|your) (?:top|other|first|last) (?:two|three|\d)\b")
 _OTHER_LABEL = late_pattern(
+    r"\b(?:second|third|least|worst|opposite|wrong)\b(?: \w+){0,3} (?:label|category|class|option|answer|choice|"
+    r"tag)s?\b|"
     r"\b(?:second|third|least|worst|other|opposite|wrong|same|first|last|random|next)\b(?: \w+)? (?:label|category|"
     r"class|option|answer|choice|tag)s?\b|"
     r"\beach (?:label|category|class|tag|option)\b(?! (?:is|has|means|belongs|gets|one))|\b(?:attached|attachment)\b|"
@@ -178,13 +180,9 @@ def asks_too_much(lower: str, called: frozenset[str] = frozenset()) -> bool:
 
     ``called``: what the list calls its items ("desk").
     """
-    if _is_counted(lower) or _OTHER_LABEL.search(lower):
-        return True
-    if _DOING.match(lower) and " as " not in lower[:24]:
+    if adds_to_label(lower):
         return True
     order = _ORDER.match(lower)
-    if _names_second(lower, order.end() if order is not None else 0):
-        return True
     if order is None:
         return False
     listed = [match.start() for match in _LISTED.finditer(lower)]
@@ -199,6 +197,16 @@ def asks_too_much(lower: str, called: frozenset[str] = frozenset()) -> bool:
     for form, instead in _PARTS:
         lower = form.sub(instead, lower)
     return any(word not in _EMPTY and word not in called for word in _LEFT.findall(lower))
+
+
+def adds_to_label(lower: str) -> bool:
+    """Whether something beside the label, or another than the listed one, is asked for."""
+    if _is_counted(lower) or _OTHER_LABEL.search(lower):
+        return True
+    if _DOING.match(lower) and " as " not in lower[:24]:
+        return True
+    order = _ORDER.match(lower)
+    return _names_second(lower, order.end() if order is not None else 0)
 
 
 def _is_counted(lower: str) -> bool:

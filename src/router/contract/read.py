@@ -5,15 +5,18 @@ Where two of them disagree, or the answer is more than a label, the contract car
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from ..patterns import late_pattern
 from ..types import Contract, Request, Signal, Split, Tool
 from . import demands
 from .examples import Shown, shown_answers
+from .frames import tied_names
 from .instruction import Spoken, instructions, remainder
 from .listing import Listing
 from .memory import Memory
@@ -23,7 +26,7 @@ from .rules import described, rule
 from .schema import Field, alternation, grammar_words, read_schema
 from .understood import unexplained
 from .wording import listings
-from .words import words_of
+from .words import table, words_of
 
 __all__ = ["Draft", "draft", "finished"]
 
@@ -37,6 +40,24 @@ _TOOL_WORDS = (
     "record", "extract", "response", "answer", "output", "select", "predict", "assign", "topic", "emotion", "spam",
     "toxic",
 )  # fmt: skip
+
+
+_REASONS = table("reason motivo motif cause summary evidence step")
+# "You get a record as JSON": what comes in, not what is to go out.
+_JSON_INPUT = late_pattern(
+    r"(?:^|(?<=[.\n])) ?(?!(?:[^.\n]*\b(?:return|respond|reply|output|answer)\b))[^.\n]*\b(?:input|inputs|"
+    r"you (?:get|receive|"
+    r"are given|will (?:get|receive|be given|see))|comes? as|is given as|sends?|arrives? as|wrapped in|"
+    r"look(?:ing)? (?:only )?at|inside|payload|record|contained in)\b[^.\n]*"
+)
+
+
+_NO_JSON = late_pattern(
+    r"\b(?:no|not|kein|never|without|sans|sin|sem) (?:(?:use|return|output|any|wrap it in|valid|"
+    r"in) )?json\b(?! schema)|"
+    r"\b(?:do not|don't|never) (?:use|return|output|write|reply in|answer in|wrap it in) json\b",
+    re.IGNORECASE,
+)
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +89,8 @@ def draft(request: Request, memory: Memory) -> Draft:
     else:
         contract, confidence = _worded(request, spoken, found, memory)
         contract = _blocked(contract, tool_blocker)
+    if contract.shape == "json" and any(_forbids_json(part) for part in spoken):
+        contract = _blocked(contract, "JSON is asked for, and forbidden in words.")
     if tool is not None and request.tool_choice not in (tool.name, "required") and not spoken:
         contract = _blocked(contract, "a tool is offered, and nothing says that it is to be called.")
     contract = _blocked(contract, _request_blocker(request, contract))
@@ -267,10 +290,14 @@ def _in_json(
     return _blocked(contract, against), min(confidence, 0.88)
 
 
+def _forbids_json(part: Spoken) -> bool:
+    return "json" in part.words and _NO_JSON.search(part.text) is not None
+
+
 def _asks_for_json(part: Spoken) -> bool:
     if "json" in part.words:
-        lower = part.text.lower()
-        return not ("no json" in lower or "not json" in lower or "kein json" in lower)
+        lower = _JSON_INPUT.sub(" ", part.text.lower())
+        return "json" in lower and not _forbids_json(part)
     return "{" in part.text and json_key(part.text)[0] is not None
 
 
@@ -306,18 +333,27 @@ def _against(
 ) -> tuple[str | None, str | None]:
     """What an instruction says that a label alone does not honour: of the answer's form; of which label is right."""
     words = words_of(text)
+    # What the list is called is no demand: "the reason for the cancellation: price, other".
+    for name in tied_names(text.lower()) & words & _REASONS:
+        text = text.replace(name, "label")
+    words = words_of(text)
     form = demands.obstacle(text, words, labels, by_user=by_user, is_json=is_json, is_given=is_given)
     if form is not None:
         return form, None
-    return None, rule(text, words, labels) or (_STRANGE if unexplained(text, labels, keys) else None)
+    return None, rule(text, words, labels) or (_STRANGE if unexplained(text, labels, keys, is_given=is_given) else None)
 
 
 def _conflict(found: Sequence[Listing]) -> bool:
     if len(found) < 2:
         return False
     first = {_folded(label) for label in found[0].labels}
+    # "Does it touch security (auth, crypto)? Yes or no": what is asked about is no list of answers.
+    is_asked = is_polar(found[0].labels)
     return any(
-        listing.certainty >= 0.78 and not {_folded(label) for label in listing.labels} <= first for listing in found[1:]
+        listing.certainty >= 0.78
+        and not (is_asked and not listing.closed)
+        and not {_folded(label) for label in listing.labels} <= first
+        for listing in found[1:]
     )
 
 

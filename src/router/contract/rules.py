@@ -19,11 +19,20 @@ _WHETHER = late_pattern(
     r"detect|classify|"
     r"wonder|indicate|state|flag|verify)(?: (?:me|us|for me))? if\b|\b(?:diga|indica|indique|di|decide|determina|"
     r"determine|dis|sag|dimmi|indiquez?|verifica|verifique|zeg) (?:se|si|ob|of|s')\b|\bif (?:possible|needed|"
-    r"necessary)\b",
-    re.IGNORECASE,
+    r"necessary)\b|"
+    # What comes in, and when: no rule.
+    r"(?:^|[.\n] ?)(?:you|we|i) (?:[\w'’-]+ ){1,5}(?:messages|comments|texts) (?:that|which)\b|"
+    r"\b(?:messages|comments|texts) (?:that|which) (?:\w+ )?(?:users?|customers?|visitors?|people|readers|"
+    r"patients|players|"
+    r"members|guests|students|employees|tenants|citizens|clients)\b|"
+    r"\b(?:whenever|when|each time|every time) (?:a|an|the|you (?:get|receive|are (?:given|sent|shown)) (?:a|an|"
+    r"the)) (?:[\w-]+ ){1,2}?"
+    r"(?:arrives|comes in|is (?:sent|received|posted)|(?=[,]))|\b(?:is|are) always an? (?=\w)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _RULE = late_pattern(
-    r"\bas an? [\w-]+ would\b|\brelevan(?:t|ce) (?:of|to)\b|\b(?:grounded|entail\w*|contradict\w*|paraphras\w*|"
+    r"\b(?:as|like) an? (?:[\w-]+ ){1,3}would\b|\brelevan(?:t|ce) (?:of|to)\b|\b(?:grounded|entail\w*|"
+    r"contradict\w*|paraphras\w*|"
     r"hallucinat\w*|plagiari\w*)\b|"
     r"\bduplicates?\b(?= (?:of|questions?|or not))|\bas judged\b|\bstandards?\b|\b(?:judge|consider|look at|use|read|"
     r"classify|assess|rate|"
@@ -34,6 +43,7 @@ _RULE = late_pattern(
     r"\bthan(?<!other than)(?<!else than) (?:the|"
     r"a|an|last|before|usual)\b|\blast (?:week|month|year|time)\b|"
     r"\bprevious(?:ly)?\b|"
+    r"\b(?:so far|up to now|until now|throughout the conversation|earlier (?:turns|messages))\b|"
     r"\byesterday\b|\btoday\b|\b(?:newest|latest|most recent|last|final|only the first) (?:\w+ )?(?:message|mail|"
     r"e-?mail|turn|sentence|"
     r"line|reply|comment|"
@@ -137,8 +147,6 @@ def described(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str 
     """Why the description of a schema, field or tool decides the label; None when it only says what is there."""
     text = _BOILERPLATE.sub("", text)
     found = rule(text, words, labels)
-    if found is None and (
-        words & {"example", "examples", "only", "beispiel", "exemple", "ejemplo"} or unexplained(text, labels)
-    ):
+    if found is None and unexplained(text, labels, is_given=True):
         return "a description in the schema or tool may decide the label."
     return found

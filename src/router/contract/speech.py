@@ -13,7 +13,7 @@ from .lexicon import KNOWN
 from .lexicon_further import FURTHER_ORDERS
 from .vocabulary import INPUT_WORDS, NOUNS
 
-__all__ = ["IMPERATIVE", "ITEM_LINE", "has_residue", "is_instruction", "lists", "mentions", "orders"]
+__all__ = ["IMPERATIVE", "ITEM_LINE", "has_residue", "is_instruction", "is_own", "lists", "mentions", "orders"]
 
 IMPERATIVE = late_pattern(
     r"\W*(?:(?:please|now|then|kindly|bitte|por favor|s'il (?:te|vous) pla[iî]t|per favore|alsjeblieft|your task|"
@@ -153,7 +153,9 @@ _MEANS_ANSWER = late_pattern(
 
 # Words about the answers stand in an instruction: "write five utterances for each intent".
 _OF_LABELS = late_pattern(
-    r"\b(?:each|every|per|these|those|all the|of the) (?:intents?|labels?|categor(?:y|ies)|classes|tags)\b",
+    r"\b(?:each|every|per|these|those|all the|of the) (?:intents?|labels?|categor(?:y|ies)|classes|tags)\b|"
+    r"\b(?:per|je|pro|för varje|for hver|pour chaque|por cada|per ogni|voor elke?|für jede[ns]?) (?:etikett?|"
+    r"label|kategori|klass|catégorie|categor|étiquette|rótulo)\w*",
     re.IGNORECASE,
 )
 
@@ -162,7 +164,20 @@ _OF_LABELS = late_pattern(
 _ASKS_LABEL = late_pattern(
     r"\b(?:categor|kategori|catégori|étiquett|etikett|klassifi|classificat|label)\w*", re.IGNORECASE
 )
-_LABEL_NOUNS = ("intent", "label", "categor", "classes", "tags")
+_LABEL_NOUNS = (
+    "intent",
+    "label",
+    "categor",
+    "classes",
+    "tags",
+    "etiket",
+    "etikett",
+    "kategori",
+    "klass",
+    "catégor",
+    "étiquet",
+    "rótulo",
+)
 
 
 def has_residue(text: str) -> bool:
@@ -197,6 +212,12 @@ def has_residue(text: str) -> bool:
     if _OUTPUT.match(text) is None:
         return False
     return _orders_usually(_SENTENCE_END.split(text[:160], maxsplit=1)[0])
+
+
+def is_own(part: str) -> bool:
+    """Whether a question or remark is a text's own: it uses words that instructions do not."""
+    words = _WORD.findall(part.lower())
+    return _OUTPUT.match(part) is None and sum(word not in KNOWN for word in words) * 3 > len(words)
 
 
 def _orders_usually(sentence: str) -> bool:

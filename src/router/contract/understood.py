@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 
 from ..patterns import late_pattern
+from .frames import is_plain, is_plain_abroad, tied_names
 from .lexicon import KNOWN, UNSPACED
-from .orders import asks_too_much, is_plain_question
+from .orders import adds_to_label, asks_too_much, is_plain_question
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
 from .words import table
 
@@ -73,7 +74,7 @@ _DENIED = late_pattern(
 )
 # "Resident says: _": what stands before the list or the text to judge is its heading.
 _HEADED = late_pattern(
-    r"\W*[\w'’-]+(?: [\w'’-]+){0,3}\s*[:：]\s*_\W*$|"
+    r"\W*[\w'’-]+(?: [\w'’-]+){0,3}\s*[:：]\W*_\W*$|"
     r"\W*(?:[\w'’-]+ ){0,9}[\w'’-]+\s*(?:\([^()_]{0,60}\)\s*)?(?:[:：=(]|->|→)\s*(?:one of |"
     r"either )?[\"'`\[{(]*_(?:[\s,/|;\"'`\[\]{}()]+(?:or |oder |ou |o |of |"
     r"eller |или |lub |veya )?[\"'`]*_)+\W*$"
@@ -89,12 +90,20 @@ _CODE = late_pattern(
 )
 # What the instructor library says first (https://python.useinstructor.com).
 _INSTRUCTOR = late_pattern(
-    r"(?:As a )?genius expert, your task is to understand the content and provide the parsed objects"
-    r"(?: in json that match the following json_schema)?[.:]?",
+    r"(?:As a )?genius expert, your task is to understand the content and provide\s+the parsed objects"
+    r"(?: in json that match the following json_schema)?[.:]?|"
+    r"Return the correct JSON response within a ```json codeblock\. not the JSON_SCHEMA|"
+    r"Make sure to return an instance of the JSON, not the schema itself",
     re.IGNORECASE,
 )
 # A chat template's own marks, left in the prompt.
 _TOKENS = late_pattern(r"</?s>|\[/?INST\]|<</?SYS>>|<\|\w{1,24}\|>(?:system|user|assistant)?")
+# The lines around a text: "----- BEGIN EMAIL -----".
+_FRAME = late_pattern(
+    r"^[-=*#<>\[\] ]*(?:BEGIN|START|END)(?: OF)?(?: [A-Z]+)*[-=*#<>\[\] ]*$|^[-=*#]{2,} ?(?:[A-Z]+ )+(?:START|END|"
+    r"BEGIN)[-=*# ]*$",
+    re.MULTILINE,
+)
 # A worked example in two elements, as OpenAI's guide to prompts writes them.
 _PAIRED = late_pattern(
     r"<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>[^<>]{1,2000}</\1>\s*<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>"
@@ -111,8 +120,10 @@ _PLAIN = (
     | NOUNS
     | {"yes", "no", "não", "non", "nein", "nee", "si", "sí", "true", "false", "other", "none", "one", "any", "all"}
 )
+_POINTERS = table("this the these that my our it all every each me us")
 _PREDICATE = table("is are was were be must should can may will ist sind muss est sont doit es son debe é são è sono")
 _TAGS = late_pattern(r"</?[a-z_]{2,24}>")
+_VERSION = late_pattern(r"\bv\d+(?:\.\d+)*\b")
 _DIGIT = late_pattern(r"\d")
 _POLAR = late_pattern(
     r"(?:and |also,? )?(?:do|does|did|has|have|had|can|could|will|would|is there|are there|was there)\b(?! you)"
@@ -132,16 +143,19 @@ FOREIGN = "¤"
 _EDGES = " \t\"'`*.,“”‘’«»[](){}<>"
 
 
-def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = ()) -> bool:
+def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, is_given: bool = False) -> bool:
     """Whether an instruction holds a sentence of no usual kind. ``text``: text to judge and label lists left out;
-    ``keys``: names of fields and tools and what the list is called, which are no rule where they are spoken of.
+    ``keys``: names of fields and tools and what the list is called, which are no rule where they are spoken of;
+    ``is_given``: a schema or tool fixes the answer's form.
     """
     names = {label.casefold().strip(_EDGES) for label in labels if label}
     for key in sorted(keys, key=len, reverse=True):
         text = text.replace(key, "field")
     if "<|" in text or "[INST]" in text:
         text = _TOKENS.sub("\n", text)
-    if "parsed objects" in text:
+    if "BEGIN" in text or "START" in text:
+        text = _FRAME.sub("", text)
+    if "parsed objects" in text or "JSON_SCHEMA" in text:
         text = _INSTRUCTOR.sub("", text)
     if "</" in text:
         text = _PAIRED.sub(lambda shown: "" if shown[3].strip().strip(_EDGES).casefold() in names else shown[0], text)
@@ -156,6 +170,10 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = ()) -> b
         )
         - _TEXTS
     )
+    tied = tied_names(text.lower())
+    called |= tied
+    if names and all(name.isdigit() for name in names):
+        called |= {"number", "digit", "rating", "figure"}
     parts = _SENTENCE.split(text)
     if len(parts) > 2 * _MOST:
         return True
@@ -174,7 +192,8 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = ()) -> b
                 return True
             is_open = True
             continue
-        if not _is_usual(sentence, names, is_question="?" in end or "？" in end, is_first=is_first, called=called):
+        if not _is_usual(sentence, names, is_question="?" in end or "？" in end, is_first=is_first, called=called,
+                         is_given=is_given):  # fmt: skip
             return True
         is_first = False
         lower = sentence.lower()
@@ -201,7 +220,13 @@ def is_example(line: str, names: set[str]) -> bool:
 
 
 def _is_usual(
-    sentence: str, names: set[str], *, is_question: bool, is_first: bool, called: frozenset[str] = frozenset()
+    sentence: str,
+    names: set[str],
+    *,
+    is_question: bool,
+    is_first: bool,
+    called: frozenset[str] = frozenset(),
+    is_given: bool = False,
 ) -> bool:
     lower = sentence.lower()
     if "<" in lower:
@@ -227,7 +252,14 @@ def _is_usual(
     masked = lower
     for name in sorted(spoken, key=len, reverse=True) if len(spoken) > 1 else ():
         masked = masked.replace(name, "_")
-    if asks_too_much(masked, called):
+    is_too_much = asks_too_much(masked, called)
+    if (
+        (strange or is_too_much)
+        and not adds_to_label(masked)
+        and (is_plain(masked, names, called, is_given=is_given) or is_plain_abroad(masked, names, called))
+    ):
+        return True
+    if is_too_much:
         return False
     if not strange:
         return True
@@ -267,8 +299,17 @@ def _is_usual(
         return len(strange) <= 6 and len(strange) * 2 <= len(words) + 2
     if _ROLE.match(lower):
         return len(words) < 60
-    if is_first and "_" not in lower and len(words) <= 10 and _PREDICATE.isdisjoint(words) and not _DIGIT.search(lower):
-        return len(strange) <= 4  # what the application is: "moderation filter of a cooking forum"
+    if (
+        is_first
+        and "_" not in lower
+        and len(words) <= 10
+        and _PREDICATE.isdisjoint(words)
+        and not _DIGIT.search(_VERSION.sub("", lower))
+    ):
+        # What the application is; no order ("improve this").
+        return len(strange) <= 4 and not (
+            words[0] in strange and len(words) > 1 and words[1] in _POINTERS
+        )  #: "moderation filter of a cooking forum"
     return is_example(sentence, names)
 
 

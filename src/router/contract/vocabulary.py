@@ -187,6 +187,7 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
+    far until throughout earlier
     would relevance relevant grounded entail entails entailed contradict contradicts contradiction paraphrase
     paraphrases
     hallucination hallucinated duplicate duplicates majority average median combined verify fact fact-check

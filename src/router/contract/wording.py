@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
+from itertools import islice, pairwise
 
 from ..patterns import late_pattern
 from .cues import DIRECT, OPEN_LIST, as_lists, direct_lists, noun_lists
@@ -38,6 +38,8 @@ _HOLDER = late_pattern(
 _CHILD = late_pattern(r"<(\w{1,20})>\s*([^<>\n]{1,60}?)\s*</\1>")
 _UNION = late_pattern(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,60}\3)+")
 _PIPED = late_pattern(r"[\"'<\[(](\w(?:[\w -]{0,40}\w)?(?:\s?[|/]\s?\w(?:[\w -]{0,40}\w)?){1,300})[\"'>\])]")
+_OBJECT = late_pattern(r"\{\s*\"(\w{1,40})\"\s*:\s*\"([^\"{}\n|<>]{1,48})\"\s*\}")
+_BETWEEN = late_pattern(r"[\s,/|`]*(?:or|oder|ou|o|of|either)?[\s`]*", re.IGNORECASE)
 _LITERAL = late_pattern(r"Literal\[([^\]\n]{3,2000})\]")
 _SOME_WORDS = r"[^\s/|:,.()（），。：\"'<>]{1,30}(?: [^\s/|:,.()（），。：\"'<>]{1,20})?"
 _SLASHED = late_pattern(rf"[ \t]*({_SOME_WORDS}(?:(?:[/|]| [/|] ){_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
@@ -106,6 +108,8 @@ def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
         yield from _markup(text)
     if "|" in text or "Literal[" in text:
         yield from _unions(text)
+    if '": "' in text or '":"' in text:
+        yield from _objects(text)
     dutch = not words.isdisjoint(_DUTCH)
     yield from noun_lists(text, words, dutch)
     yield from direct_lists(text, words, dutch)
@@ -159,6 +163,16 @@ def _unions(text: str) -> Iterator[Listing]:
             items = [part.strip() for part in match[1].split("|")]
             if len(set(items)) == len(items) and all(items):
                 yield Listing(tuple(items), match.start(), match.end(), 0.9)
+
+
+def _objects(text: str) -> Iterator[Listing]:
+    """Objects of one and the same key, one a label: ``{"stage": "TOFU"} or {"stage": "MOFU"}``."""
+    found = list(islice(_OBJECT.finditer(text), _MOST))
+    labels = tuple(dict.fromkeys(match[2] for match in found))
+    if len(labels) > 1 and len({match[1] for match in found}) == 1:
+        between = [text[one.end() : other.start()] for one, other in pairwise(found)]
+        if all(_BETWEEN.fullmatch(piece) for piece in between):
+            yield Listing(labels, found[0].start(), found[-1].end(), 0.9)
 
 
 def _quoted_runs(text: str) -> Iterator[Listing]:

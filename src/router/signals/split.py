@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from ..contract.blocks import trimmed
 from ..contract.examples import shown_answers
 from ..contract.framing import is_nothing, is_pair, is_talk, unframed
@@ -25,7 +27,12 @@ THRESHOLD = 0.6
 _MAX_CHARS = 65_536
 _PLACEHOLDER = re.compile(r"\W*(?:\{{1,3}|<<?|\[\[?|\$\{?|%\()\s*[\w .-]{1,40}\s*(?:\}{1,3}|>>?|\]\]?|\)s)\W*|\W*")
 """A template's slot that was never filled."""
+_EMPTY_TAGS = re.compile(r"(?:\s*</?[\w-]+>)+\s*")
 _OWN_HEADING = re.compile(r"(?P<name>[A-Za-z]+(?: [A-Za-z]+){0,2})[:：]\s+(?=\S)")
+_UNSPACED_HEADING = re.compile(
+    r"[\u3040-\u30ff\u3400-\u9fff]{0,6}(?:留言|评论|評論|文本|内容|消息|句子|标题|問い合わせ|発話|投稿|コメント|レビュー|メッセージ|"
+    r"テキスト|文章|反馈|描述|邮件|メール|本文|问题|質問|入力|输入|新闻|ツイート|문의|리뷰|댓글|문장|메시지|텍스트)\s*[:：]\s*(?=\S)"
+)
 _HEADER = re.compile(r"[^\W\d_][\w -]{0,24}[:：]\s*")
 
 
@@ -49,6 +56,11 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
     start, end = unframed(text, *trimmed(text, start, end))
     start, end = unquoted(text, start, end)
     start = _behind_heading(request, index, start, end)
+    if text.startswith("{", start) and text.endswith("}", 0, end):
+        picked = _field(request, index, start, end)
+        if picked is None:
+            return _UNKNOWN
+        start, end = picked
     if start >= end or end - start > _MAX_CHARS or is_several(text[start:end]):
         return _UNKNOWN
     if (
@@ -56,6 +68,7 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
         or is_pair(text[start:end])
         or has_residue(text[start:end])
         or _PLACEHOLDER.fullmatch(text, start, end)
+        or _EMPTY_TAGS.fullmatch(text, start, end)
     ):
         return _UNKNOWN
     if not _labels_stand_outside(request, contract, index, start, end):
@@ -69,6 +82,9 @@ def _behind_heading(request: Request, index: int, start: int, end: int) -> int:
     Other words before a colon are the text's own: headlines begin so.
     """
     text = request.messages[index].text
+    unspaced = _UNSPACED_HEADING.match(text, start, end)
+    if unspaced is not None:
+        return unspaced.end()
     if text[:start].strip() or (heading := _OWN_HEADING.match(text, start, end)) is None:
         return start
     words = heading["name"].lower().split()
@@ -76,6 +92,41 @@ def _behind_heading(request: Request, index: int, start: int, end: int) -> int:
         return start
     told = " ".join(message.text for place, message in enumerate(request.messages) if place != index).lower()
     return heading.end() if any(len(word) > 2 and word.rstrip("s")[:6] in told for word in words) else start
+
+
+def _field(request: Request, index: int, start: int, end: int) -> tuple[int, int] | None:
+    """Within a text in JSON the value of the one field that the instruction names; all of it when none holds prose.
+
+    None when it cannot be told which part is meant, or the value is written with escapes.
+    """
+    text = request.messages[index].text
+    try:
+        document = msgspec.json.decode(text[start:end].encode("utf-8", "surrogatepass"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return start, end
+    if not isinstance(document, dict):
+        return start, end
+    around = [
+        message.text for place, message in enumerate(request.messages) if place != index and message.role != "assistant"
+    ]
+    told = "\n".join([text[:start], text[end:], *around])
+    prose = {key: value for key, value in document.items() if isinstance(value, str) and value.count(" ") > 1}
+    named = [
+        key
+        for key in document
+        if re.search(rf"[\"'`“]{re.escape(key)}[\"'`”]|\b{re.escape(key)} (?:field|key)\b", told)
+    ]
+    if len(named) != 1 and len(prose) != 1:
+        return None if prose or named else (start, end)
+    if not named:
+        return None if len(document) > 1 else _value(text, start, end, next(iter(prose.values())))
+    value = document[named[0]]
+    return _value(text, start, end, value) if isinstance(value, str) else None
+
+
+def _value(text: str, start: int, end: int, value: str) -> tuple[int, int] | None:
+    place = text.find(f'"{value}"', start, end) if value.strip() else -1
+    return None if place < 0 else trimmed(text, place + 1, place + 1 + len(value))
 
 
 _UNKNOWN: Signal[Split] = Signal(value=None, confidence=0.0, detector=DETECTOR)

@@ -1,0 +1,484 @@
+"""Enumerations by their looks alone: items between commas, bars, slashes and an "or", in brackets, or line by line.
+
+No cue is asked for: where an enumeration begins and ends is told by punctuation, by the words that cannot belong to an
+item, and by how long its other items are. Whether it is a list of answers is :mod:`enumerations`' business.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..patterns import late_pattern
+from .listing import FORM as _FORM
+from .listing import Listing, clean
+from .words import table, words_of
+
+__all__ = ["Run", "runs"]
+
+_MOST = 40
+_HEAD, _TAIL = 1000, 600
+_OR = (
+    r"(?:or|oder|ou|oppure|o|u|eller|или|lub|albo|czy|veya|ya da|vs\.?|versus|"
+    r"nebo|alebo|või|vai|ar|sau|vagy|tai|atau|hoặc|eða|"
+    r"ή|або|чи|أو|یا|או|या|หรือ|অথবা|বা)"
+)
+_AND = r"(?:and|und|et|e|y|en|och|og|oraz|ve|ja|dan|va|und|și|és|и|та|plus)"
+_LAST = rf"(?:(?P<or>{_OR}|or else)|(?P<and>{_AND}))"
+# One kind of sign separates the items of an enumeration; an "or" or "and" may stand before the last one.
+_JOINTS = tuple(
+    (sign, late_pattern(form, re.IGNORECASE))
+    for sign, form in (
+        ("|", r"\s*\|\s*(?P<or>)(?P<and>\Z\A)?"),
+        (";", rf"\s*;\s*(?:{_LAST}\s+)?"),
+        (",", rf"\s*[,،，、]\s*(?:{_LAST}\s+)?|\s+(?:(?P<or2>{_OR})|(?P<and2>{_AND}))\s+"),
+        (",", r"\s*[,،，、]\s*(?P<or>\Z\A)?(?P<and>\Z\A)?"),
+        ("/", r"\s*/\s*(?P<or>)(?P<and>\Z\A)?"),
+        ("·", r"\s*[·•]\s*(?P<or>)(?P<and>\Z\A)?"),
+        (" ", rf"\s+(?:(?P<or>{_OR})|(?P<and>{_AND}))\s+"),
+    )
+)
+_SENTENCE = late_pattern(r"(?<=[.?!…])[\"'”’)\]]*\s+|[。！？।۔]\s*|\n")
+_SEGMENT = late_pattern(
+    r"[:：](?=\s|$)|：|\s[-–—=]{1,2}>?\s|[()（）\[\]{}【】]|->|→|=(?=\s)|</?[A-Za-z_][^<>\n]{0,60}>"
+)
+_DUTCH = late_pattern(
+    r"\b(?:een|één|het|kies|deze|dit|niet|alleen|bepaal|geef|antwoord)\b|\b[^\W\d_]+, [^\W\d_]+ of [^\W\d_]+[.?:]",
+    re.IGNORECASE,
+)
+_DUTCH_OR = late_pattern(r" of ")
+# Words that stand before the first item or behind the last one and belong to none.
+_EDGES = table(
+    """
+    a an the this that these those its it's it he's she's they're that's what's there's who's as into to in at on by of
+    for from with within under between among amongst is are be was were being been whether if either neither both like
+    per via about called named labelled labeled say says said answer reply respond return output write print give choose
+    pick select name tell state emit send use call mean means one only just exactly strictly simply rather more most
+    than me us you your their his her our my we i they he she your who which what whose how when where then so but
+    based depending according do does don't did can could will would should must may might has have had gets get goes
+    go belongs belong falls fall please here below above following word words alone instead accordingly respectively
+    para pour für per por about towards toward against
+    als in zu zum zur ob ist sind entweder zwischen aus mit von der die das den dem des ein eine einen einer nur wähle
+    antworte nenne gib handelt sich um bitte
+    comme est sont entre parmi à de par du des le la les l'un un une dans en soit si elle il ou réponds avec seulement
+    son es como entre en el los las una uno con sólo solo si responde elige
+    são é em do da dos das uma um com só apenas se responda escolha
+    è sono come tra fra nel della delle dei il lo gli una uno con se rispondi scegli
+    zijn is als tussen uit van het de een met alleen kies antwoord
+    czy jest som är er
+    """
+)
+_INDEFINITE = table("a an ein eine einen einer un une una uno um uma een")
+_ARTICLES = table("a an the ein eine einen einer un une una uno um uma il la le el lo een het de der die das den")
+# What a clause is made of: no item holds such a word.
+_CLAUSE = table(
+    """
+    i my we our you your he she they their his her its it is was are were be been have had has will would may might can
+    could should must do does did don't doesn't if when because but that which who whose whether then than this these
+    those please not-only ist sind wird wenn weil dass du sie est sont tu vous qui que si quand es son está cuando
+    """
+)
+_LEADS = late_pattern(
+    r"(?:(?:exactly|only|just|strictly|simply|either|one|single|of|the|these|those|following|below|given|possible|"
+    r"allowed|available|valid|labels?|categories|category|classes|options?|choices?|values?|tags?|is|are|be|entweder|"
+    r"nur|soit|seulement|solo|sólo|apenas|soltanto|alleen|two|three|four|five|six|seven|eight|nine|ten)\s+)+",
+    re.IGNORECASE,
+)
+_POLITE = late_pattern(r"\s+(?:pls|plz|please|thx|thanks|bitte|only)\W*$", re.IGNORECASE)
+_GLOSS = late_pattern(r"\s*[(（]([^()（）\n]{1,200})[)）]")
+_MARK = late_pattern(
+    r"[ \t]*(?:[-*+•–·▪▸►→✓☐‣・]|\[[ xX]?\](?!\()|(?P<digit>\(?\d{1,2}[.):：、]|[①-⑳❶-❿]|\d\ufe0f?\u20e3)|"
+    r"(?P<letter>\(?[A-Za-z][.)](?=\s)))[ \t]*"
+)
+_LINE_END = late_pattern(r"[.?!:：。？！,]$")
+_EMOJI = late_pattern(r"(?:[\u2190-\u2bff\u3030-\u303d\u2600-\u27bf\U0001f000-\U0001faff][\ufe0f\u200d]*)+")
+_EMOJIS = late_pattern(
+    r"(?:[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]\ufe0f?(?:\s*[,/|、]\s*(?:or\s+)?|\s+(?:or|oder|ou|o)\s+|\s+|(?=[\U0001f000-\U0001faff]))){1,12}"
+    r"[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]\ufe0f?"
+)
+_BRACKETED = late_pattern(r"(?:[\[<{]([^\[\]<>{}\n,/|]{1,32})[\]>}][ \t,/|]{0,2}(?:or )?){2,40}")
+_ROW = late_pattern(r"[ \t]*\|?[ \t]*([^|\n]{1,60}?)[ \t]*\|(?:[ \t]*([^|\n]*?)[ \t]*\|?)?[ \t]*")
+_RULE = late_pattern(r"[ \t]*\|?[ \t:|-]{3,}\|?[ \t]*")
+_MEMBER = late_pattern(
+    r"[ \t]*(?P<name>[A-Za-z_]\w{0,40})\s*=\s*(?:[\"'](?P<value>[^\"'\n]{1,60})[\"']|auto\(\)|\d+),?[ \t]*"
+)
+
+
+_UNSPACED = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff]")
+_UNSPACED_CLAUSE = late_pattern(r"输出|判断|回答|返回|选择|只|不要|ください|分類|出力|答え|选|算|是|一つ|だけ")
+# Words that say how to answer, which an enumeration may run into.
+_NO_LABEL = late_pattern(
+    r"(?:without|with|no|never|nothing|only|please|pls|just|using|using \S+|say|name|write|explain|give|return|reply|"
+    r"answer|output|add|tell|quote|justify|translate|summari[sz]e|dont|don't|do|in|not?(?= (?:a|the|your|any|an)\b)|"
+    r"why|what|which|how|etc\.?|and so on|usw\.?|ohne|begründe\w*|nenne|nur|bitte|sans|explique\w*|sin|sem|senza|"
+    r"zonder|"
+    r"s'il|por favor|per favore|explica|solo|sólo|alleen|one(?: word| token)?|nothing else|(?:lower|upper)-?case|"
+    r"as is|exactly|in one|optional|and|or|as)(?:\s.*)?$",
+    re.IGNORECASE,
+)
+
+
+_SIGNS = (
+    ",",
+    "/",
+    "|",
+    ";",
+    " or ",
+    " and ",
+    "、",
+    "，",
+    "،",
+    "[",
+    "·",
+    "•",
+    " oder ",
+    " ou ",
+    " o ",
+    " of ",
+    " czy ",
+    "или",
+    " lub ",
+)
+
+
+class Run(NamedTuple):
+    """An enumeration and what stands around it: ``head``, the words before it in its sentence (or its lines' heading),
+    ``tail`` those behind it. ``introduced``: a colon, bracket or heading stands right before it; ``joined`` by "or", a
+    bar or a slash ("or"), by commas alone (","), by "and" ("and"), or line by line ("lines").
+    """
+
+    listing: Listing
+    head: str
+    tail: str
+    introduced: bool
+    joined: str
+
+
+def runs(text: str, near: frozenset[str] | None = None) -> list[Run]:
+    """All enumerations of a text, in its order; at most 40.
+
+    ``near``: words of which one stands in the enumeration's sentence or in the one before; None asks for none.
+    """
+    found = list(_vertical(text))
+    taken = [(run.listing.start, run.listing.end) for run in found]
+    position, is_near = 0, False
+    for stop in [*(match for match in _SENTENCE.finditer(text)), None]:
+        start, end = position, len(text) if stop is None else stop.start()
+        position = end if stop is None else stop.end()
+        if near is not None and start > _HEAD and end < len(text) - _TAIL:
+            continue  # an instruction stands at the edges
+        was_near, is_near = is_near, near is None or _is_near(text, start, end, near)
+        if start >= end or not (is_near or was_near) or any(start < b and a < end for a, b in taken):
+            continue
+        if end - start > 1200 or not any(sign in text[start:end] for sign in _SIGNS):
+            continue
+        before = text[max(0, start - 160) : start].rstrip(" \n\"'")
+        lead = before[max(before.rfind(mark) for mark in (". ", "! ", "? ", "\n")) + 1 :].strip()
+        found.extend(_inline(text, start, end, lead if before.endswith(("?", "？")) else ""))
+        if len(found) >= _MOST:
+            break
+    found.sort(key=lambda run: run.listing.start)
+    return found[:_MOST]
+
+
+def _is_near(text: str, start: int, end: int, near: frozenset[str]) -> bool:
+    """Whether a sentence asks, or is a heading with what follows it on its line."""
+    if text[end - 1 : end] == "?" and " or " in text[start:end]:
+        return True
+    return text.find(":", start, min(end, start + 40)) > 0 or not near.isdisjoint(words_of(text[start:end]))
+
+
+def _inline(text: str, start: int, end: int, asked: str) -> Iterator[Run]:
+    # ``asked``: the question that stands right before the sentence.
+    sentence = text[start:end]
+    if _DUTCH.search(sentence):
+        sentence = _DUTCH_OR.sub(" or ", sentence)  # as long as "of" is
+    for form in (_EMOJIS, _BRACKETED):
+        if form is _BRACKETED and not any(mark in sentence for mark in "[<{"):
+            continue
+        match = form.search(sentence)
+        if match is not None:
+            items = (
+                list(_EMOJI.findall(match[0].replace(" ", "")))
+                if form is _EMOJIS
+                else [item.strip() for item in re.findall(r"[\[<{]([^\[\]<>{}\n]+)[\]>}]", match[0])]
+            )
+            if form is _EMOJIS:
+                items = re.findall(r"[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]\ufe0f?", match[0])
+            if len(items) > 1 and len(set(items)) == len(items) and (form is _EMOJIS or all(map(_is_label, items))):
+                listing = Listing(tuple(items), start + match.start(), start + match.end(), 0.72)
+                yield Run(listing, sentence[: match.start()], sentence[match.end() :], True, "or")
+                return
+    cuts = [(match.start(), match.end()) for match in _SEGMENT.finditer(sentence)]
+    edges = [(0, 0), *cuts, (len(sentence), len(sentence))]
+    for (_, left), (right, _) in itertools.pairwise(edges):
+        if right - left < 3:
+            continue
+        run = _segment(sentence, left, right, start, introduced=left > 0)
+        if run is not None:
+            is_answer = bool(asked) and not run.head.strip(" \"'`(*")
+            yield run._replace(head=asked, introduced=True) if is_answer else run
+
+
+def _segment(sentence: str, left: int, right: int, base: int, *, introduced: bool) -> Run | None:
+    """The longest enumeration between two signs of punctuation."""
+    segment = sentence[left:right].rstrip(" .?!;,")
+    for sign, pattern in _JOINTS:
+        if sign == "," and not any(mark in segment for mark in ",،，、"):
+            continue
+        if sign not in ", " and sign not in segment:
+            continue
+        if sign == "/" and any(mark in segment for mark in ",;|"):
+            continue
+        joints = list(pattern.finditer(segment))
+        if joints and len(joints) <= 300:
+            run = _joined(sentence, segment, joints, sign, left, base, introduced=introduced)
+            if run is not None:
+                return run
+    return None
+
+
+def _joined(
+    sentence: str, segment: str, joints: list[re.Match[str]], sign: str, left: int, base: int, *, introduced: bool
+) -> Run | None:
+    pieces = [
+        segment[a:b]
+        for a, b in zip([0, *(j.end() for j in joints)], [*(j.start() for j in joints), len(segment)], strict=True)
+    ]
+    best: tuple[int, int] | None = None
+    first = 0
+    for place in range(1, len(pieces)):
+        joint = joints[place - 1].groupdict()
+        later = joints[place].groupdict() if place < len(joints) else {}
+        is_last = bool(joint["and"] or joint.get("and2"))  # an "and" stands before the last item only
+        is_last = is_last or bool(
+            (joint["or"] or joint.get("or2")) and sign in ", " and not (later.get("or") or later.get("or2"))
+        )
+        if is_last or place == len(pieces) - 1 or not _is_item(pieces[place]):
+            if best is None or place - first > best[1] - best[0]:
+                best = (first, place)
+            first = place
+    if best is None:
+        return None
+    first, last = best
+    inner = [piece.strip() for piece in pieces[first + 1 : last]]
+    longest = max((piece.count(" ") for piece in inner), default=0)
+    begin = 0 if first == 0 else joints[first - 1].end()
+    lead = _first_item(pieces[first], inner[0] if inner else pieces[last], introduced and first == 0, longest)
+    tail = _last_item(pieces[last], longest, is_end=last == len(pieces) - 1)
+    if lead is None or tail is None:
+        return None
+    begin += lead
+    stop = joints[last - 1].end() + tail
+    raw = [segment[begin : joints[first].start()], *inner, segment[joints[last - 1].end() : stop]]
+    items = [clean(_POLITE.sub("", item)) for item in raw]
+    articles = [item.split(" ", 1)[0].lower() in _ARTICLES and " " in item for item in items]
+    if any(articles):
+        # "a question, an order or a complaint"; with "the" they are things of the text, no labels.
+        if not all(articles) or not all(item.split(" ", 1)[0].lower() in _INDEFINITE for item in items):
+            return None
+        items = [item.split(" ", 1)[1] for item in items]
+    used = joints[first:last]
+    said = [joint.groupdict() for joint in used]
+    is_or = sign in "|/·" or any(one["or"] or one.get("or2") for one in said)
+    ands = [bool(one["and"] or one.get("and2")) for one in said]
+    ors = [bool(one["or"] or one.get("or2")) for one in said]
+    if any(ands[:-1]) or (sign == "," and any(ors[:-1]) and not all(ors)) or not all(map(_is_label, items)):
+        return None
+    if all(item.isdigit() for item in items):
+        return None
+    if sign != "," and any("," in item for item in items):
+        return None
+    if sign == ";" and len(items) < 3 and not introduced:
+        return None
+    if sign == "," and "or2" not in said[0] and not introduced:
+        return None  # commas alone, and an "or" or "and" within an item: only behind a colon
+    if len({item.casefold() for item in items}) != len(items):
+        return None
+    joined = "or" if is_or else "and" if any(ands) else ","
+    listing = Listing(tuple(items), base + left + begin, base + left + stop, 0.72, closed=is_or)
+    behind = sentence[left + stop :]
+    if (gloss := _GLOSS.match(behind)) and not _FORM.fullmatch(gloss[1]):
+        listing = listing._replace(defined=True)
+    return Run(listing, sentence[: left + begin], behind, introduced and not segment[:begin].strip(" \"'“„«`"), joined)
+
+
+def _is_label(item: str) -> bool:
+    """Whether an item can be a label by its looks."""
+    if not 0 < len(item) <= 48 or not any(map(str.isalnum, item)) or any(mark in item for mark in '="{}<>:'):
+        return False
+    if _UNSPACED.search(item):
+        return len(item) <= 8 and not _UNSPACED_CLAUSE.search(item)
+    return _NO_LABEL.match(item) is None
+
+
+def _is_item(piece: str) -> bool:
+    words = piece.strip().lower().split()
+    return 0 < len(words) <= 5 and _CLAUSE.isdisjoint(words)
+
+
+def _first_item(piece: str, following: str, introduced: bool, longest: int) -> int | None:
+    """Where the first item begins in the words before the first joint; None when that is not clear."""
+    skipped = len(piece) - len(piece.lstrip(" \"'“„«‘`"))
+    if introduced:
+        lead = _LEADS.match(piece, skipped)
+        if lead is not None and lead.end() < len(piece.rstrip()):
+            skipped = lead.end()
+        rest = piece[skipped:].lower().split()
+        if 0 < len(rest) <= 5 and (_CLAUSE.isdisjoint(rest) or len(rest) == 1):
+            return skipped
+    quoted = max(piece.rfind(f" {mark}") for mark in "\"'“„«‘`")
+    if piece[-1:] in "\"'”“»’`" and quoted >= 0:
+        return quoted + 1
+    words = list(re.finditer(r"\S+", piece))
+    if not words:
+        return None
+    place = len(words) - 1
+    if words[place][0].lower() in _EDGES:
+        return words[place].start()  # "is for, against or neutral"
+    while place > 0 and words[place - 1][0].lower() not in _EDGES and not words[place - 1][0].endswith(","):
+        place -= 1
+    if place == 0 and words[0][0].lower() not in _EDGES and len(words) > 1:
+        place = len(words) - 1 if longest == 0 and " " not in following.strip() else -1
+    if place < 0:
+        return None
+    if len(words) - place > max(longest + 1, 1) + (0 if longest == 0 else 1):
+        if longest == 0 and " " not in following.strip():
+            place = len(words) - 1
+        else:
+            return None
+    if place and words[place - 1][0].lower() in _ARTICLES and following.split(" ", 1)[0].lower() in _ARTICLES:
+        place -= 1
+    return words[place].start()
+
+
+def _last_item(piece: str, longest: int, *, is_end: bool) -> int | None:
+    """Where the last item ends in the words behind the last joint; None when that is not clear."""
+    words = list(re.finditer(r"\S+", piece))
+    if not words:
+        return None
+    start = 1 if words[0][0].lower() in _ARTICLES and len(words) > 1 else 0
+    place = start + 1
+    while place < len(words) and words[place][0].lower() not in _EDGES and place - start <= longest + 2:
+        if words[place][0].lower() in ("and", "und", "et", "y", "e", "en", "for"):
+            break
+        place += 1
+    if place < len(words) and words[place][0].lower() not in _EDGES and place - start > longest + 1:
+        return words[start].end() if longest == 0 else None
+    if place - start > max(longest + 1, 3 if is_end and place == len(words) else longest + 1):
+        return words[start].end() if longest == 0 and not is_end else None
+    return words[place - 1].end()
+
+
+def _vertical(text: str) -> Iterator[Run]:
+    """Lists of lines: marked ones, table rows, enumeration members, or lines of their own as short as labels."""
+    if "\n" not in text:
+        return
+    lines = text.split("\n")
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line) + 1)
+    index = 0
+    while index < len(lines):
+        for read in (_table, _members, _marked, _plain):
+            got = read(lines, index)
+            if got is not None:
+                break
+        else:
+            index += 1
+            continue
+        items, after, defined, numbered = got
+        distinct = {item.casefold() for item in items}
+        if len(items) > 1 and len(distinct) == len(items) and all(items):
+            head = next((line for line in reversed(lines[max(0, index - 2) : index]) if line.strip()), "")
+            begin, end = starts[index], starts[after] - 1
+            listing = Listing(tuple(items), begin, end, 0.72, defined, numbered)
+            yield Run(
+                listing, head.strip(), "", head.rstrip().endswith((":", "：", "?")) or head.startswith("#"), "lines"
+            )
+        index = max(after, index + 1)
+
+
+_Lines = tuple[list[str], int, bool, str]
+
+
+def _table(lines: list[str], index: int) -> _Lines | None:
+    """A table in Markdown: its first column."""
+    if index + 2 >= len(lines) or "|" not in lines[index] or not _RULE.fullmatch(lines[index + 1]):
+        return None
+    items, defined, place = [], False, index + 2
+    while place < len(lines) and (row := _ROW.fullmatch(lines[place])) is not None:
+        items.append(clean(row[1]))
+        defined = defined or bool(row[2])
+        place += 1
+    return (items, place, defined, "") if len(items) > 1 else None
+
+
+def _members(lines: list[str], index: int) -> _Lines | None:
+    """Members of an enumeration in Python: their values, or their names."""
+    items, names, place = [], [], index
+    while place < len(lines) and (member := _MEMBER.fullmatch(lines[place])) is not None:
+        names.append(member["name"])
+        items.append(member["value"] or member["name"])
+        place += 1
+    if len(items) < 2:
+        return None
+    alike = items == names
+    return (items, place, not alike, "")
+
+
+def _marked(lines: list[str], index: int) -> _Lines | None:
+    items: list[str] = []
+    numbered, defined, place, indent = "", False, index, -1
+    while place < len(lines):
+        line = lines[place]
+        mark = _MARK.match(line)
+        if mark is None or mark.end() >= len(line.rstrip()):
+            if (
+                not line.strip()
+                and items
+                and place + 1 < len(lines)
+                and _MARK.match(lines[place + 1])
+                and lines[place + 1].strip()
+            ):
+                place += 1
+                continue
+            break
+        depth = len(line) - len(line.lstrip())
+        indent = depth if indent < 0 else indent
+        item = line[mark.end() :].strip()
+        if depth > indent:
+            defined = True
+            place += 1
+            continue
+        numbered = "digit" if mark["digit"] else "letter" if mark["letter"] else numbered
+        if re.search(r"[:：]\s|\s[-–—=]{1,2}>?\s|[(（].{3,}[)）]|,", item):
+            defined = True
+        items.append(clean(item))
+        place += 1
+    if len(items) < 2 or any(len(item) > 48 or item.count(" ") > 5 for item in items):
+        return None
+    return items, place, defined, numbered
+
+
+def _plain(lines: list[str], index: int) -> _Lines | None:
+    """Lines as short as labels, above and below which stands a blank line, a sentence or nothing."""
+    items: list[str] = []
+    place = index
+    while place < len(lines):
+        line = lines[place].strip()
+        words = line.split()
+        if not words or len(words) > 5 or len(line) > 40 or _LINE_END.search(line) or line[0] in "#|<>{}[]=`_\"'(":
+            break
+        if _MARK.match(line) or re.search(r"[:：=]|->", line):
+            break
+        items.append(line)
+        place += 1
+    if len(items) < 2:
+        return None
+    after = lines[place].strip() if place < len(lines) else ""
+    if after and len(after.split()) < 3 and not after.startswith("#"):
+        return None
+    return items, place, False, ""
