@@ -10,7 +10,6 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +19,6 @@ from tenacity.stop import stop_after_attempt
 from .backends.base import Backend, Reach
 from .backends.checking import TextCheck
 from .backends.late import LateBackend
-from .backends.means import AnswerCheck
 from .backends.prices import load_facts
 from .backends.run import Dispatcher
 from .catalogue import with_facts
@@ -38,12 +36,13 @@ from .errors import ConfigError, MissingExtra, ModelFileError
 from .fleet import configured, deployment_of, fleet_of
 from .local.files import read_arrays
 from .models import flywheel_of, lifecycle_of, local_models, watch_of
-from .policy.compile import CompiledPolicy
+from .plugins import answer_checks, own_detectors
 from .selection.beside import fits, unknown_place
 from .selection.plan import Hedging, Pacing
 from .shelf import PolicyShelf
 from .signals import standard_detectors
 from .signals.ood import LocalDetector
+from .signals.own import FunctionSignal
 from .signals.pii import find_pii
 from .signals.recent import RecentSignals
 from .state.accounting import Accounting
@@ -53,7 +52,6 @@ from .state.ids import Ids
 from .state.learning import PRIORS, VerdictLearner
 from .state.sessions import MemorySessions
 from .stores import budgets_of, cache_of, feedback_path, ledger_of, shared_health_of
-from .types import Detector
 
 if TYPE_CHECKING:
     from .backends.probing import Prober
@@ -64,7 +62,6 @@ if TYPE_CHECKING:
 __all__ = [
     "assemble",
     "assemble_embeddings",
-    "own_detectors",
     "second_look",
     "signal_names",
 ]
@@ -95,12 +92,12 @@ def assemble(
     lifecycle = lifecycle_of(settings, cards)
     watch = watch_of(settings, lifecycle, cards)
     local = LocalDetector([model for model, _ in models], {card.name: card for card in cards}, away=lifecycle.away)
-    quality = _quality(settings)
+    quality, own = _quality(settings), own_detectors(policy)
     detectors = standard_detectors(
         _understood(settings),
         local,
         *quality,
-        *own_detectors(policy),
+        *own,
         second_look=second_look() if settings.safety.second_look else None,
     )
     dispatch = settings.dispatch
@@ -135,7 +132,7 @@ def assemble(
         find=find_pii,
         check=TextCheck(detectors, on_error=note_failure),
         health=keep.health if keep is not None else None,
-        answer_checks=_answer_checks(dispatch.checks, policy),
+        answer_checks=answer_checks(dispatch.checks, policy),
         continues=dispatch.continue_streams,
     )
     accounting = Accounting(
@@ -163,7 +160,8 @@ def assemble(
         watch=watch,
         flywheel=flywheel_of(settings, local, detectors, dispatcher, accounting, lifecycle, watch, fleet),
         learner=_learner(settings, quality[0].name if quality else PRIORS),
-        recent=RecentSignals(lifecycle.away),
+        # What a function of the user's says may change from one moment to the next.
+        recent=None if any(isinstance(detector, FunctionSignal) for detector in own) else RecentSignals(lifecycle.away),
     )
     engine.prober = _prober(settings, engine)
     if keep is not None:
@@ -234,47 +232,6 @@ def _prober(settings: Settings, engine: Engine) -> Prober | None:
         clock=engine.clock_s,
         reach=settings.network,
     )
-
-
-def _answer_checks(own: Mapping[str, str], policy: CompiledPolicy) -> dict[str, AnswerCheck]:
-    """The user's checks of answers: those of the config, and those that the policy names among the installed entry
-    points of the group ``router.answer_checks``."""
-    asked = (dict(rule.asks).get("escalate") for rule in policy.rules)
-    named = {name for escalate in asked if escalate is not None for name in escalate.checks}
-    places = dict(own)
-    if not named <= places.keys():
-        # Looking through all installed packages takes time, so only who asks for it pays.
-        places = {point.name: point.value for point in entry_points(group="router.answer_checks")} | places
-    for name in sorted(named - places.keys()):
-        raise policy.file.error(
-            f"there is no check of answers called {name!r}.",
-            hint="Name a function in the config: dispatch: {checks: {" + name + ": my_module:my_function}}",
-        )
-    found: dict[str, AnswerCheck] = {}
-    for name, place in {**places, **own}.items():
-        module, _, function = place.partition(":")
-        try:
-            check = getattr(import_module(module), function)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ConfigError(
-                f"dispatch.checks.{name}: {place!r} cannot be imported ({error}).",
-                hint="Write it as module:function, importable from here.",
-            ) from error
-        if not callable(check):
-            raise ConfigError(f"dispatch.checks.{name}: {place!r} is no function.")
-        found[name] = check
-    return found
-
-
-def own_detectors(policy: CompiledPolicy) -> list[Detector]:
-    """The detectors of the signals that ``policy`` defines itself."""
-    from .local.static import shipped_encoder
-    from .signals.own import own_detector
-
-    def embed(text: str) -> Any:
-        return shipped_encoder().embed([text])[0]
-
-    return [own_detector(signal, embed) for signal in policy.file.signals.values()]
 
 
 def signal_names() -> frozenset[str]:

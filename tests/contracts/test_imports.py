@@ -49,6 +49,7 @@ ORDER = [
     "models",
     "shelf",
     "fleet",
+    "plugins",
     "assemble",
     "api",
     "offline",

@@ -24,7 +24,7 @@ def found(read, text: str) -> list[Finding]:
     ("text", "place", "words"),
     [
         ("signals: {a: {keyword: [x]}}", "4:15", 'did you mean "keywords"'),
-        ("signals: {a: {keywords: [x], regex: y}}", "4:14", "one of keywords, regex and examples"),
+        ("signals: {a: {keywords: [x], regex: y}}", "4:14", "one of keywords, regex, examples and python"),
         ("signals: {a: {}}", "4:14", "one of keywords"),
         ("signals: {a: {regex: '('}}", "4:22", "no regular expression"),
         ("signals: {a: {regex: [x, '(a+)+']}}", "4:26", "repeats a repeat"),

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from ..assemble import assemble, own_detectors
+from ..assemble import assemble
 from ..config import Environment, LedgerSettings, Settings, StateSettings, load_settings, read_environment
 from ..engine import Engine, note_failure
 from ..fleet import fleet_of
+from ..plugins import own_detectors
 from ..policy.compile import CompiledPolicy
 from ..policy.judge import judge
 from ..selection.candidates import Fleet, candidates

@@ -148,8 +148,8 @@ def _points(key: str, leaves: Iterable[Leaf], plain: Any) -> list[Any]:
 
 def _own_points(own: OwnSignal, leaves: Iterable[Leaf]) -> list[Any]:
     limits = sorted({limit for leaf in leaves for limit in leaf.limits})
-    is_share = own.kind == "examples"
-    return [*own.values] or _around(limits, whole=not is_share, share=is_share) if limits or own.values else [0.0]
+    is_share, is_count = own.kind == "examples", own.kind in ("keywords", "regex")
+    return [*own.values] or _around(limits, whole=is_count, share=is_share) if limits or own.values else [0.0]
 
 
 def _around(limits: Sequence[float], *, whole: bool, share: bool) -> list[float]:

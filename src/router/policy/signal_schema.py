@@ -1,4 +1,4 @@
-"""Signals of a policy's own, as its file writes them: `keywords`, `regex` or `examples`."""
+"""Signals of a policy's own, as its file writes them: `keywords`, `regex`, `examples` or `python`."""
 
 from __future__ import annotations
 
@@ -75,6 +75,14 @@ class OwnSignalText(Strict):
         default=None,
         description="English texts, or lists of them by name; what is like one of them by its word vectors counts.",
     )
+    python: Annotated[str, Field(max_length=300, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = Field(
+        default=None,
+        description="A function of your own, `module:function`, that is given the request and returns `true` or "
+        "`false`, one of `values`, or a number with `number`; None is unknown. It runs in a worker thread.",
+    )
+    values: Annotated[list[Annotated[str, Field(pattern=WORD)]], Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="For `python`: the words that it may return, beside `none`."
+    )
     threshold: Annotated[ShareNumber, Field(gt=0, le=1)] | None = Field(
         default=None, description="For `examples`: the least cosine of the vectors (60 % when left out)."
     )
@@ -83,28 +91,40 @@ class OwnSignalText(Strict):
     )
     number: bool = Field(
         default=False,
-        description="It is a number instead: how many different keywords or patterns are found, or the cosine to the "
-        "nearest example.",
+        description="It is a number instead: how many different keywords or patterns are found, the cosine to the "
+        "nearest example, or what the function returns.",
     )
     description: str = Field(default="", max_length=2_000, description="What it is for.")
 
     @model_validator(mode="after")
     def _is_one_kind(self) -> OwnSignalText:
-        kinds = [name for name in ("keywords", "regex", "examples") if getattr(self, name) is not None]
+        kinds = [name for name in ("keywords", "regex", "examples", "python") if getattr(self, name) is not None]
         if len(kinds) != 1:
-            raise ValueError("a signal has one of keywords, regex and examples")
+            raise ValueError("a signal has one of keywords, regex, examples and python")
+        if self.python is not None:
+            self._fits_a_function()
+            return self
+        if self.values is not None:
+            raise ValueError("values are what a function may return; they go with python alone")
         if self.threshold is not None and (self.examples is None or self.number):
             raise ValueError("threshold says from where a text is like the examples; it goes with examples alone")
         if self.number and "" not in getattr(self, kinds[0]):
             raise ValueError("number counts one thing; it does not go with lists by name")
         return self
 
+    def _fits_a_function(self) -> None:
+        if self.threshold is not None or self.read != "last":
+            raise ValueError("a function reads the whole request itself; threshold and read do not go with python")
+        if self.values is not None and (self.number or NOTHING in self.values):
+            raise ValueError(f'values do not go with number, and "{NOTHING}" is always one of them')
+
 
 def own_signals(written: Mapping[str, OwnSignalText]) -> dict[str, OwnSignal]:
     """The signals, by name, as detectors are made of them."""
     found: dict[str, OwnSignal] = {}
     for name, text in written.items():
-        sought = {"keywords": text.keywords, "regex": text.regex, "examples": text.examples}
+        function = None if text.python is None else {word: [text.python] for word in text.values or [""]}
+        sought = {"keywords": text.keywords, "regex": text.regex, "examples": text.examples, "python": function}
         for kind, listed in sought.items():
             if listed is not None:
                 found[name] = OwnSignal(

@@ -1,4 +1,4 @@
-"""Signals of a policy's own: keywords, patterns, and examples that a text is like.
+"""Signals of a policy's own: keywords, patterns, examples that a text is like, and functions of the user's.
 
 Each looks for one thing and says whether it is there, or for several by name and says which one. What cannot be told
 (no text, words that the vectors do not know, more text than is read) is unknown, which is not "no".
@@ -6,6 +6,7 @@ Each looks for one thing and says whether it is there, or for several by name an
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -15,9 +16,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ..types import Detector, Request, Signal, Signals
+from ..types import UNKNOWN, Detector, Request, Signal, Signals
 
-__all__ = ["NOTHING", "Embed", "OwnSignal", "own_detector", "plain", "repeats_a_repeat"]
+__all__ = ["NOTHING", "Embed", "FunctionSignal", "OwnSignal", "own_detector", "plain", "repeats_a_repeat"]
 
 Embed = Callable[[str], npt.NDArray[np.float32]]
 Reads = Literal["last", "user", "all"]
@@ -35,14 +36,15 @@ _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 
 
 class OwnSignal(msgspec.Struct, frozen=True, kw_only=True):
-    """What one signal looks for: ``kind`` of ``sought``, texts by name (one nameless entry: a truth value).
+    """What one signal looks for: ``kind`` of ``sought``, texts by name (one nameless entry: a truth value);
+    for each that a function (``python``) may return, its place.
 
     ``read``: the last user message, all of the user's, or the whole conversation. ``threshold``: the least cosine to an
     example. ``is_number``: how many different keywords or patterns are found, or the cosine to the nearest example.
     """
 
     name: str
-    kind: Literal["keywords", "regex", "examples"]
+    kind: Literal["keywords", "regex", "examples", "python"]
     sought: Mapping[str, tuple[str, ...]]
     read: Reads = "last"
     threshold: float = 0.6
@@ -61,6 +63,35 @@ def own_detector(signal: OwnSignal, embed: Embed) -> Detector:
     if signal.kind == "examples":
         return _Examples(signal, embed)
     return _Keywords(signal) if signal.kind == "keywords" else _Patterns(signal)
+
+
+class FunctionSignal:
+    """What ``function`` says of the request. It may take its time, so that it runs where it holds nobody up; what it
+    returns must be a value of ``signal``, or None for unknown."""
+
+    slow = True
+
+    def __init__(self, signal: OwnSignal, function: Callable[[Request], Any]) -> None:
+        self._signal, self._function = signal, function
+
+    @property
+    def provides(self) -> tuple[str, ...]:
+        return (self._signal.name,)
+
+    def __call__(self, signals: Signals, /) -> Mapping[str, Signal[Any]]:
+        signal = self._signal
+        value = self._function(signals.request)
+        if value is None:
+            return {signal.name: UNKNOWN}
+        options = signal.values
+        is_right = value in options and isinstance(value, type(options[0])) if options else _is_number(value)
+        if not is_right:
+            raise TypeError(f"the signal {signal.name} cannot be a {type(value).__name__} like this")
+        return {signal.name: Signal(value=value, confidence=1.0, detector=signal.kind)}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class _Own:
