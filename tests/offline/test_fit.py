@@ -50,14 +50,14 @@ def test_many_labels_are_learnt(made: LinearMaker) -> None:
     assert np.mean([made.classes_[i] == label for i, label in zip(chosen, test.labels, strict=True)]) > 0.95
 
 
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", [2, 3, 12])
 def test_contrast_helps_telling_words_against_frequent_ones(count: int) -> None:
     """Rare words tell the label, frequent ones say nothing: fewer rows suffice where the rare ones weigh more."""
     noise = [f"word{n}" for n in range(30)]
 
     def rows(size: int, seed: int) -> Rows:
         draw = random.Random(seed)
-        labels = [draw.choice(("red", "green", "blue")[:count]) for _ in range(size)]
+        labels = [f"colour{draw.randrange(count)}x" for _ in range(size)]
         texts = [
             " ".join(draw.sample([*draw.choices(noise, k=12), f"{label}{draw.randint(0, 9)}"], 13)) for label in labels
         ]

@@ -30,6 +30,7 @@ from ..local.base import CardedModel, write_card
 from ..local.files import write_arrays
 from ..local.linear import FACTS, KNOWN_BITS, MODEL_FILE, LinearArrays, LinearModel
 from ..local.spelling import word_counts
+from .contrast import contrast_of_label, contrast_of_labels, seen_features
 from .label_heads import Helper, cores, many_heads
 from .promise import NEVER, Goal
 from .rows import Rows
@@ -64,7 +65,7 @@ class LinearMaker:
         keep: share of calibration texts that must count as in-distribution, 0..1.
         goal: what is promised, see :mod:`router.offline.promise`; ``language_errors`` replace its ``max_error`` for a
             language.
-        contrast: with fewer than ten labels, how much features weigh by how they tell labels apart, 0..1.
+        contrast: how much features weigh by how they tell labels apart, 0..1 (see :mod:`router.offline.contrast`).
         typos: weight of a second copy of each row with three typing mistakes, 0 for none.
         spells: whether words one typing mistake away from a training word are read as it (English rows only).
         prune: table entries of at most this size (of 127) become zero; the wheel gets smaller.
@@ -264,34 +265,30 @@ class LinearMaker:
 
     def label_heads(self, matrix: sp.csr_matrix, labels: Sequence[str], weigh: _F64) -> tuple[_F64, _F64]:
         """Weights ``(features, K)`` and biases ``(K,)`` of the labels, in sorted order."""
-        target = np.array(labels)
-        names = np.unique(target)
+        names, target = np.unique(labels, return_inverse=True)
+        seen, plain = seen_features(matrix), self._plain_columns(matrix.shape[1])
         if len(names) >= FEW_LABELS:
-            return many_heads(
-                matrix, target, weigh, c=self.c, balanced=self.balanced, seed=self.seed, helper=self.helper
+            scale = contrast_of_labels(seen, target, self.contrast, plain)
+            weights, biases = many_heads(
+                matrix @ sp.diags(scale),
+                target,
+                weigh,
+                c=self.c,
+                balanced=self.balanced,
+                seed=self.seed,
+                helper=self.helper,
             )
-        asked = names[1:] if len(names) == 2 else names
-        seen = matrix.copy()
-        seen.data = (seen.data > 0).astype(np.float64)
+            return weights * scale[:, None], biases
 
-        def head(label: str) -> tuple[_F64, float]:
+        def head(label: int) -> tuple[_F64, float]:
             mine = target == label
-            return self._head(matrix, mine, weigh, self._contrasts(seen, mine))
+            return self._head(matrix, mine, weigh, contrast_of_label(seen, mine, self.contrast, plain))
 
+        asked = range(1 if len(names) == 2 else 0, len(names))
         # liblinear's Newton steps draw nothing and leave the interpreter free: a thread a label.
         with ThreadPoolExecutor(min(cores(), len(asked))) as threads:
             found = list(threads.map(head, asked))
         return _both(np.stack([column for column, _ in found], axis=1), np.array([bias for _, bias in found]))
-
-    def _contrasts(self, seen: sp.csr_matrix, mine: npt.NDArray[np.bool_]) -> _F64:
-        """Features that tell a label apart by their counts alone weigh more (NB-SVM: Wang and Manning, 2012)."""
-        inside, outside = (np.asarray(seen[rows].sum(0)).ravel() + 1.0 for rows in (mine, ~mine))
-        ratio = np.abs(np.log(inside / inside.sum()) - np.log(outside / outside.sum()))
-        ratio[self._plain_columns(seen.shape[1])] = 0.0
-        told = (ratio > 0.0) & (inside + outside > 2.0)
-        scale = np.ones(len(ratio))
-        scale[told] = 1.0 - self.contrast + self.contrast * ratio[told] / ratio[told].mean()
-        return scale
 
     def _head(self, matrix: sp.csr_matrix, mine: npt.NDArray[np.bool_], weigh: _F64, scale: _F64) -> tuple[_F64, float]:
         """One label's column of weights and its bias."""

@@ -82,7 +82,7 @@ def cores() -> int:
 
 def many_heads(
     matrix: sp.csr_matrix,
-    labels: npt.NDArray[np.str_],
+    target: npt.NDArray[np.intp],
     weigh: _F64,
     *,
     c: float,
@@ -90,11 +90,14 @@ def many_heads(
     seed: int,
     helper: Helper | None = None,
 ) -> tuple[_F64, _F64]:
-    """Weights ``(features, K)`` and biases ``(K,)`` of labels, sorted; settings as ``LinearMaker`` has them."""
-    names, target = np.unique(labels, return_inverse=True)
+    """Weights ``(features, K)`` and biases ``(K,)`` of labels 0 to K - 1, each of which ``target`` has.
+
+    Settings as ``LinearMaker`` has them.
+    """
+    count = int(target.max()) + 1
     kind = "balanced" if balanced else None
-    weights = compute_class_weight(kind, classes=np.arange(len(names)), y=target, sample_weight=weigh)
-    half = (len(names) + 1) // 2
+    weights = compute_class_weight(kind, classes=np.arange(count), y=target, sample_weight=weigh)
+    half = (count + 1) // 2
     problem: Arrays = {
         "data": matrix.data,
         "indices": matrix.indices,
@@ -104,10 +107,10 @@ def many_heads(
         "numbers": np.array([c, seed], np.float64),
     }
     blocks = []
-    for at, count in ((0, half), (half, len(names) - half)):
-        mine = (target >= at) & (target < at + count)
-        blocks.append(problem | {"target": np.where(mine, target - at, count), "weights": weights[at : at + count]})
-    is_asked = helper is not None and len(target) * len(names) >= _WORTH_ASKING and helper.ask(blocks[1])
+    for at, stop in ((0, half), (half, count)):
+        mine = (target >= at) & (target < stop)
+        blocks.append(problem | {"target": np.where(mine, target - at, stop - at), "weights": weights[at:stop]})
+    is_asked = helper is not None and len(target) * count >= _WORTH_ASKING and helper.ask(blocks[1])
     first = _solved_aside(blocks[0])
     second = helper.answer() if helper is not None and is_asked else None
     found = [first, _solved_aside(blocks[1]) if second is None else second]
