@@ -42,7 +42,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 def candidates(rows: Rows, maker: str = "auto") -> list[tuple[str, type[LinearMaker], dict[str, Any]]]:
     """``(name, maker, settings)`` in the order in which they are tried: the likeliest first."""
     counts = list(count_labels(rows).values())
-    uneven = max(counts) > 4 * min(counts)
+    uneven = max(counts) > 1.5 * min(counts)
     makers: list[type[LinearMaker]] = []
     if maker in {"auto", "embedding"}:
         makers.append(EmbeddingMaker)
