@@ -320,7 +320,7 @@ RECIPES: Mapping[str, Recipe] = {
             c=0.3,
             limits=(
                 "Comments of one forum; one emotion a text.",
-                "On film subtitles, which it has not seen, readers named another emotion in two answers of five.",
+                "On film subtitles, which it has not seen, nearly half of its few answers are wrong.",
             ),
             spec=FeatureSpec(bits=17, words=(1, 2), chars=(3, 4, 5)),
         ),
