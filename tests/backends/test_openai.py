@@ -137,6 +137,39 @@ async def test_cut_stream_is_never_reported_complete(backend, fault, kind):
     assert (await send_error(backend, fault, stream=True)).kind == kind
 
 
+async def stream_of(backend, *pieces):
+    """What is read of a stream that a server sends in exactly these bytes, then closes."""
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        chunks = []
+        await read_stream(backend, call(f"http://127.0.0.1:{port}/v1", stream=True), chunks)
+    return chunks
+
+
+async def test_an_empty_finish_reason_is_no_end(backend):
+    chunk = b'data: {"choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": ""}]}\n\n'
+    with pytest.raises(UpstreamError):
+        await stream_of(backend, chunk)
+    end = chunk.replace(b'""', b'"stop"')
+    assert len(await stream_of(backend, chunk, end)) == 2
+
+
+async def test_untidy_events_are_read(backend):
+    end = b'data: {"choices": [{"index": 0, "delta": {"content": "\xf0\x9f\x99\x82"}, "finish_reason": "stop"}]}\n\n'
+    pieces = [bytes([byte]) for byte in b"data: \n\n" + end + b"data: [DONE] \n\n"]
+    (chunk,) = await stream_of(backend, *pieces)
+    assert chunk["choices"][0]["delta"]["content"] == "\N{SLIGHTLY SMILING FACE}"
+
+
 async def test_chunks_before_a_cut_arrive(backend):
     async with Upstream([Fault(kind="cut", after=3)]) as up:
         chunks = []

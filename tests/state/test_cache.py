@@ -146,6 +146,17 @@ async def test_a_stream_is_served_from_the_cache(tmp_path: Path, upstream: Upstr
     assert len(upstream.received) == 1
 
 
+async def test_a_stream_from_the_cache_lacks_nothing(tmp_path: Path) -> None:
+    asked = {**STORY, "logprobs": True}
+    options = {"stream": True, "stream_options": {"include_usage": True}}
+    async with Upstream([Answer(text="So it was.", usage=None)]) as upstream, make(tmp_path, upstream.url) as router:
+        whole = (await router.acomplete(asked)).to_dict()
+        chunks = [chunk async for chunk in await router.acomplete({**asked, **options})]
+    told = [chunk["choices"][0].get("logprobs") for chunk in chunks if chunk["choices"]]
+    assert [each for each in told if each] == [whole["choices"][0]["logprobs"]]
+    assert chunks[-1]["usage"]["completion_tokens"] == 3
+
+
 async def test_identical_requests_at_once_are_sent_once(tmp_path: Path) -> None:
     async with Upstream(default=Answer(delay_s=0.2)) as upstream, make(tmp_path, upstream.url) as router:
         answers = await asyncio.gather(*(router.acomplete(STORY) for _ in range(20)))

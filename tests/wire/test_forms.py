@@ -87,6 +87,8 @@ def written(name: str, chunks: list[dict[str, Any]]) -> list[Any]:
     return [msgspec.json.decode(event.data) for event in events if event.data != DONE]
 
 
+TOOL = {"type": "function", "name": "f", "parameters": {}}
+FILE = {"type": "input_file", "file_url": "https://x.example/a.pdf"}
 PIECES = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=6)
 
 
@@ -148,12 +150,42 @@ def test_broken_stream_never_looks_complete(name: str) -> None:
         ("messages", "length", "max_tokens"),
         ("messages", "content_filter", "refusal"),
         ("responses", "length", "incomplete"),
+        ("responses", "content_filter", "incomplete"),
     ],
 )
 def test_finish_reasons_are_translated(name: str, finish: str, expected: str) -> None:
     body = {"id": "chatcmpl-1", "choices": [{"index": 0, "message": {"content": "a"}, "finish_reason": finish}]}
     answer = read(name).answer(body)
     assert expected in (answer.get("stop_reason"), answer.get("status"))
+
+
+def test_call_of_a_named_tool_stops_for_it() -> None:
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    choice = {"index": 0, "message": {"content": None, "tool_calls": [call]}, "finish_reason": "stop"}
+    assert read("messages").answer({"id": "chatcmpl-1", "choices": [choice]})["stop_reason"] == "tool_use"
+    events = written("messages", [chunk({"tool_calls": [call]}), chunk({}, "stop")])
+    assert events[-2]["delta"]["stop_reason"] == "tool_use"
+
+
+def test_only_allowed_tools_are_offered() -> None:
+    tools = [{"type": "function", "name": name, "parameters": {}} for name in ("f", "g")]
+    allowed = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "g"}]}
+    body = read("responses", tools=tools, tool_choice=allowed).request.body
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["g"]
+    assert body["tool_choice"] == "required"
+    assert "tool_choice" not in read("responses", tool_choice="auto").request.body
+
+
+def test_failed_tool_is_told_as_such() -> None:
+    parts = [
+        {"type": "text", "text": "no"},
+        {"type": "image", "source": {"type": "url", "url": "https://x.example/a.png"}},
+    ]
+    result = {"type": "tool_result", "tool_use_id": "t", "is_error": True}
+    for content, begin in (("no", "Error: no"), (parts, [{"type": "text", "text": "Error:"}])):
+        asked = [{"role": "user", "content": [{**result, "content": content}]}]
+        sent = read("messages", messages=asked).request.body["messages"][0]["content"]
+        assert sent[: len(begin)] == begin
 
 
 @pytest.mark.parametrize("name", ["completions", "responses", "messages"])
@@ -174,6 +206,10 @@ def test_refusal_can_be_read(name: str) -> None:
         ("messages", {"tool_choice": {"type": "maybe"}}, "tool_choice.type"),
         ("responses", {"input": [{"type": "function_call", "name": "f"}]}, "input[0].call_id"),
         ("responses", {"text": 3}, "text"),
+        ("responses", {"n": 2}, "n"),
+        ("responses", {"tool_choice": "required"}, "tool_choice"),
+        ("responses", {"tools": [TOOL], "tool_choice": {"type": "allowed_tools", "tools": [5]}}, "tool_choice.tools"),
+        ("responses", {"input": [{"role": "user", "content": [FILE]}]}, "input[0].content[0].file_url"),
         ("completions", {"echo": "yes"}, "echo"),
         ("completions", {"logprobs": 99}, "logprobs"),
     ],

@@ -25,7 +25,7 @@ def whole_answer(chunks: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             logprobs = part.get("logprobs")
             if isinstance(logprobs, Mapping) and logprobs.get("content"):
                 choice.setdefault("logprobs", {"content": []})["content"].extend(logprobs["content"])
-            if part.get("finish_reason") is not None:
+            if part.get("finish_reason"):
                 choice["finish_reason"] = part["finish_reason"]
     body["choices"] = [choices[index] for index in sorted(choices)]
     return body

@@ -215,7 +215,8 @@ class Completeness:
         for choice in chunk.get("choices") or ():
             index = choice.get("index") or 0
             self._seen.add(index)
-            if choice.get("finish_reason") is not None:
+            # Some servers write an empty reason where OpenAI's writes null.
+            if choice.get("finish_reason"):
                 self._done.add(index)
 
     @property

@@ -26,6 +26,7 @@ __all__ = [
     "pictures_in",
     "restore_answer",
     "typed_error",
+    "usage_body",
 ]
 
 # Fields of a message or delta that hold what the model wrote.
@@ -65,7 +66,7 @@ class AnswerMeter:
             if delta.get("images"):
                 self.pictures += pictures_in(delta)
                 self.has_token = True
-            if size or choice.get("finish_reason") is not None or delta.get("tool_calls") or delta.get("audio"):
+            if size or choice.get("finish_reason") or delta.get("tool_calls") or delta.get("audio"):
                 self.has_token = True
 
     @property
@@ -201,7 +202,7 @@ class ChunkRestorer:
                 delta[field] = self._text(index, field).feed(delta[field])
         if isinstance(delta.get("tool_calls"), list):
             delta["tool_calls"] = [self._call(index, call) for call in delta["tool_calls"]]
-        if choice.get("finish_reason") is not None:
+        if choice.get("finish_reason"):
             self._flush(index, delta)
         return {**choice, "delta": delta}
 
@@ -260,6 +261,15 @@ def estimated_usage(request: Request, decision: Decision, body: Mapping[str, Any
     for choice in body.get("choices") or ():
         size += sum(len(text.encode("utf-8", "replace")) for text in _written(choice.get("message") or {}))
     return Usage(input=estimated_input(request, decision), output=-(-size // _BYTES_PER_TOKEN), estimated=True)
+
+
+def usage_body(usage: Usage) -> dict[str, int]:
+    """Tokens as OpenAI's ``usage`` object tells them."""
+    return {
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": usage.input + usage.output,
+    }
 
 
 def typed_error(error: Exception, step: Call) -> UpstreamError:

@@ -45,7 +45,7 @@ class Continuation:
                 self.is_plain = False
             if isinstance(content, str):
                 self.text += content
-            if choice.get("finish_reason") is not None:
+            if choice.get("finish_reason"):
                 self._is_finished = True
 
     def shown(self, chunk: dict[str, Any], model: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import msgspec
 from ..contract import render, render_tool_arguments
 from ..errors import RequestError, UpstreamError
 from ..types import Contract, Decision, Request, Usage
+from .books import usage_body
 
 __all__ = ["completion_chunks", "local_answer", "refusal"]
 
@@ -74,25 +75,26 @@ def refusal(
 
 
 def completion_chunks(body: Mapping[str, Any], *, include_usage: bool) -> list[dict[str, Any]]:
-    """A whole answer as the chunks of a stream: for each choice its role, its content, its end; the usage if asked."""
-    head = {key: body[key] for key in ("id", "created", "model") if key in body}
+    """A whole answer as the chunks of a stream: for each choice its role, its content, its end; the usage if asked and
+    known."""
+    head = {key: value for key, value in body.items() if key not in ("choices", "usage", "object")}
     head["object"] = "chat.completion.chunk"
     if include_usage:
         head["usage"] = None
     found: list[dict[str, Any]] = []
-    for choice in body["choices"]:
-        message, index = choice["message"], choice["index"]
+    for number, choice in enumerate(body["choices"]):
+        message, index = choice["message"], choice.get("index", number)
         filled = {key: value for key, value in message.items() if key != "role" and value is not None}
         if "tool_calls" in filled:
             filled["tool_calls"] = [{"index": at, **call} for at, call in enumerate(filled["tool_calls"])]
-        for delta, finish in (
-            ({"role": "assistant", "content": "" if "content" in filled else None}, None),
-            (filled, None),
-            ({}, choice["finish_reason"]),
+        for delta, logprobs, finish in (
+            ({"role": "assistant", "content": "" if "content" in filled else None}, None, None),
+            (filled, choice.get("logprobs"), None),
+            ({}, None, choice["finish_reason"]),
         ):
-            part = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+            part = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
             found.append({**head, "choices": [part]})
-    if include_usage:
+    if include_usage and body.get("usage"):
         found.append({**head, "choices": [], "usage": body["usage"]})
     return found
 
@@ -115,11 +117,7 @@ def _completion(
             {"index": index, "message": dict(message), "logprobs": None, "finish_reason": finish}
             for index in range(request.n)
         ],
-        "usage": {
-            "prompt_tokens": usage.input,
-            "completion_tokens": usage.output,
-            "total_tokens": usage.input + usage.output,
-        },
+        "usage": usage_body(usage),
     }
 
 

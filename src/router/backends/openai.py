@@ -257,11 +257,15 @@ class _SseStream:
 
     def _take(self, piece: bytes) -> None:
         for event in self._parser.feed(piece) if piece else self._parser.close():
-            if event.data == DONE:
+            data = event.data.strip()
+            if data == DONE:
                 self._end()
                 return
+            if not data:
+                # Kept alive by an event that says nothing.
+                continue
             try:
-                chunk = _decode(event.data)
+                chunk = _decode(data)
             except msgspec.DecodeError as error:
                 if not piece:
                     # The rest of a cut stream; the end below says so.
@@ -272,7 +276,7 @@ class _SseStream:
             chunk = check_chunk(chunk, self._name)
             self._completeness.take(chunk)
             # Data of several lines cannot be sent on as one.
-            self._ready.append(chunk if b"\n" in event.data else RawJson(chunk, event.data))
+            self._ready.append(chunk if b"\n" in data else RawJson(chunk, data))
         if not piece:
             self._end()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..telemetry import BUDGET_SETTLED_LATE, log
 from ..types import Decision, Outcome, Request
+from .books import usage_body
 from .flywheel import MOST_CHUNKS
 from .local import completion_chunks
 from .run import StreamRun
@@ -19,7 +20,11 @@ class CachedRun:
 
     def __init__(self, outcome: Outcome, request: Request) -> None:
         self.outcome: Outcome | None = outcome
-        self._chunks = completion_chunks(outcome.body or {}, include_usage=request.include_usage)
+        body = outcome.body or {"choices": []}
+        if not body.get("usage"):
+            # Its provider sent none: what was counted then is told, as in a stream of its own.
+            body = {**body, "usage": usage_body(outcome.usage)}
+        self._chunks = completion_chunks(body, include_usage=request.include_usage)
 
     async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         for chunk in self._chunks:
@@ -56,6 +61,11 @@ class SettledStream:
 
     def __aiter__(self) -> AsyncIterator[Mapping[str, Any]]:
         return self._chunks
+
+    @property
+    def given_before(self) -> Outcome | None:
+        """The outcome of an answer from the cache, which is known before it is read; else None."""
+        return self._run.outcome if isinstance(self._run, CachedRun) else None
 
     @property
     def has_ready(self) -> bool:

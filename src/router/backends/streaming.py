@@ -16,7 +16,7 @@ from ..selection.steps import Call
 from ..types import Usage
 from .assembled import whole_answer
 from .base import ChunkStream, UpstreamCall
-from .books import AnswerMeter, Books, ChunkRestorer
+from .books import AnswerMeter, Books, ChunkRestorer, usage_body
 from .checking import Finding
 from .course import Course, without_logprobs
 from .window import Window
@@ -270,9 +270,4 @@ def _shown(course: Course, chunk: dict[str, Any], restorer: ChunkRestorer | None
 
 def _usage_chunk(like: Mapping[str, Any], usage: Usage) -> dict[str, Any]:
     head = {key: like[key] for key in ("id", "created", "model", "object") if key in like}
-    tokens = {
-        "prompt_tokens": usage.input,
-        "completion_tokens": usage.output,
-        "total_tokens": usage.input + usage.output,
-    }
-    return {**head, "choices": [], "usage": tokens}
+    return {**head, "choices": [], "usage": usage_body(usage)}

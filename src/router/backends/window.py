@@ -136,7 +136,7 @@ class Window:
             self.has_shown = True
             for choice in chunk.get("choices") or ():
                 index = choice.get("index") or 0
-                self._choices[index] = self._choices.get(index, False) or choice.get("finish_reason") is not None
+                self._choices[index] = self._choices.get(index, False) or bool(choice.get("finish_reason"))
             found.append(self._shown(chunk, places))
         return found
 

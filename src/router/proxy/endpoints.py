@@ -101,7 +101,10 @@ async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metric
     try:
         if request.stream:
             stream = await engine.stream(request, decision, started_s=started_s, on_record=told)
-            exchange.headers = [*receipt_headers(stream.decision), *rate_headers(engine.rates(request))]
+            exchange.headers = [
+                *receipt_headers(stream.decision, stream.given_before),
+                *rate_headers(engine.rates(request)),
+            ]
             await _stream(exchange, stream, form.stream(), metrics)
             return
         decision, outcome = await engine.complete(request, decision, started_s=started_s, on_record=told)

@@ -116,7 +116,8 @@ class _MessagesForm:
         text = message.get("content") or message.get("refusal")
         if text:
             blocks.append({"type": "text", "text": text, "citations": None})
-        for call in message.get("tool_calls") or ():
+        calls = message.get("tool_calls") or ()
+        for call in calls:
             function = call.get("function") or {}
             blocks.append(
                 {
@@ -132,7 +133,7 @@ class _MessagesForm:
             "role": "assistant",
             "model": body.get("model"),
             "content": blocks,
-            "stop_reason": stop_reason(finish, is_refusal=bool(message.get("refusal"))),
+            "stop_reason": stop_reason(finish, is_refusal=bool(message.get("refusal")), has_calls=bool(calls)),
             "stop_sequence": None,
             "usage": usage_of(body.get("usage")),
         }
@@ -201,8 +202,8 @@ def _tool_result(block: Mapping[str, Any], at: str) -> dict[str, Any]:
         raise wrong(f"{at}.tool_use_id", "text", block.get("tool_use_id"))
     content = block.get("content")
     text = _content(content, f"{at}.content") if content else ""
-    if block.get("is_error") and isinstance(text, str):
-        text = f"Error: {text}"
+    if block.get("is_error"):
+        text = f"Error: {text}" if isinstance(text, str) else [{"type": "text", "text": "Error:"}, *text]
     return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}
 
 

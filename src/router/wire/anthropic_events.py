@@ -27,9 +27,13 @@ def block_id(body: Mapping[str, Any]) -> str:
     return "msg_" + str(body.get("id") or "").removeprefix("chatcmpl-")
 
 
-def stop_reason(finish: str | None, *, is_refusal: bool = False) -> str:
-    """Anthropic's word for OpenAI's finish reason."""
-    return "refusal" if is_refusal else _STOPS.get(finish or "stop", "end_turn")
+def stop_reason(finish: str | None, *, is_refusal: bool = False, has_calls: bool = False) -> str:
+    """Anthropic's word for OpenAI's finish reason. A call of a tool that was asked for by name ends with ``stop`` there
+    (https://platform.openai.com/docs/guides/function-calling), and with ``tool_use`` here."""
+    if is_refusal:
+        return "refusal"
+    reason = _STOPS.get(finish or "stop", "end_turn")
+    return "tool_use" if has_calls and reason == "end_turn" else reason
 
 
 def usage_of(usage: Any) -> dict[str, Any]:
@@ -83,7 +87,8 @@ class MessageEvents:
 
     def close(self) -> bytes:
         """See :class:`~.forms.StreamForm`."""
-        delta = {"stop_reason": stop_reason(self._finish, is_refusal=self._is_refusal), "stop_sequence": None}
+        reason = stop_reason(self._finish, is_refusal=self._is_refusal, has_calls=bool(self._tools))
+        delta = {"stop_reason": reason, "stop_sequence": None}
         return (
             (b"" if self._is_started else self._start({}))
             + self._end_block()

@@ -110,7 +110,7 @@ class _Events:
                 text = self._echo + text
             at = self._offsets.get(index, 0)
             self._offsets[index] = at + len(text)
-            finish = choice.get("finish_reason")
+            finish = choice.get("finish_reason") or None
             if text or finish is not None:
                 logprobs = _legacy_logprobs(choice.get("logprobs"), at)
                 choices.append({"text": text, "index": index, "logprobs": logprobs, "finish_reason": finish})

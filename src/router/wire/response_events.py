@@ -33,10 +33,13 @@ def response_id(body: Mapping[str, Any]) -> str:
     return "resp_" + str(body.get("id") or "").removeprefix("chatcmpl-")
 
 
-def finished(finish: str | None) -> tuple[str, dict[str, str] | None]:
-    """Status and ``incomplete_details`` from OpenAI's finish reason. A refusal is a complete answer."""
+def finished(finish: str | None, *, is_refusal: bool) -> tuple[str, dict[str, str] | None]:
+    """Status and ``incomplete_details`` from OpenAI's finish reason. A refusal is a complete answer; a text that a
+    provider's filter cut off is none."""
     if finish == "length":
         return "incomplete", {"reason": "max_output_tokens"}
+    if finish == "content_filter" and not is_refusal:
+        return "incomplete", {"reason": "content_filter"}
     return "completed", None
 
 
@@ -144,7 +147,7 @@ class ResponseEvents:
     def close(self) -> bytes:
         """See :class:`~.forms.StreamForm`."""
         out = self._start({}) if self._head is None else b""
-        status, details = finished(self._finish)
+        status, details = finished(self._finish, is_refusal="refusal" in self._items)
         output = []
         for item in self._items.values():
             whole = self._whole(item, status)

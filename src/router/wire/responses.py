@@ -44,12 +44,15 @@ def responses_form(data: bytes, *, hints: Hints, limits: Limits) -> Form:
             )
     chat: dict[str, Any] = {key: value for key, value in body.items() if key not in _OWN}
     chat["messages"] = _messages(body, limits)
+    if body.get("n") not in (None, 1):
+        raise RequestError("a response holds one answer.", param="n", hint="Leave it out.")
     tools = body.get("tools")
     if tools:
         chat["tools"] = _tools(tools)
     choice = body.get("tool_choice")
-    if choice is not None and tools:
-        chat["tool_choice"] = _choice(choice)
+    # Clients send these two also where there is no tool.
+    if tools or choice not in (None, "auto", "none"):
+        _read_choice(choice, chat)
     if body.get("max_output_tokens") is not None:
         chat["max_completion_tokens"] = body["max_output_tokens"]
     _read_text(body.get("text"), chat)
@@ -76,8 +79,8 @@ class _ResponsesForm:
         message, finish = message_of(body)
         output: list[Mapping[str, Any]] = []
         name = response_id(body)
-        status, details = finished(finish)
         text, refused = message.get("content"), message.get("refusal")
+        status, details = finished(finish, is_refusal=bool(refused))
         if text or refused:
             logprobs = (body["choices"][0].get("logprobs") or {}).get("content") or []
             output.append(message_item(f"msg_{name[5:]}", text, refused, status, logprobs))
@@ -175,6 +178,10 @@ def _part(part: Any, at: str) -> dict[str, Any]:
             image["detail"] = part["detail"]
         return {"type": "image_url", "image_url": image}
     if kind == "input_file":
+        if part.get("file_url") is not None:
+            raise RequestError(
+                f"{at}.file_url cannot be routed.", param=f"{at}.file_url", hint="Send the file in file_data."
+            )
         file = {key: part[key] for key in ("file_id", "filename", "file_data") if part.get(key) is not None}
         return {"type": "file", "file": file}
     if kind == "input_audio" and isinstance(part.get("input_audio"), Mapping):
@@ -204,12 +211,22 @@ def _tools(value: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _choice(choice: Any) -> Any:
+def _read_choice(choice: Any, chat: dict[str, Any]) -> None:
     if isinstance(choice, Mapping) and choice.get("type") == "function":
-        return {"type": "function", "function": {"name": choice.get("name")}}
-    if isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
-        return "required" if choice.get("mode") == "required" else "auto"
-    return choice
+        chat["tool_choice"] = {"type": "function", "function": {"name": choice.get("name")}}
+    elif isinstance(choice, Mapping) and choice.get("type") == "allowed_tools":
+        # Not every server knows the word: the others are not offered at all.
+        allowed = choice.get("tools")
+        if not isinstance(allowed, list):
+            raise wrong("tool_choice.tools", "a list", allowed)
+        named = [each.get("name") if isinstance(each, Mapping) else None for each in allowed]
+        offered = [tool for tool in chat.get("tools", ()) if tool["function"].get("name") in named]
+        if not offered or len(offered) < len(named):
+            raise RequestError("tool_choice.tools names a tool that is not offered.", param="tool_choice.tools")
+        chat["tools"] = offered
+        chat["tool_choice"] = "required" if choice.get("mode") == "required" else "auto"
+    elif choice is not None:
+        chat["tool_choice"] = choice
 
 
 def _read_text(text: Any, chat: dict[str, Any]) -> None:
