@@ -55,7 +55,7 @@ class LocalClassifier:
             (fine-tunes a pretrained encoder) or ``neighbours`` (a pretrained encoder as it is, for few rows); these two
             need the extra ``train``.
         max_error, confidence, keep, of: the promise, see :class:`router.offline.promise.Goal`.
-        minutes: how long choosing may take (0.4 by default; the final fit comes on top), or, with ``encoder``,
+        minutes: how long choosing may take (0.3 by default; the final fit comes on top), or, with ``encoder``,
             fine-tuning (15).
         languages: ISO 639-1 codes of the texts; recognised from them by default.
         licence: what the card says of the rows' licence.
@@ -88,7 +88,7 @@ class LocalClassifier:
         if maker not in MAKERS:
             raise RequestError(f"there is no maker {maker!r}.", param="maker", hint=f"Makers: {', '.join(MAKERS)}.")
         if minutes is None:
-            minutes = 15.0 if maker == "encoder" else 0.4
+            minutes = 15.0 if maker == "encoder" else 0.3
         if not minutes > 0.0:
             raise RequestError(f"minutes is {minutes}; it is above 0.", param="minutes")
         self.task, self.name, self.maker = task, name or task.replace("_", "-"), maker
