@@ -18,6 +18,7 @@ from ..local.base import CardedModel
 from ..local.load import load_local_model
 from .embedding import EmbeddingMaker
 from .fit import LinearMaker
+from .label_heads import Helper
 from .measure import figures, latency_us, ood_figures
 from .promise import Goal
 from .recipes import ATTRIBUTION, RECIPES, Recipe, Source
@@ -127,19 +128,21 @@ def build(recipe: Recipe, data: Path, out: Path) -> CardedModel:
     known = set(rows.texts)
     calibration = calibration.pick([i for i, text in enumerate(calibration.texts) if text not in known])
     kind = EmbeddingMaker if recipe.maker == "embedding" else LinearMaker
-    maker = kind(
-        spec=recipe.spec,
-        c=recipe.c,
-        balanced=recipe.balanced,
-        keep=recipe.keep,
-        goal=Goal(max_error=recipe.max_error),
-        language_errors=recipe.language_errors,
-        prune=recipe.prune,
-        known_from=recipe.known_from,
-        typos=recipe.typos,
-        spells=recipe.spells,
-        contrast=recipe.contrast,
-    ).fit(rows, calibration, outlier_texts(data, recipe))
+    with Helper() as helper:
+        maker = kind(
+            spec=recipe.spec,
+            c=recipe.c,
+            balanced=recipe.balanced,
+            keep=recipe.keep,
+            goal=Goal(max_error=recipe.max_error),
+            language_errors=recipe.language_errors,
+            prune=recipe.prune,
+            known_from=recipe.known_from,
+            typos=recipe.typos,
+            spells=recipe.spells,
+            contrast=recipe.contrast,
+            helper=helper,
+        ).fit(rows, calibration, outlier_texts(data, recipe))
     sets = sorted({source.set for source in recipe.sources} | {f"experts_permissive/{name}" for name in recipe.plain})
     card = maker.card(
         name=recipe.name,

@@ -43,17 +43,21 @@ def candidates(rows: Rows, maker: str = "auto") -> list[tuple[str, type[LinearMa
     """``(name, maker, settings)`` in the order in which they are tried: the likeliest first."""
     counts = list(count_labels(rows).values())
     uneven = max(counts) > 1.5 * min(counts)
+    # Contrast helps most where labels are noisy; where each of many is told by its own few words, it may not.
+    variants = [(uneven, 0.5), *([(uneven, 0.0)] if len(counts) >= FEW_LABELS else []), *([(False, 0.5)] * uneven)]
     makers: list[type[LinearMaker]] = []
     if maker in {"auto", "embedding"}:
         makers.append(EmbeddingMaker)
     if maker in {"auto", "linear"}:
         makers.append(LinearMaker)
     found = []
-    for c in (0.2, 0.07, 0.6) if len(counts) < FEW_LABELS else (0.5, 0.15, 1.5):
+    strengths = (0.2, 0.07, 0.6) if len(counts) < FEW_LABELS else (0.5, 0.15, 1.5)
+    for c in strengths:
         for kind in makers:
-            for balanced in (True, False) if uneven and c in (0.2, 0.5) else (uneven,):
-                settings: dict[str, Any] = {"c": c, "balanced": balanced, "contrast": 0.5}
-                found.append((f"{kind.maker}, c={c:g}{', balanced' if balanced else ''}", kind, settings))
+            for balanced, contrast in variants if c == strengths[0] else variants[:1]:
+                settings: dict[str, Any] = {"c": c, "balanced": balanced, "contrast": contrast}
+                told = f"{kind.maker}, c={c:g}, contrast={contrast:g}{', balanced' if balanced else ''}"
+                found.append((told, kind, settings))
     return found
 
 
