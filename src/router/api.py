@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,7 +14,7 @@ from .assemble import assemble
 from .backends.stream import SettledStream
 from .config import Settings, load_settings, read_environment
 from .engine import Engine
-from .errors import RequestError
+from .errors import RequestError, RouterError
 from .selection.explain import Explanation, explain
 from .types import Decision, Outcome, Request
 from .wire.hints import KEYS, read_hints
@@ -22,6 +23,7 @@ from .wire.openai import read_chat
 __all__ = ["Answer", "AnswerStream", "AsyncAnswerStream", "Chunk", "Router"]
 
 T = TypeVar("T")
+_STOP_S = 2.0
 Messages = Sequence[Mapping[str, Any]]
 
 
@@ -108,6 +110,7 @@ class AnswerStream:
     def __init__(self, stream: SettledStream, loop: _Loop) -> None:
         self._stream, self._loop = stream, loop
         self._chunks = aiter(stream)
+        self._is_over = False
         self.decision = stream.decision
 
     @property
@@ -119,14 +122,19 @@ class AnswerStream:
         return self
 
     def __next__(self) -> Chunk:
+        if self._is_over:
+            raise StopIteration
         try:
             return Chunk(self._loop.run(_next(self._chunks)))
         except StopAsyncIteration:
+            self._is_over = True
             raise StopIteration from None
 
     def close(self) -> None:
         """Stop the upstream; what was used until now is counted."""
-        self._loop.run(self._stream.aclose())
+        self._is_over = True
+        if not self._loop.is_closed:
+            self._loop.run(self._stream.aclose())
 
     def __enter__(self) -> Self:
         return self
@@ -175,10 +183,12 @@ class Router:
         Raises:
             RequestError, NoCandidate, BudgetExceeded, DeadlineInfeasible: see :mod:`router.errors`.
         """
+        self._loop.check()
         return self.engine.decide(as_request(request, fields), all_signals=all_signals)
 
     def explain(self, request: str | Mapping[str, Any] | Request | None = None, **fields: Any) -> Explanation:
         """The decision as a receipt for people: rules, the guide's flow with this request's way, who lost and why."""
+        self._loop.check()
         read = as_request(request, fields)
         decision = self.engine.decide(read, all_signals=True)
         observed, costs = self.engine.measured(read)
@@ -197,6 +207,7 @@ class Router:
             RouterError: refused requests are answers (``finish_reason`` ``content_filter``), everything else that
                 cannot be carried out is a typed error.
         """
+        self._loop.check()
         read = as_request(request, fields)
         if read.stream:
             return AsyncAnswerStream(await self.engine.stream(read, decision))
@@ -211,6 +222,7 @@ class Router:
         **fields: Any,
     ) -> Answer | AnswerStream:
         """As :meth:`acomplete`, for synchronous callers; with ``stream=True`` an iterator of chunks."""
+        self._loop.check()
         read = as_request(request, fields)
         if read.stream:
             return AnswerStream(self._loop.run(self.engine.stream(read, decision)), self._loop)
@@ -227,14 +239,16 @@ class Router:
         await self.engine.warm()
 
     def close(self) -> None:
-        """Close connections and write out the ledger. From async code use :meth:`aclose`."""
-        self._loop.run(self.engine.aclose())
-        self._loop.stop()
+        """Close connections and write out the ledger; a second time does nothing. A closed router takes no more
+        requests. From async code use :meth:`aclose`."""
+        if self._loop.refuse():
+            self._loop.stop(self.engine.aclose())
 
     async def aclose(self) -> None:
         """As :meth:`close`, from async code."""
-        await self.engine.aclose()
-        self._loop.stop()
+        if await asyncio.to_thread(self._loop.refuse):
+            await self.engine.aclose()
+            self._loop.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -296,28 +310,69 @@ class _Loop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self.is_closed = False
+
+    def check(self) -> None:
+        """Whether there may be more work.
+
+        Raises:
+            RouterError: the router was closed.
+        """
+        if self.is_closed:
+            raise RouterError("the router is closed.", hint="Make another one.")
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Wait for the work. Raises as :meth:`check`, also where the router is closed meanwhile."""
         with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=_run_and_close, args=(self._loop,), name="router-loop", daemon=True
-                )
-                self._thread.start()
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            if self.is_closed:
+                work.close()
+                self.check()
+            future = self._begin(work)
         try:
             return future.result()
+        except CancelledError:
+            self.check()
+            raise
         except BaseException:
             future.cancel()
             raise
 
-    def stop(self) -> None:
+    def refuse(self) -> bool:
+        """No more work from now on; what runs is cancelled. False where that was so already."""
         with self._lock:
+            if self.is_closed:
+                return False
+            self.is_closed = True
+            future = None if self._loop is None else self._begin(_cancel_others())
+        if future is not None:
+            future.result()
+        return True
+
+    def stop(self, last: Coroutine[Any, Any, None] | None = None) -> None:
+        """Do the ``last`` work, and end the thread."""
+        with self._lock:
+            if last is not None:
+                self._begin(last).result()
             if self._loop is not None and self._thread is not None:
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._thread.join(timeout=5)
                 self._loop = self._thread = None
+
+    def _begin(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=_run_and_close, args=(self._loop,), name="router-loop", daemon=True)
+            self._thread.start()
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+
+async def _cancel_others() -> None:
+    """Stop what runs on this loop, and let it keep its books."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=_STOP_S)
 
 
 def _run_and_close(loop: asyncio.AbstractEventLoop) -> None:

@@ -164,6 +164,16 @@ async def test_identical_requests_at_once_are_sent_once(tmp_path: Path) -> None:
     assert sum(answer.outcome.cached for answer in answers) == 19
 
 
+async def test_two_wordings_at_once_of_what_is_over_are_answered(tmp_path: Path, upstream: Upstream) -> None:
+    more = "cache: {ttl: 1s, path: cache.db, semantic: {}}\n"
+    async with make(tmp_path, upstream.url, more) as router:
+        await router.acomplete(asking("How do I reset my password?"))
+        await asyncio.sleep(1.1)
+        again = [router.acomplete(asking("How can I reset the password?")) for _ in range(4)]
+        answers = await asyncio.gather(*again)
+    assert [answer.text for answer in answers] == ["Hello from upstream."] * 4
+
+
 async def test_whoever_waited_in_vain_goes_on_alone(tmp_path: Path) -> None:
     script = [Fault(status=400), *[Answer() for _ in range(5)]]
     async with Upstream(script) as upstream, make(tmp_path, upstream.url) as router:

@@ -59,6 +59,7 @@ class Course:
             is_stream=is_stream,
         )
         self.attempts: list[Attempt] = []
+        self._begun: list[Books] = []
         self.outgoing = Outgoing(means, request, decision)
         self.is_json = request.wants_json or request.json_schema is not None
         self.withheld: str | None = None
@@ -161,7 +162,7 @@ class Course:
 
     def begin(self, step: Call) -> Books:
         """Open the books of one attempt."""
-        return Books(
+        books = Books(
             step,
             price=self.means.deployments[step.model].price if step.kind == "llm" else None,
             input_tokens=estimated_input(self.request, self.decision),
@@ -169,6 +170,13 @@ class Course:
             elapsed_ms=lambda: self.elapsed_ms,
             close=self._close,
         )
+        self._begun.append(books)
+        return books
+
+    def abandon(self) -> None:
+        """Nobody reads on, and nothing more can be waited for: what the calls that are out have used is counted."""
+        for books in self._begun:
+            books.cancelled()
 
     def backend(self, call: UpstreamCall) -> Backend:
         """The backend of a call.

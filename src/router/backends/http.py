@@ -383,7 +383,19 @@ class HttpPool:
         self._freed()
 
     def close(self) -> None:
-        """Close what is idle; what is in use is closed when it is given back."""
+        """Close what is idle; what is in use is closed when it is given back. May be called from another loop, and
+        after its own was closed."""
+        if self._loop.is_closed():
+            # Its connections went with it.
+            self._idle.clear()
+            self._idle_count = 0
+            return
+        if asyncio.get_running_loop() is not self._loop:
+            self._loop.call_soon_threadsafe(self._close)
+            return
+        self._close()
+
+    def _close(self) -> None:
         self._is_closed = True
         if self._sweeping is not None:
             self._sweeping.cancel()

@@ -239,6 +239,13 @@ class StreamRun:
         if self.outcome is None:
             self.outcome = self._course.outcome("cancelled")
 
+    def abandon(self) -> Outcome:
+        """As :meth:`aclose`, where nothing can be awaited any more."""
+        if self.outcome is None:
+            self._course.abandon()
+            self.outcome = self._course.outcome("cancelled")
+        return self.outcome
+
     async def _iterate(self) -> AsyncGenerator[dict[str, Any], None]:
         course = self._course
         include_usage = course.request.include_usage

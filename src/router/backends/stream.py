@@ -38,6 +38,10 @@ class CachedRun:
     async def aclose(self) -> None:
         """Nothing is open."""
 
+    def abandon(self) -> Outcome | None:
+        """The answer that was given before."""
+        return self.outcome
+
 
 class SettledStream:
     """An async iterator of OpenAI ``chat.completion.chunk`` objects; closing it early stops the upstream.
@@ -100,4 +104,5 @@ class SettledStream:
         # Dropped without being read or closed: what is held must not stay held for the life of the process.
         if self.outcome is None:
             log.warning(BUDGET_SETTLED_LATE)
+            self._run.abandon()
             self._end()

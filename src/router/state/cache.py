@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from threading import Lock
 from typing import Any, Protocol
@@ -119,7 +120,8 @@ class AnswerCache:
     ) -> None:
         self._semantic = semantic
         self._store, self._ttl_s, self._most, self._clock = store, ttl_s, max_entry_bytes, clock
-        self._flights: dict[str, asyncio.Future[None]] = {}
+        # Those who wait may stand on other event loops.
+        self._flights: dict[str, Future[None]] = {}
         self._decode = msgspec.json.Decoder(_Entry).decode
 
     @asynccontextmanager
@@ -133,17 +135,18 @@ class AnswerCache:
             yield Turn()
             return
         found = await self._look(key, decision, started_s)
-        flight = self._flights.get(key)
-        if found is None and flight is not None:
+        if found is None and (flight := self._flights.get(key)) is not None:
             limit = decision.budget.max_latency_ms
-            await asyncio.wait([flight], timeout=None if limit is None else limit / 2000.0)
-            found, flight = await self._look(key, decision, started_s), self._flights.get(key)
-        if found is None and flight is None:
+            await asyncio.wait([asyncio.wrap_future(flight)], timeout=None if limit is None else limit / 2000.0)
+            found = await self._look(key, decision, started_s)
+        if found is None:
             found = await self._similar(request, decision, started_s)
-        if found is not None or flight is not None:
+        if found is not None:
             yield Turn(found)
             return
-        mine = self._flights[key] = asyncio.get_running_loop().create_future()
+        mine: Future[None] = Future()
+        mine.set_running_or_notify_cancel()  # nobody who waits for it can cancel it
+        is_first = self._flights.setdefault(key, mine) is mine
         turn = Turn()
         try:
             yield turn
@@ -153,7 +156,8 @@ class AnswerCache:
                 if self._semantic is not None and place is not None:
                     self._semantic.add(*place, key)
         finally:
-            del self._flights[key]
+            if is_first:
+                del self._flights[key]
             mine.set_result(None)
 
     async def find(self, request: Request, decision: Decision, started_s: float) -> Outcome | None:

@@ -69,15 +69,18 @@ class LedgerWriter:
         atexit.register(self.close)
 
     def append(self, record: Record) -> None:
-        """See :class:`~.store.Ledger`. Only when the queue is full does the caller write to the spool itself."""
+        """See :class:`~.store.Ledger`. Only when the queue is full, or the ledger closed, does the caller write to the
+        spool itself."""
         self._recent.append(record)
-        if len(self._waiting) < self._queue_size:
+        if len(self._waiting) < self._queue_size and not self._closing.is_set():
             self._waiting.append(record)
             if not self._has_work.is_set():
                 self._has_work.set()
         else:
             with self._lock:
                 self._spool_rows(self._rows([record]))
+                if not self._thread.is_alive():
+                    self._spool.close()
 
     def check(self) -> None:
         """See :class:`~.store.Ledger`."""
