@@ -126,6 +126,21 @@ def test_questions_that_look_alike_have_another_gist(one: str, two: str) -> None
     assert gist(one) is None or gist(one) != gist(two)
 
 
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("How do I look for my passport?", "How do I look at my passport?"),
+        ("How do I send money to Ann Lee?", "How do I send money for Ann Lee?"),
+        ("What is in the black box?", "What is on the black box?"),
+        ("Can I sue my landlord?", "Can it sue my landlord?"),
+        ("Which insurance covers my car?", "Does my insurance cover the car?"),
+        ("What is the dog eating for lunch?", "Is the dog eating for lunch?"),
+    ],
+)
+def test_small_words_that_change_a_question_keep_it_apart(one: str, two: str) -> None:
+    assert gist(one) != gist(two)
+
+
 @given(st.text(max_size=400))
 def test_any_text_has_a_gist_or_none(text: str) -> None:
     found = gist(text)

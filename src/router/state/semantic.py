@@ -39,7 +39,9 @@ _ASKING = re.compile(
     r"|(?:tell|give) me|do you know|i (?:want|need|would like) to know|i was wondering)[,: ]+"
 )
 # Whoever asks how to do something means the same person.
-_HOW = re.compile(r"\bhow (?:(?:do|can|could|would) (?:i|you|we|one)|(?:i|you|we|one) (?:can|could))\b")
+_HOW = re.compile(r"\bhow (?:to|(?:do|can|could|would) (?:i|you|we|one)|(?:i|you|we|one) (?:can|could))\b")
+# "Tell me the capital" asks what it is.
+_THING = re.compile(r"^(?=(?:the|an?|my) )")
 _THANKS = re.compile(r"[,.;:! ]+(?:please|thanks|thank you|thx)[.!? ]*$")
 # Material that is worked on, and work where each small word counts.
 _MATERIAL = re.compile(r"[\"`\n{}<>\[\]]|'[^']{2,}'|: ")
@@ -49,10 +51,9 @@ _LITERAL = frozenset(
         " summarise count letters repeat quote compose classify label rate sentence"
     )
 )
-# They change nothing in a question. Not among them: negations, quantities, places and directions, times and moods.
-_EMPTY = frozenset(
-    _WORD.findall("a an the is are am be do does please kindly of i me my what which in on at it this that to for")
-)
+# They change nothing in a question. Not among them: negations, quantities, places and directions, persons, times and
+# moods: whoever looks at a passport does not look for one.
+_EMPTY = frozenset(_WORD.findall("a an the is are am be do does please kindly of i me my"))
 
 
 def gist(text: str) -> tuple[str, ...] | None:
@@ -68,8 +69,10 @@ def gist(text: str) -> tuple[str, ...] | None:
     plain = _GREETING.sub("", plain)
     for pattern, full in _CONTRACTIONS:
         plain = pattern.sub(full, plain)
-    plain = _HOW.sub("how", _ASKING.sub("", plain))
-    words = _WORD.findall(plain)
+    bare = _ASKING.sub("", plain)
+    if bare != plain:
+        bare = _THING.sub("what ", bare)
+    words = ["what" if word == "which" else word for word in _WORD.findall(_HOW.sub("how", bare))]
     if not words or not _LITERAL.isdisjoint(words):
         return None
     found = tuple(_stem(word) for word in words if word not in _EMPTY and word != "'")
