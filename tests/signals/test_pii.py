@@ -16,6 +16,7 @@ from router.signals import checksums, credentials, identifiers, personal, phones
 from router.signals import checksums_world as world
 from router.signals.pii import MAX_CHARS, PiiDetector, find_pii
 from router.types import Message, Request, Signals
+from router.wire.openai import read_chat
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "pii.yaml").read_text(encoding="utf-8"))
 MARK = re.compile(r"\[\[(\w+):(.+?)\]\](?!\])")
@@ -147,6 +148,29 @@ def test_tool_call_arguments_are_searched() -> None:
     request = Request(messages=(Message(role="assistant", text="", has_tool_calls=True),), body=body)
     (flag,) = read(request).value
     assert flag.spans[0].kind == "email"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"user": "bo@firma.se"},
+        {"metadata": {"customer": "bo@firma.se"}},
+        {"prediction": {"type": "content", "content": "Mail bo@firma.se"}},
+        {"documents": [{"data": {"text": "Mail bo@firma.se"}}]},
+        {"messages": [{"role": "user", "content": "Write a story.", "name": "bo@firma.se"}]},
+        {"messages": [{"role": "user", "content": "Write a story."}, {"role": "assistant", "refusal": "bo@firma.se"}]},
+    ],
+)
+def test_what_travels_beside_the_texts_is_searched(fields: dict[str, Any]) -> None:
+    request = read_chat({"messages": [{"role": "user", "content": "Write a story."}], **fields})
+    (flag,) = read(request).value
+    assert [span.kind for span in flag.spans] == ["email"]
+
+
+def test_made_up_examples_of_tools_are_no_personal_data() -> None:
+    function = {"name": "mail", "description": "Sends mail, to bo@firma.se for example.", "parameters": {}}
+    tools = [{"type": "function", "function": function}]
+    assert read(read_chat({"messages": [{"role": "user", "content": "Write a story."}], "tools": tools})).value == ()
 
 
 def test_secrets_are_of_high_severity() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..patterns import late_pattern
-from ..types import Flag, Request, Severity, Signal, SignalName, Signals, Span
+from ..types import Flag, Severity, Signal, SignalName, Signals, Span
 from .checksums import card_network, iban, iban_length, luhn
 from .credentials import SECRET_GATES, key_in_token, worded_secrets
 from .gates import Gates
@@ -164,8 +164,10 @@ def find_pii(text: str) -> tuple[Hit, ...]:
 class PiiDetector:
     """Provides ``pii``: a tuple that is empty when clean and else holds one ``Flag(kind="pii")`` with every span.
 
-    All messages are searched, and the arguments of tool calls: a value that stands only there has a span of length
-    zero. The signal is unknown when the request has more than ``MAX_CHARS`` characters.
+    All messages are searched, and what travels beside their texts: arguments of tool calls, names, refusals, ``user``,
+    ``metadata`` and fields that nobody here knows. A value that stands only there has a span of length zero. What the
+    developer of the caller wrote (tools, the form of the answer) is not searched: it is full of made-up examples. The
+    signal is unknown when the request has more than ``MAX_CHARS`` characters.
     """
 
     provides: tuple[SignalName, ...] = ("pii",)
@@ -173,14 +175,14 @@ class PiiDetector:
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         request = signals.request
-        calls = tuple(_call_arguments(request))
-        length = sum(len(message.text) for message in request.messages) + sum(len(text) for _, text in calls)
+        beside = tuple(_beside(request.body))
+        length = sum(len(message.text) for message in request.messages) + sum(len(text) for _, text in beside)
         if length > MAX_CHARS:
             return {"pii": Signal(value=None, confidence=0.0, detector="pii")}
         spans: list[Span] = []
         surest = 0.0
         severity: Severity = "low"
-        for index, text in (*((i, message.text) for i, message in enumerate(request.messages)), *calls):
+        for index, text in (*enumerate(message.text for message in request.messages), *beside):
             inside = text is request.messages[index].text
             for hit in find_pii(text):
                 start, end = (hit.start, hit.end) if inside else (0, 0)
@@ -194,18 +196,40 @@ class PiiDetector:
         return {"pii": Signal(value=(flag,), confidence=surest, detector="pii")}
 
 
-def _call_arguments(request: Request) -> Iterator[tuple[int, str]]:
-    for index, message in enumerate(request.messages):
-        if not message.has_tool_calls:
-            continue
-        sent = request.body.get("messages")
-        entry = sent[index] if isinstance(sent, list) and index < len(sent) else None
-        for call in entry.get("tool_calls") or () if isinstance(entry, dict) else ():
-            function = call.get("function") if isinstance(call, dict) else None
-            arguments = function.get("arguments") if isinstance(function, dict) else None
-            if isinstance(arguments, str):
-                # An escaped line break would glue its "n" to the number behind it.
-                yield index, arguments.replace("\\n", "  ")
+def _beside(body: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+    """Texts that are none of the messages', each with the message that it belongs to (the first where it has none)."""
+    sent = body.get("messages")
+    for index, entry in enumerate(sent if isinstance(sent, list) else ()):
+        if isinstance(entry, Mapping) and not (len(entry) == 2 and "content" in entry):
+            for key, value in entry.items():
+                if key not in _READ and key not in _MARKS:
+                    yield from ((index, text) for text in _texts(value))
+    for key, value in body.items():
+        if key not in _CONTROLS and isinstance(value, str | list | Mapping):
+            yield from ((0, text) for text in _texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, str) and not node.startswith("data:"):
+            # An escaped line break would glue its "n" to the number behind it.
+            yield node.replace("\\n", "  ")
+        elif isinstance(node, Mapping):
+            waiting.extend(each for key, each in node.items() if key not in _MARKS)
+        elif isinstance(node, list):
+            waiting.extend(node)
+
+
+# A message's text is read as such; sound, pictures and files in it cannot be.
+_READ = frozenset(("role", "content"))
+_MARKS = frozenset(("type", "tool_call_id", "signature", "thought_signature", "thought_signatures"))
+_CONTROLS = frozenset(
+    ("messages", "model", "tools", "functions", "tool_choice", "function_call", "response_format", "stop", "modalities",
+     "reasoning_effort", "service_tier", "verbosity", "stream_options", "guided_json", "guided_regex", "guided_choice",
+     "guided_grammar", "router")
+)  # fmt: skip
 
 
 def _has_digit(text: str) -> bool:
