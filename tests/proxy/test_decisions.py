@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from http.client import HTTPConnection
@@ -72,6 +73,21 @@ def test_receipt_tells_what_became_of_it(address: str, upstream: Background, str
     assert told["outcome"]["usage"]["output"] == 7
     assert told["outcome"]["attempts"][0]["error"] is None
     assert "long story" not in json.dumps(told)
+
+
+def test_every_worker_knows_a_decision(config: Path, start: Start) -> None:
+    config.write_text("ledger: {path: ledger.db}\n")
+    with start("--config", str(config), "--workers", "2") as address:
+        _, headers, _ = call(address, "/v1/chat/completions", REVIEW)
+        name = headers["x-router-decision-id"]
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            found = {call(address, f"/v1/receipts/{name}")[0] for _ in range(12)}
+            if found == {200}:
+                break
+        assert found == {200}
+        taken = {call(address, "/v1/feedback", {"decision_id": name, "verdict": "good"})[0] for _ in range(6)}
+    assert taken == {201}
 
 
 def test_feedback_is_kept_beside_the_ledger(config: Path, start: Start) -> None:

@@ -52,7 +52,11 @@ def test_limits_of_a_key_bind_that_key_alone(
         )
 
     (folder / "keys.yaml").write_text(keys(3))
-    config.write_text("server: {keys: keys.yaml, admin: {port: 0}}\n" + DEPLOYMENTS.format(url=upstream.url))
+    config.write_text(
+        "server: {keys: keys.yaml, admin: {port: 0}}\n"
+        f"embeddings: [{{name: e, model: e, backend: openai, api_base: '{upstream.url}', in_house: true,"
+        " price_per_million: {input: $1}}]\n" + DEPLOYMENTS.format(url=upstream.url)
+    )
     with start("--config", str(config)) as address:
         left = []
         for _ in range(3):
@@ -69,6 +73,8 @@ def test_limits_of_a_key_bind_that_key_alone(
         assert (error["code"], error["type"], error["left"]) == ("rate_limit_exceeded", "rate_limit_error", 0)
         assert 0 < int(refused.headers["retry-after"]) <= 3600
         assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+        refused = call(address, "/v1/embeddings", {"model": "e", "input": "hello"}, key=busy)
+        assert (refused.status, refused.headers["x-ratelimit-remaining-requests"]) == (429, "0")
         free = call(address, CHAT, STORY, key=calm)
         assert free.status == 200
         assert not [name for name in free.headers if name.startswith("x-ratelimit")]
@@ -111,6 +117,18 @@ def test_hard_limit_of_money_refuses(config: Path, upstream: Background, start: 
         assert refused.headers["x-should-retry"] == "false"
     calls = len(upstream.server.received)
     assert calls == 1 + sum(reply.status == 200 for reply in statuses)
+
+
+def test_a_quote_knows_what_the_key_has_left(config: Path, upstream: Background, start: Start) -> None:
+    upstream.script()
+    poor, digest = new_key("poor")
+    (config.parent / "keys.yaml").write_text(
+        f"keys: [{{id: poor, tenant: acme, sha256: {digest}, limits: [{{usd: $0.00001, window: day}}]}}]\n"
+    )
+    config.write_text("server: {keys: keys.yaml}\n" + DEPLOYMENTS.format(url=upstream.url))
+    with start("--config", str(config)) as address:
+        answers = [call(address, path, STORY, key=poor) for path in (CHAT, "/v1/route")]
+    assert [(answer.status, answer.json["error"]["code"]) for answer in answers] == [(402, "budget_exceeded")] * 2
 
 
 def test_soft_limit_changes_the_choice(config: Path, upstream: Background, start: Start, one_window: None) -> None:

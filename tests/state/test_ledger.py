@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 import stores
 from ledger_records import a_record
@@ -63,6 +64,9 @@ class Flaky:
     def scan(self, since_s: float | None = None, until_s: float | None = None) -> Iterator[bytes]:
         return self.inner.scan(since_s, until_s)
 
+    def find(self, decision: str) -> bytes | None:
+        return self.inner.find(decision)
+
     def prune(self, before_s: float) -> None:
         self.inner.prune(before_s)
 
@@ -102,6 +106,24 @@ def test_records_are_found_by_time(open_sink: Callable[[], RecordSink], tmp_path
     records = list(read_records(open_sink()))
     found = read_records(open_sink(), records[3].at_s, records[6].at_s)
     assert [record.id for record in found] == ["r3", "r4", "r5"]
+
+
+def test_another_process_finds_a_decision(open_sink: Callable[[], RecordSink], tmp_path: Path) -> None:
+    wide = "x" * 700_000  # more than two of them fit into no block that is read at once
+    ledger = LedgerWriter(open_sink(), spool=tmp_path / "spool", keep=1)
+    for number in range(12):
+        record = a_record(number, tenant=wide if number == 4 else None)
+        ledger.append(msgspec.structs.replace(record, id=f"{record.decision.id}.{number:08}"))
+    eventually(lambda: len(list(read_records(open_sink()))) == 12)
+    other = LedgerWriter(open_sink(), spool=tmp_path / "spool")
+    for found in (ledger, other):
+        for number in (1, 4, 11):
+            record = found.find(f"d{number}")
+            assert record is not None
+            assert record.id == f"d{number}.{number:08}"
+        for unknown in ("d12", "d", "", "d1.0", 'd1"'):
+            assert found.find(unknown) is None
+        found.close()
 
 
 def test_records_are_spooled_and_replayed(open_sink: Callable[[], RecordSink], tmp_path: Path) -> None:

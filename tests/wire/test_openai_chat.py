@@ -178,6 +178,7 @@ def test_hints_in_body_are_read_and_removed() -> None:
         ({"labels": "a,b"}, "list of texts"),
         ({"input": "  "}, "empty"),
         ({"tenant": 7}, "must be text"),
+        ({"session": "s" * 600}, "600 characters"),
     ],
 )
 def test_wrong_hints_say_what_is_wrong(hints: dict[str, Any], said: str) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from ..engine import Engine
 from ..errors import RequestError
 from ..selection.explain import explain
 from ..state.feedback import FeedbackLog
@@ -17,6 +16,7 @@ from ..types import Decision, Feedback, Record
 from ..wire.hints import read_headers
 from ..wire.jsonbody import decoded, shown, wrong
 from ..wire.openai import read_row
+from .auth import with_caller
 from .endpoints import receipt_headers
 from .exchange import Exchange, Route
 from .metrics import Metrics
@@ -24,6 +24,7 @@ from .metrics import Metrics
 __all__ = ["decision_routes"]
 
 _VERDICTS = ("good", "bad")
+_LONGEST_ID = 200
 MAX_LABEL = 200
 
 
@@ -42,6 +43,7 @@ def decision_routes(metrics: Metrics, feedback: FeedbackLog) -> list[Route]:
         body = await exchange.body()
         started_s = engine.clock_s()
         request = exchange.caller.bind(read_row(body, hints=hints, limits=exchange.version.limits))
+        request = with_caller(request, exchange.caller, exchange.scope["headers"])
 
         def decide() -> tuple[Decision, str]:
             decision = engine.decide(request, all_signals=True)
@@ -54,7 +56,7 @@ def decision_routes(metrics: Metrics, feedback: FeedbackLog) -> list[Route]:
 
     async def receipt(exchange: Exchange) -> None:
         """``GET /v1/receipts/{id}``: the decision and what became of it, for its tenant only."""
-        record = _find(exchange.version.engine, exchange)
+        record = await _find(exchange, exchange.rest)
         outcome = msgspec.to_builtins(record.outcome)
         # The answer itself belongs to nobody's receipt.
         outcome.pop("body", None)
@@ -64,9 +66,8 @@ def decision_routes(metrics: Metrics, feedback: FeedbackLog) -> list[Route]:
         """``POST /v1/feedback``: ``{"decision_id", "verdict": "good" | "bad", "label"}``."""
         body, _ = decoded(await exchange.body(), exchange.version.limits)
         given = _feedback(body)
-        exchange.rest = given.decision_id
         engine = exchange.version.engine
-        told = completed(given, _find(engine, exchange))
+        told = completed(given, await _find(exchange, given.decision_id))
         await feedback.append(told)
         if engine.learner is not None:
             engine.learner.take(told)
@@ -101,9 +102,10 @@ def _quote(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _find(engine: Engine, exchange: Exchange) -> Record:
-    wanted, tenant = exchange.rest, exchange.caller.tenant
-    record = engine.ledger.find(wanted)
+async def _find(exchange: Exchange, wanted: str) -> Record:
+    tenant = exchange.caller.tenant
+    is_one = len(wanted) <= _LONGEST_ID and wanted.isascii() and wanted.isprintable()
+    record = await asyncio.to_thread(exchange.version.engine.ledger.find, wanted) if is_one else None
     # Another tenant's decision is as unknown as one that never was.
     if record is None or (tenant is not None and record.tenant != tenant):
         raise _UnknownDecision(

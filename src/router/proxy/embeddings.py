@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from ..errors import RateLimited
 from ..types import Record
 from ..wire.embeddings import read_embedding
 from ..wire.hints import read_headers
 from .auth import with_caller
-from .endpoints import receipt_headers
+from .endpoints import rate_headers, receipt_headers
 from .exchange import Exchange, Route
 from .metrics import Metrics
 
@@ -38,8 +39,12 @@ def embedding_routes(metrics: Metrics) -> list[Route]:
             exchange.facts.update(outcome=record.outcome.status, usd=record.outcome.usd)
             metrics.finished(decision, record.outcome, tenant=record.tenant, is_known=caller.tenant is not None)
 
-        body, outcome = await version.embeddings.embed(asked, decision, on_record=told)
-        exchange.headers = receipt_headers(decision, outcome)
+        try:
+            body, outcome = await version.embeddings.embed(asked, decision, on_record=told)
+        except RateLimited:
+            exchange.headers += rate_headers(version.engine.rates(asked.request))
+            raise
+        exchange.headers = [*receipt_headers(decision, outcome), *rate_headers(version.engine.rates(asked.request))]
         await exchange.answer(body)
 
     return [Route(path="/v1/embeddings", methods={"POST": embed}, scope="embeddings")]

@@ -28,6 +28,8 @@ __all__ = ["Accounting", "Entry", "OnRecord", "who_asks"]
 OnRecord = Callable[[Record], None]
 
 _TRIES = 3
+# As much of a run's own id as tells it from the other runs of its decision.
+_RUN = 8
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -145,7 +147,7 @@ class Accounting:
         self.budgets.settle(entry.hold, spent, tokens)
         kept = outcome if self._keeps_contents else msgspec.structs.replace(outcome, body=None)
         record = Record(
-            id=entry.id,
+            id=f"{entry.decision.id}.{entry.id[:_RUN]}",
             at_s=now_s,
             decision=entry.decision if self._keeps_contents else _without_answer(entry.decision),
             outcome=kept,

@@ -10,11 +10,15 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import ConfigError, StateUnavailable
 from .store import Row
 
 __all__ = ["JsonlSink"]
+
+_LOOK_BACK = 64 * 1024 * 1024
+_BLOCK = 1024 * 1024
 
 
 class JsonlSink:
@@ -62,6 +66,23 @@ class JsonlSink:
             except OSError as error:
                 raise StateUnavailable(f"the ledger {path} cannot be read ({error.strerror}).") from error
 
+    def find(self, decision: str) -> bytes | None:
+        """See :class:`~.store.RecordSink`. Only the newest 64 MiB are looked through."""
+        wanted, left = b'"id":"%b.' % decision.encode("utf-8", "replace"), _LOOK_BACK
+        for path in [self._path, *reversed(self._aside())]:
+            try:
+                with path.open("rb") as lines:
+                    for block in _backwards(lines, left):
+                        left -= len(block)
+                        at = block.rfind(wanted)
+                        if at >= 0:
+                            return block[block.rfind(b"\n", 0, at) + 1 :].partition(b"\n")[0]
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StateUnavailable(f"the ledger {path} cannot be read ({error.strerror}).") from error
+        return None
+
     def prune(self, before_s: float) -> None:
         """See :class:`~.store.RecordSink`. Only whole files that were set aside are deleted."""
         for path in self._aside():
@@ -93,3 +114,17 @@ class JsonlSink:
             fresh = self._open()
             os.close(self._file)
             self._file = fresh
+
+
+def _backwards(lines: BinaryIO, most: int) -> Iterator[bytes]:
+    """Whole lines of a file in blocks, the last ones first, at most about ``most`` bytes of them."""
+    end = lines.seek(0, os.SEEK_END)
+    least, rest = max(0, end - most), b""
+    while end > least:
+        start = max(0, end - _BLOCK)
+        lines.seek(start)
+        data = lines.read(end - start) + rest
+        # What stands before the first line break belongs to a line that begins further up.
+        cut = (data.find(b"\n") + 1 or len(data)) if start else 0
+        rest, end = data[:cut], start
+        yield data[cut:]

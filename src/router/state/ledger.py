@@ -97,8 +97,17 @@ class LedgerWriter:
         return list(self._recent)[-count:] if count > 0 else []
 
     def find(self, decision: str) -> Record | None:
-        """See :class:`~.store.Ledger`."""
-        return next((record for record in reversed(self._recent) if record.decision.id == decision), None)
+        """See :class:`~.store.Ledger`. Those of other processes, and older ones, are looked up where they are kept."""
+        for record in reversed(self._recent.copy()):
+            if record.decision.id == decision:
+                return record
+        with self._lock:
+            body = self._sink.find(decision)
+        try:
+            found = None if body is None else _decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None  # half a line of a process that died
+        return found if found is not None and found.decision.id == decision else None
 
     def close(self) -> None:
         """Write out what is queued and close; a second call does nothing."""

@@ -115,7 +115,7 @@ class MemoryLedger:
 
     def find(self, decision: str) -> Record | None:
         """See :class:`~.store.Ledger`."""
-        return next((record for record in reversed(self._records) if record.decision.id == decision), None)
+        return next((record for record in reversed(self._records.copy()) if record.decision.id == decision), None)
 
     def close(self) -> None:
         """Nothing is held back."""

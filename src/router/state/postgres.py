@@ -297,6 +297,7 @@ CREATE TABLE IF NOT EXISTS router_records (
     number bigserial PRIMARY KEY, id text NOT NULL UNIQUE, at_s float8 NOT NULL, tenant text, body bytea NOT NULL
 );
 CREATE INDEX IF NOT EXISTS router_records_at ON router_records (at_s);
+CREATE INDEX IF NOT EXISTS router_records_decision ON router_records (split_part(id, '.', 1));
 """
 
 
@@ -330,6 +331,14 @@ class PostgresSink:
                 return
             last = found[-1][0]
             yield from (bytes(body) for _, body in found)
+
+    def find(self, decision: str) -> bytes | None:
+        """See :class:`~.store.RecordSink`."""
+        row = self._connection.row(
+            "SELECT body FROM router_records WHERE split_part(id, '.', 1) = %s ORDER BY number DESC LIMIT 1",
+            (decision,),
+        )
+        return bytes(row[0]) if row else None
 
     def prune(self, before_s: float) -> None:
         """See :class:`~.store.RecordSink`."""

@@ -223,6 +223,14 @@ class SqliteSink:
                 )
             )
 
+    def find(self, decision: str) -> bytes | None:
+        """See :class:`~.store.RecordSink`."""
+        # "/" is what follows "." in the order of bytes, by which ids are kept.
+        query = "SELECT body FROM records WHERE id >= ?1 || '.' AND id < ?1 || '/' ORDER BY number DESC LIMIT 1"
+        with telling(self._path, "ledger"):
+            row = self._database.execute(query, (decision,)).fetchone()
+        return None if row is None else bytes(row[0])
+
     def prune(self, before_s: float) -> None:
         """See :class:`~.store.RecordSink`."""
         with telling(self._path, "ledger"):

@@ -158,6 +158,9 @@ class RecordSink(Protocol):
     def scan(self, since_s: float | None = None, until_s: float | None = None) -> Iterator[bytes]:
         """Bodies in the order in which they were written; some may lie outside the times, none inside is left out."""
 
+    def find(self, decision: str) -> bytes | None:
+        """The newest body whose id begins with that of the decision and a dot, None where there is none."""
+
     def prune(self, before_s: float) -> None:
         """Forget what is older than this Unix time."""
 
@@ -182,7 +185,12 @@ class Ledger(Protocol):
         """The newest records of this process, oldest first."""
 
     def find(self, decision: str) -> Record | None:
-        """The record of a decision by its id, None when it is not (or no longer) known."""
+        """The newest record of a decision by its id, None when it is not (or no longer) known. May block: whoever asks
+        is not on the way of an answer.
+
+        Raises:
+            StateUnavailable: the records cannot be read now.
+        """
 
     def close(self) -> None:
         """Write out what is still held."""

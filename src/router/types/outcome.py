@@ -123,10 +123,10 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the ledger: enough to replay the decision, and never the prompt unless the user asked for it.
 
-    ``id`` is the run's; ``nano_usd`` what it cost in whole nano-dollars (1e-9 USD), ``is_priced`` whether every price
-    was known; ``rates`` are the prices of the models that were called, in USD a token. ``template`` is a fingerprint of
-    system prompt and instruction, the same for all requests that differ in their text alone. ``messages`` and
-    ``outcome.body`` are kept only where the ledger is told to keep contents.
+    ``id`` is the run's, behind its decision's and a dot; ``nano_usd`` what it cost in whole nano-dollars (1e-9 USD),
+    ``is_priced`` whether every price was known; ``rates`` are the prices of the models that were called, USD a token.
+    ``template`` is a fingerprint of system prompt and instruction, the same for all requests that differ in their text
+    alone. ``messages`` and ``outcome.body`` are kept only where the ledger is told to keep contents.
     ``writer``, ``number`` and ``previous`` are put in by who writes it down: who that was, how many records it wrote
     before, and the hash of the last of them, so that one that is missing or was changed is seen.
     """

@@ -27,6 +27,7 @@ HEADERS: Mapping[str, str] = {
     "x-router-session": "session",
 }
 MAX_LABELS = 1000
+MAX_NAME = 512
 _TASKS = frozenset(TASKS)
 
 
@@ -62,9 +63,9 @@ def read_hints(value: Mapping[str, Any], *, at: str = "router") -> Hints:
             max_usd=_amount(value.get("max_usd"), parse_usd, f"{at}.max_usd"),
             max_latency_ms=_amount(value.get("max_latency_ms"), parse_ms, f"{at}.max_latency_ms"),
         ),
-        tenant=_text(value, "tenant", at),
-        policy=_text(value, "policy", at),
-        session=_text(value, "session", at),
+        tenant=_text(value, "tenant", at, most=MAX_NAME),
+        policy=_text(value, "policy", at, most=MAX_NAME),
+        session=_text(value, "session", at, most=MAX_NAME),
     )
 
 
@@ -131,7 +132,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 _NONE = Hints()
 
 
-def _text(value: Mapping[str, Any], key: str, at: str) -> str | None:
+def _text(value: Mapping[str, Any], key: str, at: str, *, most: int | None = None) -> str | None:
     text = value.get(key)
     if text is None:
         return None
@@ -139,6 +140,10 @@ def _text(value: Mapping[str, Any], key: str, at: str) -> str | None:
         raise RequestError(f"{at}.{key} must be text.", param=f"{at}.{key}")
     if not text.strip():
         raise RequestError(f"{at}.{key} is empty.", param=f"{at}.{key}", hint="Leave it out instead.")
+    if most is not None and len(text) > most:
+        raise RequestError(
+            f"{at}.{key} has {len(text):,} characters.", param=f"{at}.{key}", hint=f"Give at most {most}."
+        )
     return text
 
 
