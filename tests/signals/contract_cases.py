@@ -69,9 +69,9 @@ def judge(case: Case) -> tuple[Outcome, str]:
         return "right" if case.get("abstain") else "abstained", told
     if case.get("abstain"):
         return "wrong", told
-    # What is written may be a number or letter that stands for a label.
     as_asked = (
-        case["labels"] in (list(contract.labels or ()), list(contract.values or ()))
+        list(contract.labels or ()) == case["labels"]
+        and (contract.shape != "bare_label" or list(contract.values or ()) == case.get("values", []))
         and contract.shape == case.get("shape", "bare_label")
         and list(contract.path) == case.get("path", [])
         and contract.multi_label == case.get("multi", False)

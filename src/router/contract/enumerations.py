@@ -7,7 +7,7 @@ enumeration of the text could be meant as well and the words say that one of its
 from __future__ import annotations
 
 from ..patterns import late_pattern
-from .lexicon_further import FURTHER_ORDERS
+from .lexicon_further import FURTHER, FURTHER_ORDERS
 from .listing import Listing
 from .runs import Run, runs
 from .speech import IMPERATIVE
@@ -41,7 +41,14 @@ _ALLOWED = table(
 _VERBS = (
     CLASSIFY
     | FURTHER_ORDERS
-    | table("sorting sorts routed sent filed belongs goes put give say name decide guess if whether")
+    | table(
+        """
+        sorting sorts routed sent filed belongs goes put give say name decide guess if whether write map code fill
+        filled
+        place state send asigna asignar asigne elige escoge atribua escolha assegna scegli smista attribue attribuez
+        choisis trie tries sortierst wähle zuordnen kies codeer una diga dime dis qual quelle cuál
+        """
+    )
 )
 # Without one of these a message of a user's own, in letters of ASCII, asks for no choice.
 _CORE = (
@@ -57,7 +64,8 @@ _ASKS = (
     | table(
         """
         choose pick select output name say guess answer return print reply respond give write emit put place drop fill
-        which what whether if either how is are decide wähle nenne ist ob welche was quel quelle est si cuál qué es
+        which what whether if either how is are does do sound sounds seem seems decide wähle nenne ist ob welche
+        was quel quelle est si cuál qué es
         qual é quale
         è welk is one each gets go goes belong belongs sorting sorts routed sent filed
         """
@@ -72,7 +80,7 @@ _NO_ANSWERS = table(
     """
     field fields key keys column columns property properties attribute attributes aspect aspects criterion criteria
     fact facts rule rules step steps include includes including contain contains cover extract list summarize summarise
-    avoid ignore except ingredients translate compare rank voice persona products offer sell about
+    avoid ignore except ingredients translate compare rank voice persona products offer sell
     """
 )
 _NEGATIVE = late_pattern(
@@ -86,10 +94,17 @@ _FORM = table(
     reasoning justification period text json xml csv yaml bullet bullets whitespace caps lowercase uppercase
     """
 )
+_UNSPACED = late_pattern(r"[\u0e00-\u0e7f\u0900-\u0dff\u0590-\u06ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_PRONOUNS = table(
+    "something someone anything anyone somebody anybody somewhere everything nothing it me you us them him her"
+)
 _OPEN_LIST = late_pattern(
     r"\b(?:e\.g\.|such as|for example|for instance|including|like:?$|z\. ?b\.|par exemple|por ejemplo|things like|"
     r"topics like)",
     2,
+)
+_ANSWERS = late_pattern(
+    r"antwort|réponse|respuesta|resposta|rispost|antwoord|answer|option|zulässig|erlaubt|possible|posible", 2
 )
 _META = table("label labels category categories class classes tag tags option options choice choices field fields key")
 _DATA = _FORM | table(
@@ -104,9 +119,16 @@ _DATA = _FORM | table(
 def lone_list(text: str, words: frozenset[str], *, is_system: bool) -> Listing | None:
     """The only enumeration that stands as answers would, or None. ``is_system``: no text to judge is expected in it."""
     is_one = not words.isdisjoint(_ONE) or (not text.isascii() and _ONE_UNSPACED.search(text) is not None)
-    if not is_one and words.isdisjoint(_VERBS) and text.isascii() and "?" not in text:
+    if (
+        not is_one
+        and words.isdisjoint(_VERBS)
+        and words.isdisjoint(FURTHER)
+        and "?" not in text
+        and _UNSPACED.search(text) is None
+    ):
         return None
-    if not is_system and text.isascii() and (words & _CORE) <= (set() if "?" in text else {"which"}):
+    is_question = "?" in text and (" or " in text or "/" in text)
+    if not is_system and text.isascii() and not is_question and (words & _CORE) <= {"which"}:
         return None
     if not is_system and len(text) > _LONGEST:
         return None
@@ -116,13 +138,19 @@ def lone_list(text: str, words: frozenset[str], *, is_system: bool) -> Listing |
     if len(choices) > 1:
         return None  # "each good or bad", "in formal or casual words": two choices
     chosen = _surest(strong)
+    if chosen is not None and choices and frozenset(map(str.casefold, chosen.labels)) not in choices:
+        return None
     if chosen is None and not strong:
         weak = [run for run in found if any(map(str.isalnum, run.listing.labels[0]))]
         chosen = _surest(
             [
                 run
                 for run in weak
-                if (is_system and is_one) or (run.introduced and len(run.listing.labels) > 2 and (is_one or is_system))
+                if (
+                    is_system
+                    and (is_one or ((run.introduced or run.joined == "lines") and len(run.listing.labels) > 2))
+                )
+                or (run.introduced and len(run.listing.labels) > 2 and is_one and _is_heading(run.head))
             ]
         )
     return None if chosen is None else chosen._replace(certainty=_CERTAINTY)
@@ -155,7 +183,7 @@ def _weight(run: Run) -> int:
 
 def _may_answer(run: Run) -> bool:
     labels = run.listing.labels
-    if any(label.lower() in _META for label in labels):
+    if any(label.lower() in _META or label.lower() in _PRONOUNS for label in labels):
         return False
     if sum(label.lower() in _DATA for label in labels) * 2 > len(labels):
         return False
@@ -165,6 +193,11 @@ def _may_answer(run: Run) -> bool:
     return run.introduced or run.joined != "and" or len(labels) > 2 or "between" in head
 
 
+def _is_heading(head: str) -> bool:
+    """Whether the words before a colon announce answers."""
+    return not words_of(head).isdisjoint(_ALLOWED | NOUNS | _COUNTED) or _ANSWERS.search(head) is not None
+
+
 def _is_asked(text: str, words: frozenset[str], run: Run) -> bool:
     """Whether the words around an enumeration say that one of its items is wanted."""
     head, labels = run.head, run.listing.labels
@@ -172,7 +205,8 @@ def _is_asked(text: str, words: frozenset[str], run: Run) -> bool:
         return not words.isdisjoint(CLASSIFY | NOUNS)  # an emoji may be a reaction as well
     near = words_of(head)
     last = head.rstrip(" :：=([{\"'“„«`-–—*").rsplit(None, 1)[-1:] or [""]
-    if last[0].lower() in _COPULAS:
+    is_named = last[0].lower() in _COPULAS
+    if is_named:
         last = head.rstrip(" :：").rsplit(None, 2)[-2:-1] or last
     name = last[0].strip("*_#\"'`").lower()
     if not near.isdisjoint(_NO_ANSWERS) and not (near & NOUNS):
@@ -184,4 +218,6 @@ def _is_asked(text: str, words: frozenset[str], run: Run) -> bool:
         return asks or name.endswith("s") or not near.isdisjoint(_COUNTED) or any("_" in label for label in labels)
     if run.joined == "or":
         return asks
-    return asks and (run.joined == "," or len(labels) > 2)
+    # Without an "or" a choice must be spoken of: "the sections are A, B and C", "assign A, B, C".
+    picks = not near.isdisjoint(_VERBS | NOUNS | _ALLOWED) or (is_named and name.endswith("s"))
+    return picks and (run.joined == "," or len(labels) > 2)

@@ -7,17 +7,16 @@ the label, or be called as the list is: "Which tray is it? ... Send the tray."
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable
 
 from ..patterns import late_pattern
-from .lexicon import ENGLISH, KNOWN
+from .frames_abroad import TOKEN, are_glossed
+from .lexicon import KNOWN
 from .vocabulary import ANSWER_WORDS, CLASSIFY, DATA_TAGS, INPUT_WORDS, NOUNS
 from .words import table
 
-__all__ = ["is_plain", "is_plain_abroad", "stem", "tied_names"]
+__all__ = ["is_plain", "stem", "tied_names"]
 
-_TOKEN = late_pattern(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|_|\d+|[^\w\s]")
 # A sentence with one of these may be a rule, or ask for something else.
 _RISKS = table(
     """
@@ -29,12 +28,12 @@ _RISKS = table(
     irony ironic literally sentence-by-sentence poem haiku rhyme joke emoji emojis language english german french
     spanish italian translate translated summarize summarise summary explain explanation why reason reasons because
     confidence score scores probability percent number numbers digit digits letter letters index code-point reversed
-    reverse backwards alphabetical upper lower case capital capitals uppercase lowercase prefix suffix followed
+    reverse backwards alphabetical prefix suffix followed
     according compared compare more less most fewer many several multiple various all every each any whatever
     whenever when while until once where only-if count sum average lenient strict tolerant severe allowed forbidden
     permitted acceptable fine goes get gets got must-not cannot can't shouldn't true false same different opposite
     similar again already never always aspect toward towards perspective viewpoint company policy rules guideline
-    invent create own new draft write reply-to greet thank apologize apologise advise recommend suggest help
+    invent create draft write reply-to greet thank apologize apologise advise recommend suggest help
     """
 ) - table("never goes get gets got write help before after all every each any always reason number code same")
 _GIVES = table(
@@ -48,8 +47,9 @@ _CALLS = table(
 )
 _ASKS = CLASSIFY | table(
     """
+    move drop slot
     find figure work decide sort place assign allocate recognize recognise spot code match pigeonhole bucket group
-    categorise triage dispatch direct forward guess interpret estimate infer attribute map process handle review look
+    categorise triage guess interpret estimate infer attribute map look
     check examine consider
     """
 )
@@ -57,17 +57,42 @@ _LEADS = late_pattern(
     r"\W*(?:(?:please|now|then|so|kindly|first|just|only|simply|always|task|your task|instruction|note|reminder|"
     r"remember|important|output|format|question)\b(?<!output)(?<!format)(?<!question)(?<!task)[\s:,–—-]*|"
     r"(?:output|format|question|task|your task)(?: format)?[:：–—-]\s*)*"
-    r"(?:(?:for|given|with|in|from|on|upon|after|based on|as|when) (?:an?|the|this|that|each|every|your|our|"
+    r"(?:(?:for|given|with|in|from|on|upon|after|based on|as|as part of|when) (?:an?|the|this|that|each|every|your|our|"
     r"the user's)\b"
-    r"(?:(?! you\b| we\b| i\b)[^,:_.]){1,70}?(?:,|(?= you (?:must|should|will|have|are|need|can|get|decide)\b))\s*)?"
+    r"(?:(?! you\b| we\b| i\b)[^,:_.]){1,70}?(?:,|(?= you (?:must|should|will|have|are|need|can|get|decide)\b|"
+    r" (?:we|i) | (?:determine|decide|classify|choose|pick|"
+    r"give|return|output|assign|say|name|identify|write|reply|label|tag|select)\b))\s*)?"
     r"(?:(?:please|then|simply|just) )?"
 )
+_ONE_WORD = late_pattern(r"\b(?:in|with|using) (?:just |only |exactly )?(?:one|a single) words?\b[ ,:;–—-]*")
+_IF = late_pattern(r"\b(tell me|tell us|say|decide|determine|check|judge|identify|know|tell|predict|see) if\b")
 _HOW_MANY = late_pattern(r"\bhow many (?=stars|points)")
 _WANTS = late_pattern(
     r"(?:i (?:need|want|would like|have)|i'd like|we (?:need|want|would like)|you (?:must|should|have to|need to|"
     r"are to|"
     r"will|can|are asked to|are required to|then)|(?:your|the) (?:task|job|role|goal|only job|sole task|work|duty|"
     r"purpose) (?:is|here is|will be)|it is your (?:job|task))\b(?: (?:to|you to|just|simply|only|always|then))*\s+"
+)
+# "Everything you are shown goes to one of them", "the tenant's own words follow", "the user will paste a paragraph".
+_ONE_OF_THEM = late_pattern(
+    r"(?:any\w*|every\w*|each|all|whatever)\b[^.]{0,60}? (?:goes?|belongs?|falls?|gets?|receives?|has|have|fits?|"
+    r"(?:is|are) (?:put|"
+    r"sent|routed|assigned|filed|placed|sorted)|must (?:go|be)|should (?:go|be))\b[^.]{0,24}?\b(?:exactly |only |"
+    r"just )?"
+    r"one(?: of (?:them|these|those|the [\w-]+)| [\w-]+)?\W*$"
+)
+# "The set of admissible subjects is {_, _}"
+_HEADS_LIST = late_pattern(
+    r"(?:the |our |my |these |all )?(?:[\w'’-]+ ){1,5}(?:is|are|=)\W*(?:one of |as follows\W*|"
+    r"the following\W*)?_(?:[^\w]+(?:(?:or|and|a|an) )?_)*\W*"
+)
+_FOLLOWS = late_pattern(
+    r"[^.:]{3,80} (?:follows?|(?:is|are|stands?|comes?) (?:below|next|here|underneath)|will follow)\W*$"
+)
+_SENDS = late_pattern(
+    r"(?:the|each|every|our|my) (?:[\w'’-]+ ){1,3}?(?:will |then |just |only )*(?:sends?|pastes?|names?|writes?|"
+    r"types?|gives?|provides?|"
+    r"shares?|submits?|posts?|describes?|uploads?|enters?|supplies|supply|says?)\b(?! (?:is|are))"
 )
 _IS_SHOWN = late_pattern(r"(?:be )?(?:gets?|given|receives?|see|read|shown|sent|presented|handed|find)\b")
 # "Your reply consists of", "The output must be": as an order to give it.
@@ -114,6 +139,7 @@ _DENIES = table("give add ask explain include provide output say mention repeat 
                 "comment offer make put write reply respond answer return print elaborate discuss argue "
                 "translate quote "
                 "follow obey execute justify use")  # fmt: skip
+_DENIALS = table("no not never without nothing nor don't")
 _MEANS = table("using with like by via through in as on from per")
 _DOES = table("list add describe quote highlight compare count check write draft copy repeat underline point ask "
               "show tell "
@@ -175,8 +201,12 @@ def stem(word: str) -> str:
 def tied_names(lower: str) -> frozenset[str]:
     """What an instruction calls its list, or asks for by "which": stems of nouns. ``lower``: ``_`` for each label."""
     found: set[str] = set()
+    last = ""
     for line in _CLAUSES.split(lower):
         place = line.find("_")
+        if place >= 0 and not line[:place].strip(" -*•\"'`([{"):
+            found.update(_WORDS.findall(last)[-2:])  # "Choose the tense. past | present"
+        last = line if line.strip() else last
         if place > 0:
             found.update(_WORDS.findall(line[:place])[-4:])
         for asked in _WHICH.finditer(line):
@@ -193,19 +223,21 @@ def is_plain(lower: str, names: set[str], tied: frozenset[str], *, is_given: boo
     lower = _HOW_MANY.sub("what", lower).replace("the next message", "the message")
     if not any(map(str.isalnum, "".join(names))):
         lower = lower.replace("emojis", "labels").replace("emoji", "label")
-    tokens: list[str] = _TOKEN.findall(lower)
+    tokens: list[str] = TOKEN.findall(lower)
     if len(tokens) > 60 or any(token.isdigit() for token in tokens) or not _RISKS.isdisjoint(tokens):
         return False
-    if _are_glossed(tokens):
+    if are_glossed(tokens):
         return False
+    lower = _ONE_WORD.sub(" ", lower).replace("nothing more", "nothing")
+    lower = _IF.sub(r"\1 whether", lower)
     lead = _LEADS.match(lower)
     rest = lower[lead.end() :] if lead is not None else lower
-    if not _are_nouns(_TOKEN.findall(lower[: len(lower) - len(rest)]), names):
+    if not _are_nouns(TOKEN.findall(lower[: len(lower) - len(rest)]), names):
         return False
     wants = _WANTS.match(rest)
     if wants is not None:
         rest = rest[wants.end() :]
-    words = _TOKEN.findall(rest)
+    words = TOKEN.findall(rest)
     if not words:
         return True
     start = words[0]
@@ -231,60 +263,18 @@ def is_plain(lower: str, names: set[str], tied: frozenset[str], *, is_given: boo
         and _are_nouns(["the", *words], names)
     ):
         return True  # the heading of what follows
+    if words[-1] in ("only", "alone") and len(words) < 7:
+        return _is_label([word for word in words[:-1] if word[0].isalpha() and word not in _ADVERBS] or ["it"], tied)
+    if _ONE_OF_THEM.match(rest) is not None or _FOLLOWS.match(rest) is not None or _SENDS.match(rest) is not None:
+        named = {stem(name) for name in names}
+        return not any(stem(word) in named for word in words) and len(words) < 40
+    if _HEADS_LIST.fullmatch(rest) is not None:
+        return _are_nouns(["the", *words], names)
     if words[:2] in (["list", "of"], ["set", "of"], ["examples", "of"]):
         return _are_nouns(words, names)
     if (form := _OUTPUT.match(rest)) is not None:
-        return _gives(_TOKEN.findall(rest[form.end() :]), names, tied)
+        return _gives(TOKEN.findall(rest[form.end() :]), names, tied)
     return _sets(rest, words, names, tied)
-
-
-_ABROAD_SUBJECTS = table(
-    """
-    du sie ihr wir ich er es dies hier tu vous nous je on il elle ceci voici tú usted nosotros yo recibes recibirás
-    recibe eres
-    trabajas clasificas gestionas atiendes você vocês nós eu recebe receberá és lei noi io ricevi riceverai sei lavori
-    gestisci smista jij je u wij ik
-    """
-)
-_ABROAD_VERBS = table("und dann et puis y luego e poi depois en daarna oraz i och og och ve").difference(
-    ("e", "i", "en")
-)
-_STEM = 4
-_BETWEEN = table(
-    "or and oder und ou et o u y e of en eller och og или и lub i albo czy veya ya da a an ein eine un une una "
-    "uno um uma een"
-)
-
-
-def is_plain_abroad(lower: str, names: set[str], tied: frozenset[str]) -> bool:
-    """As :func:`is_plain`, for languages whose usual words are known; less is understood there, so less may be said."""
-    tokens: list[str] = _TOKEN.findall(lower)
-    if not tokens or len(tokens) > 40 or any(token.isdigit() for token in tokens):
-        return False
-    foreign = sum(token in KNOWN and token not in ENGLISH for token in tokens)
-    if foreign * 2 < sum(token in ENGLISH for token in tokens) or not foreign or _are_glossed(tokens):
-        return False
-    strange = [token for token in tokens if token[0].isalpha() and token not in KNOWN and token not in names]
-    if len(tokens) <= 9 and all(any(token.startswith(name[:_STEM]) for name in tied) for token in strange):
-        return True
-    if any(token in names and token not in KNOWN for token in tokens):
-        return False
-    for place, token in enumerate(tokens[:-1]):
-        if token in _ABROAD_VERBS and tokens[place + 1] in strange and "_" not in tokens[place:]:
-            return False
-    if tokens[0] in _ABROAD_SUBJECTS:
-        return len(strange) * 2 <= len(tokens) + 4
-    return "_" in tokens and len(strange) <= 4 and len(strange) * 3 <= len(tokens) + 3
-
-
-def _are_glossed(tokens: list[str]) -> bool:
-    """Whether words stand between listed labels: "_ is for bills, _ for the rest"."""
-    places = [place for place, word in enumerate(tokens) if word == "_"]
-    return any(
-        tokens[place][0].isalpha() and tokens[place] not in _BETWEEN
-        for first, second in itertools.pairwise(places)
-        for place in range(first + 1, second)
-    )
 
 
 def _are_nouns(tokens: list[str], names: set[str]) -> bool:
@@ -326,7 +316,7 @@ def _asks(words: list[str], names: set[str], tied: frozenset[str]) -> bool:
     for place, word in enumerate(words):
         if word in ("and", "then", ";") and place + 1 < len(words):
             after = [one for one in words[place + 1 : place + 4] if one not in ("then", "only", "just", "simply")]
-            if after and after[0] in _GIVES:
+            if after and (after[0] in _GIVES or after[0] in _ASKS):
                 return _are_nouns(words[:place], names) and _gives(
                     words[words.index(after[0], place) + 1 :], names, tied
                 )
@@ -362,15 +352,18 @@ def _gives(words: list[str], names: set[str], tied: frozenset[str]) -> bool:
     place = 0
     while place < len(words) and words[place] in _ADVERBS:
         place += 1
-    if place < len(words) and words[place] in ("which", "what", "whether", "how"):
+    if place < len(words) and words[place] in ("which", "what", "whether", "how", "if"):
         return place < 3 and _are_nouns(words, names) and _is_choice(words[place + 1 :], tied)
     object_: list[str] = []
     while place < len(words) and words[place] not in _STOPS and words[place][0].isalpha():
         object_.append(words[place])
         place += 1
     rest = words[place:]
-    if object_ and not _is_label(object_, tied):
+    is_listed = "_" in rest and object_[-1:] != [] and object_[-1] not in _UNTIED
+    if object_ and not is_listed and not _is_label(object_, tied):
         return False
+    denied = next((index for index, word in enumerate(rest) if word in _DENIALS), len(rest))
+    said, rest = rest, rest[:denied]
     if _adds(rest):
         return False
     for index, word in enumerate(rest):
@@ -378,7 +371,8 @@ def _gives(words: list[str], names: set[str], tied: frozenset[str]) -> bool:
             return False
         if word in ("and", "then") and index + 1 < len(rest) and rest[index + 1] not in KNOWN | {"_"}:
             return False
-    return _are_nouns([*object_, *rest] if not object_ or object_[0] in KNOWN else ["the", *object_, *rest], names)
+    whole = [*object_, *said]
+    return _are_nouns(whole if not object_ or object_[0] in KNOWN else ["the", *whole], names)
 
 
 def _is_label(object_: list[str], tied: frozenset[str]) -> bool:
@@ -388,6 +382,7 @@ def _is_label(object_: list[str], tied: frozenset[str]) -> bool:
         return True
     if head not in _ANSWERS and stem(head) not in _ANSWERS:
         return False
+    before = [word.removesuffix("'s").removesuffix("’s") for word in before]
     return all(word in _ANSWERS or word in _QUALITIES or stem(word) in tied for word in before)
 
 
@@ -434,6 +429,11 @@ def _sets(rest: str, words: list[str], names: set[str], tied: frozenset[str]) ->
         return False
     start = words[0]
     if start in ("you", "i", "we"):
+        verb = next(
+            (word for word in words[1:3] if word not in ("always", "only", "must", "should", "then", "just")), ""
+        )
+        if verb in _GIVES and verb != "set":
+            return _gives(words[words.index(verb) + 1 :], names, tied)
         place = _find(words, _GIVES, 2)
         if place is not None and words[place - 1] in ("and", "then", "to", ","):
             return _gives(words[place + 1 :], names, tied)
@@ -444,8 +444,8 @@ def _sets(rest: str, words: list[str], names: set[str], tied: frozenset[str]) ->
     if subject is None:
         return False
     behind = rest.split(subject, 1)[1].strip()
-    verb = _SETTING_VERBS.search(behind[:80])
-    return verb is not None and len(words) < 40 and ("_" in words or _IS_THING.match(behind[verb.end() :]) is not None)
+    said = _SETTING_VERBS.search(behind[:80])
+    return said is not None and len(words) < 40 and ("_" in words or _IS_THING.match(behind[said.end() :]) is not None)
 
 
 _VERDICT = late_pattern(
@@ -459,7 +459,7 @@ _IS_THING = late_pattern(
 
 def _subject(words: list[str]) -> str | None:
     """The noun for the text to judge with which a sentence begins, or None."""
-    if words[0] in _SUBJECTS:
+    if words[0] in _SUBJECTS or words[:2] in (["the", "above"], ["the", "following"]):
         return words[0]
     for place, word in enumerate(words[:5]):
         if word in INPUT_WORDS or word in DATA_TAGS or stem(word) in INPUT_WORDS:

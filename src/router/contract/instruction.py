@@ -107,6 +107,8 @@ def _sign(part: Spoken, start: int, end: int, judged: tuple[int, int]) -> str:
 
 def _unnamed(stretch: str, listing: Listing) -> str:
     """The stretch of a list without its labels: a label called "translate" demands nothing."""
+    if listing.marks:
+        return "_"
     if len(listing.labels) == 2 and {label.casefold() for label in listing.labels} & YES_WORDS:
         return "_"  # "YES if it is spam, otherwise NO" says what is asked, it is no rule beside the labels
     if stretch.startswith("<"):
@@ -238,6 +240,9 @@ def _before_instruction(text: str, start: int) -> int:
         if len(text) - paragraph > 6000:
             break
         end = paragraph
+    line = text.rfind("\n", start, end)
+    if line > start and text[line:end].rstrip().endswith((":", "：")) and len(text[line:end]) < 120:
+        return line  # "Language (en, de, fr):", the cue below the text
     return end
 
 

@@ -15,6 +15,7 @@ __all__ = ["ENGLISH", "KNOWN", "UNSPACED"]
 
 ENGLISH = table(
     """
+    gave awarded receive receives received pls plz thx hey hi yes please u r ur me
     otherwise depending snake_case snake max token tokens level levels rules guidelines dict
     dictionary python member enum named
     element elements set function value apply applies diary chat
@@ -142,6 +143,7 @@ _FRENCH = table(
 )
 _SPANISH = table(
     """
+    esa ese esas esos dicha dicho mismo
     escribe escriba escribir envía dime elegir elegido lista listado etiquetar recibes recibe letra nada salvo ninguna
     dos tres cuatro
     dos tres cuatro
@@ -161,6 +163,7 @@ _SPANISH = table(
 )
 _PORTUGUESE = table(
     """
+    essa esse essas esses
     escreva diga informe lista listadas etiquetar recebe letra escolher indicar devolver
     à ao às aos pergunta perguntas
     atribua atribuir cada dado dada melhor o a os as um uma uns umas de do da dos das e ou não nem é são ser está
@@ -177,6 +180,7 @@ _PORTUGUESE = table(
 )
 _ITALIAN = table(
     """
+    quella quello quelle quelli
     scrivi scrivere smista smistare invia restituire indicando scegliendo uno seguendo elenco etichettare ricevi
     ricevuto
     questi lettera stampa nient'altro
@@ -225,6 +229,7 @@ KNOWN: frozenset[str] = (
 
 UNSPACED = table(
     """
+    一条 这条 这段 方括号 不带 引号 标点 符号 发来 收到 動作します アシスタント 返して 語のみ 語だけ 文字のみ
     标签为 选择 文字 最 可选 分类 归类 类别 标签 判断 输出 回答 回复 返回 你是 您是 请 以下 下面 下列 情感 意图
     之一 文本 评论 内容 消息 句子 选项 候选 不要 无需 解释 只 主题 属于 用户 识别 名称 一个词 其他 新闻 标题 分類
     ラベル カテゴリ 出力 次の 以下の ください 答え レビュー 感情 意図 テキスト 選ん 合う 文章 メッセージ あなたは

@@ -24,7 +24,8 @@ class Listing(NamedTuple):
     """Labels found at ``text[start:end]``; ``certainty`` is 0..1.
 
     ``defined``: the list says what its labels mean. ``numbered``: ``digit`` or ``letter`` when its items carry such.
-    ``closed``: an "or", a slash or a bar says that one of them is meant; a mere enumeration may be fields to fill.
+    ``marks``: numbers or letters that are to be written for the labels. ``closed``: an "or", a slash or a bar says that
+    one of them is meant; a mere enumeration may be fields to fill.
     """
 
     labels: tuple[str, ...]
@@ -34,6 +35,7 @@ class Listing(NamedTuple):
     defined: bool = False
     numbered: str = ""
     closed: bool = True
+    marks: tuple[str, ...] = ()
 
 
 _LEAD = late_pattern(

@@ -128,6 +128,11 @@ _COUNTED = late_pattern(
     r"(?:words?|letters?|labels?|answers?|characters|sentences?)\b"
 )
 _COUNT_OF_LIST = table("of the these those following into among between are predefined possible allowed")
+_SEVERAL = late_pattern(
+    _START
+    + r"(?:write|give|list|name|suggest|make|create|generate|provide|propose|invent|draft)(?: me| us)? (?:two|three|"
+    r"four|five|six|seven|eight|nine|ten|\d+|several|some|a few) (?!of\b|words? or\b)"
+)
 _COUNTED_OUT = late_pattern(r"\b(?:the|your) (?:top|other|first|last) (?:two|three|\d)\b")
 _OTHER_LABEL = late_pattern(
     r"\b(?:second|third|least|worst|opposite|wrong)\b(?: \w+){0,3} (?:label|category|class|option|answer|choice|"
@@ -162,6 +167,7 @@ _SECOND_OBJECT = late_pattern(
     r"\b(?:backwards?|in reverse|right to left|every (?:second|other|third)|read between the lines)\b|"
     rf"\bsort the (?:{_NOUN})"
 )
+_MARK = late_pattern(r"\W*(?:please )?mark (?:the|this|each|every|it)\b")
 _DOING = late_pattern(
     _START
     + r"(?:(?:reply|respond|write|answer|talk|speak|explain) (?:to )?(?:the |this |our |your )?(?:customer|user|client|"
@@ -201,9 +207,9 @@ def asks_too_much(lower: str, called: frozenset[str] = frozenset()) -> bool:
 
 def adds_to_label(lower: str) -> bool:
     """Whether something beside the label, or another than the listed one, is asked for."""
-    if _is_counted(lower) or _OTHER_LABEL.search(lower):
+    if _is_counted(lower) or _OTHER_LABEL.search(lower) or _SEVERAL.match(lower):
         return True
-    if _DOING.match(lower) and " as " not in lower[:24]:
+    if _DOING.match(lower) and " as " not in lower[:24] and not (_MARK.match(lower) and "_" in lower):
         return True
     order = _ORDER.match(lower)
     return _names_second(lower, order.end() if order is not None else 0)
@@ -224,6 +230,8 @@ def _names_second(lower: str, start: int) -> bool:
     """Whether something is asked for beside the label."""
     for match in _SECOND_OBJECT.finditer(lower, start):
         before = match["before"]
+        if before == "answer" and match[0].startswith("answer with"):
+            continue
         if (
             before is None
             or before == "_"

@@ -15,11 +15,13 @@ import msgspec
 from ..patterns import late_pattern
 from ..types import Contract, Request, Signal, Split, Tool
 from . import demands
+from .codes import without_marks
 from .examples import Shown, shown_answers
 from .frames import tied_names
 from .instruction import Spoken, instructions, remainder
 from .listing import Listing
 from .memory import Memory
+from .opening import opened, without_wrapping
 from .polar import is_polar, question_of
 from .prose_json import json_key
 from .rules import described, rule
@@ -46,7 +48,7 @@ _REASONS = table("reason motivo motif cause summary evidence step")
 # "You get a record as JSON": what comes in, not what is to go out.
 _JSON_INPUT = late_pattern(
     r"(?:^|(?<=[.\n])) ?(?!(?:[^.\n]*\b(?:return|respond|reply|output|answer)\b))[^.\n]*\b(?:input|inputs|"
-    r"you (?:get|receive|"
+    r"you(?:'ll| will)? (?:get|receive|"
     r"are given|will (?:get|receive|be given|see))|comes? as|is given as|sends?|arrives? as|wrapped in|"
     r"look(?:ing)? (?:only )?at|inside|payload|record|contained in)\b[^.\n]*"
 )
@@ -132,7 +134,7 @@ def _request_blocker(request: Request, contract: Contract) -> str | None:
         return "the request steers tokens (logit_bias)."
     if body.get("guided_json") or ((body.get("grammar") or body.get("guided_grammar")) and _grammar(request) is None):
         return "the request constrains the answer by a grammar."
-    if request.messages and request.messages[-1].role == "assistant":
+    if request.messages and request.messages[-1].role == "assistant" and opened(request) is None:
         return "the answer is to continue a text that the assistant has begun."
     if request.modalities:
         return "the request has parts that are not text."
@@ -255,11 +257,13 @@ def _worded(
         labels, confidence = shown.labels, shown.certainty
     else:
         return Contract(shape="json" if request.wants_json else "free_text"), 0.85
-    contract = Contract(shape="bare_label", labels=labels)
+    marks = found[0].marks if found and labels == found[0].labels else ()
+    contract = Contract(shape="bare_label", labels=labels, values=marks or None)
     if not hinted and _conflict(found):
         contract = _blocked(contract, "the request names two different lists of labels.")
         confidence = min(confidence, 0.5)
-    contract, confidence = _in_json(request, spoken, shown, contract, confidence)
+    if opened(request) is None:
+        contract, confidence = _in_json(request, spoken, shown, contract, confidence)
     if shown is not None:
         contract = _blocked(contract, shown.against(contract))
     is_multi = [memory.recall("multi", p.text, None, partial(demands.multi_label, p.text, p.words)) for p in spoken]
@@ -319,6 +323,10 @@ def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory
         if goes_on:
             return _blocked(contract, _MORE)
         text = remainder(part, split)
+        if (begun := opened(request)) is not None:
+            text = without_wrapping(text, begun)
+        if contract.values is not None and contract.shape == "bare_label":
+            text = without_marks(text, tuple(map(str, contract.values)))
         form, meaning = memory.recall("against", text, asked, partial(_against, text, *asked))
         if form is not None:
             return _blocked(contract, form)

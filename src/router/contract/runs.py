@@ -9,9 +9,10 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import pairwise
 
 from ..patterns import late_pattern
+from .lines import Run, line_runs
 from .listing import FORM as _FORM
 from .listing import Listing, clean
 from .words import table, words_of
@@ -59,7 +60,7 @@ _EDGES = table(
     than me us you your their his her our my we i they he she your who which what whose how when where then so but
     based depending according do does don't did can could will would should must may might has have had gets get goes
     go belongs belong falls fall please here below above following word words alone instead accordingly respectively
-    para pour für per por about towards toward against
+    each all both para pour für per por about towards toward against
     als in zu zum zur ob ist sind entweder zwischen aus mit von der die das den dem des ein eine einen einer nur wähle
     antworte nenne gib handelt sich um bitte
     comme est sont entre parmi à de par du des le la les l'un un une dans en soit si elle il ou réponds avec seulement
@@ -73,6 +74,9 @@ _EDGES = table(
 _INDEFINITE = table("a an ein eine einen einer un une una uno um uma een")
 _ARTICLES = table("a an the ein eine einen einer un une una uno um uma il la le el lo een het de der die das den")
 # What a clause is made of: no item holds such a word.
+_POLES = table(
+    "for against pro contra on off in out above below up down yes no more less other none both neither all one two"
+)
 _CLAUSE = table(
     """
     i my we our you your he she they their his her its it is was are were be been have had has will would may might can
@@ -88,22 +92,12 @@ _LEADS = late_pattern(
 )
 _POLITE = late_pattern(r"\s+(?:pls|plz|please|thx|thanks|bitte|only)\W*$", re.IGNORECASE)
 _GLOSS = late_pattern(r"\s*[(（]([^()（）\n]{1,200})[)）]")
-_MARK = late_pattern(
-    r"[ \t]*(?:[-*+•–·▪▸►→✓☐‣・]|\[[ xX]?\](?!\()|(?P<digit>\(?\d{1,2}[.):：、]|[①-⑳❶-❿]|\d\ufe0f?\u20e3)|"
-    r"(?P<letter>\(?[A-Za-z][.)](?=\s)))[ \t]*"
-)
-_LINE_END = late_pattern(r"[.?!:：。？！,]$")
 _EMOJI = late_pattern(r"(?:[\u2190-\u2bff\u3030-\u303d\u2600-\u27bf\U0001f000-\U0001faff][\ufe0f\u200d]*)+")
 _EMOJIS = late_pattern(
     r"(?:[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]\ufe0f?(?:\s*[,/|、]\s*(?:or\s+)?|\s+(?:or|oder|ou|o)\s+|\s+|(?=[\U0001f000-\U0001faff]))){1,12}"
     r"[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]\ufe0f?"
 )
 _BRACKETED = late_pattern(r"(?:[\[<{]([^\[\]<>{}\n,/|]{1,32})[\]>}][ \t,/|]{0,2}(?:or )?){2,40}")
-_ROW = late_pattern(r"[ \t]*\|?[ \t]*([^|\n]{1,60}?)[ \t]*\|(?:[ \t]*([^|\n]*?)[ \t]*\|?)?[ \t]*")
-_RULE = late_pattern(r"[ \t]*\|?[ \t:|-]{3,}\|?[ \t]*")
-_MEMBER = late_pattern(
-    r"[ \t]*(?P<name>[A-Za-z_]\w{0,40})\s*=\s*(?:[\"'](?P<value>[^\"'\n]{1,60})[\"']|auto\(\)|\d+),?[ \t]*"
-)
 
 
 _UNSPACED = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff]")
@@ -143,25 +137,14 @@ _SIGNS = (
 )
 
 
-class Run(NamedTuple):
-    """An enumeration and what stands around it: ``head``, the words before it in its sentence (or its lines' heading),
-    ``tail`` those behind it. ``introduced``: a colon, bracket or heading stands right before it; ``joined`` by "or", a
-    bar or a slash ("or"), by commas alone (","), by "and" ("and"), or line by line ("lines").
-    """
-
-    listing: Listing
-    head: str
-    tail: str
-    introduced: bool
-    joined: str
-
-
 def runs(text: str, near: frozenset[str] | None = None) -> list[Run]:
     """All enumerations of a text, in its order; at most 40.
 
     ``near``: words of which one stands in the enumeration's sentence or in the one before; None asks for none.
     """
-    found = list(_vertical(text))
+    found = list(line_runs(text))
+    if not text.isascii():
+        found.extend(_circled(text))
     taken = [(run.listing.start, run.listing.end) for run in found]
     position, is_near = 0, False
     for stop in [*(match for match in _SENTENCE.finditer(text)), None]:
@@ -190,6 +173,25 @@ def _is_near(text: str, start: int, end: int, near: frozenset[str]) -> bool:
     return text.find(":", start, min(end, start + 40)) > 0 or not near.isdisjoint(words_of(text[start:end]))
 
 
+_CIRCLED = late_pattern(r"[①-⑳❶-❿]\s*([^①-⑳❶-❿\s、，,。;；]{1,24})[\s、，,;；]*")
+
+
+def _circled(text: str) -> Iterator[Run]:
+    """Items behind circled numbers in one line: "①投诉 ②咨询"."""
+    found = list(_CIRCLED.finditer(text))
+    labels = tuple(clean(match[1]) for match in found)
+    joined = all(one.end() == other.start() for one, other in pairwise(found))
+    if (
+        len(labels) > 1
+        and joined
+        and len(set(labels)) == len(labels)
+        and "\n" not in text[found[0].start() : found[-1].end()].rstrip()
+    ):
+        head = text[max(0, found[0].start() - 60) : found[0].start()].rsplit("\n", 1)
+        listing = Listing(labels, found[0].start(), found[-1].end(), 0.72, numbered="digit")
+        yield Run(listing, "\n".join(head).strip(), "", True, "lines")
+
+
 def _inline(text: str, start: int, end: int, asked: str) -> Iterator[Run]:
     # ``asked``: the question that stands right before the sentence.
     sentence = text[start:end]
@@ -216,6 +218,8 @@ def _inline(text: str, start: int, end: int, asked: str) -> Iterator[Run]:
     for (_, left), (right, _) in itertools.pairwise(edges):
         if right - left < 3:
             continue
+        if left > 1 and sentence[left - 1] in "([" and (sentence[left - 2].isalnum() or sentence[left - 2] == "_"):
+            continue  # the arguments of a call
         run = _segment(sentence, left, right, start, introduced=left > 0)
         if run is not None:
             is_answer = bool(asked) and not run.head.strip(" \"'`(*")
@@ -257,7 +261,7 @@ def _joined(
             (joint["or"] or joint.get("or2")) and sign in ", " and not (later.get("or") or later.get("or2"))
         )
         if is_last or place == len(pieces) - 1 or not _is_item(pieces[place]):
-            if best is None or place - first > best[1] - best[0]:
+            if best is None or place - first > best[1] - best[0] - (sign == " "):
                 best = (first, place)
             first = place
     if best is None:
@@ -297,6 +301,8 @@ def _joined(
         return None  # commas alone, and an "or" or "and" within an item: only behind a colon
     if len({item.casefold() for item in items}) != len(items):
         return None
+    if len({item.lower() in _EDGES for item in items}) > 1 and not set(map(str.lower, items)) & _POLES:
+        return None  # a word between two labels, taken for one
     joined = "or" if is_or else "and" if any(ands) else ","
     listing = Listing(tuple(items), base + left + begin, base + left + stop, 0.72, closed=is_or)
     behind = sentence[left + stop :]
@@ -370,115 +376,3 @@ def _last_item(piece: str, longest: int, *, is_end: bool) -> int | None:
     if place - start > max(longest + 1, 3 if is_end and place == len(words) else longest + 1):
         return words[start].end() if longest == 0 and not is_end else None
     return words[place - 1].end()
-
-
-def _vertical(text: str) -> Iterator[Run]:
-    """Lists of lines: marked ones, table rows, enumeration members, or lines of their own as short as labels."""
-    if "\n" not in text:
-        return
-    lines = text.split("\n")
-    starts = [0]
-    for line in lines:
-        starts.append(starts[-1] + len(line) + 1)
-    index = 0
-    while index < len(lines):
-        for read in (_table, _members, _marked, _plain):
-            got = read(lines, index)
-            if got is not None:
-                break
-        else:
-            index += 1
-            continue
-        items, after, defined, numbered = got
-        distinct = {item.casefold() for item in items}
-        if len(items) > 1 and len(distinct) == len(items) and all(items):
-            head = next((line for line in reversed(lines[max(0, index - 2) : index]) if line.strip()), "")
-            begin, end = starts[index], starts[after] - 1
-            listing = Listing(tuple(items), begin, end, 0.72, defined, numbered)
-            yield Run(
-                listing, head.strip(), "", head.rstrip().endswith((":", "：", "?")) or head.startswith("#"), "lines"
-            )
-        index = max(after, index + 1)
-
-
-_Lines = tuple[list[str], int, bool, str]
-
-
-def _table(lines: list[str], index: int) -> _Lines | None:
-    """A table in Markdown: its first column."""
-    if index + 2 >= len(lines) or "|" not in lines[index] or not _RULE.fullmatch(lines[index + 1]):
-        return None
-    items, defined, place = [], False, index + 2
-    while place < len(lines) and (row := _ROW.fullmatch(lines[place])) is not None:
-        items.append(clean(row[1]))
-        defined = defined or bool(row[2])
-        place += 1
-    return (items, place, defined, "") if len(items) > 1 else None
-
-
-def _members(lines: list[str], index: int) -> _Lines | None:
-    """Members of an enumeration in Python: their values, or their names."""
-    items, names, place = [], [], index
-    while place < len(lines) and (member := _MEMBER.fullmatch(lines[place])) is not None:
-        names.append(member["name"])
-        items.append(member["value"] or member["name"])
-        place += 1
-    if len(items) < 2:
-        return None
-    alike = items == names
-    return (items, place, not alike, "")
-
-
-def _marked(lines: list[str], index: int) -> _Lines | None:
-    items: list[str] = []
-    numbered, defined, place, indent = "", False, index, -1
-    while place < len(lines):
-        line = lines[place]
-        mark = _MARK.match(line)
-        if mark is None or mark.end() >= len(line.rstrip()):
-            if (
-                not line.strip()
-                and items
-                and place + 1 < len(lines)
-                and _MARK.match(lines[place + 1])
-                and lines[place + 1].strip()
-            ):
-                place += 1
-                continue
-            break
-        depth = len(line) - len(line.lstrip())
-        indent = depth if indent < 0 else indent
-        item = line[mark.end() :].strip()
-        if depth > indent:
-            defined = True
-            place += 1
-            continue
-        numbered = "digit" if mark["digit"] else "letter" if mark["letter"] else numbered
-        if re.search(r"[:：]\s|\s[-–—=]{1,2}>?\s|[(（].{3,}[)）]|,", item):
-            defined = True
-        items.append(clean(item))
-        place += 1
-    if len(items) < 2 or any(len(item) > 48 or item.count(" ") > 5 for item in items):
-        return None
-    return items, place, defined, numbered
-
-
-def _plain(lines: list[str], index: int) -> _Lines | None:
-    """Lines as short as labels, above and below which stands a blank line, a sentence or nothing."""
-    items: list[str] = []
-    place = index
-    while place < len(lines):
-        line = lines[place].strip()
-        words = line.split()
-        if not words or len(words) > 5 or len(line) > 40 or _LINE_END.search(line) or line[0] in "#|<>{}[]=`_\"'(":
-            break
-        if _MARK.match(line) or re.search(r"[:：=]|->", line):
-            break
-        items.append(line)
-        place += 1
-    if len(items) < 2:
-        return None
-    after = lines[place].strip() if place < len(lines) else ""
-    if after and len(after.split()) < 3 and not after.startswith("#"):
-        return None
-    return items, place, False, ""

@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 
 from ..patterns import late_pattern
-from .frames import is_plain, is_plain_abroad, tied_names
+from .frames import is_plain, tied_names
+from .frames_abroad import is_plain_abroad
 from .lexicon import KNOWN, UNSPACED
 from .orders import adds_to_label, asks_too_much, is_plain_question
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
@@ -98,6 +99,7 @@ _INSTRUCTOR = late_pattern(
 )
 # A chat template's own marks, left in the prompt.
 _TOKENS = late_pattern(r"</?s>|\[/?INST\]|<</?SYS>>|<\|\w{1,24}\|>(?:system|user|assistant)?")
+_CIRCLED = late_pattern(r"[①-⑳❶-❿]")
 # The lines around a text: "----- BEGIN EMAIL -----".
 _FRAME = late_pattern(
     r"^[-=*#<>\[\] ]*(?:BEGIN|START|END)(?: OF)?(?: [A-Z]+)*[-=*#<>\[\] ]*$|^[-=*#]{2,} ?(?:[A-Z]+ )+(?:START|END|"
@@ -153,6 +155,8 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
         text = text.replace(key, "field")
     if "<|" in text or "[INST]" in text:
         text = _TOKENS.sub("\n", text)
+    if not text.isascii():
+        text = _CIRCLED.sub(" ", text)
     if "BEGIN" in text or "START" in text:
         text = _FRAME.sub("", text)
     if "parsed objects" in text or "JSON_SCHEMA" in text:

@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 
 from ..patterns import late_pattern
+from .codes import coded_list
 from .cues import DIRECT, OPEN_LIST, as_lists, direct_lists, noun_lists
 from .enumerations import lone_list
 from .listing import Listing, clean, inside, list_at
 from .polar import YES_WORDS, ranges, yes_no
 from .questions import questions
 from .unspaced import unspaced_lists
-from .vocabulary import CLASSIFY, NOUNS, RANGE_WORDS
+from .vocabulary import CLASSIFY, INDEX_WORDS, NOUNS, RANGE_WORDS
+from .words import table
 
 __all__ = ["listings", "may_list"]
 
@@ -34,6 +36,9 @@ _HOLDER = late_pattern(
     r"category_list)>"
     r"(.{2,4000}?)</\1>",
     re.IGNORECASE | re.DOTALL,
+)
+_EXPLAINED = late_pattern(
+    r"<(?:content|description|desc|definition|explanation|meaning|examples?|keywords?|about|note)\b", re.I
 )
 _CHILD = late_pattern(r"<(\w{1,20})>\s*([^<>\n]{1,60}?)\s*</\1>")
 _UNION = late_pattern(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,60}\3)+")
@@ -66,6 +71,9 @@ _QUOTE_OR = late_pattern(
 _DUTCH = frozenset({"een", "één", "antwoord", "kies", "het", "bepaal", "geef", "alleen", "welke"})
 _MOST = 60
 _OR_WORDS = frozenset({"or", "oder", "ou", "o", "of", "vs"})
+_MARKS = INDEX_WORDS | table(
+    "number numbers digit digits numeral letter letters code codes a b c 1 2 ziffer zahl buchstabe chiffre cifra"
+)
 _CUES = NOUNS | CLASSIFY | YES_WORDS | RANGE_WORDS | {"or", "oder", "ou", "o", "vs"} | DIRECT.keys()
 
 
@@ -74,6 +82,10 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
 
     ``is_system``: it stands apart from the text to judge.
     """
+    coded = coded_list(text) if not words.isdisjoint(_MARKS) or not text.isascii() else None
+    # A question with lettered answers, and nothing that speaks of classes, asks for knowledge.
+    if coded is not None and (is_system or not words.isdisjoint(CLASSIFY | NOUNS)):
+        return [coded]
     candidates = list(islice(_candidates(text, words), _MOST))
     if not candidates and (lone := lone_list(text, words, is_system=is_system)) is not None:
         candidates = [lone]
@@ -137,7 +149,8 @@ def _markup(text: str) -> Iterator[Listing]:
             or [item[1] for item in _CHILD.findall(match[2])]
         )
         if len(items) >= 2:
-            yield Listing(tuple(dict.fromkeys(map(clean, items))), match.start(), match.end(), 0.93)
+            defined = _EXPLAINED.search(match[2]) is not None
+            yield Listing(tuple(dict.fromkeys(map(clean, items))), match.start(), match.end(), 0.93, defined)
             continue
         listing = inside(match[2], match.start(2))
         if listing is not None:

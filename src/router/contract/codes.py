@@ -1,0 +1,127 @@
+"""Numbers and letters that stand for labels: ``0 = human, 1 = bot. Digit only.``
+
+The label stays what the list calls it; what is written is its mark. Both must be said: what each mark stands for, and
+that the mark is the answer.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..patterns import late_pattern
+from .listing import Listing, clean
+
+__all__ = ["asks_for_mark", "coded_list", "without_marks"]
+
+_MARK = r"(?:\d{1,2}|[A-Za-z]|[A-Z]\d{1,2})"
+_LINE = late_pattern(
+    rf"^[ \t]*(?:[-*•][ \t]+)?[(\[\"'`]?({_MARK})[)\]\"'`]?[ \t]*(?:[.):=：、]+|->|→|[-–—]|[ \t]{{2,}}|"
+    rf"(?<=[)\]]))[ \t]*(\S[^\n]{{0,60}})$",
+    re.MULTILINE,
+)
+_ENTRY = late_pattern(
+    rf"(?<![\w.])[(\[\"'`]?({_MARK})[)\]\"'`]?[ \t]*(?:=|:|：|->|→|\bfor\b|\bmeans\b|表示|(?<=[)\]])|"
+    rf"(?<=\d)[ \t])[ \t]*"
+    r"[\"'`]?([^\W\d_][^,;、，。.\n|=:：()]{0,40}?)[\"'`]?"
+    rf"(?=\s*(?:[,;、，/|]|\.(?:\s|$)|[。\n)]|$|\s(?:and|or|und|oder|et|ou|y|o|e)\s|\s+[(\[\"'`]?{_MARK}[)\]\"'`]?\s*[:：=)]))"
+)
+_BETWEEN = late_pattern(r"[\s,;、，/|.)]*(?:and|or|und|oder|et|ou|y|o|e)?[\s(]*", re.IGNORECASE)
+_NAMES = (
+    r"(?:numbers?|digits?|numerals?|integers?|letters?|codes?|ids?|indexe?s?|ziffern?|zahl|nummer|buchstaben?|chiffre|numéro|"
+    r"lettre|número|dígito|letra|numero|cifra|lettera|cijfer|numer|cyfrę?|literę|цифр\w*|номер\w*|букв\w*|sayı\w*|harf\w*)"
+)
+_ASKED = late_pattern(
+    rf"\b{_NAMES}(?: of [^.\n]{{1,40}})? ?(?:only|alone|please|and nothing else|[,.] ?(?:no|nothing)\b)|"
+    r"\b(?:answer|respond|reply|return|output|give|write|say|print|choose|select|pick|provide|state|only|just|emit|gib|nenne|antworte|"
+    rf"nur|donne\w*|réponds|répondez|indique\w*|responde|responda|devuelve|rispondi|scrivi|geef|alleen)\b[^.\n]{{0,60}}\b{_NAMES}\b|"
+    rf"(?:^|[.\n] ?)(?:one |a single |single )?{_NAMES} only\b|数字のみ|数字だけ|番号のみ|番号だけ|番号で|数字で|"
+    rf"只.{{0,6}}(?:数字|"
+    rf"编号|"
+    rf"序号|"
+    rf"字母)|"
+    r"(?:输出|回答|返回)(?:数字|编号|序号|字母)|숫자만|번호만",
+    re.IGNORECASE,
+)
+_NAME_ASKED = late_pattern(
+    rf"\b(?:not|without|no|nicht|ohne|sans|pas|sin|sem|senza|zonder) (?:the |its |any |a |die |den |le |la |el |o |"
+    rf"il )*{_NAMES}\b|"
+    r"\b(?:names?|labels?|categor\w+|words?)(?:['’]s)? (?:itself|only|alone|in full)|label name|in words",
+    re.IGNORECASE,
+)
+_WORDED = late_pattern(
+    rf"\b(?:(?:single|capital|bare|option|category|code|class|label|choice|its|corresponding) )*{_NAMES}\b",
+    re.IGNORECASE,
+)
+_WORDED_UNSPACED = late_pattern(r"数字|番号|编号|序号|字母|숫자|번호")
+_MOST_WORDS = 5
+
+
+def coded_list(text: str) -> Listing | None:
+    """The labels behind marks, with the marks, where the mark is asked for; None where that is not certain."""
+    if _ASKED.search(text) is None and _listed_marks(text, None) is None:
+        return None
+    for form in (_LINE, _ENTRY):
+        entries = _consecutive(text, list(form.finditer(text)))
+        if entries is None:
+            continue
+        marks = tuple(entry[1] for entry in entries)
+        labels = tuple(clean(entry[2]) for entry in entries)
+        is_sound = (
+            len({label.casefold() for label in labels}) == len(labels)
+            and all(label and label.count(" ") < _MOST_WORDS and len(label) <= 48 for label in labels)
+            and not any(re.search(r"[:：]\s|\s[-–—]\s|\(", entry[2]) for entry in entries)
+        )
+        if not is_sound or not asks_for_mark(text, marks):
+            return None
+        return Listing(labels, entries[0].start(), entries[-1].end(), 0.92, marks=marks)
+    return None
+
+
+def asks_for_mark(text: str, marks: tuple[str, ...]) -> bool:
+    """Whether the mark, and not the name behind it, is the answer."""
+    if _NAME_ASKED.search(text) is not None:
+        return False
+    return _ASKED.search(text) is not None or _listed_marks(text, marks) is not None
+
+
+def without_marks(text: str, marks: tuple[str, ...]) -> str:
+    """An instruction in which the mark is called a label: what is asked for is one of the list."""
+    listed = _listed_marks(text, marks)
+    if listed is not None:
+        text = f"{text[: listed.start()]}_{text[listed.end() :]}"
+    return _WORDED_UNSPACED.sub("标签", _WORDED.sub("label", text))
+
+
+def _listed_marks(text: str, marks: tuple[str, ...] | None) -> re.Match[str] | None:
+    """ "A, B, C or D", "0 or 1": the marks themselves as a list."""
+    for match in _MARKS.finditer(text):
+        if marks is None or tuple(re.findall(_MARK, match[0].replace(" or ", ", ").replace(" oder ", ", "))) == marks:
+            return match
+    return None
+
+
+_MARKS = late_pattern(rf"\b{_MARK}(?:\s?[,/]\s?{_MARK}\b)*(?:,? (?:or|oder|ou|o) |\s?/\s?){_MARK}\b")
+
+
+def _consecutive(text: str, found: list[re.Match[str]]) -> list[re.Match[str]] | None:
+    """The entries that stand one behind the other and are counted; None with fewer than two."""
+    best: list[re.Match[str]] = []
+    run: list[re.Match[str]] = []
+    for entry in found:
+        if run and (
+            _BETWEEN.fullmatch(text, run[-1].end(), entry.start()) is None or not _follows(run[-1][1], entry[1])
+        ):
+            run = []
+        run.append(entry)
+        best = max(best, run, key=len) if len(run) > len(best) else best
+        if len(run) >= len(best):
+            best = list(run)
+    return best if len(best) > 1 else None
+
+
+def _follows(mark: str, next_: str) -> bool:
+    if mark.isdigit() and next_.isdigit():
+        return int(next_) == int(mark) + 1 or next_ in ("9", "99", "0")
+    if len(mark) == len(next_) == 1:
+        return next_ > mark and mark.isupper() == next_.isupper()
+    return mark[0] == next_[0] and mark[1:].isdigit() and next_[1:].isdigit() and int(next_[1:]) == int(mark[1:]) + 1
