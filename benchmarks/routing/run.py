@@ -5,9 +5,10 @@
 Each finished set is kept in build/routing; started again with the same code and settings, a run goes on where it ended.
 
 DIR/outcomes holds the recorded outcomes (RouteLLM, RouterBench, RouterDC). Every prediction is for a prompt that the
-predictor has not seen (5 folds over prompts; the pooled sets once more leaving one data set out). Why a set allows no
-more is told by its learning curve (a half, a quarter, an eighth of the training prompts), by how many prompts tell the
-two models apart at all, and by the APGR of an oracle.
+predictor has not seen: 5 folds over prompts; where there are several data sets, once more leaving one of them out; and
+the five sets that asked the same two models once more together. Why a set allows no more is told by its learning curve
+(a half, a quarter, an eighth of the training prompts), by how many prompts tell the two models apart at all, by the
+APGR of an oracle, and by that of one who knows how other models did on the same prompt.
 """
 
 from __future__ import annotations
@@ -27,15 +28,17 @@ import numpy as np
 
 from machine import ROOT, write
 from router.offline.evaluate import ahead, facts_of, held_out, pair_of, rival_report
-from router.offline.fit_quality import LEAST_ROWS, QualityFit
-from router.offline.outcomes import Outcomes, prompt_folds, read_outcomes
+from router.offline.fit_quality import QualityFit
+from router.offline.outcomes import Outcomes, read_outcomes
 from router.offline.rivals import RIVALS, Dense, make_predictor
-from router.offline.routing_curves import apgr
+from routing.limits import insider, learning_curve, limits, others_of
 from routing.peers import all_rivals
 
 SMALL, LARGE = "mistralai/mixtral-8x7b-chat", "gpt-4-1106-preview"
 MOST = 3_000
 """Where there are more prompts, rivals are measured on a sample: a run takes minutes. The router is, on all, too."""
+LEARNED = ("router", "knn", "mlp", "mf", "encoder")
+"""Who can tell anything of a data set that was left out: the rest learns nothing, or only where prompts are alike."""
 SETS: dict[str, dict[str, Any]] = {
     "routellm_mmlu": {},
     "routellm_gsm8k": {},
@@ -58,9 +61,10 @@ OURS = [
     *(PACKAGE / name for name in ("features.py", "signals/quality.py", "signals/surface.py", "local/static.py")),
     PACKAGE / "offline" / "fit_quality.py",
 ]
-RIVALS_CODE, ROUTER_CODE = (
+LIMITS = [Path(__file__).with_name("limits.py")]
+RIVALS_CODE, ROUTER_CODE, LIMITS_CODE = (
     hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
-    for sources in (THEIRS, THEIRS + OURS)
+    for sources in (THEIRS, THEIRS + OURS, THEIRS + OURS + LIMITS)
 )
 """What a part's figures depend on, as it was when this run began: rivals' do not change with the router's code."""
 
@@ -76,6 +80,7 @@ def main() -> None:
     options = arguments.parse_args()
     RIVALS.update(all_rivals())
     rivals = list(RIVALS) if options.rivals is None else ["router", *options.rivals.split(",")]
+    learned = [name for name in rivals if name in LEARNED]
     found: dict[str, Any] = {}
 
     def measure(name: str, outcomes: Outcomes, rivals: list[str], pair: Any = None, by_dataset: bool = False) -> None:
@@ -84,16 +89,20 @@ def main() -> None:
 
     for name in options.sets.split(","):
         outcomes, pair = read_outcomes([options.data / "outcomes" / f"{name}.jsonl.gz"]), SETS[name].get("pair")
+        whole, whole_name = outcomes, name
         if len(outcomes) > MOST:
             measure(name, outcomes, ["router"], pair)
             name, outcomes = f"{name}, {MOST:,} prompts", sample(outcomes)
         measure(name, outcomes, rivals, pair)
-        if not options.no_curve:
-            found[name]["limits"] = limits(name, outcomes, found[name])
+        found[whole_name]["limits"] = allowed(
+            whole_name, whole, pair, options.data, options.draws, is_curve_wanted=not options.no_curve
+        )
         if len(set(outcomes.datasets)) > 1:
-            measure(f"{name}, each set from the others", outcomes, ["router", "knn"], pair, True)
+            measure(f"{name}, each set from the others", outcomes, learned, pair, True)
     if options.sets == ",".join(SETS):
-        measure("one pair, each set from the others", one_pair(options.data), ["router", "mf"], None, True)
+        pooled = one_pair(options.data)
+        measure("one pair, all sets together", pooled, learned)
+        measure("one pair, each set from the others", pooled, learned, None, True)
     print("measuring time ...", flush=True)
     write("routing", {"draws": options.draws, "sets": found, "time": decision_time(options.data, rivals)})
 
@@ -142,6 +151,21 @@ def kept(name: str, measure: Callable[[], dict[str, Any]], code: str) -> dict[st
     return found
 
 
+def allowed(
+    name: str, outcomes: Outcomes, pair: Any, data: Path, draws: int, *, is_curve_wanted: bool
+) -> dict[str, Any]:
+    """What the data allows (``routing/limits.py``); ``insider`` only where other models were asked the same."""
+    weak, strong = pair_of(outcomes, pair)
+    found = limits(outcomes, weak, strong)
+    others = others_of(outcomes, weak, strong, data / "outcomes" / "routerdc_7models.jsonl.gz")
+    if others is not None:
+        found["insider"] = insider(outcomes, weak, strong, others, draws=draws)
+    if not is_curve_wanted:
+        return found
+    curve = kept(f"{name} curve {draws}", lambda: learning_curve(outcomes, weak, strong, draws=draws), LIMITS_CODE)
+    return {**found, "learning_curve": curve}
+
+
 def decision_time(data: Path, rivals: list[str]) -> dict[str, Any]:
     """Microseconds to predict one prompt, each rival in turn on each; all learnt a thousand of GSM8K."""
     outcomes = read_outcomes([data / "outcomes" / "routellm_gsm8k.jsonl.gz"])
@@ -178,58 +202,6 @@ def one_pair(data: Path) -> Outcomes:
         np.concatenate([part.scores for part in parts]),
         np.full((sum(map(len, parts)), 2), np.nan),
     )
-
-
-def limits(name: str, outcomes: Outcomes, measured: dict[str, Any]) -> dict[str, Any]:
-    """What the data allows: how many prompts tell the models apart, and APGR over the share of training prompts."""
-    weak, strong = pair_of(outcomes, measured["pair"])
-    gain = outcomes.scores[:, strong] - outcomes.scores[:, weak]
-    curve = kept(f"{name} curve", lambda: learning_curve(outcomes, weak, strong), ROUTER_CODE)
-    return {
-        **(twins(outcomes, gain) if len(outcomes) < 2_000 else {}),
-        "stronger_better": int((gain > 0).sum()),
-        "weaker_better": int((gain < 0).sum()),
-        "alike": int((gain == 0).sum()),
-        "learning_curve": {**curve, "1.0": measured["routers"]["router"]["pair"]["apgr"]["value"]},
-    }
-
-
-def twins(outcomes: Outcomes, gain: np.ndarray) -> dict[str, Any]:
-    """Prompts whose last paragraph shares 85 % of its words with another's, and how their gains go together: below 0,
-    who learns from one is misled about the other."""
-    words = [set(prompt.rstrip().rsplit("\n\n", 1)[-1].lower().split()) for prompt in outcomes.prompts]
-    pairs = [
-        (one, other)
-        for one in range(len(words))
-        for other in range(one)
-        if len(words[one] & words[other]) >= 0.85 * len(words[one] | words[other])
-    ]
-    if len(pairs) < 20:
-        return {"twins": len({row for pair in pairs for row in pair})}
-    left, right = np.array([*pairs, *((other, one) for one, other in pairs)]).T
-    both = float(np.corrcoef(gain[left], gain[right])[0, 1])
-    return {"twins": len(set(left.tolist())), "twins_correlation": round(both, 4)}
-
-
-def learning_curve(outcomes: Outcomes, weak: int, strong: int) -> dict[str, Any]:
-    """APGR over the share of the training prompts that was learnt from; None where they are too few."""
-    curve: dict[str, Any] = {}
-    for share in (0.125, 0.25, 0.5):
-        figures = []
-        for seed in (1, 2, 3) if len(outcomes) < 600 else (1,):
-            quality = np.zeros(outcomes.scores.shape)
-            chance = np.random.default_rng(seed)
-            for train, test in prompt_folds(outcomes.prompts, 5, seed):
-                part = chance.permutation(train)[: int(len(train) * share)]
-                if len(part) < LEAST_ROWS:
-                    break
-                fit = QualityFit(seed=seed).fit(outcomes.take(part))
-                quality[test] = fit.predict([outcomes.prompts[row] for row in test])
-            else:
-                predicted = quality[:, strong] - quality[:, weak]
-                figures.append(apgr(predicted, outcomes.scores[:, weak], outcomes.scores[:, strong]))
-        curve[str(share)] = round(float(np.mean(figures)), 4) if figures else None
-    return curve
 
 
 def show(name: str, figures: dict[str, Any]) -> None:

@@ -103,6 +103,36 @@ def test_every_predictor_is_measured_alike(tmp_path: Path) -> None:
     assert found["routes"]["pair"]["apgr"]["value"] > 0.5
 
 
+def several_sets(path: Path) -> Outcomes:
+    """Two sets of the same words, and one whose words no other set has."""
+    rows = []
+    for seed, name in enumerate(("first", "second", "apart")):
+        for each in outcomes(150, seed):
+            prompt = str(each["prompt"])
+            words = " ".join(word[::-1] for word in prompt.split()) if name == "apart" else prompt
+            rows.append({**each, "prompt": f"{words} {name}", "dataset": name})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return read_outcomes([path])
+
+
+def test_a_set_that_is_left_out_is_told_from_the_others_alone(tmp_path: Path) -> None:
+    sets = several_sets(tmp_path / "sets.jsonl")
+    seen, left = (
+        report(sets, ("router",), draws=20, folds=3, by_dataset=apart)["routers"]["router"]["datasets"]
+        for apart in (False, True)
+    )
+    assert set(seen) == set(left) == {"first", "second", "apart"}
+    assert left["first"]["prompts"] == 150
+    # What two sets share helps either; nobody has seen the words of the third.
+    assert left["first"]["apgr"]["interval"][0] > 0.6
+    assert left["apart"]["apgr"]["value"] < seen["apart"]["apgr"]["value"] - 0.1
+
+
+def test_one_set_alone_cannot_be_left_out(file: Path) -> None:
+    with pytest.raises(RequestError, match="one data set only"):
+        report(read_outcomes([file]), ("router",), draws=20, by_dataset=True)
+
+
 def found_oracle(path: Path) -> float:
     scores = read_outcomes([path]).scores
     return apgr(scores[:, 1] - scores[:, 0], scores[:, 0], scores[:, 1]) + 1e-9
@@ -234,6 +264,11 @@ def test_commands(tmp_path: Path) -> None:
     measured = run("bench", str(small), "--json", "--draws", "20", "--folds", "2")
     assert measured.returncode == 0, measured.stderr
     assert json.loads(measured.stdout)["routers"]["router"]["pair"]["apgr"]["value"] > 0.55
+    several_sets(tmp_path / "sets.jsonl")
+    shown = run("bench", str(tmp_path / "sets.jsonl"), "--leave-dataset-out", "--draws", "20")
+    assert "each data set from the others" in shown.stdout, shown.stderr
+    assert "APGR within each data set" in shown.stdout
+    assert "second" in shown.stdout
     wrong = run("bench", str(small), "--rival", "oracle-of-delphi")
     assert wrong.returncode == 1
     assert "There are:" in wrong.stderr

@@ -103,6 +103,19 @@ def _show(found: dict[str, Any]) -> None:
         )
     table.add_row("oracle", _number(found["oracle_apgr"]), "", "", "1.000", "", "")
     console.print(table)
+    each = {name: figures["datasets"] for name, figures in found["routers"].items() if "datasets" in figures}
+    if each:
+        _show_each(console, each)
+
+
+def _show_each(console: Any, each: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    table = Table("data set", "prompts", "weak", "strong", *each, title="APGR within each data set")
+    for name, facts in next(iter(each.values())).items():
+        apgrs = (_interval(figures[name]["apgr"]) for figures in each.values())
+        table.add_row(name, f"{facts['prompts']:,}", _number(facts["weak"]), _number(facts["strong"]), *apgrs)
+    console.print(table)
 
 
 def _number(value: float | None) -> str:

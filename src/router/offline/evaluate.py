@@ -110,7 +110,27 @@ def rival_report(
         "many": many_report(outcomes, predicted, draws=draws),
         "us": predicted.us,
     }
+    if len(set(outcomes.datasets)) > 1:
+        found["datasets"] = _each_dataset(outcomes, predicted, weak, strong, draws)
     return {**found, "arena": _arena(outcomes, predicted, draws)} if outcomes.has_cost else found
+
+
+def _each_dataset(outcomes: Outcomes, predicted: Predicted, weak: int, strong: int, draws: int) -> dict[str, Any]:
+    """Figures of the pair within each data set: what is told beyond which set a prompt is from. The APGR is None where
+    the weak model is as good as the strong one."""
+    gain, names = predicted.quality[:, strong] - predicted.quality[:, weak], np.array(outcomes.datasets)
+
+    def figures(here: npt.NDArray[np.intp]) -> dict[str, Any]:
+        low, high, told = outcomes.scores[here, weak], outcomes.scores[here, strong], gain[here]
+        return {
+            "prompts": len(here),
+            "weak": _short(float(low.mean())),
+            "strong": _short(float(high.mean())),
+            "apgr": _with_interval(lambda rows: apgr(told[rows], low[rows], high[rows]), len(here), draws),
+            "auroc_weak_fails": _short(_auroc(low < 0.5, -predicted.quality[here, weak])),
+        }
+
+    return {name: figures(np.flatnonzero(names == name)) for name in sorted(set(outcomes.datasets))}
 
 
 def ahead(

@@ -135,5 +135,7 @@ def bootstrap(
     """The 95 % percentile interval of ``figure`` over resampled rows ``0 .. count - 1`` (Efron, 1979)."""
     chance = np.random.default_rng(seed)
     values = np.array([figure(chance.integers(0, count, count)) for _ in range(draws)])
+    if not np.isfinite(values).any():
+        return float("nan"), float("nan")
     low, high = np.nanpercentile(values, [2.5, 97.5])
     return float(low), float(high)
