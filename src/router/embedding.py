@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -40,8 +40,11 @@ from .wire.embeddings import EmbeddingRequest
 __all__ = ["Embeddings"]
 
 _BYTES_A_TOKEN = 3
+_USUAL_BYTES_A_TOKEN = 4
 _TIMEOUT_S = 60.0
 _TRIES = 2
+_RETRY_S = 0.25
+_PATIENCE_S = 1.0
 
 
 class Embeddings:
@@ -127,15 +130,23 @@ class Embeddings:
                 left_s = _TIMEOUT_S if limit_ms is None else (limit_ms - started_ms) / 1000.0
                 if left_s <= 0:
                     break
+                failure, is_ended = None, False
                 try:
                     found = await self._embedder.embed(deployment, asked.body, timeout_s=left_s)
-                    failure = None
-                except UpstreamError as error:
-                    failure = error
-                took_ms = (engine.clock_s() - began_s) * 1000.0 - started_ms
-                attempts.append(_attempt(deployment, started_ms, took_ms, found, failure))
-                if failure is not None and not failure.retryable:
+                    is_ended = True
+                except UpstreamError as caught:
+                    failure, is_ended = caught, True
+                finally:
+                    # Who leaves has sent what will be billed.
+                    took_ms = (engine.clock_s() - began_s) * 1000.0 - started_ms
+                    attempts.append(
+                        _attempt(deployment, asked, started_ms, took_ms, found, failure if is_ended else "cancelled")
+                    )
+                wait_s = _RETRY_S if failure is None else max(_RETRY_S, failure.retry_after_s or 0.0)
+                if failure is not None and (not failure.retryable or wait_s > min(_PATIENCE_S, left_s)):
                     break
+                if failure is not None and len(attempts) < _TRIES:
+                    await asyncio.sleep(wait_s)
         finally:
             outcome = _outcome(deployment, attempts, (engine.clock_s() - began_s) * 1000.0)
             engine.accounting.close(asked.request, entry, outcome, Timing(total=outcome.latency_ms), on_record)
@@ -188,29 +199,36 @@ def _estimate(asked: EmbeddingRequest, deployment: Deployment) -> Estimate:
 
 def _attempt(
     deployment: Deployment,
+    asked: EmbeddingRequest,
     started_ms: float,
     took_ms: float,
     found: Mapping[str, Any] | None,
-    failure: UpstreamError | None,
+    error: UpstreamError | Literal["cancelled"] | None,
 ) -> Attempt:
-    usage = (read_usage(found.get("usage")) if found is not None else None) or Usage()
-    usd = 0.0
-    if found is not None:
-        free_output = msgspec.structs.replace(deployment.price, output=0.0)
-        cost = cost_usd(free_output, usage)
+    """One call: what the provider says that it used, else what can be counted here. What a failed one cost, nobody
+    knows."""
+    counted = Usage(input=-(-asked.request.n_bytes // _USUAL_BYTES_A_TOKEN), estimated=True)
+    usage = (read_usage(found.get("usage")) if found is not None else None) or counted
+    cost = cost_usd(msgspec.structs.replace(deployment.price, output=0.0), usage)
+    if not isinstance(error, UpstreamError):
         return Attempt(
-            model=deployment.name, kind="llm", started_ms=started_ms, latency_ms=took_ms, usage=usage, usd=cost
+            model=deployment.name,
+            kind="llm",
+            started_ms=started_ms,
+            latency_ms=took_ms,
+            usage=usage,
+            usd=cost,
+            error=error,
         )
-    assert failure is not None
     return Attempt(
         model=deployment.name,
         kind="llm",
         started_ms=started_ms,
         latency_ms=took_ms,
-        usd=None if failure.may_be_billed else usd,
-        error=failure.kind,
-        message=failure.message,
-        retryable=failure.retryable,
+        usd=None if error.may_be_billed else 0.0,
+        error=error.kind,
+        message=error.message,
+        retryable=error.retryable,
     )
 
 
@@ -220,7 +238,7 @@ def _outcome(deployment: Deployment, attempts: Sequence[Attempt], took_ms: float
     costs = [attempt.usd for attempt in attempts]
     known = [cost for cost in costs if cost is not None]
     return Outcome(
-        status="answered" if is_answered else "cancelled" if last is None else "failed",
+        status="answered" if is_answered else "cancelled" if last is None or last.error == "cancelled" else "failed",
         model=deployment.name if is_answered else None,
         usage=last.usage if last is not None else Usage(),
         usd=sum(known) if len(known) == len(costs) else None,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import httpx
 import openai
 import pytest
 from background import Background
@@ -267,6 +269,28 @@ def test_embedding_is_tried_again(client: openai.OpenAI, upstream: Background) -
     upstream.script(Fault(status=400, message="too long"))
     with pytest.raises(openai.BadRequestError, match="too long"):
         client.embeddings.create(model="auto", input="a")
+
+
+def test_embedding_costs_what_nobody_tells(client: openai.OpenAI, address: str, upstream: Background) -> None:
+    upstream.script(Answer(usage=None))
+    raw = client.embeddings.with_raw_response.create(model="embed", input="word " * 100)
+    assert float(raw.headers["x-router-cost-usd"]) == pytest.approx(130e-6, rel=0.1)
+    upstream.script(Answer(delay_s=20))
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=0.5, max_retries=0).embeddings.create(model="embed", input="word " * 100)
+    told = 'router_attempts_total{error="cancelled",model="embed"} 1.0'
+    until = time.monotonic() + 10
+    while told not in (text := httpx.get(f"{address}/metrics").text) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert told in text
+
+
+def test_embedding_waits_as_it_is_told(client: openai.OpenAI, upstream: Background) -> None:
+    upstream.script(Fault(status=429, retry_after="30"))
+    with pytest.raises(openai.RateLimitError) as limited:
+        client.with_options(max_retries=0).embeddings.create(model="embed", input="a")
+    assert limited.value.response.headers["retry-after"] == "30"
+    assert len(upstream.server.received) == 1
 
 
 # ----- models and the asynchronous client -------------------------------------------------------------------------

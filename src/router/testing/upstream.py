@@ -173,7 +173,8 @@ class Upstream:
             step = step(body)
         try:
             if isinstance(step, Answer) and request.path.endswith("/embeddings"):
-                return _json(_embeddings(body))
+                await asyncio.sleep(step.delay_s)
+                return _json(_embeddings(body, step))
             if isinstance(step, Answer):
                 return await _answer(request, body, step)
             if step.status:
@@ -208,19 +209,16 @@ def completion(body: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
     return found
 
 
-def _embeddings(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Vectors of three numbers, told apart by the length of each input."""
+def _embeddings(body: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+    """Vectors of three numbers, told apart by the length of each input; ``usage`` None sends none."""
     inputs = body["input"] if isinstance(body["input"], list) else [body["input"]]
     data = [
         {"object": "embedding", "index": index, "embedding": [1.0, 0.5, float(len(text))]}
         for index, text in enumerate(inputs)
     ]
-    return {
-        "object": "list",
-        "data": data,
-        "model": body["model"],
-        "usage": {"prompt_tokens": 5 * len(inputs), "total_tokens": 5 * len(inputs)},
-    }
+    found = {"object": "list", "data": data, "model": body["model"]}
+    count = 5 * len(inputs)
+    return found if answer.usage is None else {**found, "usage": {"prompt_tokens": count, "total_tokens": count}}
 
 
 def _logprobs(body: Mapping[str, Any], answer: Answer) -> dict[str, Any] | None:
