@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from background import Background
 
+from router.testing.upstream import Answer, Fault
 from router.types import Feedback
 
 Start = Callable[..., AbstractContextManager[str]]
@@ -73,6 +74,25 @@ def test_receipt_tells_what_became_of_it(address: str, upstream: Background, str
     assert told["outcome"]["usage"]["output"] == 7
     assert told["outcome"]["attempts"][0]["error"] is None
     assert "long story" not in json.dumps(told)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_headers_name_who_answered(config: Path, upstream: Background, start: Start, stream: bool) -> None:
+    config.write_text(
+        "dispatch: {tries: 1}\ndeployments:\n"
+        + "".join(f"  - {{name: {name}, model: m, backend: openai, api_base: '{upstream.url}'}}\n" for name in "ab")
+    )
+    upstream.script(Fault(status=500), Answer())
+    asked = {"messages": [{"role": "user", "content": "Write a long story about a ship."}], "stream": stream}
+    with start("--config", str(config)) as address:
+        connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
+        connection.request("POST", "/v1/chat/completions", json.dumps(asked))
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        _, _, told = call(address, f"/v1/receipts/{response.headers['x-router-decision-id']}")
+    assert response.headers["x-router-model"] == told["outcome"]["model"]
+    assert told["outcome"]["model"] != told["decision"]["target"]["model"]
 
 
 def test_every_worker_knows_a_decision(config: Path, start: Start) -> None:

@@ -213,13 +213,14 @@ class StreamRun:
 
     Another deployment may take over before the first token, never after. It ends only when the answer is complete,
     else it raises the typed error. ``outcome`` (its ``body`` is None) and ``failure`` stand once it ended or was
-    closed.
+    closed. ``model`` is whose chunks are given, None before the first one and for a refusal.
     """
 
     def __init__(self, course: Course) -> None:
         self._course = course
         self.outcome: Outcome | None = None
         self.failure: RouterError | None = None
+        self.model: str | None = None
         self._chunks = self._iterate()
 
     def __aiter__(self) -> StreamRun:
@@ -254,6 +255,7 @@ class StreamRun:
             while isinstance(step := await course.advance(), Call):
                 if step.kind == "local":
                     body = course.answer_locally(step)
+                    self.model = step.model if body else None
                     for chunk in completion_chunks(body, include_usage=include_usage) if body else ():
                         yield chunk
                     continue
@@ -263,6 +265,7 @@ class StreamRun:
                         yield chunk
             if step.reason == "kept" and isinstance(course.kept, Kept):
                 kept, course.kept = course.kept, None
+                self.model = kept.step.model
                 async with aclosing(show_held(course, kept)) as chunks:
                     async for chunk in chunks:
                         is_shown = True
@@ -294,6 +297,7 @@ class StreamRun:
         try:
             async with aclosing(relay(course, opened or await self._open(step, books))) as chunks:
                 async for chunk in chunks:
+                    self.model = step.model
                     yield chunk
         except (asyncio.CancelledError, GeneratorExit):
             books.cancelled()

@@ -20,6 +20,7 @@ class CachedRun:
 
     def __init__(self, outcome: Outcome, request: Request) -> None:
         self.outcome: Outcome | None = outcome
+        self.model = outcome.model
         body = outcome.body or {"choices": []}
         if not body.get("usage"):
             # Its provider sent none: what was counted then is told, as in a stream of its own.
@@ -65,6 +66,11 @@ class SettledStream:
 
     def __aiter__(self) -> AsyncIterator[Mapping[str, Any]]:
         return self._chunks
+
+    @property
+    def model(self) -> str | None:
+        """Whose chunks are given, once the first one is there."""
+        return self._run.model
 
     @property
     def given_before(self) -> Outcome | None:

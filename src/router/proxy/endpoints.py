@@ -101,11 +101,8 @@ async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metric
     try:
         if request.stream:
             stream = await engine.stream(request, decision, started_s=started_s, on_record=told)
-            exchange.headers = [
-                *receipt_headers(stream.decision, stream.given_before),
-                *rate_headers(engine.rates(request)),
-            ]
-            await _stream(exchange, stream, form.stream(), metrics)
+            exchange.headers = [*receipt_headers(stream.decision), *rate_headers(engine.rates(request))]
+            await _stream(exchange, stream, request, form.stream(), metrics)
             return
         decision, outcome = await engine.complete(request, decision, started_s=started_s, on_record=told)
         exchange.headers = [*receipt_headers(decision, outcome), *rate_headers(engine.rates(request))]
@@ -116,11 +113,15 @@ async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metric
         raise
 
 
-async def _stream(exchange: Exchange, stream: SettledStream, form: StreamForm, metrics: Metrics) -> None:
+async def _stream(
+    exchange: Exchange, stream: SettledStream, request: Request, form: StreamForm, metrics: Metrics
+) -> None:
     try:
         chunks = aiter(stream)
-        # What fails before the first chunk is still an ordinary error answer.
+        # What fails before the first chunk is still an ordinary error answer; a fallback may have begun this one.
         first = await anext(chunks, None)
+        told = receipt_headers(stream.decision, stream.given_before, model=stream.model)
+        exchange.headers = [*told, *rate_headers(exchange.version.engine.rates(request))]
         await exchange.open_events()
         await _forward(exchange, stream, first, chunks, form, metrics)
     finally:
@@ -238,14 +239,17 @@ async def _model(exchange: Exchange) -> None:
     raise UnknownModel(f"there is no model {exchange.rest[:100]!r}.", hint="GET /v1/models lists them.")
 
 
-def receipt_headers(decision: Decision, outcome: Outcome | None = None) -> list[Header]:
-    """Who answered and why, as headers. The cost of a hosted stream is not known when its headers are sent."""
+def receipt_headers(decision: Decision, outcome: Outcome | None = None, *, model: str | None = None) -> list[Header]:
+    """Who answered and why, as headers; ``model`` is who has begun to, where there is no outcome yet. The cost of a
+    hosted stream is not known when its headers are sent."""
     target = decision.target
     decisive = ",".join([fired.id for fired in decision.verdict.rules if fired.decisive])
-    usd = outcome.usd if outcome else 0.0 if target.kind != "llm" else None
+    who = (outcome.model if outcome else model) or target.model
+    kind = "llm" if target.kind == "local" and who != target.model else target.kind
+    usd = outcome.usd if outcome else 0.0 if kind != "llm" else None
     found = [
-        (_MODEL, _printable((outcome.model if outcome else None) or target.model or "")),
-        (_TARGET, target.kind.encode()),
+        (_MODEL, _printable(who or "")),
+        (_TARGET, kind.encode()),
         (_RULE, _printable(decisive)),
         (_POLICY, _printable(decision.policy.name)),
         (_DECISION, _printable(decision.id)),
