@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from router import Router
 from router.errors import ConfigError, RequestError
 from router.local.files import read_arrays, write_arrays
+from router.local.static import shipped_encoder
 from router.offline.evaluate import calibration_error, report
 from router.offline.fit_quality import QualityFit, save_quality
 from router.offline.outcomes import Outcomes, read_outcomes
@@ -154,6 +155,16 @@ def test_surface_is_that_of_the_last_question() -> None:
     assert found["questions"] == pytest.approx(1 / len(asked))
 
 
+def test_surface_tells_which_options_take_up_the_questions_words() -> None:
+    question = b"which of these mirrors reflect light?\na) %s\nb) a wooden table\nanswer:"
+    echoes, echoed = SURFACE.index("echoes"), SURFACE.index("echoed")
+    apart, near = surface_of(question % b"a glass of water"), surface_of(question % b"a mirror reflecting lights")
+    assert apart[echoes] == apart[echoed] == 0.0
+    assert near[echoes] == pytest.approx(np.log1p(3))
+    assert near[echoed] == pytest.approx(3 / 5)
+    assert surface_of(b"mirrors reflect light. is it so?")[echoes] == 0.0
+
+
 def test_words_that_were_never_seen_count_like_their_neighbours() -> None:
     chance = np.random.default_rng(3)
     animals, sums = ("dog", "horse", "wolf", "goat"), ("integral", "equation", "algebra", "polynomial")
@@ -168,6 +179,11 @@ def test_words_that_were_never_seen_count_like_their_neighbours() -> None:
     )
     hard, easy = fit.predict(["about theorem calculus geometry 7", "about cat sheep cow 7"])
     assert hard[0] < easy[0] - 0.1
+
+
+def test_few_known_words_share_their_weights(learnt: QualityFit) -> None:
+    words, keys = learnt.serving().facts.words, shipped_encoder().keys
+    assert len(np.unique(keys >> np.uint32(32 - words.bits))) > 0.95 * len(keys)
 
 
 def test_without_signal_the_best_model_is_kept() -> None:

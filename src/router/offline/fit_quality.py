@@ -33,7 +33,8 @@ from .outcomes import Outcomes, prompt_folds
 __all__ = ["LEAST_ROWS", "QualityFit", "save_quality"]
 
 SPEC = FeatureSpec(bits=18, words=(1, 2), chars=(4,), head=6144, tail=2048)
-WORDS = FeatureSpec(bits=18, words=(1,), chars=(), head=SPEC.head, tail=SPEC.tail)
+# Weights of words that share a row are added up, so the table is large enough that few do.
+WORDS = FeatureSpec(bits=20, words=(1,), chars=(), head=SPEC.head, tail=SPEC.tail)
 LEAST_ROWS = 50
 ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _KEY_BITS = 32

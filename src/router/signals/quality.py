@@ -20,7 +20,7 @@ from .surface import SURFACE, surface_of
 
 __all__ = ["ALL_TASKS", "FORMAT", "LearnedQuality", "QualityFacts", "quality_from_arrays", "standardised"]
 
-FORMAT = "quality-2"
+FORMAT = "quality-3"
 ALL_TASKS = "*"
 _MAX_MODELS = 256
 _ARRAYS = ("table", "scale", "bias", "word_table", "word_scale", "surface", "middle", "spread")
