@@ -377,6 +377,17 @@ def test_environment_names_an_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (decision.target.model, decision.target.configured, decision.estimate.usd) == ("upstream", True, 0.0)
 
 
+def test_only_this_machine_is_in_house(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUTER_UPSTREAM_MODEL", "llama3.2")
+    for host, is_here in (("127.0.0.1:9", True), ("localhost.example.com", False), ("127.0.0.1.example.com", False)):
+        monkeypatch.setenv("ROUTER_UPSTREAM", f"http://{host}/v1")
+        with Router() as router:
+            decision = router.decide("Tell me a story about a lighthouse", model="upstream")
+            assert decision.estimate.usd == (0.0 if is_here else None)
+            with nullcontext() if is_here else pytest.raises(NoCandidate):
+                router.decide("Tell me a story about a lighthouse", policy="private")
+
+
 # ----- checked answers, deadlines, warming up, staying on this machine ------------------------------------------------
 
 

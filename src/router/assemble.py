@@ -19,9 +19,7 @@ from tenacity.stop import stop_after_attempt
 from .backends.base import Backend, Reach
 from .backends.checking import TextCheck
 from .backends.late import LateBackend
-from .backends.prices import load_facts
 from .backends.run import Dispatcher
-from .catalogue import with_facts
 from .config import (
     BudgetSettings,
     DeploymentSettings,
@@ -33,7 +31,7 @@ from .config import (
 )
 from .engine import Engine, note_failure
 from .errors import ConfigError, MissingExtra, ModelFileError
-from .fleet import configured, deployment_of, fleet_of
+from .fleet import configured, deployments_of, fleet_of
 from .local.files import read_arrays
 from .models import flywheel_of, lifecycle_of, local_models, watch_of
 from .plugins import answer_checks, own_detectors
@@ -194,12 +192,11 @@ def assemble_embeddings(settings: Settings, engine: Engine) -> Embeddings:
     from .embedding import Embeddings
 
     environment = read_environment()
-    facts = load_facts(each.model for each in settings.embeddings)
-    deployments = []
-    for each in settings.embeddings:
-        fields = each.model_dump(exclude={"price_per_million"})
-        own = deployment_of(DeploymentSettings(**fields, price_per_million=each.price_per_million))
-        deployments.append(configured(with_facts(own, facts.get(each.model)), environment))
+    written = [
+        DeploymentSettings(**each.model_dump(exclude={"price_per_million"}), price_per_million=each.price_per_million)
+        for each in settings.embeddings
+    ]
+    deployments = [configured(each, environment) for each in deployments_of(written)]
     return Embeddings(engine, deployments, Embedder(credential=credential, reach=settings.network))
 
 

@@ -8,15 +8,14 @@ from typing import Any
 
 import msgspec
 
+from .backends.base import is_here
 from .backends.prices import builtin_deployments, builtin_families, load_facts
 from .catalogue import Deployment, LocalCard, is_configured, provider_key_env, with_facts
 from .config import DeploymentSettings, Environment, Settings, UpstreamSettings
 from .price import Price, UnitPrices
 from .selection.candidates import Fleet, make_fleet
 
-__all__ = ["configured", "deployment_of", "fleet_of"]
-
-_LOOPBACK = ("http://localhost", "http://127.", "http://[::1]")
+__all__ = ["configured", "deployments_of", "fleet_of"]
 
 
 def fleet_of(
@@ -43,22 +42,34 @@ def _deployments(
         found = list(builtin_deployments())
     else:
         written = {each.name: each for each in (*models, *(settings.deployments or ()))}
-        own = [deployment_of(each) for each in written.values()]
-        facts = load_facts(each.model for each in own)
-        found = [with_facts(each, facts.get(each.model)) for each in own]
+        found = deployments_of(list(written.values()))
     if environment.upstream is not None:
-        found = [*_upstream(environment.upstream), *found]
+        found = [*deployments_of(_upstream(environment.upstream)), *found]
     return found
 
 
-def deployment_of(each: DeploymentSettings) -> Deployment:
-    """The deployment as it is written; what the price table knows of its model is not in it."""
+def deployments_of(written: Sequence[DeploymentSettings]) -> list[Deployment]:
+    """The deployments as they are written, and what the price table knows of their models where they say nothing.
+
+    A server on this machine whose model the table does not know costs nothing.
+    """
+    facts = load_facts(each.model for each in written)
+    return [_free_here(with_facts(_written(each), facts.get(each.model))) for each in written]
+
+
+def _free_here(deployment: Deployment) -> Deployment:
+    price = deployment.price
+    if price.input is not None or price.output is not None or not is_here(deployment.api_base):
+        return deployment
+    return msgspec.structs.replace(deployment, price=msgspec.structs.replace(price, input=0.0, output=0.0))
+
+
+def _written(each: DeploymentSettings) -> Deployment:
     price = each.price_per_million
     rates = {} if price is None else {name: usd / 1e6 for name, usd in price.model_dump(exclude_none=True).items()}
-    is_loopback = each.api_base is not None and each.api_base.startswith(_LOOPBACK)
     per_call, by_unit = _by_unit(each)
-    if price is None and (is_loopback or (by_unit is not None and by_unit.second is not None)):
-        # A server of one's own, or one that is paid by time.
+    if price is None and by_unit is not None and by_unit.second is not None:
+        # Who is paid by time is not paid by token.
         rates = {"input": 0.0, "output": 0.0}
     optional: dict[str, Any] = {}
     if each.capabilities is not None:
@@ -89,20 +100,17 @@ def deployment_of(each: DeploymentSettings) -> Deployment:
     )
 
 
-def _upstream(upstream: UpstreamSettings) -> list[Deployment]:
+def _upstream(upstream: UpstreamSettings) -> list[DeploymentSettings]:
     names = [("upstream", upstream.model, "small"), ("upstream-large", upstream.large_model, "large")]
-    is_loopback = upstream.base_url.startswith(_LOOPBACK)
     return [
-        deployment_of(
-            DeploymentSettings(
-                name=name,
-                model=model,
-                tier="large" if tier == "large" else "small",
-                backend="openai",
-                api_base=upstream.base_url,
-                key_env=upstream.key_env,
-                in_house=is_loopback,
-            )
+        DeploymentSettings(
+            name=name,
+            model=model,
+            tier="large" if tier == "large" else "small",
+            backend="openai",
+            api_base=upstream.base_url,
+            key_env=upstream.key_env,
+            in_house=is_here(upstream.base_url),
         )
         for name, model, tier in names
         if model is not None

@@ -79,6 +79,13 @@ def test_spend_explains_one_request(folder: Path) -> None:
     assert sum(round(line["count"] * line["rate"] * 1e9) for line in bill["lines"]) == ONE
 
 
+def test_the_start_of_an_id_is_enough(folder: Path) -> None:
+    newest = router("ledger", "tail", "-n", "1", "--config", "router.yaml", cwd=folder).stdout.decode().split()[2]
+    (bill,) = told(folder, "spend", "--explain", newest, "--json")
+    assert bill["id"].startswith(newest)
+    assert router("spend", "--explain", newest[:4], "--config", "router.yaml", cwd=folder).returncode == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

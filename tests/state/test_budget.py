@@ -91,6 +91,18 @@ async def test_tokens_and_requests_are_limited_alike(make) -> None:  # type: ign
     await budgets.reserve("z", Who(key="another"), usd(0.1), NOON)
 
 
+async def test_what_nobody_can_use_does_not_stop_the_others(make) -> None:  # type: ignore[no-untyped-def]
+    tokens = Limit(unit="tokens", amount=1_000_000, window="day")
+    budgets = make(DAY, tokens)
+    with pytest.raises(RateLimited):
+        await budgets.reserve("a", Who(), usd(0, tokens=10**30), NOON)
+    hold = await budgets.reserve("b", Who(), usd(0.1), NOON)
+    budgets.settle(hold, {"small": 10**30}, 0)
+    with pytest.raises(BudgetExceeded, match="leaves"):
+        await budgets.reserve("c", Who(), usd(0.1), NOON)
+    assert (await budgets.allowance(Who(), NOON)).left_usd == 0
+
+
 async def test_a_model_has_its_own_budget(make) -> None:  # type: ignore[no-untyped-def]
     budgets = make(Limit(unit="usd", amount=USD, model="large"), Limit(unit="usd", amount=5 * USD, tenant="*"))
     hold = await budgets.reserve("a", Who("t"), Needs({"small": USD // 10, "large": USD // 2}, 1), NOON)

@@ -54,6 +54,43 @@ async def test_pictures_are_charged_and_shown(tmp_path: Path, messages: list[Any
     assert sum(round(line["count"] * line["rate"] * 1e9) for line in bill["lines"]) == bill["nano_usd"] == 7_100_000
 
 
+@pytest.mark.parametrize("model", ["my-own", "gpt-4o"])
+async def test_a_server_on_this_machine_is_free_unless_its_model_has_a_price(tmp_path: Path, model: str) -> None:
+    async with Upstream([Answer(usage=USAGE)]) as up:
+        (tmp_path / "router.yaml").write_text(
+            "ledger: {path: ledger.jsonl}\nlocal_models: {shipped: false}\ndeployments:\n"
+            f"  - {{name: here, model: {model}, backend: openai, api_base: '{up.url}'}}\n"
+        )
+        async with Router.from_config(tmp_path / "router.yaml") as made:
+            answer = await made.acomplete(messages=QUESTION)
+            (record,) = made.engine.ledger.tail(1)
+    assert record.is_priced
+    assert answer.outcome.usd == (0 if model == "my-own" else pytest.approx(1000 * 2.5e-6 + 10 * 1e-5))
+    told = explained(tmp_path, record.id)
+    assert "unknown" not in told
+    assert ("1,000 input           x $0/M" in told) is (model == "my-own"), told
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"prompt_tokens": 10**30, "completion_tokens": 10},
+        {"prompt_tokens": 10, "completion_tokens": -5},
+        {"prompt_tokens": True, "completion_tokens": 5},
+        {"prompt_tokens": 10, "completion_tokens": "5"},
+    ],
+)
+async def test_usage_that_cannot_be_is_counted_here(tmp_path: Path, usage: Any) -> None:
+    budgets = "state: {path: state.db}\nbudgets: [{usd: $1, window: day}]\n"
+    async with Upstream([Answer(usage=usage)]) as up, router(tmp_path, up.url, "call: $0", budgets=budgets) as made:
+        for _ in range(2):
+            await made.acomplete(messages=QUESTION)
+        first, second = made.engine.ledger.tail(2)
+    assert first.outcome.usage.estimated
+    assert first.nano_usd < 10**6
+    assert not second.outcome.usage.estimated
+
+
 async def test_pictures_are_set_aside_before_the_call(tmp_path: Path) -> None:
     budgets = "budgets: [{usd: $0.05, window: total}]\n"
     async with Upstream(default=Answer(usage=USAGE)) as up:

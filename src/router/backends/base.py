@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeGuard
 from urllib.parse import urlsplit
 
 import msgspec
@@ -31,6 +31,7 @@ __all__ = [
     "check_reach",
     "check_reply",
     "error_from_status",
+    "is_here",
     "outgoing_body",
     "read_usage",
     "retry_after_s",
@@ -47,6 +48,8 @@ _OWN_FIELDS = frozenset({"router"})
 _OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
 _SECRET = re.compile(r"(?i)\b(?:(?:sk|pk|gsk|xai|AIza|hf|key)[-_][\w*.-]{6,}|AIza[\w-]{10,}|bearer\s+[\w.~+/-]{8,}=*)")
 _MAX_MESSAGE = 500
+# No model takes or gives so much in one call: whoever says so counts wrongly.
+_MOST_TOKENS = 10**9
 _LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
 
 
@@ -141,8 +144,11 @@ def outgoing_body(
 
 
 def read_usage(usage: object) -> Usage | None:
-    """OpenAI's ``usage`` object (https://platform.openai.com/docs/api-reference/chat/object), None when it is none."""
-    if not isinstance(usage, Mapping) or not isinstance(usage.get("prompt_tokens"), int):
+    """OpenAI's ``usage`` object (https://platform.openai.com/docs/api-reference/chat/object), None when it is none, or
+    says what no call can have used."""
+    if not isinstance(usage, Mapping):
+        return None
+    if not (_is_count(usage.get("prompt_tokens")) and _is_count(usage.get("completion_tokens", 0))):
         return None
     details = usage.get("prompt_tokens_details")
     details = details if isinstance(details, Mapping) else {}
@@ -333,10 +339,7 @@ def check_reach(reach: Reach, deployment: Deployment) -> None:
     Raises:
         UpstreamError: ``reach`` is ``loopback`` and the deployment is elsewhere.
     """
-    if reach == "any":
-        return
-    host = urlsplit(deployment.api_base or "").hostname or ""
-    if host in _LOOPBACK_NAMES or _is_loopback(host):
+    if reach == "any" or is_here(deployment.api_base):
         return
     raise UpstreamError(
         f"{deployment.name}: calls that leave this machine are switched off.",
@@ -346,9 +349,11 @@ def check_reach(reach: Reach, deployment: Deployment) -> None:
     )
 
 
-def _is_loopback(host: str) -> bool:
+def is_here(api_base: str | None) -> bool:
+    """Whether the server at this address is on this machine."""
     try:
-        return ip_address(host).is_loopback
+        host = urlsplit(api_base or "").hostname or ""
+        return host in _LOOPBACK_NAMES or ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -416,4 +421,8 @@ def _is_answer(choice: object) -> bool:
 
 def _count(fields: Mapping[str, Any], name: str) -> int:
     value = fields.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return value if _is_count(value) else 0
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS

@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from ..state.bill import Line
     from ..types import Record
 
+# Of an id: so much of it tells one request from another.
+_SHORTEST = 8
+
 
 @click.command()
 @click.option("--by", default="tenant,model", show_default=True, metavar="WHAT[,WHAT...]", help="tenant, key, model, "
               "day, month, policy, task, template, status.")  # fmt: skip
-@click.option("--explain", "wanted", metavar="ID", help="The sum of one request, by its record's or decision's id.")
+@click.option(
+    "--explain",
+    "wanted",
+    metavar="ID",
+    help="The sum of one request, by its record's or decision's id, or the first 8 characters of it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, money in whole nano-dollars.")
 @SINCE
 @UNTIL
@@ -120,7 +128,8 @@ def _explain(records: Iterable[Record], wanted: str, *, as_json: bool) -> None:
     from ..state.bill import lines_of
     from ..state.store import to_nano
 
-    found = [record for record in records if wanted in (record.id, record.decision.id)]
+    size = len(wanted) if len(wanted) >= _SHORTEST else None
+    found = [record for record in records if wanted in (record.id[:size], record.decision.id[:size])]
     if not found:
         raise RequestError(
             f"the ledger has no request {wanted!r}.",
@@ -140,9 +149,10 @@ def _explain(records: Iterable[Record], wanted: str, *, as_json: bool) -> None:
             + (f", first token after {timing.ttft:.1f}" if timing.ttft is not None else "")
         )
         for call in calls:
+            lines = lines_of(call, record.rates.get(call.model, {}))
             said = "counted by the router" if call.usage.estimated else "as the provider said"
-            print(f"  {call.model}: {call.error or 'answered'} ({said})")
-            for line in lines_of(call, record.rates.get(call.model, {})):
+            print(f"  {call.model}: {call.error or 'answered'}{f' ({said})' if lines else ''}")
+            for line in lines:
                 print(f"    {_count(line):>9} {line.kind:<16}{_price(line)}")
             cost = "unknown" if call.usd is None else f"${to_nano(call.usd) / 1e9:.9f}"
             print(f"    {'':>9} {'together':<16}{cost}")

@@ -30,6 +30,7 @@ OnRecord = Callable[[Record], None]
 _TRIES = 3
 # As much of a run's own id as tells it from the other runs of its decision.
 _RUN = 8
+_NOTHING = Usage()
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -139,7 +140,7 @@ class Accounting:
                 continue
             tokens += attempt.usage.input + attempt.usage.output
             deployment = self._deployments.get(attempt.model)
-            if deployment is not None and attempt.usd != 0.0 and attempt.model not in rates:
+            if deployment is not None and attempt.usage != _NOTHING and attempt.model not in rates:
                 rates[attempt.model] = rates_of(deployment.price, attempt.usage)
             is_priced = is_priced and attempt.usd is not None
             cost = entry.worst.get(attempt.model, 0) if attempt.usd is None else to_nano(attempt.usd)

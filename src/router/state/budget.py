@@ -17,7 +17,7 @@ from ..errors import BudgetExceeded, RateLimited, StateUnavailable
 from ..telemetry import STATE_DOWN, log
 from ..units import format_usd
 from .limits import Account, Limit, Who, Windows
-from .store import Balance, Claim, Granted, Reserve, Settle, Share, from_nano
+from .store import MAX_COUNT, Balance, Claim, Granted, Reserve, Settle, Share, from_nano
 from .worker import Runner
 
 __all__ = ["Allowance", "Budgets", "Hold", "Needs", "Rate"]
@@ -185,7 +185,7 @@ class Budgets:
                 used = tokens
             else:
                 used = sum(nano.values()) if model is None else nano.get(model, 0)
-            shares[account.name] = Share(account.name, used, account.ends_s)
+            shares[account.name] = Share(account.name, min(used, MAX_COUNT), account.ends_s)
         self._runner.post(Settle(hold.id, tuple(shares.values())))
 
     def refusal(self, who: Who, error: BudgetExceeded, now_s: float) -> BudgetExceeded:
@@ -292,7 +292,7 @@ def _claims(
         before = claims.get(account.name)
         if before is not None and before.cap is not None and (cap is None or before.cap <= cap):
             continue
-        claims[account.name] = Claim(account.name, amount, cap, account.ends_s)
+        claims[account.name] = Claim(account.name, min(amount, MAX_COUNT), cap, account.ends_s)
         owners[account.name] = (limit, account)
     return tuple(claims.values()), list(owners.values())
 
