@@ -10,13 +10,14 @@ import asyncio
 import difflib
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .backends.flywheel import Flywheel
 from .backends.mirror import Mirror
 from .backends.run import Dispatcher
 from .backends.stream import CachedRun, SettledStream
-from .errors import BudgetExceeded, NotConfigured, RequestError, UnknownModel
+from .errors import BudgetExceeded, NotConfigured, RequestError, RouterError, StateUnavailable, UnknownModel
 from .policy.compile import CompiledPolicy
 from .policy.judge import judge
 from .selection.candidates import Fleet, candidates, is_auto
@@ -200,6 +201,23 @@ class Engine:
             decision: Decision = done.value
             return decision
 
+    async def admit(self, request: Request, *, started_s: float) -> Decision:
+        """As :meth:`adecide`, for a request that is to be carried out.
+
+        Raises:
+            StateUnavailable: budgets cannot be read, and nothing may run without them; that is on the ledger, with the
+                decision as it would be without limits.
+        """
+        now_s = self._clock()
+        try:
+            snapshot = await self.asnapshot(request)
+        except StateUnavailable as error:
+            with suppress(RouterError):
+                decision = await self.adecide(request, snapshot=self._snapshot(request, now_s, _UNLIMITED))
+                self._turn_away(request, decision, error, started_s)
+            raise
+        return await self.adecide(request, snapshot=snapshot)
+
     def clock_s(self) -> float:
         """Seconds of the monotonic clock that requests are timed by."""
         return self.dispatcher.clock_s()
@@ -224,7 +242,7 @@ class Engine:
         started_s = self.clock_s() if started_s is None else started_s
         if self.cache is None:
             return await self._answer(request, decision, started_s, on_record)
-        decision = decision or await self.adecide(request)
+        decision = decision or await self.admit(request, started_s=started_s)
         async with self.cache.turn(request, decision, started_s) as turn:
             if turn.found is not None:
                 self._serve(request, decision, turn.found, on_record)
@@ -262,7 +280,7 @@ class Engine:
         started_s = self.clock_s() if started_s is None else started_s
         if self.cache is not None:
             # A stream may be served from the cache; it fills none, for its answer is never held as a whole.
-            decision = decision or await self.adecide(request)
+            decision = decision or await self.admit(request, started_s=started_s)
             found = await self.cache.find(request, decision, started_s)
             if found is not None:
                 decided = decision
@@ -352,10 +370,15 @@ class Engine:
         )
 
     async def _open(self, request: Request, decision: Decision | None, started_s: float) -> tuple[Entry, Timing]:
-        decision = decision or await self.adecide(request)
+        decision = decision or await self.admit(request, started_s=started_s)
         self._check_configured(decision)
+        self.ledger.check()
         decided_s = self.clock_s()
-        entry = await self.accounting.open(request, decision, lambda: self.adecide(request))
+        try:
+            entry = await self.accounting.open(request, decision, lambda: self.adecide(request))
+        except (StateUnavailable, asyncio.CancelledError) as error:
+            self._turn_away(request, decision, error, started_s)
+            raise
         if entry.decision is not decision:
             self._check_configured(entry.decision)
         timing = Timing(decide=(decided_s - started_s) * 1000.0, reserve=(self.clock_s() - decided_s) * 1000.0)
@@ -389,6 +412,15 @@ class Engine:
         """Record an answer that was given before. It costs nothing and is not limited."""
         entry = self.accounting.free_entry(request, decision)
         self.accounting.close(request, entry, outcome, Timing(total=outcome.latency_ms), on_record)
+
+    def _turn_away(self, request: Request, decision: Decision, error: BaseException, started_s: float) -> None:
+        """Record that nothing ran, and why: the store is away, or the caller left before it answered."""
+        waited_ms = (self.clock_s() - started_s) * 1000.0
+        outcome = Outcome(status="cancelled", latency_ms=waited_ms)
+        if isinstance(error, RouterError):
+            outcome = Outcome(status="failed", error=error.code, latency_ms=waited_ms)
+        entry = self.accounting.free_entry(request, decision)
+        self.accounting.close(request, entry, outcome, Timing(total=waited_ms))
 
     def _check_configured(self, decision: Decision) -> None:
         target = decision.target

@@ -15,6 +15,7 @@ import pytest
 import stores
 from ledger_records import a_record
 
+from router import Router
 from router.errors import ConfigError, StateUnavailable
 from router.state.jsonl import JsonlSink
 from router.state.ledger import LedgerWriter, read_records, verify
@@ -266,3 +267,21 @@ def test_a_ledger_that_cannot_be_opened_is_a_config_error(tmp_path: Path) -> Non
     for make in (JsonlSink, SqliteSink):
         with pytest.raises(ConfigError, match="cannot be opened"):
             make(tmp_path / "file" / "ledger.jsonl")
+
+
+async def test_a_request_that_the_store_could_not_admit_is_recorded(tmp_path: Path) -> None:
+    pytest.importorskip("redis")
+    (tmp_path / "router.yaml").write_text(
+        "local_models: {shipped: false}\nledger: {path: ledger.jsonl}\nbudgets: [{usd: $1, window: day}]\n"
+        "state: {url: 'redis://127.0.0.1:9/0', timeout: 500ms}\ndeployments:\n"
+        "  - {name: here, model: tiny, backend: openai, api_base: 'http://127.0.0.1:9/v1'}\n"
+    )
+    async with Router.from_config(tmp_path / "router.yaml") as router:
+        for stream in (False, True):
+            with pytest.raises(StateUnavailable):
+                await router.acomplete("Write a story about the sea.", tenant="acme", stream=stream)
+        with pytest.raises(StateUnavailable):
+            router.decide("Write a story about the sea.")
+    found = list(read_records(JsonlSink(tmp_path / "ledger.jsonl")))
+    assert [(record.outcome.status, record.outcome.error) for record in found] == [("failed", "state_unavailable")] * 2
+    assert {(record.tenant, record.decision.target.model, record.nano_usd) for record in found} == {("acme", "here", 0)}

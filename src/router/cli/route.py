@@ -136,18 +136,19 @@ async def _route_one(router: Router, row: bytes | RouterError, decide_only: bool
     from ..errors import NotConfigured, RouterError
     from ..wire.openai import read_row
 
+    engine = router.engine
     title, decision, outcome, decided_ms = "", None, None, 0.0
     try:
         if isinstance(row, RouterError):
             raise row
         request = read_row(row)
         title = _title(request.body)
-        started = time.perf_counter()
-        decision = await router.engine.adecide(request)
-        decided_ms = (time.perf_counter() - started) * 1000
+        started_s = engine.clock_s()
+        decision = await (engine.adecide(request) if decide_only else engine.admit(request, started_s=started_s))
+        decided_ms = (engine.clock_s() - started_s) * 1000
         if decision.target.kind == "llm" and (decide_only or not decision.target.configured):
             raise NotConfigured("not called.")
-        _, outcome = await router.engine.complete(request, decision)
+        _, outcome = await engine.complete(request, decision, started_s=started_s)
     except RouterError as error:
         return Routed(title, decision, outcome, error, decided_ms)
     return Routed(title, decision, outcome, None, decided_ms)

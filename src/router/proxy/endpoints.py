@@ -81,7 +81,7 @@ async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
 
 async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metrics, started_s: float) -> None:
     engine, caller = exchange.version.engine, exchange.caller
-    decision = await engine.adecide(request)
+    decision = await engine.admit(request, started_s=started_s)
     decided_s = engine.clock_s()
     metrics.decided(decision, decided_s - started_s)
     facts = exchange.facts
