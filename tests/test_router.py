@@ -367,6 +367,14 @@ def test_unknown_policy_and_missing_files_are_typed(tmp_path: Path) -> None:
         Router.from_config(tmp_path / "nowhere.yaml")
 
 
+def test_a_budget_that_binds_nobody_is_a_config_error(tmp_path: Path) -> None:
+    path = tmp_path / "router.yaml"
+    path.write_text("budgets: [{usd: $1, policy: gide}]\n")
+    with pytest.raises(ConfigError, match="unknown policy") as error:
+        Router.from_config(path)
+    assert 'Did you mean "guide"' in str(error.value)
+
+
 def test_environment_names_an_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROUTER_UPSTREAM", "http://127.0.0.1:9/v1")
     with pytest.raises(ConfigError, match="ROUTER_UPSTREAM_MODEL"):

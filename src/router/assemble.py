@@ -134,7 +134,9 @@ def assemble(
         continues=dispatch.continue_streams,
     )
     accounting = Accounting(
-        budgets=budgets_of(settings, hosted, more=limits, keep=None if keep is None else keep.budgets),
+        budgets=budgets_of(
+            settings, hosted, policies=tuple(policies), more=limits, keep=None if keep is None else keep.budgets
+        ),
         ledger=keep.ledger if keep is not None else ledger_of(settings),
         deployments=fleet.deployments,
         clock=time.time,

@@ -42,23 +42,30 @@ _POSTGRES = ("postgresql://", "postgres://")
 
 
 def budgets_of(
-    settings: Settings, deployments: Sequence[Deployment], *, more: Sequence[BudgetSettings] = (), keep: Budgets | None
+    settings: Settings,
+    deployments: Sequence[Deployment],
+    *,
+    policies: Sequence[str],
+    more: Sequence[BudgetSettings] = (),
+    keep: Budgets | None,
 ) -> Budgets:
     """The budgets that ``settings`` set, and ``more``; in the store of ``keep`` where that is given.
 
     Raises:
-        ConfigError: one names no deployment, their store has a wrong file or address, or ``keep`` has none.
+        ConfigError: one names no deployment or none of the ``policies``, their store has a wrong file or address, or
+            ``keep`` has none.
         MissingExtra: the client of their store is not installed.
     """
     names = [deployment.name for deployment in deployments]
     for index, each in enumerate(settings.budgets):
-        if each.model is not None and each.model not in ("*", *names):
-            close = did_you_mean(each.model, names)
-            guess = f'Did you mean "{close}"? ' if close else ""
-            raise ConfigError(
-                f"budgets[{index}] names the unknown deployment {each.model!r}.",
-                hint=f"{guess}Deployments: {', '.join(sorted(names))}.",
-            )
+        for what, name, known in (("deployment", each.model, names), ("policy", each.policy, policies)):
+            if name is not None and name not in ("*", *known):
+                close = did_you_mean(name, known)
+                guess = f'Did you mean "{close}"? ' if close else ""
+                raise ConfigError(
+                    f"budgets[{index}] names the unknown {what} {name!r}.",
+                    hint=f"{guess}Known: {', '.join(sorted(known))}.",
+                )
     limits = [_limit(each) for each in (*settings.budgets, *more)]
     if keep is not None:
         if limits and not keep.limits and not settings.state.is_memory:

@@ -180,6 +180,17 @@ def test_explain_gives_json() -> None:
     assert json.loads(done.stdout)["decision"]["target"]["kind"] == "local"
 
 
+def test_explain_reads_a_body_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = tmp_path / "body.json"
+    found = []
+    for mark in (b"", b"\xef\xbb\xbf"):
+        file.write_bytes(mark + json.dumps({"messages": [{"role": "user", "content": REVIEW}]}).encode())
+        found.append(
+            json.loads(router("explain", "--json", "--file", str(file)).stdout)["decision"]["signals"]["tokens"]
+        )
+    assert found[0] == found[1]
+
+
 def test_explain_reads_a_file(tmp_path: Path) -> None:
     file = tmp_path / "prompt.txt"
     file.write_text(REVIEW)

@@ -232,6 +232,17 @@ async def test_answers_outlive_the_process(tmp_path: Path, upstream: Upstream, p
     assert len(upstream.received) == 1
 
 
+async def test_another_model_of_the_same_name_asks_anew(tmp_path: Path, upstream: Upstream) -> None:
+    more = "cache: {ttl: 10m, path: cache.db}\n"
+    for model in ("tiny", "tiny", "huge"):
+        make(tmp_path, upstream.url, more).close()
+        path = tmp_path / "router.yaml"
+        path.write_text(path.read_text().replace("model: tiny", f"model: {model}"))
+        async with Router.from_config(path) as router:
+            await router.acomplete(STORY)
+    assert [each.body["model"] for each in upstream.received] == ["tiny", "huge"]
+
+
 async def test_a_cache_that_is_away_is_a_miss(tmp_path: Path, upstream: Upstream) -> None:
     async with make(tmp_path, upstream.url, "cache: {ttl: 10m, url: 'redis://127.0.0.1:1/0'}\n") as router:
         for _ in range(2):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +23,7 @@ from router.errors import ConfigError, StateUnavailable
 from router.state.jsonl import JsonlSink
 from router.state.ledger import LedgerWriter, read_records, verify
 from router.state.postgres import PostgresSink
+from router.state.spool import Spool
 from router.state.sqlite import SqliteSink
 from router.state.store import RecordSink, Row
 
@@ -267,6 +271,37 @@ def test_a_ledger_that_cannot_be_opened_is_a_config_error(tmp_path: Path) -> Non
     for make in (JsonlSink, SqliteSink):
         with pytest.raises(ConfigError, match="cannot be opened"):
             make(tmp_path / "file" / "ledger.jsonl")
+
+
+def test_a_full_disk_cuts_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    ledger = LedgerWriter(JsonlSink(path), spool=tmp_path / "spool")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        ledger.append(a_record(1))
+        deadline = time.monotonic() + 5
+        while ledger._error is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    ledger.append(a_record(2))
+    ledger.close()
+    found = verify(JsonlSink(path).scan())
+    assert found.faults == ()
+
+
+def test_a_spool_that_was_taken_for_a_dead_ones_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "spool.me"
+    with path.open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as one who takes over what the dead left
+        row = Row("a", 1.0, None, b'{"id":"a","at_s":1.0}')
+        writer = threading.Thread(target=Spool(tmp_path / "spool", "me").write, args=([row],))
+        writer.start()
+        time.sleep(0.2)
+        path.unlink()
+    writer.join(10)
+    assert path.read_bytes() == row.body + b"\n"
 
 
 async def test_a_request_that_the_store_could_not_admit_is_recorded(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def read_input(path: Path | None, text: str | None) -> str:
         return text or ""
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        return data.decode()
+        return data.decode("utf-8-sig")
     except OSError as error:
         raise RequestError(f"{path} cannot be read ({error.strerror}).", hint="Check the path.") from error
     except UnicodeDecodeError as error:

@@ -243,6 +243,8 @@ def _hashed(request: Request, decision: Decision, whole: Mapping[str, Any], mess
         # Without a tenant each credential is a caller of its own.
         "caller": [hints.tenant, hints.key if hints.tenant is None else None],
         "policy": [decision.policy.name, decision.policy.hash],
+        # A deployment's name may stand for another model than before.
+        "models": None if decision.snapshot is None else decision.snapshot.models,
         "demands": [sorted(verdict.forbid), sorted(verdict.require), sorted(verdict.check)],
         "hints": [hints.task, hints.input, hints.labels],
         "model": request.model,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,15 +40,17 @@ class JsonlSink:
 
     def write(self, rows: Sequence[Row]) -> None:
         """See :class:`~.store.RecordSink`."""
+        size = written = 0
         try:
             self._follow()
             size = os.fstat(self._file).st_size
             data = b"".join(row.body + b"\n" for row in rows)
             if size and os.pread(self._file, 1, size - 1) != b"\n":
                 data = b"\n" + data  # whoever wrote last died in the middle of a line
-            while data:
-                data = data[os.write(self._file, data) :]
+            while written < len(data):
+                written += os.write(self._file, data[written:])
         except OSError as error:
+            self._take_back(size, written)
             raise StateUnavailable(
                 f"the ledger {self._path} cannot be written ({error.strerror}).", hint="Check the disk."
             ) from error
@@ -92,6 +95,12 @@ class JsonlSink:
     def close(self) -> None:
         """See :class:`~.store.RecordSink`."""
         os.close(self._file)
+
+    def _take_back(self, size: int, written: int) -> None:
+        """Cut what was written of rows that did not fit: they will be given again."""
+        with suppress(OSError):
+            if written and os.fstat(self._file).st_size == size + written:
+                os.ftruncate(self._file, size)
 
     def _open(self) -> int:
         return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)

@@ -51,13 +51,20 @@ class Spool:
         """
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            _lock(self._file)
+            self._file = self._claimed()
         data = b"".join(row.body + b"\n" for row in rows)
         if os.fstat(self._file).st_size and os.pread(self._file, 1, os.fstat(self._file).st_size - 1) != b"\n":
             data = b"\n" + data
         while data:
             data = data[os.write(self._file, data) :]
+
+    def _claimed(self) -> int:
+        while True:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            _lock(file, waits=True)
+            if _is_at(file, self._path):
+                return file
+            os.close(file)  # somebody took it for a dead one's before it was locked
 
     def replay(self, write: Callable[[Sequence[Row]], None]) -> None:
         """Give everything to ``write`` and forget it; what ``write`` raises leaves it as it is."""
@@ -77,7 +84,7 @@ class Spool:
             except OSError:
                 continue
             try:
-                if _lock(file):
+                if _lock(file) and _is_at(file, path):
                     _replay(path, write)
                     path.unlink(missing_ok=True)
             finally:
@@ -91,14 +98,22 @@ class Spool:
             self._file = None
 
 
-def _lock(file: int) -> bool:
+def _lock(file: int, *, waits: bool = False) -> bool:
     if fcntl is None:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
     except OSError:
         return False
     return True
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether ``path`` is still the file that was opened: another process may have replayed and deleted it."""
+    try:
+        return path.stat().st_ino == os.fstat(file).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _replay(path: Path, write: Callable[[Sequence[Row]], None]) -> None:
