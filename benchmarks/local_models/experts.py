@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import time
@@ -50,7 +51,7 @@ def measure(
     test = Rows(
         texts=tuple(row["text"] for row in parts["test"]), labels=tuple(str(row["label"]) for row in parts["test"])
     )
-    started, worked = time.perf_counter(), time.process_time()
+    started, worked = time.perf_counter(), worked_s()
     model = LocalClassifier(
         task=TASKS.get(name, "toxicity"),
         maker="auto" if maker == "default" else maker,
@@ -63,7 +64,7 @@ def measure(
         test=test,
         ood=[row["text"] for row in parts["ood"]],
     )
-    taken, worked = time.perf_counter() - started, time.process_time() - worked
+    taken, worked = time.perf_counter() - started, worked_s() - worked
     draw = random.Random(0)
     typed = figures(model.model_, [mistyped(text, draw) for text in test.texts], test.labels)
     found = model.test_figures_ | {
@@ -81,6 +82,11 @@ def measure(
     shown = ("accuracy", "macro_f1", "ood_auroc", "three_typos", "latency_us_p50", "seconds")
     print(name, maker, {key: found[key] for key in shown}, flush=True)
     return found
+
+
+def worked_s() -> float:
+    """Processor seconds of this process and of those that it has ended."""
+    return sum(os.times()[:4])
 
 
 def processor_us(model: CardedModel, texts: Sequence[str]) -> float:
