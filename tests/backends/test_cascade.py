@@ -51,10 +51,11 @@ def said(outcome):
     return outcome.body["choices"][0]["message"]["content"]
 
 
-async def test_a_good_answer_stays_small(both):
-    dispatcher, _, large = await both(Answer(text="yes"), Answer(text="no"))
+@pytest.mark.parametrize("content", ["yes", [{"type": "text", "text": "yes"}]])
+async def test_a_good_answer_stays_small(both, content):
+    dispatcher, _, large = await both(Answer(message={"content": content}), Answer(text="no"))
     outcome = await dispatcher.run(request(), cascade(signals={"contract": LABELS}))
-    assert (said(outcome), outcome.model, outcome.escalated) == ("yes", "small", False)
+    assert (said(outcome), outcome.model, outcome.escalated) == (content, "small", False)
     assert not large.received
 
 

@@ -54,6 +54,13 @@ async def test_missing_usage_is_estimated_and_marked(make_dispatcher):
     assert (outcome.usage.input, outcome.usage.output) == (10, 10)
 
 
+async def test_text_in_parts_is_counted(make_dispatcher):
+    parts = [{"type": "text", "text": "x" * 40}]
+    async with Upstream([Answer(message={"content": parts}, usage=None)]) as up:
+        outcome = await make_dispatcher(deployment(url=up.url)).run(request(), decision())
+    assert outcome.usage.output == 10
+
+
 @pytest.mark.parametrize("fault", [Fault(status=503), Fault(kind="reset"), Fault(kind="malformed_body")])
 async def test_a_passing_failure_is_retried(make_dispatcher, fault):
     async with Upstream([fault, Answer(text="second")]) as up:

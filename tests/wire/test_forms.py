@@ -159,6 +159,17 @@ def test_finish_reasons_are_translated(name: str, finish: str, expected: str) ->
     assert expected in (answer.get("stop_reason"), answer.get("status"))
 
 
+@pytest.mark.parametrize("name", ["completions", "responses", "messages"])
+def test_text_in_parts_is_read(name: str) -> None:
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "So it is."}]
+    choice = {"index": 0, "message": {"content": parts}, "finish_reason": "stop"}
+    whole = json.dumps(read(name).answer({"id": "chatcmpl-1", "choices": [choice]}))
+    streamed = json.dumps(written(name, [chunk({"content": parts}), chunk({}, "stop")]))
+    for told in (whole, streamed):
+        assert '"So it is."' in told
+        assert "hm" not in told
+
+
 def test_call_of_a_named_tool_stops_for_it() -> None:
     call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     choice = {"index": 0, "message": {"content": None, "tool_calls": [call]}, "finish_reason": "stop"}
@@ -207,6 +218,7 @@ def test_refusal_can_be_read(name: str) -> None:
         ("responses", {"input": [{"type": "function_call", "name": "f"}]}, "input[0].call_id"),
         ("responses", {"text": 3}, "text"),
         ("responses", {"n": 2}, "n"),
+        ("messages", {"n": 2}, "n"),
         ("responses", {"tool_choice": "required"}, "tool_choice"),
         ("responses", {"tools": [TOOL], "tool_choice": {"type": "allowed_tools", "tools": [5]}}, "tool_choice.tools"),
         ("responses", {"input": [{"role": "user", "content": [FILE]}]}, "input[0].content[0].file_url"),

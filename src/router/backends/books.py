@@ -15,6 +15,7 @@ from ..price import Price, UnitPrices, cost_usd
 from ..redact import StreamRestorer, restore
 from ..selection.steps import Call
 from ..types import Attempt, Decision, Request, Units, Usage
+from ..wire.openai import said
 from .base import read_usage
 
 __all__ = [
@@ -299,6 +300,8 @@ def _written(message: Mapping[str, Any]) -> Iterable[str]:
         text = message.get(field)
         if isinstance(text, str):
             yield text
+        elif text is not None:
+            yield said(text)
     for call in message.get("tool_calls") or ():
         function = call.get("function") if isinstance(call, Mapping) else None
         if isinstance(function, Mapping):

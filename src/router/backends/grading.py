@@ -16,6 +16,7 @@ import msgspec
 from ..contract import check as honours
 from ..telemetry import log
 from ..types import Contract, Decision, Escalation, Request
+from ..wire.openai import said
 from .means import AnswerCheck
 
 __all__ = ["mean_logprob", "why_not_good_enough"]
@@ -75,8 +76,7 @@ def mean_logprob(choice: Mapping[str, Any]) -> float | None:
 
 def _why(choice: Mapping[str, Any], request: Request, decision: Decision, escalation: Escalation) -> str | None:
     message = choice.get("message") or {}
-    text, finish = message.get("content") or "", choice.get("finish_reason")
-    text = text if isinstance(text, str) else ""
+    text, finish = said(message.get("content")), choice.get("finish_reason")
     if "refusal" in escalation.on and _is_refusal(message, text, finish):
         return "the answer is a refusal"
     if "cut_off" in escalation.on and finish == "length" and not _is_limited(request, decision):

@@ -17,7 +17,7 @@ from ..types import Hints, Request
 from .anthropic_events import MessageEvents, block_id, stop_reason, usage_of
 from .forms import Form, StreamForm, message_of
 from .jsonbody import Limits, decoded, shown, wrong
-from .openai import read_chat
+from .openai import read_chat, said
 
 __all__ = ["anthropic_error", "messages_form", "model_page"]
 
@@ -44,6 +44,8 @@ def messages_form(data: bytes, *, hints: Hints, limits: Limits, is_count: bool =
         chat["max_tokens"] = limit
     elif not is_count:
         raise RequestError("max_tokens is missing.", param="max_tokens", hint="Say how many tokens may be written.")
+    if body.get("n") not in (None, 1):
+        raise RequestError("a message holds one answer.", param="n", hint="Leave it out.")
     messages: list[dict[str, Any]] = []
     system = body.get("system")
     if system:
@@ -113,7 +115,7 @@ class _MessagesForm:
     def answer(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         message, finish = message_of(body)
         blocks: list[dict[str, Any]] = []
-        text = message.get("content") or message.get("refusal")
+        text = said(message.get("content")) or message.get("refusal")
         if text:
             blocks.append({"type": "text", "text": text, "citations": None})
         calls = message.get("tool_calls") or ()

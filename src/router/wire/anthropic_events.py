@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import RouterError
 from .forms import named_event
+from .openai import said
 
 __all__ = ["MessageEvents", "block_id", "stop_reason", "usage_of"]
 
@@ -75,7 +76,7 @@ class MessageEvents:
                 continue
             delta = choice.get("delta") or {}
             self._is_refusal = self._is_refusal or bool(delta.get("refusal"))
-            text = delta.get("content") or delta.get("refusal")
+            text = said(delta.get("content")) or delta.get("refusal")
             if text:
                 if self._open is None or self._open in self._tools.values():
                     out += self._begin({"type": "text", "text": "", "citations": None})

@@ -13,7 +13,7 @@ from ..errors import RequestError, RouterError
 from ..types import Hints, Request
 from .forms import Form, StreamForm, event
 from .jsonbody import Limits, decoded, wrong
-from .openai import error_body, read_chat
+from .openai import error_body, read_chat, said
 from .sse import DONE, encode_event
 
 __all__ = ["completions_form"]
@@ -132,7 +132,7 @@ def _id(body: Mapping[str, Any]) -> str:
 
 def _text(message: Mapping[str, Any]) -> str:
     # A completion has no field for a refusal: its text is what there is to read.
-    return message.get("content") or message.get("refusal") or ""
+    return said(message.get("content")) or message.get("refusal") or ""
 
 
 def _legacy_logprobs(logprobs: Any, offset: int) -> dict[str, Any] | None:

@@ -24,7 +24,7 @@ from .billed import read_units
 from .hints import did_you_mean, merge_hints, read_hints
 from .jsonbody import Limits, checked_mapping, decoded, shown, too_large, wrong
 
-__all__ = ["Limits", "error_body", "model_list", "read_chat", "read_prompt", "read_row"]
+__all__ = ["Limits", "error_body", "model_list", "read_chat", "read_prompt", "read_row", "said"]
 
 
 _DEFAULT_LIMITS = Limits()
@@ -452,6 +452,14 @@ _SIMPLE = frozenset({"messages", "model", "stream", "temperature", "top_p", "see
 
 
 # ----- writing ----------------------------------------------------------------------------------------------------
+
+
+def said(content: Any) -> str:
+    """The text of an answer's ``content``, which some providers write as a list of parts; what was thought is none."""
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text")
+        return "".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""
 
 
 def error_body(error: RouterError) -> dict[str, Any]:

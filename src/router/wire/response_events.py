@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import RequestError, RouterError
 from .forms import named_event
+from .openai import said
 
 __all__ = ["ResponseEvents", "call_item", "envelope", "finished", "message_item", "response_id"]
 
@@ -135,8 +136,9 @@ class ResponseEvents:
                 continue
             delta = choice.get("delta") or {}
             logprobs = (choice.get("logprobs") or {}).get("content") or []
-            if delta.get("content"):
-                out += self._write("output_text", delta["content"], logprobs)
+            text = said(delta.get("content"))
+            if text:
+                out += self._write("output_text", text, logprobs)
             if delta.get("refusal"):
                 out += self._write("refusal", delta["refusal"], [])
             for call in delta.get("tool_calls") or ():

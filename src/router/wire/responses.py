@@ -14,7 +14,7 @@ from ..errors import RequestError, RequestTooLarge
 from ..types import Hints, Request
 from .forms import Form, StreamForm, message_of
 from .jsonbody import Limits, decoded, shown, wrong
-from .openai import read_chat
+from .openai import read_chat, said
 from .response_events import ResponseEvents, call_item, envelope, finished, message_item, response_id
 
 __all__ = ["responses_form"]
@@ -79,7 +79,7 @@ class _ResponsesForm:
         message, finish = message_of(body)
         output: list[Mapping[str, Any]] = []
         name = response_id(body)
-        text, refused = message.get("content"), message.get("refusal")
+        text, refused = said(message.get("content")), message.get("refusal")
         status, details = finished(finish, is_refusal=bool(refused))
         if text or refused:
             logprobs = (body["choices"][0].get("logprobs") or {}).get("content") or []
