@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 from http.client import HTTPConnection, HTTPResponse
@@ -129,6 +130,7 @@ def test_unconfigured_provider_says_how(sidecar: str) -> None:
             {"origin": "http://localhost:3000", "content-type": "text/plain"},
             415,
         ),
+        ("POST", CHAT, gzip.compress(json.dumps(REVIEW).encode()), {"content-encoding": "gzip"}, 415),
         ("POST", CHAT, json.dumps(REVIEW).encode(), {"origin": "https://x.org"}, 403),
         ("POST", CHAT, json.dumps(REVIEW).encode(), {"origin": "null"}, 403),
     ],

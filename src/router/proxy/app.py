@@ -12,7 +12,19 @@ from urllib.parse import urlsplit
 
 from ..errors import RequestError, RouterError
 from ..telemetry import log
-from .exchange import AsgiScope, Busy, ClientGone, Ending, Endpoint, Exchange, Receive, Route, Send, unforeseen
+from .exchange import (
+    AsgiScope,
+    Busy,
+    ClientGone,
+    Ending,
+    Endpoint,
+    Exchange,
+    Receive,
+    Route,
+    Send,
+    UnsupportedMediaType,
+    unforeseen,
+)
 from .metrics import Metrics
 from .protocol import CONNECTION
 from .serving import Serving, Version, is_loopback
@@ -165,7 +177,7 @@ class App:
         if not is_loopback(_host(origin)):
             raise _OtherSite("web pages from other places may not use the sidecar.", hint="Call it from your server.")
         if not kind.strip().lower().startswith(b"application/json"):
-            raise _UnsupportedMediaType(
+            raise UnsupportedMediaType(
                 "the body must be sent as JSON.", hint="Set the header content-type: application/json."
             )
 
@@ -178,11 +190,6 @@ class _NotFound(RequestError):
 class _MethodNotAllowed(RequestError):
     status = 405
     code = "method_not_allowed"
-
-
-class _UnsupportedMediaType(RequestError):
-    status = 415
-    code = "unsupported_media_type"
 
 
 class _OtherSite(RequestError):

@@ -159,7 +159,7 @@ def _errors(name: str) -> Json:
         "403": "The key may not do this, or a web page from elsewhere asks",
         "404": "No such model, decision or path",
         "413": "Too large, too deep, too many messages",
-        "415": "A web page must send JSON",
+        "415": "A web page must send JSON, and nobody a compressed body",
         "422": "Nothing registered can honour the request",
         "429": "A rate limit",
         "431": "The headers are too large",

@@ -19,6 +19,7 @@ from ..errors import (
     DeadlineExceeded,
     NotConfigured,
     RateLimited,
+    RequestError,
     RequestTooLarge,
     RouterError,
     UpstreamError,
@@ -41,6 +42,7 @@ __all__ = [
     "Receive",
     "Route",
     "Send",
+    "UnsupportedMediaType",
     "unforeseen",
 ]
 
@@ -136,13 +138,15 @@ class Exchange:
         end and thrown away; one that is far too large is cut.
 
         Raises:
-            RequestTooLarge: by its announced or its real length.
+            RequestTooLarge: by its announced or its real length. UnsupportedMediaType: it is compressed.
             asyncio.CancelledError: the client went away while sending.
         """
         most = DRAIN * self._max_bytes
         for name, value in self.scope["headers"]:
             if name == b"content-length" and value.isdigit() and int(value) > most:
                 raise self._too_large()
+            if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+                raise UnsupportedMediaType("the body is compressed.", hint="Send it as it is.")
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             data: bytes = message.get("body", b"")
@@ -235,6 +239,13 @@ class Exchange:
 def unforeseen() -> RouterError:
     """What a client is told of an error that nobody foresaw: nothing but where to look."""
     return RouterError("the router failed unexpectedly.", hint="Its log has the details under this request id.")
+
+
+class UnsupportedMediaType(RequestError):
+    """The body is not written as bodies are read here."""
+
+    status = 415
+    code = "unsupported_media_type"
 
 
 class Busy(RouterError):
