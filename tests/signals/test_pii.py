@@ -18,6 +18,7 @@ from router.signals.pii import MAX_CHARS, PiiDetector, find_pii
 from router.types import Message, Request, Signals
 from router.wire.openai import read_chat
 
+THOUGHT = {"type": "thinking", "thinking": [{"type": "text", "text": "Mail bo@firma.se"}]}
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "pii.yaml").read_text(encoding="utf-8"))
 MARK = re.compile(r"\[\[(\w+):(.+?)\]\](?!\])")
 
@@ -159,6 +160,7 @@ def test_tool_call_arguments_are_searched() -> None:
         {"documents": [{"data": {"text": "Mail bo@firma.se"}}]},
         {"messages": [{"role": "user", "content": "Write a story.", "name": "bo@firma.se"}]},
         {"messages": [{"role": "user", "content": "Write a story."}, {"role": "assistant", "refusal": "bo@firma.se"}]},
+        {"messages": [{"role": "user", "content": "Write a story."}, {"role": "assistant", "content": [THOUGHT]}]},
     ],
 )
 def test_what_travels_beside_the_texts_is_searched(fields: dict[str, Any]) -> None:

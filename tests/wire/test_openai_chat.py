@@ -67,6 +67,14 @@ def test_parts_give_text_and_modalities() -> None:
     assert message.modalities == {"image", "audio", "file"}
 
 
+def test_earlier_thoughts_ask_for_no_ability() -> None:
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    answer = {"role": "assistant", "content": [thought, {"type": "text", "text": "Yes."}]}
+    request = read_chat({"messages": [{"role": "user", "content": "Is it?"}, answer]})
+    assert (request.messages[1].text, request.messages[1].modalities) == ("Yes.", frozenset())
+    assert request.body["messages"][1] == answer
+
+
 def test_calls_without_content_are_read() -> None:
     call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     conversation = [

@@ -200,13 +200,23 @@ def _beside(body: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     """Texts that are none of the messages', each with the message that it belongs to (the first where it has none)."""
     sent = body.get("messages")
     for index, entry in enumerate(sent if isinstance(sent, list) else ()):
-        if isinstance(entry, Mapping) and not (len(entry) == 2 and "content" in entry):
+        if not isinstance(entry, Mapping):
+            continue
+        content = entry.get("content")
+        if isinstance(content, list) and entry.get("role") == "assistant":
+            # What it thought; its texts are read.
+            yield from ((index, text) for part in content if not _is_text(part) for text in _texts(part))
+        if len(entry) > 2 or "content" not in entry:
             for key, value in entry.items():
                 if key not in _READ and key not in _MARKS:
                     yield from ((index, text) for text in _texts(value))
     for key, value in body.items():
         if key not in _CONTROLS and isinstance(value, str | list | Mapping):
             yield from ((0, text) for text in _texts(value))
+
+
+def _is_text(part: Any) -> bool:
+    return not isinstance(part, Mapping) or part.get("type") in ("text", "refusal")
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -51,6 +51,8 @@ _MODALITIES: Mapping[str, str] = {
     "video_url": "video",
 }
 _TEXT_PARTS: Mapping[str, str] = {"text": "text", "input_text": "text", "output_text": "text", "refusal": "refusal"}
+# Parts that providers write into their answers, and take back as they are.
+_OWN_PARTS = frozenset({"thinking", "redacted_thinking", "reasoning", "reference"})
 _FORMATS = ("text", "json_object", "json_schema")
 
 
@@ -253,7 +255,7 @@ def _parts(content: Any, index: int, role: Role) -> tuple[str, frozenset[str]]:
             if not isinstance(text, str):
                 raise wrong(f"{at}[{number}].{field}", "text", text)
             texts.append(text)
-        else:
+        elif kind not in _OWN_PARTS or role != "assistant":
             if kind == "image_url" and not isinstance(part.get("image_url"), dict | str):
                 raise wrong(f"{at}[{number}].image_url", "an object with a url", part.get("image_url"))
             modalities.add(_MODALITIES.get(kind, kind))
