@@ -19,12 +19,10 @@ BLOCK = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- /figures -->)", re.DOTA
 
 
 def decision(results: Mapping[str, Any]) -> str:
-    rows = ["| words | p50 | p99 | with reading the JSON, p50 | the same request again, p50 |", "|---|---|---|---|---|"]
+    rows = ["| words | p50 | p99 | with reading the JSON, p50 |", "|---|---|---|---|"]
     for words, row in results["words"].items():
-        again = f"{row['again_p50_us']:.0f} us" if "again_p50_us" in row else "-"
         rows.append(
-            f"| {int(words):,} | {row['p50_us']:.0f} us | {row['p99_us']:.0f} us | {row['from_bytes_p50_us']:.0f} us | "
-            f"{again} |"
+            f"| {int(words):,} | {row['p50_us']:.0f} us | {row['p99_us']:.0f} us | {row['from_bytes_p50_us']:.0f} us |"
         )
     return "\n".join([*rows, "", where(results)])
 
@@ -188,20 +186,57 @@ def routing(results: Mapping[str, Any]) -> str:
 
 
 def _limits(results: Mapping[str, Any]) -> list[str]:
-    curves = [
-        "| outcomes | stronger better | weaker better | alike | APGR with 1/8 | 1/4 | 1/2 | all training prompts "
-        "| prompts with a twin | correlation of twins' gains |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+    told = {name: found["limits"] for name, found in results["sets"].items() if "limits" in found}
+    rows = [
+        "| outcomes | stronger better | weaker better | alike | oracle | APGR, knowing other models' scores (95 %) "
+        "| AUROC of the same | prompts with a twin | correlation of twins' gains |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, found in results["sets"].items():
-        told = found.get("limits")
-        if told is not None:
-            points = ["" if at is None else f"{at:.3f}" for at in told["learning_curve"].values()]
-            counts = [f"{told[key]:,}" for key in ("stronger_better", "weaker_better", "alike")]
-            twins = f"{told['twins']:,}" if "twins" in told else "not looked for"
-            alike = f"{told['twins_correlation']:.2f}" if "twins_correlation" in told else ""
-            curves.append(f"| {name} | {' | '.join([*counts, *points, twins, alike])} |")
-    return curves
+    for name, found in told.items():
+        counts = " | ".join(f"{found[key]:,}" for key in ("stronger_better", "weaker_better", "alike"))
+        inside = (
+            " | ".join(_interval(found["insider"][key]) for key in ("apgr", "auroc_weak_fails"))
+            if "insider" in found
+            else "nobody else was asked | "
+        )
+        twins = f"{found['twins']:,}" if "twins" in found else "not looked for"
+        alike = f"{found['twins_correlation']:.2f}" if "twins_correlation" in found else ""
+        oracle = results["sets"][name]["oracle_apgr"]
+        rows.append(f"| {name} | {counts} | {oracle:.3f} | {inside} | {twins} | {alike} |")
+    curves = [
+        "| outcomes | figure | with 1/8 of the training prompts | 1/4 | 1/2 | all | a doubling brings (95 %) |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    curved = {name: found for name, found in told.items() if "learning_curve" in found}
+    for name, found in curved.items():
+        for figure, title in (("apgr", "APGR"), ("auroc_weak_fails", "AUROC weak fails")):
+            curve = found["learning_curve"][figure]
+            points = ["" if at is None else f"{at:.3f}" for at in curve["shares"].values()]
+            curves.append(f"| {name} | {title} | {' | '.join(points)} | {_interval(curve['a_doubling'])} |")
+    return [*rows, *(["", *curves] if curved else [])]
+
+
+def routing_parts(results: Mapping[str, Any]) -> str:
+    left = {
+        name: found
+        for name, found in results["sets"].items()
+        if all("datasets" in row for row in found["routers"].values()) and len(found["routers"]) > 1
+    }
+    rivals = list(dict.fromkeys(rival for found in left.values() for rival in found["routers"]))
+    rows = [
+        f"| learnt from | told of | prompts | weak right | strong right | {' | '.join(rivals)} |",
+        f"|---|---|---|---|---|{'---|' * len(rivals)}",
+    ]
+    for name, found in left.items():
+        parts = {rival: row["datasets"] for rival, row in found["routers"].items()}
+        for part, facts in next(iter(parts.values())).items():
+            if facts["apgr"]["value"] is None:
+                continue  # the weak model is as good
+            apgrs = " | ".join(_interval(parts[rival][part]["apgr"]) if rival in parts else "" for rival in rivals)
+            rows.append(
+                f"| {name} | {part} | {facts['prompts']:,} | {facts['weak']:.3f} | {facts['strong']:.3f} | {apgrs} |"
+            )
+    return "\n".join([*rows, "", where(results)])
 
 
 def routing_published(results: Mapping[str, Any]) -> str:
@@ -299,12 +334,6 @@ def proxy(results: Mapping[str, Any]) -> str:
             f"{row['per_s_20']:,} | {row['per_s_200']:,} | {row['cpu_us_20']:,} us | {row['cpu_us_200']:,} us | "
             f"{row['cold_start_s']:.2f} s | {row['rss_mib']} MiB |"
         )
-        if name == "router" and "per_s_20_again" in row:
-            rows.append(
-                f"| router, all requests alike | {row['p50_ms_again']:.2f} ms | {row['p99_ms_again']:.2f} ms | | "
-                f"{row['per_s_20_again']:,} | {row['per_s_200_again']:,} | {row['cpu_us_20_again']:,} us | "
-                f"{row['cpu_us_200_again']:,} us | | |"
-            )
     told = f"{results['rounds']} rounds of {results['seconds_each']} s each, medians; 20 words unless said, "
     told += f"{results['concurrency']} connections for requests/s, one for latencies; proxy pinned to one core."
     return "\n".join([*rows, "", told, where(results)])
@@ -585,6 +614,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "local_answers": local_answers,
     "local_models": local_models,
     "routing": routing,
+    "routing_parts": routing_parts,
     "routing_published": routing_published,
     "routing_routes": routing_routes,
     "day": day,
@@ -609,6 +639,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 SOURCE = {
     "tasks": "understanding",
+    "routing_parts": "routing",
     "routing_published": "routing",
     "day_tiers": "day",
 }  # blocks whose results stand under another name
