@@ -236,6 +236,19 @@ async def test_spending_limit_refuses_with_what_is_left(tmp_path: Path, upstream
     assert 0 < spent <= 0.0001
 
 
+@pytest.mark.parametrize("more", ["", "  - {usd: $5, window: month}\n"])
+async def test_the_limit_that_binds_is_the_one_that_is_told(tmp_path: Path, upstream: Upstream, more: str) -> None:
+    budgets = f"budgets:\n  - {{usd: $0.001, window: day, model: big}}\n{more}"
+    async with Router.from_config(config(tmp_path, upstream.url, budgets)) as router:
+        with pytest.raises(
+            BudgetExceeded, match=r"the day budget of \$0\.0010 for model 'big' leaves \$0\.0010"
+        ) as error:
+            await router.acomplete("Write a story about the sea.", model="big")
+    assert error.value.left_usd == pytest.approx(0.001)
+    assert error.value.resets_at is not None
+    assert upstream.received == []
+
+
 async def test_concurrent_requests_all_answer(router: Router, upstream: Upstream) -> None:
     answers = await asyncio.gather(*(router.acomplete(f"Tell me a story about number {n}") for n in range(40)))
     assert len(answers) == len(upstream.received) == 40

@@ -353,7 +353,7 @@ class Engine:
         try:
             return choose(request, signals, verdict, found, self.fleet, named, snapshot)
         except BudgetExceeded as error:
-            if snapshot.left_usd is None:
+            if snapshot.left_usd is None and not snapshot.model_left_usd:
                 raise
             raise self.budgets.refusal(self._who(request), error, snapshot.now_s) from None
         finally:

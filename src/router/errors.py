@@ -174,7 +174,8 @@ class NoCandidate(RouterError):
 
 
 class BudgetExceeded(NoCandidate):
-    """Nothing fits the money left. ``needed_usd`` is what the cheapest able candidate would have needed."""
+    """Nothing fits the money left. ``needed_usd`` is what the cheapest able candidate (``deployment``) would have
+    needed."""
 
     status = 402
     code = "budget_exceeded"
@@ -186,11 +187,13 @@ class BudgetExceeded(NoCandidate):
         needed_usd: float | None = None,
         left_usd: float | None = None,
         resets_at: str | None = None,
+        deployment: str | None = None,
         reasons: Mapping[str, str] | None = None,
         hint: str = "",
     ) -> None:
         super().__init__(message, reasons=reasons, hint=hint)
         self.needed_usd, self.left_usd, self.resets_at = needed_usd, left_usd, resets_at
+        self.deployment = deployment
 
 
 class DeadlineInfeasible(NoCandidate):

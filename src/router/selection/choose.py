@@ -63,7 +63,7 @@ def choose(
             found, verdict, fleet, snapshot, request.hints.session or snapshot.id, is_learned=is_learned
         )
         if not order:
-            raise _nobody(found, budget)
+            raise _nobody(found, budget, snapshot.model_left_usd)
         target = _target(order[0], fleet)
         reason = _reason(order[0], verdict, found, signals["task"].value or "this task") + stay_note(order, snapshot)
         if exploration is not None and exploration.greedy != order[0].model:
@@ -219,17 +219,20 @@ def _output_limit(
     return min(limits) if limits else None
 
 
-def _nobody(found: Sequence[Candidate], budget: Budget) -> NoCandidate:
+def _nobody(found: Sequence[Candidate], budget: Budget, by_model: Mapping[str, float]) -> NoCandidate:
     reasons = {candidate.model: candidate.reason or "" for candidate in found}
     over_money = [c for c in found if c.failed == "money" and c.estimate.worst_usd is not None]
     over_time = [c for c in found if c.failed == "latency"]
     if over_money:
         cheapest = min(over_money, key=lambda c: c.estimate.usd or 0.0)
+        limits = (budget.max_usd, by_model.get(cheapest.model))
+        left_usd = min((limit for limit in limits if limit is not None), default=None)
         return BudgetExceeded(
-            f"no able model fits the money limit of {format_usd(budget.max_usd)}; the cheapest, {cheapest.model}, "
+            f"no able model fits the money limit of {format_usd(left_usd)}; the cheapest, {cheapest.model}, "
             f"would probably need {format_usd(cheapest.estimate.usd)}.",
             needed_usd=cheapest.estimate.usd,
-            left_usd=budget.max_usd,
+            left_usd=left_usd,
+            deployment=cheapest.model,
             reasons=reasons,
             hint="Raise max_usd, shorten the request, or lower max_tokens.",
         )

@@ -193,7 +193,9 @@ class Budgets:
         found = [
             (rest, limit, account)
             for limit, account, model in self._money(who, now_s)
-            if limit.is_hard and model is None and (rest := limit.amount - self._used(account)) is not None
+            if limit.is_hard
+            and model in (None, error.deployment)
+            and (rest := limit.amount - self._used(account)) is not None
         ]
         if not found:
             return error
