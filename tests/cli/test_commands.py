@@ -180,6 +180,15 @@ def test_explain_gives_json() -> None:
     assert json.loads(done.stdout)["decision"]["target"]["kind"] == "local"
 
 
+def test_decide_does_not_overwrite_what_it_reads(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "hello"}\n')
+    done = router("decide", "-i", "rows.jsonl", "-o", "./rows.jsonl", cwd=tmp_path)
+    assert done.returncode == 1
+    assert b"would be overwritten" in done.stderr
+    assert rows.read_text() == '{"prompt": "hello"}\n'
+
+
 def test_explain_reads_a_body_with_a_byte_order_mark(tmp_path: Path) -> None:
     file = tmp_path / "body.json"
     found = []

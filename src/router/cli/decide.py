@@ -32,7 +32,7 @@ def decide(source: Path, target: Path, strict: bool, config: Path | None, policy
 
     encode = msgspec.json.Encoder(order="deterministic").encode
     decided = failed = 0
-    with open_router(config, policy) as router, reading(source) as rows, writing(target) as out:
+    with open_router(config, policy) as router, reading(source) as rows, writing(target, source=source) as out:
         for line in lines(rows):
             try:
                 if isinstance(line, RouterError):

@@ -30,16 +30,18 @@ def reading(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
-    """The file opened to write bytes.
+def writing(path: Path, *, source: Path) -> Iterator[BinaryIO]:
+    """The file opened to write bytes of what is read from ``source``.
 
     Raises:
-        RouterError: it cannot be opened.
+        RouterError: it cannot be opened, or is ``source``, which would be lost.
     """
     if str(path) == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if path.is_file() and source.is_file() and path.samefile(source):
+        raise RouterError(f"{path} is read and would be overwritten.", hint="Write to another file.")
     with _opened(path, "wb") as stream:
         yield stream
 
