@@ -255,6 +255,25 @@ async def test_concurrent_requests_all_answer(router: Router, upstream: Upstream
     assert len({answer.decision.id for answer in answers}) == 40
 
 
+async def test_a_spoken_answer_needs_a_model_that_speaks(tmp_path: Path, upstream: Upstream) -> None:
+    path = config(tmp_path, upstream.url, "ledger: {path: ledger.jsonl}\n")
+    spoken = {"modalities": ["text", "audio"], "audio": {"voice": "alloy", "format": "mp3"}}
+    async with Router.from_config(path) as router:
+        for messages in (REVIEW, [{"role": "user", "content": HARD}]):
+            with pytest.raises(NoCandidate, match="cannot speak"):
+                router.decide(messages=messages, **spoken)
+        with pytest.raises(RequestError, match="modalities must be a list of texts"):
+            router.decide(HARD, modalities="audio")
+    path.write_text(path.read_text().replace("model: little-1,", "model: little-1, capabilities: [audio_output],"))
+    async with Router.from_config(path) as router:
+        answer = await router.acomplete(HARD, **spoken)
+        assert answer.outcome.model == "little"
+    replayed = subprocess.run(
+        [sys.executable, "-m", "router", "replay", "-c", str(path)], capture_output=True, text=True, check=False
+    )
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+
+
 async def test_model_name_chooses_a_policy(router: Router) -> None:
     decision = router.decide("Tell me a story about a lighthouse", model="router/quality-first")
     assert decision.policy.name == "quality-first"

@@ -35,7 +35,9 @@ __all__ = [
     "worst_case_usd",
 ]
 
-Capability = Literal["tools", "json_schema", "vision", "audio", "files", "video", "streaming", "logprobs", "reasoning"]
+Capability = Literal[
+    "tools", "json_schema", "vision", "audio", "files", "video", "audio_output", "streaming", "logprobs", "reasoning"
+]
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,6 +47,7 @@ _ABILITIES: Mapping[str, str] = {
     "supports_audio_input": "audio",
     "supports_pdf_input": "files",
     "supports_video_input": "video",
+    "supports_audio_output": "audio_output",
     "supports_reasoning": "reasoning",
 }
 

@@ -195,6 +195,8 @@ def _asked(request: Request, signals: Signals, verdict: Verdict, snapshot: Snaps
     needs = frozenset(_CAPABILITY.get(modality, modality) for modality in request.modalities)
     if request.tools:
         needs |= {"tools"}
+    if request.wants_audio:
+        needs |= {"audio_output"}
     budget = effective_budget(request, verdict, snapshot)
     is_bound, auto = bool(verdict.forbid or verdict.require), is_auto(request.model)
     is_limited = budget.max_usd is not None or budget.max_latency_ms is not None or bool(snapshot.model_left_usd)
@@ -264,6 +266,8 @@ def _local_loss(card: LocalCard, mine: LocalEvidence | None, asked: _Asked, esti
         return "evidence", f"promises no error under {verdict.max_error:.3g}, as the policy asks"
     if asked.request.modalities:
         return "ability", f"cannot read {_words(asked.request.modalities)}"
+    if asked.request.wants_audio:
+        return "ability", "cannot speak"
     limit = asked.budget.max_latency_ms
     if limit is not None and (estimate.latency_ms or 0.0) > limit:
         return "latency", f"needs {format_ms(estimate.latency_ms)}, the limit is {format_ms(limit)}"
@@ -288,7 +292,10 @@ def _ability_loss(deployment: Deployment, asked: _Asked) -> _Loss:
     able, request = deployment.capabilities, asked.request
     if asked.needs and not asked.needs <= able:
         missing = asked.needs - able
-        return "ability", "cannot call tools" if "tools" in missing else f"cannot read {_words(request.modalities)}"
+        for need, reason in (("tools", "cannot call tools"), ("audio_output", "cannot speak")):
+            if need in missing:
+                return "ability", reason
+        return "ability", f"cannot read {_words(request.modalities)}"
     if request.json_schema is not None and able.isdisjoint(("json_schema", "tools")):
         return "ability", "cannot follow a JSON schema"
     window = deployment.context_tokens

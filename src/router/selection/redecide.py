@@ -66,6 +66,7 @@ def facts_of(request: Request) -> RequestFacts:
         n_bytes=request.n_bytes,
         messages=tuple((message.role, len(message.text.strip())) for message in request.messages),
         modalities=request.modalities,
+        wants_audio=request.wants_audio,
     )
 
 
@@ -81,6 +82,7 @@ def request_of(facts: RequestFacts) -> Request:
         json_schema={} if facts.has_schema else None,
         max_output_tokens=facts.max_output_tokens,
         stream=facts.stream,
+        wants_audio=facts.wants_audio,
         hints=Hints(budget=facts.budget, tenant=facts.tenant, policy=facts.policy, session=facts.session),
         n_bytes=facts.n_bytes,
     )

@@ -118,6 +118,7 @@ class RequestFacts(msgspec.Struct, frozen=True, kw_only=True):
     n_bytes: int = 0
     messages: tuple[tuple[Role, int], ...] = ()
     modalities: frozenset[str] = frozenset()
+    wants_audio: bool = False
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):

@@ -78,9 +78,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     ``json_schema`` is the schema inside ``response_format`` (None when free text or when only ``json_object`` is
     asked; then ``wants_json`` tells). ``tool_choice`` is ``none``/``auto``/``required`` or the name of one tool.
-    ``n_bytes`` is the size of the body as received, or of the texts when the body did not come as bytes.
-    ``traceparent`` and ``tracestate`` are the caller's trace, as the headers of these names say it. ``units`` is what
-    it asks for that some providers charge beside tokens, None for nothing.
+    ``wants_audio``: the answer is to be spoken. ``n_bytes`` is the size of the body as received, or of the texts when
+    the body did not come as bytes. ``traceparent`` and ``tracestate`` are the caller's trace, as the headers of these
+    names say it. ``units`` is what it asks for that some providers charge beside tokens, None for nothing.
     """
 
     messages: tuple[Message, ...]
@@ -94,6 +94,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool = False
     include_usage: bool = False
     wants_logprobs: bool = False
+    wants_audio: bool = False
     stop: tuple[str, ...] = ()
     hints: Hints = Hints()
     body: Mapping[str, Any] = msgspec.field(default_factory=dict)

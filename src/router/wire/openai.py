@@ -180,6 +180,7 @@ def _full(
         stream=body.get("stream") is True,
         include_usage=options is not None and options.get("include_usage") is True,
         wants_logprobs=body.get("logprobs") is True,
+        wants_audio="audio" in (body.get("modalities") or ()),
         stop=() if stop is None else (stop,) if isinstance(stop, str) else tuple(stop),
         hints=hints,
         body=body,
@@ -420,6 +421,11 @@ def _check_stop(key: str, value: Any) -> None:
         raise wrong(key, "text or a list of texts", value)
 
 
+def _check_texts(key: str, value: Any) -> None:
+    if not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        raise wrong(key, "a list of texts", value)
+
+
 def _check_router(key: str, value: Any) -> None:
     if not isinstance(value, dict):
         raise wrong(key, "an object of hints", value)
@@ -449,6 +455,7 @@ _CHECKS: Mapping[str, Callable[[str, Any], None]] = {
     "logit_bias": _check_object,
     "metadata": _check_object,
     "user": _check_text,
+    "modalities": _check_texts,
 }
 _SIMPLE = frozenset({"messages", "model", "stream", "temperature", "top_p", "seed", "user", "metadata"})
 
