@@ -240,6 +240,8 @@ def _headings(text: str) -> list[Block]:
     found: list[Block] = []
     for match in _HEADING.finditer(text):
         name = match[1].strip(" :*#").lower()
+        if name in ("context", "background", "about"):
+            continue
         kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""
         if not kind and _is_named_before(text, match.start(), name.capitalize(), name):
             kind = "input"

@@ -11,7 +11,7 @@ import re
 from ..patterns import late_pattern
 from .listing import Listing, clean
 
-__all__ = ["asks_for_mark", "coded_list", "without_marks"]
+__all__ = ["coded_list", "may_code", "without_marks"]
 
 _MARK = r"(?:\d{1,2}|[A-Za-z]|[A-Z]\d{1,2})"
 _LINE = late_pattern(
@@ -54,6 +54,19 @@ _WORDED = late_pattern(
 )
 _WORDED_UNSPACED = late_pattern(r"数字|番号|编号|序号|字母|숫자|번호")
 _MOST_WORDS = 5
+_EDGE = 1500
+_SIGN = late_pattern(
+    r"(?<![\w.])(?:\d{1,2}|[A-Za-z]|[A-Z]\d)(?:[\"'`]? ?[).:=：、\]]|[\"'`]? (?:for|means|=|-|–|->|→) |\s{2}\S|"
+    r"\s?表示|(?<=\d) [^\W\d_]{3})"
+)
+
+
+def may_code(text: str) -> bool:
+    """Whether two marks stand near the edges of a text; cheap."""
+    if len(text) > 2 * _EDGE:
+        text = f"{text[:_EDGE]}\n{text[-_EDGE:]}"
+    found = _SIGN.search(text)
+    return found is not None and _SIGN.search(text, found.end()) is not None
 
 
 def coded_list(text: str) -> Listing | None:
@@ -71,13 +84,13 @@ def coded_list(text: str) -> Listing | None:
             and all(label and label.count(" ") < _MOST_WORDS and len(label) <= 48 for label in labels)
             and not any(re.search(r"[:：]\s|\s[-–—]\s|\(", entry[2]) for entry in entries)
         )
-        if not is_sound or not asks_for_mark(text, marks):
+        if not is_sound or not _asks_for_mark(text, marks):
             return None
         return Listing(labels, entries[0].start(), entries[-1].end(), 0.92, marks=marks)
     return None
 
 
-def asks_for_mark(text: str, marks: tuple[str, ...]) -> bool:
+def _asks_for_mark(text: str, marks: tuple[str, ...]) -> bool:
     """Whether the mark, and not the name behind it, is the answer."""
     if _NAME_ASKED.search(text) is not None:
         return False

@@ -39,7 +39,8 @@ _EXTRA = late_pattern(
     r"call))|why|confidence|(?<!highest )(?<!most )probabilit\w*|likelihood|percentage|step[- ]by[- ]step|"
     r"chain of thought|think (?:about|through|"
     r"carefully|first|it)|thoughts|translat(?:e|ed|ing|ion)\b(?! into (?:an? )?json)|"
-    r"draft(?<!a draft)(?<!the draft)(?<!this draft)|rewrite|rephrase|summari[sz]e|suggest\w*(?! (?:the |a |one |"
+    r"draft(?<!a draft)(?<!the draft)(?<!this draft)|rewrite|rephrase|summari[sz]e|suggest\w*(?! box)(?! (?:the |"
+    r"a |one |"
     r"some )?(?:best |right |fitting )?(?:labels?|tags?|"
     r"categor|class|topics?|intents?))|recommend|extract|"
     r"highlight|"
@@ -66,6 +67,9 @@ _EXTRA_CJK = late_pattern(
 )
 _RANKED = late_pattern(
     r"\brank\w*|\btop[- ](?:\d|two|three|five)\b|\b(?:two|three|2|3) (?:most|best|likely|highest)\b|\bin order of\b|"
+    r"\btop (?:tres|trois|tre|drei|três|dos|deux|zwei)\b|\b(?:las|los|les|die|le|i|as|os) (?:tres|dos|trois|deux|"
+    r"drei|zwei|tre|due|"
+    r"três|duas|dois)\b|"
     r"\border(?:ed)? (?:by|of)\b|\bmost to least\b|\bdistribution\b|\brangfolge|\bclassement|\bpor orden\b|"
     r"\b(?:die|deux|dos|duas|due) (?:zwei|besten|plus|más|mais|più)\b",
     re.IGNORECASE,
@@ -108,6 +112,9 @@ _FORM = late_pattern(
     re.IGNORECASE,
 )
 _EMOJI = late_pattern(r"\bemojis?\b", re.IGNORECASE)
+_SHOWN = late_pattern(
+    r"\b(?:shown|given|gets?|receives?|see|read|contains?|consists? of|send|sends|paste|pastes|takes?)\b", re.IGNORECASE
+)
 _TAGGED = late_pattern(r"\b(?:in|inside|within|between|with|by|using) (?:\w+ )?<(\w{2,30})>", re.IGNORECASE)
 _TEMPLATE = late_pattern(
     r"(?:[Ff]ormat|form|like this|as follows|template|"
@@ -135,6 +142,10 @@ _ITEMS = late_pattern(
     re.IGNORECASE,
 )
 _UNITS = late_pattern(
+    r"\b(?:each|every) (?!(?:text|message|review|comment|ticket|e-?mail|mail|tweet|post|one)\b)[\w-]+ (?:in|of|"
+    r"from) (?:the|this|that|"
+    r"a) (?:following |given )?(?:text|message|review|comment|article|document|e-?mail|mail|post|paragraph|passage|"
+    r"conversation|transcript)\b|\beach (?:as |with |one |either )?[\w-]+(?:, [\w-]+)* or [\w-]+|"
     r"\b(?:label|classify|tag|rate|mark) (?:each|every) (?:line|row|word|paragraph|bullet)\b|\bfor (?:each|"
     r"every) (?:line|row|word|"
     r"paragraph|bullet|sentence)\b|\b(?:each|every one) of the \w+s\b",
@@ -257,11 +268,19 @@ def _extra(text: str, words: frozenset[str]) -> str | None:
         while place >= 0:
             # The pattern is wide and slow: only the surroundings of its own words are searched.
             extra = _EXTRA.search(spoken, max(0, place - 32), place + len(word) + 32)
-            if extra is not None:
+            if extra is not None and not _is_shown(spoken, extra):
                 return f"the request asks for more than a label ({extra[0].strip()!r})."
             place = lower.find(word, place + 1)
     extra = None if narrow else _EXTRA_CJK.search(spoken) or _EXTRA.search(spoken)
     return None if extra is None else f"the request asks for more than a label ({extra[0].strip()!r})."
+
+
+def _is_shown(text: str, extra: re.Match[str]) -> bool:
+    """Whether "one sentence" is what comes in: "you are shown one sentence"."""
+    return (
+        "sentence" in extra[0].lower()
+        and _SHOWN.search(text, max(0, extra.start() - 40), extra.start() + 1) is not None
+    )
 
 
 def _affirmed(text: str, words: frozenset[str]) -> str:

@@ -78,8 +78,8 @@ _COUNTED = table(
 # Such an enumeration says what to fill in, to look at, to leave out, or how to speak.
 _NO_ANSWERS = table(
     """
-    field fields key keys column columns property properties attribute attributes aspect aspects criterion criteria
-    fact facts rule rules step steps include includes including contain contains cover extract list summarize summarise
+    fields keys columns properties attributes aspects criteria facts rules steps include includes including contain
+    contains cover extract list summarize summarise
     avoid ignore except ingredients translate compare rank voice persona products offer sell
     """
 )
@@ -95,6 +95,8 @@ _FORM = table(
     """
 )
 _UNSPACED = late_pattern(r"[\u0e00-\u0e7f\u0900-\u0dff\u0590-\u06ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_CHOICE = late_pattern(r"(?: or |/)[^.?!\n]{1,80}\?|\?[ \n]+[^?.!\n]{2,40}[,/]")
+_EDGE = 800
 _PRONOUNS = table(
     "something someone anything anyone somebody anybody somewhere everything nothing it me you us them him her"
 )
@@ -127,8 +129,7 @@ def lone_list(text: str, words: frozenset[str], *, is_system: bool) -> Listing |
         and _UNSPACED.search(text) is None
     ):
         return None
-    is_question = "?" in text and (" or " in text or "/" in text)
-    if not is_system and text.isascii() and not is_question and (words & _CORE) <= {"which"}:
+    if not is_system and text.isascii() and (words & _CORE) <= {"which"} and not _asks_choice(text):
         return None
     if not is_system and len(text) > _LONGEST:
         return None
@@ -154,6 +155,15 @@ def lone_list(text: str, words: frozenset[str], *, is_system: bool) -> Listing |
             ]
         )
     return None if chosen is None else chosen._replace(certainty=_CERTAINTY)
+
+
+def _asks_choice(text: str) -> bool:
+    """Whether a question at the edges of a text names what may be answered; cheap."""
+    if "?" not in text:
+        return False
+    if len(text) > 2 * _EDGE:
+        text = f"{text[:_EDGE]}\n{text[-_EDGE:]}"
+    return _CHOICE.search(text) is not None
 
 
 def _surest(found: list[Run]) -> Listing | None:

@@ -15,7 +15,7 @@ from .lexicon import KNOWN
 from .vocabulary import ANSWER_WORDS, CLASSIFY, DATA_TAGS, INPUT_WORDS, NOUNS
 from .words import table
 
-__all__ = ["is_plain", "stem", "tied_names"]
+__all__ = ["gives", "is_plain", "stem", "tied_names"]
 
 # A sentence with one of these may be a rule, or ask for something else.
 _RISKS = table(
@@ -29,7 +29,7 @@ _RISKS = table(
     spanish italian translate translated summarize summarise summary explain explanation why reason reasons because
     confidence score scores probability percent number numbers digit digits letter letters index code-point reversed
     reverse backwards alphabetical prefix suffix followed
-    according compared compare more less most fewer many several multiple various all every each any whatever
+    according compared compare more less fewer several multiple various all every each any whatever
     whenever when while until once where only-if count sum average lenient strict tolerant severe allowed forbidden
     permitted acceptable fine goes get gets got must-not cannot can't shouldn't true false same different opposite
     similar again already never always aspect toward towards perspective viewpoint company policy rules guideline
@@ -45,9 +45,10 @@ _GIVES = table(
 _CALLS = table(
     "call invoke follow fill use extract populate complete file hand send pass submit register note log save stick"
 )
+_ANSWERING = table("answer reply respond write speak talk say phrase")
 _ASKS = CLASSIFY | table(
     """
-    move drop slot
+    move drop slot annotate qualify characterize characterise
     find figure work decide sort place assign allocate recognize recognise spot code match pigeonhole bucket group
     categorise triage guess interpret estimate infer attribute map look
     check examine consider
@@ -66,6 +67,7 @@ _LEADS = late_pattern(
 )
 _ONE_WORD = late_pattern(r"\b(?:in|with|using) (?:just |only |exactly )?(?:one|a single) words?\b[ ,:;–—-]*")
 _IF = late_pattern(r"\b(tell me|tell us|say|decide|determine|check|judge|identify|know|tell|predict|see) if\b")
+_EQUALS = late_pattern(r"\b(input|output|task|answer|format|label) = ")
 _HOW_MANY = late_pattern(r"\bhow many (?=stars|points)")
 _WANTS = late_pattern(
     r"(?:i (?:need|want|would like|have)|i'd like|we (?:need|want|would like)|you (?:must|should|have to|need to|"
@@ -94,6 +96,14 @@ _SENDS = late_pattern(
     r"types?|gives?|provides?|"
     r"shares?|submits?|posts?|describes?|uploads?|enters?|supplies|supply|says?)\b(?! (?:is|are))"
 )
+# "Customers write in many languages", "think of yourself as the dispatcher of a hotline"
+_PEOPLE_WRITE = late_pattern(
+    r"(?:(?:our|the|some|most|all|many) )?(?:[\w'’-]+ ){0,2}?[\w'’-]+s (?:(?:of|on|at|in|from|"
+    r"to) (?:[\w'’-]+ ){1,5}?)?(?:often |usually |mostly |"
+    r"sometimes |can |may |will )*(?:write|ask|send|post|type|call|contact|use|leave|report|submit|reach|come|"
+    r"arrive|text|e-?mail|message)\b"
+)
+_YOURSELF = late_pattern(r"(?:think of|see|consider|picture) yourself (?:as|in)\b")
 _IS_SHOWN = late_pattern(r"(?:be )?(?:gets?|given|receives?|see|read|shown|sent|presented|handed|find)\b")
 # "Your reply consists of", "The output must be": as an order to give it.
 _OUTPUT = late_pattern(
@@ -101,7 +111,7 @@ _OUTPUT = late_pattern(
     r"token|word)s? (?:consists? of|must be|should be|has to be|"
     r"is to be|is|will be|must match|should match|must contain|should contain|shall be|must equal)\b"
 )
-_SUBJECTS = table("you we i our this these those here below above everything")
+_SUBJECTS = table("you we i our this these those here here's below above everything")
 _SETTING_VERBS = late_pattern(
     r"(?:is|are|was|were|will be|has been|have been|may be|can be|comes?|came|arrives?|follows?|contains?|may contain|"
     r"can contain|might contain|belongs?|falls?|stands?|(?:is|are) to be|go|goes|gets?)\b"
@@ -208,10 +218,17 @@ def tied_names(lower: str) -> frozenset[str]:
             found.update(_WORDS.findall(last)[-2:])  # "Choose the tense. past | present"
         last = line if line.strip() else last
         if place > 0:
-            found.update(_WORDS.findall(line[:place])[-4:])
+            found.update(_WORDS.findall(line[:place])[-6:])
         for asked in _WHICH.finditer(line):
             found.update(word for word in asked.groups() if word and asked[1] not in _UNTIED)
     return frozenset(stem(word) for word in found if len(word) > 2 and word not in _UNTIED)
+
+
+def gives(lower: str) -> bool:
+    """Whether a sentence begins by ordering how to answer."""
+    lead = _LEADS.match(lower)
+    words = TOKEN.findall(lower[lead.end() :] if lead is not None else lower)
+    return len(words) > 2 and words[0] in _ANSWERING and words[1] in ("as", "like", "in", "with", "using")
 
 
 def is_plain(lower: str, names: set[str], tied: frozenset[str], *, is_given: bool = False) -> bool:
@@ -224,11 +241,13 @@ def is_plain(lower: str, names: set[str], tied: frozenset[str], *, is_given: boo
     if not any(map(str.isalnum, "".join(names))):
         lower = lower.replace("emojis", "labels").replace("emoji", "label")
     tokens: list[str] = TOKEN.findall(lower)
-    if len(tokens) > 60 or any(token.isdigit() for token in tokens) or not _RISKS.isdisjoint(tokens):
+    is_role = _YOURSELF.search(lower) is not None
+    if len(tokens) > 60 or any(token.isdigit() for token in tokens) or (not is_role and not _RISKS.isdisjoint(tokens)):
         return False
     if are_glossed(tokens):
         return False
     lower = _ONE_WORD.sub(" ", lower).replace("nothing more", "nothing")
+    lower = _EQUALS.sub(r"\1: ", lower)
     lower = _IF.sub(r"\1 whether", lower)
     lead = _LEADS.match(lower)
     rest = lower[lead.end() :] if lead is not None else lower
@@ -265,7 +284,12 @@ def is_plain(lower: str, names: set[str], tied: frozenset[str], *, is_given: boo
         return True  # the heading of what follows
     if words[-1] in ("only", "alone") and len(words) < 7:
         return _is_label([word for word in words[:-1] if word[0].isalpha() and word not in _ADVERBS] or ["it"], tied)
-    if _ONE_OF_THEM.match(rest) is not None or _FOLLOWS.match(rest) is not None or _SENDS.match(rest) is not None:
+    if (
+        _ONE_OF_THEM.match(rest) is not None
+        or _FOLLOWS.match(rest) is not None
+        or _SENDS.match(rest) is not None
+        or (_PEOPLE_WRITE.match(rest) is not None or _YOURSELF.match(rest) is not None)
+    ):
         named = {stem(name) for name in names}
         return not any(stem(word) in named for word in words) and len(words) < 40
     if _HEADS_LIST.fullmatch(rest) is not None:
@@ -322,8 +346,11 @@ def _asks(words: list[str], names: set[str], tied: frozenset[str]) -> bool:
                 )
     listed = len(words) - words[::-1].index("_") if "_" in words else 0
     behind = words[listed:] if listed else []
-    if any(word in _MEANS for word in behind) and any(word[0].isalpha() and word not in KNOWN for word in behind):
+    odd = [place for place, word in enumerate(behind) if word[0].isalpha() and word not in KNOWN]
+    if odd and any(word in _MEANS for word in behind):
         return False  # "using the price list", "in the manner of a pirate"
+    if any(not place or (behind[place - 1] not in _OPEN and place - 1 not in odd) for place in odd):
+        return False  # "whichever is funnier"
     return _are_nouns(words, names) and not _adds(words)
 
 
@@ -404,7 +431,7 @@ def _is_place(words: list[str], tied: frozenset[str]) -> bool:
     return (
         found[-1] in _FORMS
         or found[-1] in INPUT_WORDS
-        or found[-1] in ("list", "set", "english")
+        or found[-1] in ("list", "set", "english", "examples", "table", "codebook")
         or _is_label(found, tied)
     )
 
@@ -440,6 +467,8 @@ def _sets(rest: str, words: list[str], names: set[str], tied: frozenset[str]) ->
         return len(words) < 50
     if start in ("our", "my"):
         return len(words) < 40 and "_" not in words
+    if start in ("here's", "here’s"):
+        return len(words) < 30
     subject = _subject(words)
     if subject is None:
         return False

@@ -6,6 +6,7 @@ lists of labels are looked for: a list in the text to judge is no list of answer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -31,6 +32,14 @@ _HEAD, _TAIL = 6000, 2000
 
 _UNSPACED = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _TYPES = late_pattern(r"\b(?:interface|enum|class|type) \w+ ?[({=:]|\bLiteral\[")
+
+
+# "labels: a, b" below the text.
+_LISTED = late_pattern(
+    r"\n[ \t]*(?:possible |allowed |candidate |valid )?(?:labels|categories|classes|options|choices|tags|intents|"
+    r"topics)[ \t]*[:=]",
+    re.I,
+)
 
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,7 +232,9 @@ def _data(text: str) -> Iterator[tuple[int, int]]:
     if has_marker(text):
         yield from _marked(text)
     for block in quotations(text):
-        if _is_prose(text, block) and not text.startswith("{", block.start):
+        if block.name == "`" and "```" in text[max(0, block.outer - 2) : block.outer + 3]:
+            continue  # a fence
+        if _is_prose(text, block) and not text.startswith(("{", "<one of", "one of"), block.start):
             yield block.start, block.end
 
 
@@ -261,6 +272,10 @@ def _marked(text: str) -> Iterator[tuple[int, int]]:
         if block.kind != "input" or not is_input_marker(block.name):
             continue
         end = found[place + 1].outer if place + 1 < len(found) else len(text)
+        if text.startswith("#", block.outer) and (heading := text.find("\n#", block.start)) >= 0:
+            end = min(end, heading)  # a section ends where the next begins
+        if (listed := _LISTED.search(text, block.start, end)) is not None:
+            end = listed.start()
         if end == len(text):
             end = _before_instruction(text, block.start)
         start, end = trimmed(text, block.start, end)

@@ -127,7 +127,7 @@ def whole_or_wrapped(text: str) -> Found | None:
         rest = text[start : one[0]] + text[one[1] : end]
         if one is AMBIGUOUS:
             return one
-        bare = rest.strip("`\"'<>/ \n\t")
+        bare = rest.strip("`\"'<>/-=#*~ \n\t")
         if (
             not bare
             or orders(bare)
@@ -161,7 +161,8 @@ def whole_or_wrapped(text: str) -> Found | None:
         if len(set(names)) > 1 and not _is_mail(names) and not _is_talk(names):
             return AMBIGUOUS  # "Sheet: ... Claim: ...": two inputs
     if found and found[0].kind == "answer" and found[0].outer <= start + 3:
-        return None
+        # "Answer: the trainer was brilliant": of a survey, under an instruction that codes answers.
+        return (found[0].start, end, 0.7) if len(found) == 1 and end - found[0].start > 24 else None
     answer = found[-1] if found and found[-1].kind == "answer" and found[-1].start >= end else None
     return (start, answer.outer if answer else end, 0.95)
 

@@ -287,6 +287,8 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
     items = _items(segment, introduced, dutch)
     if items is None:
         return None
+    if len(items) > 1 and all(map(_ARTICLE.match, items[1:])) and (one := _LAST_ARTICLE.search(items[0])) is not None:
+        items[0] = one[1]  # "whether the remark is a fact, an opinion or a forecast"
     if all(map(_ARTICLE.match, items)):
         items = [_ARTICLE.sub("", item) for item in items]  # "a question, a request or a statement"
     if not introduced and any(" " in item and item.split(" ", 1)[0].lower() in INPUT_WORDS for item in items):
@@ -304,6 +306,8 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
             return None
     elif not _plausible(items, 6) or (len(items) == 2 and "," in segment and _PROSE.search(joined)):
         return None
+    if items and items[0].count(" ") > 1 and _PROSE.search(items[0]) and not any(" " in item for item in items[1:]):
+        return None  # "does the tweet show joy, sadness or fear": where the first label begins is not clear here
     closed = _ONE_OF.search(segment) is not None or (dutch and _SPLIT_OR_NL.search(segment) is not None)
     if "," in segment and any(_SPLIT_OR.search(item) for item in items):
         return None
@@ -387,6 +391,7 @@ FORM = late_pattern(
     re.IGNORECASE,
 )
 _ARTICLE = late_pattern(r"(?:an?|eine?n?|une?|una) ", re.IGNORECASE)
+_LAST_ARTICLE = late_pattern(r"\s((?:an?|eine?n?|une?|una) [^\s]+)$", re.IGNORECASE)
 _ELLIPSIS = frozenset(
     {
         "lower-case",

@@ -128,6 +128,11 @@ _COUNTED = late_pattern(
     r"(?:words?|letters?|labels?|answers?|characters|sentences?)\b"
 )
 _COUNT_OF_LIST = table("of the these those following into among between are predefined possible allowed")
+_FURTHER = late_pattern(
+    r"\W*(?:also|additionally|in addition|furthermore|moreover|on top of that|as well),? (?:please )?(?!(?:do not|"
+    r"don't|never|no|avoid|"
+    r"make sure|note|remember|be\b))[a-z]+\b"
+)
 _SEVERAL = late_pattern(
     _START
     + r"(?:write|give|list|name|suggest|make|create|generate|provide|propose|invent|draft)(?: me| us)? (?:two|three|"
@@ -173,6 +178,7 @@ _DOING = late_pattern(
     + r"(?:(?:reply|respond|write|answer|talk|speak|explain) (?:to )?(?:the |this |our |your )?(?:customer|user|client|"
     r"sender|author|guest|patient)\b|help(?! me (?:to )?(?:label|classify|sort|tag|categori[sz]e|decide|find|choose|"
     r"pick|rate|understand))|"
+    r"tell (?:the |our |your )?(?:customer|user|client|sender|author|guest|patient)\b|"
     r"thank|correct (?:the|any|all|its)|let|show|mark|speak|change|check|spell|"
     r"repeat|start|begin|end|look up|keep(?! the (?:spelling|case|wording))|"
     r"be(?! (?:concise|brief|precise|exact|accurate|consistent|careful|objective|as |sure))|quote|sign|order|leave|"
@@ -207,7 +213,7 @@ def asks_too_much(lower: str, called: frozenset[str] = frozenset()) -> bool:
 
 def adds_to_label(lower: str) -> bool:
     """Whether something beside the label, or another than the listed one, is asked for."""
-    if _is_counted(lower) or _OTHER_LABEL.search(lower) or _SEVERAL.match(lower):
+    if _is_counted(lower) or _OTHER_LABEL.search(lower) or _SEVERAL.match(lower) or _FURTHER.match(lower):
         return True
     if _DOING.match(lower) and " as " not in lower[:24] and not (_MARK.match(lower) and "_" in lower):
         return True

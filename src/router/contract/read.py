@@ -44,7 +44,11 @@ _TOOL_WORDS = (
 )  # fmt: skip
 
 
-_REASONS = table("reason motivo motif cause summary evidence step")
+_REASONS = table("reason motivo motif cause summary evidence step aspect suggestion")
+_ONLY_SHOWN = late_pattern(
+    r"\bonly (?:the |these )?(?:labels?|categor\w+|tags|classes|codes)\b[^.\n]{0,30}\b(?:examples|above|below)\b",
+    re.IGNORECASE,
+)
 # "You get a record as JSON": what comes in, not what is to go out.
 _JSON_INPUT = late_pattern(
     r"(?:^|(?<=[.\n])) ?(?!(?:[^.\n]*\b(?:return|respond|reply|output|answer)\b))[^.\n]*\b(?:input|inputs|"
@@ -254,7 +258,8 @@ def _worded(
     elif found:
         labels, confidence = found[0].labels, found[0].certainty
     elif shown is not None and shown.labels and shown.certainty > 0.0:
-        labels, confidence = shown.labels, shown.certainty
+        is_whole = any(_ONLY_SHOWN.search(part.text) is not None for part in spoken)
+        labels, confidence = shown.labels, max(shown.certainty, 0.75 if is_whole else 0.0)
     else:
         return Contract(shape="json" if request.wants_json else "free_text"), 0.85
     marks = found[0].marks if found and labels == found[0].labels else ()
@@ -360,9 +365,14 @@ def _conflict(found: Sequence[Listing]) -> bool:
     return any(
         listing.certainty >= 0.78
         and not (is_asked and not listing.closed)
-        and not {_folded(label) for label in listing.labels} <= first
+        and not all(_is_among(_folded(label), first) for label in listing.labels)
         for listing in found[1:]
     )
+
+
+def _is_among(label: str, known: set[str]) -> bool:
+    """Whether a label is one of the known, or one with a word more: "passive voice"."""
+    return label in known or any(label.startswith(f"{one} ") or one.startswith(f"{label} ") for one in known)
 
 
 def _found(spoken: Sequence[Spoken]) -> list[Listing]:

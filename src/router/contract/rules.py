@@ -18,7 +18,8 @@ _WHETHER = late_pattern(
     r"\b(?:determine|decide|tell|check|see|say|judge|identify|know|assess|evaluate|predict|ask|asked|asking|"
     r"detect|classify|"
     r"wonder|indicate|state|flag|verify)(?: (?:me|us|for me))? if\b|\b(?:diga|indica|indique|di|decide|determina|"
-    r"determine|dis|sag|dimmi|indiquez?|verifica|verifique|zeg) (?:se|si|ob|of|s')\b|\bif (?:possible|needed|"
+    r"determine|dis(?:-moi)?|dites(?:-moi)?|sag|dimmi|indiquez?|verifica|verifique|zeg) (?:se|si|ob|of|s')\b|"
+    r"\bif (?:possible|needed|"
     r"necessary)\b|"
     # What comes in, and when: no rule.
     r"(?:^|[.\n] ?)(?:you|we|i) (?:[\w'’-]+ ){1,5}(?:messages|comments|texts) (?:that|which)\b|"
@@ -34,12 +35,16 @@ _RULE = late_pattern(
     r"\b(?:as|like) an? (?:[\w-]+ ){1,3}would\b|\brelevan(?:t|ce) (?:of|to)\b|\b(?:grounded|entail\w*|"
     r"contradict\w*|paraphras\w*|"
     r"hallucinat\w*|plagiari\w*)\b|"
+    r"\b(?:would|do|does) (?:most|many|some|other|the average)\b|\bby (?:the )?(?:senders?|domain|date|length|"
+    r"word count|time|author|price|size|amount|recipient|who)\b|"
     r"\bduplicates?\b(?= (?:of|questions?|or not))|\bas judged\b|\bstandards?\b|\b(?:judge|consider|look at|use|read|"
     r"classify|assess|rate|"
     r"evaluate|based on|focus on) (?:only|just|solely) (?:the|its|their|on)\b"
     r"(?! (?:label|word|category|name|answer|text|message|input))|"
     r"\bverify\b|\bfact[- ]check\w*|\b(?:your|own|world|general) knowledge\b|"
-    r"\bfirst (?:sentence|paragraph|word|message|mail|turn|part|half)\b|\bcompar\w+|\brelative to\b|"
+    r"\buse [\"'`]?\w+[\"'`]? (?:for|to mean|as a sign)\b|"
+    r"\bfirst (?:sentence|paragraph|word|message|mail|turn|part|half|comment|reply|post|tweet|line|item|speaker|"
+    r"text)\b|\bcompar\w+|\brelative to\b|"
     r"\bthan(?<!other than)(?<!else than) (?:the|"
     r"a|an|last|before|usual)\b|\blast (?:week|month|year|time)\b|"
     r"\bprevious(?:ly)?\b|"
@@ -58,7 +63,8 @@ _RULE = late_pattern(
     r"only)?\b|\bmeans?\b|\bregardless\b|\balways (?!call|invoke|respond|answer|reply|return|output|use|give|choose|"
     r"pick|be\b|"
     r"select|write)|"
-    r"\bdefined (?:as|by)\b|\brefers? to\b|\bpoint of view\b|\bperspective\b|\bviewpoint\b|\bwhen (?:the|it|a|an|"
+    r"\bdefined (?:as|by)\b|(?<!\bit )(?<!\bthey )\brefers? to\b|\bpoint of view\b|\bperspective\b|\bviewpoint\b|"
+    r"\bwhen (?:the|it|a|an|"
     r"in|someone|"
     r"there|both|you|any|no|none|nothing|unsure)\b|\bprefer\b|\bby default\b|\bdefaults? to\b|\bin doubt\b|"
     r"\bunsure\b|\bspecify\b|"
@@ -69,7 +75,8 @@ _RULE = late_pattern(
     r"\bfor (?:this|the purposes?|"
     r"our purposes?)\b.{0,20}\bpurpose|"
     r"\b(?:not )?(?:allowed|permitted|forbidden|acceptable)\b(?! (?:labels?|values?|categor|answers?|outputs?|"
-    r"options?|classes|responses?|intents?|tags?)|\s*:)|\b(?:anything|everything|those|messages|comments|"
+    r"options?|classes|responses?|intents?|tags?)| (?:[\w-]+ )?[\w-]+:|\s*:)|\b(?:anything|everything|those|"
+    r"messages|comments|"
     r"texts) (?:that|which)\b|\b(?:opposite|reversed?|inverted?|swap(?:ped)?)\b|\bin (?:this|our) (?:company|"
     r"context|task|team|system|exercise)\b|\bwenn\b|\bfalls\b(?! (?:in|into|under|within|outside)\b)|\bsofern\b|"
     r"\bgilt\b|\bgelten\b|\bbedeutet\b|"
@@ -88,7 +95,8 @@ _SCOPED = late_pattern(
     r"\b(?:sentiment|stance|opinion|attitude|feelings?|emotions?|polarity|tone)\b[^.\n:]{0,30}\b(?:toward|towards|"
     r"about|"
     r"regarding|concerning|with respect to|with regard to)\b|\btarget\b(?<!sample target)(?! (?:labels?|class|"
-    r"categor))|\baspects?\b|\bstance\b|\bfocus(?:ing)? on\b|"
+    r"categor|folder|queue|team|department|mailbox|channel|bucket|list|tray|inbox))|\baspects?\b|\bstance\b|"
+    r"\bfocus(?:ing)? on\b|"
     r"\bignor(?:e|ing)\b|\bdisregard\b|\bfrom the (?:perspective|viewpoint|standpoint)\b|\baspekt\w*|"
     r"\bgegenüber\b|\bà propos d|\bsobre (?:el|la)\b|\benvers\b|\bhacia\b|\bignorier\w*|\bignora\w*",
     re.IGNORECASE,
@@ -101,7 +109,7 @@ _QUOTED_IS = late_pattern(
     re.IGNORECASE,
 )
 _SIDE = late_pattern(
-    r"\b(?:sentiment|tone|mood|emotion|attitude|stance|opinion|feelings?) of (?:the|this|that) (\w+)(?: (\w+))?",
+    r"\b(?:sentiment|tone|mood|emotion|attitude|stance|opinion|feelings?) of (?:the|this|that) ([\w-]+)(?: ([\w-]+))?",
     re.IGNORECASE,
 )
 _WHOLE = INPUT_WORDS | table(
@@ -120,7 +128,8 @@ def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | Non
     narrow = text.isascii()
     if words & RULE_WORDS:
         bare = _WHETHER.sub(" ", text)
-        found = _RULE.search(bare)
+        named = frozenset(word for label in labels for word in label.lower().split())
+        found = next((match for match in _RULE.finditer(bare) if match[0].strip().lower() not in named), None)
         if found is not None:
             return f"a rule in the request decides the label ({found[0].strip()!r})."
     if not narrow:

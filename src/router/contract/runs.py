@@ -15,6 +15,7 @@ from ..patterns import late_pattern
 from .lines import Run, line_runs
 from .listing import FORM as _FORM
 from .listing import Listing, clean
+from .vocabulary import INPUT_WORDS
 from .words import table, words_of
 
 __all__ = ["Run", "runs"]
@@ -104,7 +105,8 @@ _UNSPACED = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff]")
 _UNSPACED_CLAUSE = late_pattern(r"输出|判断|回答|返回|选择|只|不要|ください|分類|出力|答え|选|算|是|一つ|だけ")
 # Words that say how to answer, which an enumeration may run into.
 _NO_LABEL = late_pattern(
-    r"(?:without|with|no|never|nothing|only|please|pls|just|using|using \S+|say|name|write|explain|give|return|reply|"
+    r"(?:otherwise|else|if|when|unless|except|wenn|sonst|sinon|without|with|no|never|nothing|only|please|pls|just|"
+    r"using|using \S+|say|name|write|explain|give|return|reply|"
     r"answer|output|add|tell|quote|justify|translate|summari[sz]e|dont|don't|do|in|not?(?= (?:a|the|your|any|an)\b)|"
     r"why|what|which|how|etc\.?|and so on|usw\.?|ohne|begründe\w*|nenne|nur|bitte|sans|explique\w*|sin|sem|senza|"
     r"zonder|"
@@ -159,7 +161,7 @@ def runs(text: str, near: frozenset[str] | None = None) -> list[Run]:
             continue
         before = text[max(0, start - 160) : start].rstrip(" \n\"'")
         lead = before[max(before.rfind(mark) for mark in (". ", "! ", "? ", "\n")) + 1 :].strip()
-        found.extend(_inline(text, start, end, lead if before.endswith(("?", "？")) else ""))
+        found.extend(_inline(text, start, end, lead + before[-1:] if lead else ""))
         if len(found) >= _MOST:
             break
     found.sort(key=lambda run: run.listing.start)
@@ -193,7 +195,7 @@ def _circled(text: str) -> Iterator[Run]:
 
 
 def _inline(text: str, start: int, end: int, asked: str) -> Iterator[Run]:
-    # ``asked``: the question that stands right before the sentence.
+    # ``asked``: the sentence before, with its last sign once more.
     sentence = text[start:end]
     if _DUTCH.search(sentence):
         sentence = _DUTCH_OR.sub(" or ", sentence)  # as long as "of" is
@@ -222,8 +224,8 @@ def _inline(text: str, start: int, end: int, asked: str) -> Iterator[Run]:
             continue  # the arguments of a call
         run = _segment(sentence, left, right, start, introduced=left > 0)
         if run is not None:
-            is_answer = bool(asked) and not run.head.strip(" \"'`(*")
-            yield run._replace(head=asked, introduced=True) if is_answer else run
+            is_alone = bool(asked) and not run.head.strip(" \"'`(*") and not run.tail.strip(" \"'`).!?;:*")
+            yield run._replace(head=asked[:-1], introduced=asked[-1] in "?？") if is_alone else run
 
 
 def _segment(sentence: str, left: int, right: int, base: int, *, introduced: bool) -> Run | None:
@@ -305,7 +307,11 @@ def _joined(
         return None  # a word between two labels, taken for one
     joined = "or" if is_or else "and" if any(ands) else ","
     listing = Listing(tuple(items), base + left + begin, base + left + stop, 0.72, closed=is_or)
+    if len({_UNSPACED.search(item) is not None for item in items}) > 1 and _UNSPACED.search(items[0]):
+        return None  # words before the list, run into its first label
     behind = sentence[left + stop :]
+    if behind.lstrip(" ,").startswith(("...", "…", "[", "(trunc")):
+        return None  # a list that was cut off
     if (gloss := _GLOSS.match(behind)) and not _FORM.fullmatch(gloss[1]):
         listing = listing._replace(defined=True)
     return Run(listing, sentence[: left + begin], behind, introduced and not segment[:begin].strip(" \"'“„«`"), joined)
@@ -333,7 +339,13 @@ def _first_item(piece: str, following: str, introduced: bool, longest: int) -> i
         if lead is not None and lead.end() < len(piece.rstrip()):
             skipped = lead.end()
         rest = piece[skipped:].lower().split()
-        if 0 < len(rest) <= 5 and (_CLAUSE.isdisjoint(rest) or len(rest) == 1):
+        is_one = len(rest) == 1 or longest > 0 or " " in following.strip()
+        is_whole = (
+            bool(rest)
+            and _CLAUSE.isdisjoint(rest)
+            and (is_one or (_EDGES.isdisjoint(rest) and rest[0] not in INPUT_WORDS))
+        )
+        if 0 < len(rest) <= 5 and (is_whole or len(rest) == 1):
             return skipped
     quoted = max(piece.rfind(f" {mark}") for mark in "\"'“„«‘`")
     if piece[-1:] in "\"'”“»’`" and quoted >= 0:

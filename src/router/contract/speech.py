@@ -162,7 +162,9 @@ _OF_LABELS = late_pattern(
 
 # "Which category was my first message?": words about the answer.
 _ASKS_LABEL = late_pattern(
-    r"\b(?:categor|kategori|catégori|étiquett|etikett|klassifi|classificat|label)\w*", re.IGNORECASE
+    r"\b(?:categor|kategori|catégori|étiquett|etikett|klassifi|classificat)\w*|\b(?:which|what|why)\b[^?]{0,60}\blabels?\b|"
+    r"\b(?:classify|label) (?:it|this|that)\b",
+    re.IGNORECASE,
 )
 _LABEL_NOUNS = (
     "intent",

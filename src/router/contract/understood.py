@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from ..patterns import late_pattern
-from .frames import is_plain, tied_names
+from .frames import gives, is_plain, tied_names
 from .frames_abroad import is_plain_abroad
 from .lexicon import KNOWN, UNSPACED
 from .orders import adds_to_label, asks_too_much, is_plain_question
@@ -99,6 +99,10 @@ _INSTRUCTOR = late_pattern(
 )
 # A chat template's own marks, left in the prompt.
 _TOKENS = late_pattern(r"</?s>|\[/?INST\]|<</?SYS>>|<\|\w{1,24}\|>(?:system|user|assistant)?")
+# "(e.g. "ok")": one of the labels, to show how the answer looks.
+_SUCH_AS = late_pattern(
+    r"\(?(?:e\.g\.|i\.e\.|for example|such as)[,:]? [\"'`“]?([^\"'`”()\n]{1,48}?)[\"'`”]?(?=[).,\n]|$)\)?"
+)
 _CIRCLED = late_pattern(r"[①-⑳❶-❿]")
 # The lines around a text: "----- BEGIN EMAIL -----".
 _FRAME = late_pattern(
@@ -155,6 +159,8 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
         text = text.replace(key, "field")
     if "<|" in text or "[INST]" in text:
         text = _TOKENS.sub("\n", text)
+    if "." in text:
+        text = _SUCH_AS.sub(lambda shown: "" if shown[1].casefold() in names else shown[0].replace(".", ""), text)
     if not text.isascii():
         text = _CIRCLED.sub(" ", text)
     if "BEGIN" in text or "START" in text:
@@ -210,6 +216,7 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
 
 def is_example(line: str, names: set[str]) -> bool:
     """Whether a line shows a worked example: a quoted text and its label, or a marked answer that is a label."""
+    line = line.lstrip("-*• \t")
     shown = _EXAMPLE.match(line)
     if shown is not None:
         left = line[: max(shown.start(1), shown.start(2))]
@@ -263,7 +270,7 @@ def _is_usual(
         and (is_plain(masked, names, called, is_given=is_given) or is_plain_abroad(masked, names, called))
     ):
         return True
-    if is_too_much:
+    if is_too_much or (strange and gives(masked)):
         return False
     if not strange:
         return True

@@ -34,6 +34,7 @@ _CJK_QUESTION = late_pattern(
 )
 
 
+_OTHERS, _MASKED = "その他", "ソソ他"
 _QUOTED = late_pattern(r"[「『“]([^」』”\n]{1,16})[」』”]")
 _JOINTS = ("または", "もしくは", "还是")
 _LIST_NOUN = late_pattern(
@@ -55,6 +56,15 @@ _KOREAN_CUE = late_pattern(
 
 def unspaced_lists(text: str) -> Iterator[Listing]:
     """Lists of answers in such a text, in no order."""
+    if _OTHERS not in text:
+        yield from _lists(text)
+        return
+    # "その他" is one word, although の is a particle.
+    for listing in _lists(text.replace(_OTHERS, _MASKED)):
+        yield listing._replace(labels=tuple(label.replace(_MASKED, _OTHERS) for label in listing.labels))
+
+
+def _lists(text: str) -> Iterator[Listing]:
     if _KOREAN_CUE.search(text) is not None:
         yield from _korean(text)
     if any(text.count(joint) > 6 for joint in _JOINTS):

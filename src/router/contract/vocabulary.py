@@ -187,7 +187,8 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
-    far until throughout earlier
+    far until throughout earlier most many some average senders sender domain date length count author price size amount
+    recipient who by use
     would relevance relevant grounded entail entails entailed contradict contradicts contradiction paraphrase
     paraphrases
     hallucination hallucinated duplicate duplicates majority average median combined verify fact fact-check
@@ -242,7 +243,8 @@ LANGUAGE_WORDS = table(
 
 RANK_WORDS = table(
     """
-    rank ranks ranked ranking top two three 2 3 order ordered most distribution rangfolge zwei classement deux orden dos
+    rank ranks ranked ranking top two three 2 3 order ordered tres trois tre drei três duas dois
+    most distribution rangfolge zwei classement deux orden dos
     duas due
     """
 )

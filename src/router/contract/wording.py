@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 
 from ..patterns import late_pattern
-from .codes import coded_list
+from .codes import coded_list, may_code
 from .cues import DIRECT, OPEN_LIST, as_lists, direct_lists, noun_lists
 from .enumerations import lone_list
 from .listing import Listing, clean, inside, list_at
 from .polar import YES_WORDS, ranges, yes_no
 from .questions import questions
 from .unspaced import unspaced_lists
-from .vocabulary import CLASSIFY, INDEX_WORDS, NOUNS, RANGE_WORDS
+from .vocabulary import CLASSIFY, INPUT_WORDS, NOUNS, RANGE_WORDS
 from .words import table
 
 __all__ = ["listings", "may_list"]
@@ -45,6 +45,7 @@ _UNION = late_pattern(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,
 _PIPED = late_pattern(r"[\"'<\[(](\w(?:[\w -]{0,40}\w)?(?:\s?[|/]\s?\w(?:[\w -]{0,40}\w)?){1,300})[\"'>\])]")
 _OBJECT = late_pattern(r"\{\s*\"(\w{1,40})\"\s*:\s*\"([^\"{}\n|<>]{1,48})\"\s*\}")
 _BETWEEN = late_pattern(r"[\s,/|`]*(?:or|oder|ou|o|of|either)?[\s`]*", re.IGNORECASE)
+_ONE_OF = late_pattern(r"[\"'][<\[]?one of:? ([^\"'<>\n]{3,400})[>\]]?[\"']|<one of:? ([^<>\n]{3,400})>", re.IGNORECASE)
 _LITERAL = late_pattern(r"Literal\[([^\]\n]{3,2000})\]")
 _SOME_WORDS = r"[^\s/|:,.()（），。：\"'<>]{1,30}(?: [^\s/|:,.()（），。：\"'<>]{1,20})?"
 _SLASHED = late_pattern(rf"[ \t]*({_SOME_WORDS}(?:(?:[/|]| [/|] ){_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
@@ -70,10 +71,22 @@ _QUOTE_OR = late_pattern(
 )
 _DUTCH = frozenset({"een", "één", "antwoord", "kies", "het", "bepaal", "geef", "alleen", "welke"})
 _MOST = 60
-_OR_WORDS = frozenset({"or", "oder", "ou", "o", "of", "vs"})
-_MARKS = INDEX_WORDS | table(
-    "number numbers digit digits numeral letter letters code codes a b c 1 2 ziffer zahl buchstabe chiffre cifra"
+# Where the verb stands at the end of a clause it is no part of the last label.
+_VERBS_LAST = table("ist sind geht handelt betrifft gehört passt gaat zijn hoort betreft valt")
+_OWN_FIRST = table("not no none other neither both all very more less too")
+_RUN_IN = (
+    INPUT_WORDS
+    | CLASSIFY
+    | table(
+        """
+        a an the this that these those it its is are was does do did show shows express expresses mention mentions sound
+        sounds seem seems feel feels below above following as to of in on for with about whether if either be been being
+        customer user author speaker writer say says want wants mean means belong belongs go goes fit fits describe
+        describes
+        """
+    )
 )
+_OR_WORDS = frozenset({"or", "oder", "ou", "o", "of", "vs"})
 _CUES = NOUNS | CLASSIFY | YES_WORDS | RANGE_WORDS | {"or", "oder", "ou", "o", "vs"} | DIRECT.keys()
 
 
@@ -82,7 +95,7 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
 
     ``is_system``: it stands apart from the text to judge.
     """
-    coded = coded_list(text) if not words.isdisjoint(_MARKS) or not text.isascii() else None
+    coded = coded_list(text) if may_code(text) else None
     # A question with lettered answers, and nothing that speaks of classes, asks for knowledge.
     if coded is not None and (is_system or not words.isdisjoint(CLASSIFY | NOUNS)):
         return [coded]
@@ -95,14 +108,28 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     found: list[Listing] = []
     seen: set[frozenset[str]] = set()
     for listing in candidates:
+        if not _begins_well(listing.labels):
+            continue
         key = frozenset(label.casefold() for label in listing.labels)
-        if key in seen or any(_overlaps(listing, other) for other in found):
+        if (key in seen and len(found) > 3) or any(_overlaps(listing, other) for other in found):
             continue
         seen.add(key)
         found.append(listing)
         if len(found) >= 6:
             break
     return found
+
+
+def _begins_well(labels: tuple[str, ...]) -> bool:
+    """Whether the first label is none that words before the list have run into: "show joy, fear or anger"."""
+    first, last = labels[0].lower().split(), labels[-1].lower().split()
+    if any(" " in label for label in labels[1:-1]):
+        return True
+    if len(last) > 1 and last[-1] in _VERBS_LAST:
+        return False
+    if len(first) < 2 or first[0] in _OWN_FIRST or (len(labels) < 3 and len(last) > 1):
+        return True
+    return _RUN_IN.isdisjoint(first[:-1])
 
 
 def may_list(text: str, words: frozenset[str]) -> bool:
@@ -118,7 +145,7 @@ def may_list(text: str, words: frozenset[str]) -> bool:
 def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
     if "<" in text:
         yield from _markup(text)
-    if "|" in text or "Literal[" in text:
+    if "|" in text or "Literal[" in text or "<one of" in text or '"one of' in text:
         yield from _unions(text)
     if '": "' in text or '":"' in text:
         yield from _objects(text)
@@ -169,6 +196,11 @@ def _unions(text: str) -> Iterator[Listing]:
             yield Listing(tuple(items), match.start(), match.end(), 0.93)
     for match in _LITERAL.finditer(text):
         listing = inside(match[1], match.start(1))
+        if listing is not None:
+            yield listing
+    for match in _ONE_OF.finditer(text):
+        group = 1 if match[1] else 2
+        listing = inside(match[group], match.start(group))
         if listing is not None:
             yield listing
     for match in _PIPED.finditer(text):
