@@ -9,8 +9,10 @@ import re
 
 from ..patterns import late_pattern
 from .blocks import is_answer_cue, is_input_marker, trimmed
+from .speech import ITEM_LINE
+from .vocabulary import DATA_TAGS
 
-__all__ = ["is_nothing", "is_pair", "is_talk", "unframed"]
+__all__ = ["is_nothing", "is_pair", "is_several", "is_talk", "unframed", "unquoted"]
 
 _CUE = late_pattern(
     r"(?:^|(?P<line>\n)|(?<=[.!?;|\"'”’»)])[;|]?[ \t]+|[;|])[ \t]*[*_#>]{0,3}(?P<name>[^\W\d_][\w /'’-]{0,30}?)[ \t]*"
@@ -146,3 +148,51 @@ def is_pair(piece: str) -> bool:
 def is_talk(piece: str) -> bool:
     """Whether a turn speaks to the assistant about its answers, or wants other work, rather than being a text."""
     return _TALK.match(piece[:400]) is not None
+
+
+_ROW = late_pattern(r"\s*\d{1,6}[;,\t|]\s*[^\d\s]")  # a row of a table, by its number
+
+
+_OPENED = late_pattern(r"<([A-Za-z_]{2,24})[ >]")
+
+
+_PAIRS = {
+    '"': '"',
+    "“": "”",
+    "„": "“",
+    "«": "»",
+    "»": "«",
+    "›": "‹",
+    "‹": "›",
+    "「": "」",
+    "『": "』",
+    "'": "'",
+    "‘": "’",
+    "`": "`",
+}
+
+
+def is_several(piece: str) -> bool:
+    """Whether a stretch holds several texts: a list of them, or elements of one name."""
+    if "</" in piece:
+        names = [match[1].lower() for match in _OPENED.finditer(piece, 0, 4000)]
+        if any(names.count(name) > 1 for name in set(names) & DATA_TAGS):
+            return True
+    lines = [line for line in piece.split("\n", 40) if line.strip()]
+    items = sum(ITEM_LINE.match(line) is not None or _ROW.match(line) is not None for line in lines)
+    return len(lines) > 1 and items * 2 > len(lines)
+
+
+def unquoted(text: str, start: int, end: int) -> tuple[int, int]:
+    """Without one pair of quotation marks around the whole stretch."""
+    closer = _PAIRS.get(text[start : start + 1])
+    if closer is None or end - start < 3:
+        return start, end
+    stop = end
+    if text[stop - 1] != closer:
+        return start, end
+    inner = text[start + 1 : stop - 1]
+    place = inner.find(closer)
+    if place > 0 and not inner[place - 1].isspace() and not (closer == "'" and inner[place + 1 : place + 2].isalnum()):
+        return start, end
+    return trimmed(text, start + 1, stop - 1)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from .blocks import Block, fences, has_marker, is_answer_cue, markers, quotations, tags, trimmed
-from .speech import ITEM_LINE, is_instruction, is_own, lists, mentions, orders
+from .speech import is_instruction, is_own, lists, mentions, orders
 from .vocabulary import DATA_TAGS, NOT_DATA, NOUNS
 from .words import table
 
@@ -20,10 +20,8 @@ __all__ = [
     "TEXTS_OWN",
     "Found",
     "inside",
-    "is_several",
     "marked",
     "tagged",
-    "unquoted",
     "whole_or_wrapped",
 ]
 
@@ -83,27 +81,11 @@ _UNDER_HEADER = late_pattern(
 
 _OWN_HEADING = late_pattern(r"^(?P<name>[A-Z][\w'-]{2,20}(?: [\w'-]{2,20}){0,2}): (?=\S)", re.MULTILINE)
 
-_ROW = late_pattern(r"\s*\d{1,6}[;,\t|]\s*[^\d\s]")  # a row of a table, by its number
 
 _FILLED = late_pattern(r"(?:reply|response|answer|comment|quote|summary|note)s?[:：] \S+ \S", re.IGNORECASE)
 
-_OPENED = late_pattern(r"<([A-Za-z_]{2,24})[ >]")
 _PARAGRAPH = late_pattern(r"\n[ \t\r]*\n")
 
-_PAIRS = {
-    '"': '"',
-    "“": "”",
-    "„": "“",
-    "«": "»",
-    "»": "«",
-    "›": "‹",
-    "‹": "›",
-    "「": "」",
-    "『": "』",
-    "'": "'",
-    "‘": "’",
-    "`": "`",
-}
 
 TEXTS_OWN = table(
     """
@@ -427,29 +409,3 @@ def _after_colon(text: str, labels: Sequence[str]) -> Found | None:
             start, end = trimmed(text, place + 1, len(text))
             return (start, end, 0.8)
     return None
-
-
-def is_several(piece: str) -> bool:
-    """Whether a stretch holds several texts: a list of them, or elements of one name."""
-    if "</" in piece:
-        names = [match[1].lower() for match in _OPENED.finditer(piece, 0, 4000)]
-        if any(names.count(name) > 1 for name in set(names) & DATA_TAGS):
-            return True
-    lines = [line for line in piece.split("\n", 40) if line.strip()]
-    items = sum(ITEM_LINE.match(line) is not None or _ROW.match(line) is not None for line in lines)
-    return len(lines) > 1 and items * 2 > len(lines)
-
-
-def unquoted(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without one pair of quotation marks around the whole stretch."""
-    closer = _PAIRS.get(text[start : start + 1])
-    if closer is None or end - start < 3:
-        return start, end
-    stop = end
-    if text[stop - 1] != closer:
-        return start, end
-    inner = text[start + 1 : stop - 1]
-    place = inner.find(closer)
-    if place > 0 and not inner[place - 1].isspace() and not (closer == "'" and inner[place + 1 : place + 2].isalnum()):
-        return start, end
-    return trimmed(text, start + 1, stop - 1)

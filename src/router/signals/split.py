@@ -13,8 +13,8 @@ import msgspec
 
 from ..contract.blocks import trimmed
 from ..contract.examples import shown_answers
-from ..contract.framing import is_nothing, is_pair, is_talk, unframed
-from ..contract.layout import TEXTS_OWN, Found, inside, is_several, marked, tagged, unquoted, whole_or_wrapped
+from ..contract.framing import is_nothing, is_pair, is_several, is_talk, unframed, unquoted
+from ..contract.layout import TEXTS_OWN, Found, inside, marked, tagged, whole_or_wrapped
 from ..contract.speech import has_residue, is_instruction, lists, mentions
 from ..types import Contract, Message, Request, Signal, Split
 
