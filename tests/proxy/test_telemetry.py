@@ -95,7 +95,13 @@ def test_request_is_traced_with_its_attempts(
         None,
     ]
     assert attributes(calls[-1])["gen_ai.usage.output_tokens"] == 7
-    assert all(span.parent_span_id == server.span_id for span in [*calls, by_name["read and decide"]])
+    stages = [by_name[name] for name in ("read", "decide", "answer")]
+    assert all(span.parent_span_id == server.span_id for span in [*calls, *stages])
+    assert [span.end_time_unix_nano for span in stages] == sorted(span.end_time_unix_nano for span in stages)
+    # What the upstream traces is a child of the router's span, in the caller's trace.
+    own = f"00-0af7651916cd43dd8448eb211c80319c-{server.span_id.hex()}-01"
+    sent = [{name.lower(): value for name, value in seen.headers.items()} for seen in upstream.server.received]
+    assert [headers.get("traceparent") for headers in sent] == [own, own]
     for span in collector.spans:
         assert server.start_time_unix_nano <= span.start_time_unix_nano <= span.end_time_unix_nano
     assert "story" not in str(collector.spans)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from ..errors import RequestError, RouterError
@@ -31,7 +32,13 @@ from .serving import Serving, Version, is_loopback
 
 __all__ = ["App", "Tracer"]
 
-Tracer = Callable[[Exchange], None]
+
+class Tracer(Protocol):
+    """Who tells traces of requests: hears of each exchange when it begins and when it has ended."""
+
+    def begin(self, exchange: Exchange, /) -> None: ...
+    def end(self, exchange: Exchange, /) -> None: ...
+
 
 _MAX_HOSTS = 64
 
@@ -75,6 +82,8 @@ class App:
 
         if connection is not None:
             connection.on_lost = gone
+        if self._trace is not None:
+            self._trace.begin(exchange)
         try:
             await self._guarded(exchange)
         except asyncio.CancelledError:
@@ -95,7 +104,7 @@ class App:
             if exchange.version.settings.server.access_log:
                 _log_access(exchange, took_s)
             if self._trace is not None:
-                self._trace(exchange)
+                self._trace.end(exchange)
 
     async def _guarded(self, exchange: Exchange) -> None:
         try:

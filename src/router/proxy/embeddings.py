@@ -31,7 +31,7 @@ def embedding_routes(metrics: Metrics) -> list[Route]:
         decided_s = version.engine.clock_s()
         metrics.decided(decision, decided_s - started_s)
         exchange.headers = receipt_headers(decision)
-        exchange.stages = (("read and decide", started_s, decided_s),)
+        exchange.stages = (("decide", started_s, decided_s),)
         exchange.facts.update(decision_id=decision.id, target="llm", model=decision.target.model)
 
         def told(record: Record) -> None:

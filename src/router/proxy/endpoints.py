@@ -72,6 +72,7 @@ async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
     started_s = engine.clock_s()
     form = read(body, hints=hints, limits=exchange.version.limits)
     request = with_caller(caller.bind(form.request), caller, exchange.scope["headers"])
+    exchange.stages = (("read", started_s, engine.clock_s()),)
     try:
         await _run(exchange, request, form, metrics, started_s)
     except RateLimited:
@@ -97,7 +98,7 @@ async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metric
         metrics.finished(decision, outcome, tenant=record.tenant, is_known=caller.tenant is not None)
         exchange.record = record
 
-    exchange.stages = (("read and decide", started_s, decided_s),)
+    exchange.stages = (*exchange.stages, ("decide", exchange.stages[0][2], decided_s))
     try:
         if request.stream:
             stream = await engine.stream(request, decision, started_s=started_s, on_record=told)

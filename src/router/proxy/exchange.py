@@ -89,8 +89,8 @@ class Exchange:
     """One HTTP request and its answer. ``headers`` are added to whatever is answered, errors included.
 
     ``version`` is the state of the sidecar that serves it, ``caller`` who asks, ``facts`` what logs and traces may tell
-    of it (never a prompt), ``stages`` name, begin and end (monotonic seconds) of what was done before the run, and
-    ``record`` what the ledger was told.
+    of it (never a prompt), ``stages`` name, begin and end (monotonic seconds) of what was done before the run,
+    ``span`` what is traced of it (None: nothing), and ``record`` what the ledger was told.
     """
 
     __slots__ = (
@@ -107,6 +107,7 @@ class Exchange:
         "rest",
         "route",
         "scope",
+        "span",
         "stages",
         "started_s",
         "status",
@@ -130,6 +131,7 @@ class Exchange:
         self.caller: Caller = ANYBODY
         self.route = self.record = None
         self.stages = ()
+        self.span: Any = None
 
     async def body(self) -> bytes:
         """The whole body.

@@ -1,7 +1,8 @@
 """OpenTelemetry traces and metrics of the sidecar, by the GenAI semantic conventions; needs the extra ``otel``.
 
-A request's spans are written when it has ended, from what its record holds: the server's span, one a stage, one an
-attempt. An incoming ``traceparent`` is continued. No prompt and no answer is ever an attribute.
+The server's span begins with the request, continues an incoming ``traceparent`` and is the parent of what upstreams
+trace. The others are written when the request has ended, from what its record holds: one a stage (``read``, ``decide``,
+``reserve``, ``answer``), one an attempt. No prompt and no answer is ever an attribute.
 Source: https://opentelemetry.io/docs/specs/semconv/gen-ai/
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 
 from ..errors import MissingExtra
 from ..types import Attempt, Record
+from .app import Tracer
 from .exchange import Exchange
 
 __all__ = ["make_tracer"]
@@ -27,8 +29,11 @@ _OPERATIONS = {
 }
 
 
-def make_tracer(version: str) -> tuple[Callable[[Exchange], None], Callable[[], None]]:
-    """What to call when a request has ended, and what to call at the end of the process.
+_TRACE_HEADERS = frozenset(("traceparent", "tracestate"))
+
+
+def make_tracer(version: str) -> tuple[Tracer, Callable[[], None]]:
+    """Who tells traces, and what to call at the end of the process.
 
     Exporters are set up as the standard ``OTEL_*`` variables say; without an endpoint the SDK's default is used.
 
@@ -74,27 +79,33 @@ class _Telling:
             "gen_ai.client.token.usage", unit="{token}", description="Input and output tokens used."
         )
 
-    def __call__(self, exchange: Exchange) -> None:
-        operation = _OPERATIONS.get(exchange.endpoint)
-        if operation is None:
+    def begin(self, exchange: Exchange) -> None:
+        """Start the server's span, and make it what the request's trace headers name."""
+        scope = exchange.scope
+        if scope["path"].rstrip("/") not in _OPERATIONS:
             return
-        # Monotonic times are put where they were on the wall clock.
-        shift_ns = time.time_ns() - time.monotonic_ns()
-        began_ns = int(exchange.started_s * 1e9) + shift_ns
-        context = self._propagator.extract(
-            {
-                name.decode("latin-1"): value.decode("latin-1")
-                for name, value in exchange.scope["headers"]
-                if name in (b"traceparent", b"tracestate")
-            }
-        )
-        record = exchange.record
-        span = self._tracer.start_span(
-            f"{exchange.scope['method']} {exchange.endpoint}",
-            context=context,
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        exchange.span = self._tracer.start_span(
+            f"{scope['method']} {scope['path'].rstrip('/')}",
+            context=self._propagator.extract({name: value for name, value in headers if name in _TRACE_HEADERS}),
             kind=self._api.SpanKind.SERVER,
-            start_time=began_ns,
-            attributes=_plain(
+            start_time=int(exchange.started_s * 1e9) + _shift_ns(),
+        )
+        ours: dict[str, str] = {}
+        self._propagator.inject(ours, context=self._api.set_span_in_context(exchange.span))
+        scope["headers"] = [
+            *((name, value) for name, value in scope["headers"] if name.decode("latin-1") not in _TRACE_HEADERS),
+            *((name.encode("latin-1"), value.encode("latin-1")) for name, value in ours.items()),
+        ]
+
+    def end(self, exchange: Exchange) -> None:
+        """Tell what became of it, and of its stages and attempts."""
+        span, record = exchange.span, exchange.record
+        if span is None:
+            return
+        operation = _OPERATIONS[exchange.scope["path"].rstrip("/")]
+        span.set_attributes(
+            _plain(
                 {
                     "http.request.method": exchange.scope["method"],
                     "http.route": exchange.endpoint,
@@ -102,16 +113,16 @@ class _Telling:
                     "router.request_id": exchange.request_id.decode(),
                     **{f"router.{name}": value for name, value in exchange.facts.items()},
                 }
-            ),
+            )
         )
-        inside = self._api.set_span_in_context(span)
-        for name, start_s, end_s in exchange.stages:
+        inside, shift_ns = self._api.set_span_in_context(span), _shift_ns()
+        for name, start_s, end_s in _stages(exchange):
             stage = self._tracer.start_span(name, context=inside, start_time=int(start_s * 1e9) + shift_ns)
             stage.end(int(end_s * 1e9) + shift_ns)
         if record is not None:
-            run_ns = int(exchange.stages[0][1] * 1e9) + shift_ns if exchange.stages else began_ns
+            run_s = exchange.stages[0][1] if exchange.stages else exchange.started_s
             for attempt in record.outcome.attempts:
-                self._attempt(attempt, operation, inside, run_ns)
+                self._attempt(attempt, operation, inside, int(run_s * 1e9) + shift_ns)
             self._measure(record, operation)
         if exchange.status >= 500:
             span.set_status(self._api.Status(self._api.StatusCode.ERROR))
@@ -149,6 +160,23 @@ class _Telling:
             for kind, count in (("input", attempt.usage.input), ("output", attempt.usage.output)):
                 if count:
                     self._tokens.record(count, {**labels, "gen_ai.token.type": kind})
+
+
+def _shift_ns() -> int:
+    """What puts monotonic times where they were on the wall clock."""
+    return time.time_ns() - time.monotonic_ns()
+
+
+def _stages(exchange: Exchange) -> list[tuple[str, float, float]]:
+    """Name, begin and end of each stage, those of the run by the record."""
+    found = [*exchange.stages]
+    if exchange.record is None or not found:
+        return found
+    timing = exchange.record.timing
+    reserved_s = found[-1][2] + timing.reserve / 1000.0
+    if timing.reserve:
+        found.append(("reserve", found[-1][2], reserved_s))
+    return [*found, ("answer", reserved_s, max(reserved_s, found[0][1] + timing.total / 1000.0))]
 
 
 def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
