@@ -157,7 +157,7 @@ def runs(text: str, near: frozenset[str] | None = None) -> list[Run]:
         was_near, is_near = is_near, near is None or _is_near(text, start, end, near)
         if start >= end or not (is_near or was_near) or any(start < b and a < end for a, b in taken):
             continue
-        if end - start > 1200 or not any(sign in text[start:end] for sign in _SIGNS):
+        if end - start > 6000 or not any(sign in text[start:end] for sign in _SIGNS):
             continue
         before = text[max(0, start - 160) : start].rstrip(" \n\"'")
         lead = before[max(before.rfind(mark) for mark in (". ", "! ", "? ", "\n")) + 1 :].strip()
