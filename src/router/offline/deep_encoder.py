@@ -7,23 +7,31 @@ in bfloat16 where the processor has it. What is exported is an ONNX graph in int
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .deep_rows import DeepRow
 from .finetune import classifier
 from .onnx_export import exported, quantised
 
-__all__ = ["PASSES", "cut_vocabulary", "edges", "encoded", "fine_tuned"]
+__all__ = ["cut_vocabulary", "edges", "encoded", "fine_tuned", "pieces_of"]
 
 SMOOTHING = 0.1
-# Of each pass the peak learning rates of the encoder and of its head; both fall to zero by its end.
-PASSES = ((1.2e-4, 1e-3),)
+# Peak learning rates of the encoder and of its head, from the base and from an encoder that was trained before.
+RATES, RATES_ON = (1.2e-4, 1e-3), (8e-5, 3e-4)
+# What is trained on keeps this share of the weights that it started from: it stays better on what the new rows are
+# unlike (Wortsman et al., 2022, arXiv:2109.01903).
+KEPT = 0.2
 BATCH_TOKENS = 3072
 RISK_LOSS = 0.5
 Tokens = list[int]
@@ -64,6 +72,13 @@ def cut_vocabulary(tokenizer: Any, texts: Sequence[str], size: int) -> tuple[Any
     return Tokenizer.from_str(json.dumps(written)), [vocabulary[piece] for piece in kept]
 
 
+def pieces_of(tokenizer: Any, whole: Any) -> list[int]:
+    """Of each piece of a cut tokenizer the id that it has in the whole one."""
+    known = whole.get_vocab()
+    mine = tokenizer.get_vocab()
+    return [known[piece] for piece in sorted(mine, key=mine.__getitem__)]
+
+
 def edges(ids: Tokens, most: int, tail: int) -> Tokens:
     """The first and the last tokens of a longer text, ``most`` in all."""
     return ids if len(ids) <= most else ids[: most - tail] + ids[len(ids) - tail :]
@@ -77,22 +92,46 @@ def encoded(tokenizer: Any, texts: Sequence[str], most: int, tail: int) -> list[
 
 def fine_tuned(
     base: Path,
-    passes: Sequence[tuple[Sequence[DeepRow], Sequence[Tokens]]],
+    draws: Sequence[tuple[Sequence[DeepRow], Sequence[Tokens]]],
     pieces: Sequence[int],
     tasks: Sequence[str],
     *,
     minutes: float,
     seed: int,
-    say: Callable[[str], None],
+    start: Mapping[str, npt.NDArray[np.float32]] | None = None,
 ) -> bytes:
-    """One pass over each draw of rows, shorter when ``minutes`` a pass would not do; the graph in int8.
+    """One pass over each draw of rows, ended and its rates fallen after ``minutes`` at the latest; the graph in int8.
 
-    ``passes``: rows and their tokens, as many as :data:`PASSES`; ``pieces``: the base's ids of the tokenizer's pieces.
+    Each draw (rows and their tokens) is trained on by a process of its own, on one core, and the weights are averaged:
+    runs that go on from the same weights stay near enough for that (Wortsman et al., 2022, arXiv:2203.05482).
+    ``pieces``: the base's ids of the tokenizer's pieces. ``start``: weights to go on from, as
+    :func:`deep_start.weights_of` gives them; without, there is one draw.
     """
+    import torch
+
+    run = partial(_trained, base, pieces, tasks, minutes, start)
+    if len(draws) == 1:
+        found = [run(*draws[0], seed)]
+    else:
+        with ProcessPoolExecutor(len(draws), mp_context=get_context("spawn")) as pool:
+            found = list(pool.map(run, *zip(*draws, strict=True), range(seed, seed + len(draws))))
+    network = _network(base, pieces, len(found[0]["head.bias"]), start)
+    kept = 0.0 if start is None else KEPT
+    with torch.no_grad():
+        for name, value in network.named_parameters():
+            if name in found[0]:  # as yet the network holds what it started from
+                mean = torch.from_numpy(np.mean([one[name] for one in found], axis=0))
+                value.copy_(kept * value + (1.0 - kept) * mean)
+    network.eval()
+    return quantised(exported(network, {"logits": False, "pooled": False}))[0]
+
+
+def _network(
+    base: Path, pieces: Sequence[int], outputs: int, start: Mapping[str, npt.NDArray[np.float32]] | None
+) -> Any:
     import torch
     from transformers import AutoModel
 
-    torch.manual_seed(seed)
     encoder = AutoModel.from_pretrained(
         base,
         local_files_only=True,
@@ -105,22 +144,41 @@ def fine_tuned(
     encoder.config.vocab_size = len(pieces)
     for value in encoder.embeddings.parameters():
         value.requires_grad_(False)
-    network = classifier(encoder, len(tasks) + len(passes[0][0][0].flags))
-    for (rows, tokens), (rate, head_rate) in zip(passes, PASSES, strict=True):
-        body = [value for value in network.encoder.parameters() if value.requires_grad]
-        head = list(network.head.parameters())
-        optimiser = torch.optim.AdamW(
-            [
-                {"params": [value for value in body if value.ndim > 1], "weight_decay": 0.01, "peak": rate},
-                {"params": [value for value in body if value.ndim <= 1], "weight_decay": 0.0, "peak": rate},
-                {"params": head, "weight_decay": 0.01, "peak": head_rate},
-            ],
-            lr=rate,
-            fused=True,
-        )
-        _train(network, optimiser, rows, tokens, tasks, minutes, seed, say)
-    network.eval()
-    return quantised(exported(network, {"logits": False, "pooled": False}))[0]
+    network = classifier(encoder, outputs)
+    if start is not None:
+        network.load_state_dict({name: torch.from_numpy(value) for name, value in start.items()}, strict=False)
+    return network
+
+
+def _trained(
+    base: Path,
+    pieces: Sequence[int],
+    tasks: Sequence[str],
+    minutes: float,
+    start: Mapping[str, npt.NDArray[np.float32]] | None,
+    rows: Sequence[DeepRow],
+    tokens: Sequence[Tokens],
+    seed: int,
+) -> dict[str, npt.NDArray[np.float32]]:
+    """The weights that one pass over ``rows`` leaves."""
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(seed)
+    network = _network(base, pieces, len(tasks) + len(rows[0].flags), start)
+    rate, head_rate = RATES if start is None else RATES_ON
+    body = [value for value in network.encoder.parameters() if value.requires_grad]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": [value for value in body if value.ndim > 1], "weight_decay": 0.01, "peak": rate},
+            {"params": [value for value in body if value.ndim <= 1], "weight_decay": 0.0, "peak": rate},
+            {"params": list(network.head.parameters()), "weight_decay": 0.01, "peak": head_rate},
+        ],
+        lr=rate,
+        fused=True,
+    )
+    _train(network, optimiser, rows, tokens, tasks, minutes, seed)
+    return {name: value.detach().numpy() for name, value in network.named_parameters() if value.requires_grad}
 
 
 def _train(
@@ -131,23 +189,18 @@ def _train(
     tasks: Sequence[str],
     minutes: float,
     seed: int,
-    say: Callable[[str], None],
 ) -> None:
     import torch
 
     at = {task: index for index, task in enumerate(tasks)}
     batches = list(_batches(tokens, seed))
-    planned, started = len(batches), time.monotonic()
+    started = time.monotonic()
     network.train()
     shown = 0.0
     for step, part in enumerate(batches):
-        if step in (40, 200):
-            a_step = (time.monotonic() - started) / step
-            planned = min(planned, int(minutes * 60.0 / a_step))
-            say(f"{planned} of {len(batches)} steps of {a_step:.2f} s")
-        if step >= planned:
+        share = max(step / len(batches), (time.monotonic() - started) / (minutes * 60.0))
+        if share >= 1.0:
             break
-        share = step / planned
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * min(1.0, (share + 1e-3) / 0.06, (1.0 - share) / 0.94)
         width = max(len(tokens[index]) for index in part)
@@ -165,7 +218,7 @@ def _train(
         optimiser.step()
         shown = 0.98 * shown + 0.02 * loss.item() if step else loss.item()
         if step % 50 == 0:
-            say(f"step {step} of {planned}, loss {shown:.3f}, {time.monotonic() - started:.0f} s")
+            sys.stderr.write(f"draw {seed}, step {step} of {len(batches)}, {share:.1%} of the pass, loss {shown:.3f}\n")
 
 
 def _loss(scores: Any, rows: Sequence[DeepRow], at: dict[str, int]) -> Any:

@@ -7,7 +7,7 @@ on what it will read.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,9 +22,10 @@ from .typos import mistyped
 __all__ = ["DeepRow", "deep_rows", "drawn", "kept_tasks"]
 
 INJECTION = RISKS.index("prompt_injection")
-CHAT_SHARE, WRITTEN_SHARE, MIXED_SHARE = 0.28, 0.34, 0.4
+CHAT_SHARE, WRITTEN_SHARE, MIXED_SHARE = 0.24, 0.42, 0.4
 RISK_SHARE = 0.42  # of what is drawn, rows that know risks only
-TYPOS = 0.08
+TYPOS = 0.16
+OFTEN = 3.0
 UNKNOWN: tuple[int | None, ...] = (None,) * len(RISKS)
 
 
@@ -38,9 +39,15 @@ class DeepRow(msgspec.Struct, frozen=True):
 
 
 def deep_rows(
-    data: Path, tasks: Sequence[TaskRow], risks: Sequence[RiskRow], first: Understanding, seed: int
+    data: Path,
+    tasks: Sequence[TaskRow],
+    risks: Sequence[RiskRow],
+    first: Understanding,
+    seed: int,
+    often: Collection[str] = (),
 ) -> list[DeepRow]:
-    """Rows whose weights sum to 1; ``first`` tells where in a long text a risk may stand."""
+    """Rows whose weights sum to 1; ``first`` tells where in a long text a risk may stand; ``often``: texts that weigh
+    :data:`OFTEN` times as much."""
     rows = [DeepRow(row.text, row.task, UNKNOWN, row.weight) for row in tasks]
     own = [(row.text, row.task) for row in tasks if is_own(row) and has_input(row.text)]
     share = sum(row.weight for row in tasks) * MIXED_SHARE
@@ -52,9 +59,12 @@ def deep_rows(
     parts += list(_documents(data, first, seed))
     total = sum(row.weight for row in parts)
     task_of = {row.text: row.task for row in tasks}
-    return found + [
-        DeepRow(row.text, task_of.get(row.text), row.flags, RISK_SHARE * row.weight / total) for row in parts
-    ]
+    found += [DeepRow(row.text, task_of.get(row.text), row.flags, RISK_SHARE * row.weight / total) for row in parts]
+    if not often:
+        return found
+    weights = [row.weight * (OFTEN if row.text in often else 1.0) for row in found]
+    total = sum(weights)
+    return [msgspec.structs.replace(row, weight=weight / total) for row, weight in zip(found, weights, strict=True)]
 
 
 def _parts(row: RiskRow, first: Understanding) -> list[DeepRow]:

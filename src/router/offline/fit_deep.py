@@ -4,7 +4,8 @@
 
 Writes ``encoder.onnx``, ``tokenizer.json`` and ``card.json``. A tenth of the data sets, of the files of written
 requests and of the groups of risky texts is kept back: on it the two readings, fitted without it, are weighed,
-calibrated and given their thresholds. ``--part mix`` takes the encoder in ``--out`` as it is.
+calibrated and given their thresholds. ``--part mix`` takes the encoder in ``--out`` as it is. ``--start`` trains an
+encoder further that was trained before on fewer rows; what it was not to see is the same then.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ from ..signals.windows import WindowSpec
 from .deep_rows import deep_rows, drawn, kept_tasks
 from .fit_signals import LOOK_ALIKES, fit_windows, read_trial, set_weights, sources_of, worst
 from .pooled import Pooled, reading_rows, window_rows
-from .signal_rows import RISKS, RiskRow, TaskRow, is_held_out, is_own, risk_rows
+from .signal_rows import RISKS, WRITTEN, RiskRow, TaskRow, is_held_out, is_own, read_rows, risk_rows
 
 __all__ = ["main"]
 
@@ -47,7 +47,7 @@ PIECES = 18_000
 ORDINARY_FLAGGED = {"harmful": 0.006, "jailbreak": 0.004, "prompt_injection": 0.006, "toxicity": 0.003}
 TWINS_FLAGGED = 0.10
 ENOUGH = 30  # rows of a source, of which a risk needs two
-TASK_LOSS = 0.01  # so much of the right tasks may be lost where the deep reading is spared,
+TASK_LOSS = 0.005  # so much of the right tasks may be lost where the deep reading is spared,
 RISK_MISSED = 0.1  # and so much of the risks that it would flag
 LIMITS = (
     "Too few jailbreaks and abusive texts were kept back to weigh the two readings by: of these the first one stands.",
@@ -211,13 +211,12 @@ def fit_encoder(
     data: Path, tasks: Sequence[TaskRow], risks: Sequence[RiskRow], first: Understanding, options: argparse.Namespace
 ) -> tuple[bytes, bytes]:
     """Graph and tokenizer, trained on what is not kept back."""
-    import torch
     from tokenizers import Tokenizer
 
     from .bases import find_base
-    from .deep_encoder import PASSES, cut_vocabulary, encoded, fine_tuned
+    from .deep_encoder import cut_vocabulary, encoded, fine_tuned, pieces_of
+    from .deep_start import weights_of
 
-    torch.set_num_threads(1)
     labels = sorted({row.task for row in tasks})
     rows = deep_rows(
         data,
@@ -225,23 +224,28 @@ def fit_encoder(
         [row for row in risks if not is_held_out(row.group)],
         first,
         SEED,
+        frozenset(row["prompt"] for name in options.often for row in read_rows(WRITTEN / name)),
     )
     base = options.base or find_base().directory
     whole = Tokenizer.from_file(str(base / "tokenizer.json"))
     whole.no_truncation()
     whole.no_padding()
-    tokenizer, pieces = cut_vocabulary(whole, [row.text[:3000] for row in rows], PIECES)
-    draws = [drawn(rows, options.rows, SEED + at) for at in range(len(PASSES))]
-    passes = [(draw, encoded(tokenizer, [row.text for row in draw], MAX_TOKENS, TAIL_TOKENS)) for draw in draws]
-    started = time.monotonic()
+    if options.start is None:
+        start = None
+        tokenizer, pieces = cut_vocabulary(whole, [row.text[:3000] for row in rows], PIECES)
+    else:
+        start = weights_of((options.start / GRAPH_FILE).read_bytes())
+        tokenizer = Tokenizer.from_file(str(options.start / TOKENIZER_FILE))
+        pieces = pieces_of(tokenizer, whole)
+    draws = [drawn(rows, options.rows, SEED + at) for at in range(options.draws)]
     graph = fine_tuned(
         base,
-        passes,
+        [(draw, encoded(tokenizer, [row.text for row in draw], MAX_TOKENS, TAIL_TOKENS)) for draw in draws],
         pieces,
         labels,
         minutes=options.minutes,
         seed=SEED,
-        say=lambda text: _say(f"{time.monotonic() - started:.0f} s: {text}"),
+        start=start,
     )
     return graph, tokenizer.to_str().encode()
 
@@ -254,10 +258,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True, help="the folder that fit_signals was given")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the encoder and its card to")
     parser.add_argument("--base", type=Path, help="a Hugging Face encoder; MiniLM of an installed package by default")
-    parser.add_argument("--rows", type=int, default=180_000, help="rows to draw for each pass")
-    parser.add_argument("--minutes", type=float, default=75.0, help="how long a pass may take")
+    parser.add_argument("--rows", type=int, default=180_000, help="rows of a draw")
+    parser.add_argument("--minutes", type=float, default=75.0, help="how long training may take")
+    parser.add_argument("--start", type=Path, help="folder of an encoder that was trained before, to train on")
+    parser.add_argument("--draws", type=int, default=1, help="with --start: so many are trained on, each on a core")
+    parser.add_argument("--often", nargs="*", default=[], help="files of written rows that are drawn more often")
     parser.add_argument("--part", choices=("all", "mix"), default="all", help="mix: the encoder stays as it is")
     options = parser.parse_args(argv)
+    if options.draws > 1 and options.start is None:
+        parser.error("weights of several draws can be averaged where they go on from the same ones: name --start")
     tasks, risks = kept_tasks(options.data), risk_rows(options.data)
     first = understanding_from_arrays(*read_arrays(options.first / "understanding.safetensors"))
     if options.part == "all":

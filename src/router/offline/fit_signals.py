@@ -251,7 +251,7 @@ def sources_of(groups: Sequence[str]) -> list[str]:
         {
             group
             for group in groups
-            if not group.startswith(("chat:", "written:", "pair:", "injected:", "act:", "document:"))
+            if not group.startswith(("chat:", "written:", "pair:", "injected:", "direct:", "act:", "document:"))
         }
     )
 

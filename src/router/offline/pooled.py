@@ -20,6 +20,7 @@ from ..signals.windows import WindowSpec, bounds
 __all__ = ["Adam", "Pooled", "fit_heads", "fit_pooled", "quantised", "reading_rows", "window_rows"]
 
 Floats = npt.NDArray[np.float32]
+_CHUNK = 1 << 16  # numbers that stay in the processor's cache while they are updated
 
 
 class Pooled:
@@ -117,14 +118,19 @@ class Adam:
         for value, gradient, first, second, rate, decay in zip(
             self.values, gradients, self.first, self.second, self.rates, self.decay, strict=True
         ):
-            first *= 0.9
-            first += 0.1 * gradient
-            second *= 0.98
-            second += 0.02 * np.square(gradient)
-            size = rate * fade
-            value -= size * (first / (1 - 0.9**self.step)) / (np.sqrt(second / (1 - 0.98**self.step)) + 1e-8)
-            if decay:
-                value *= 1.0 - size * decay
+            flat = [array.reshape(-1) for array in (value, gradient, first, second)]
+            for at in range(0, value.size, _CHUNK):
+                self._part([array[at : at + _CHUNK] for array in flat], rate * fade, decay)
+
+    def _part(self, arrays: Sequence[Floats], size: float, decay: float) -> None:
+        value, gradient, first, second = arrays
+        first *= 0.9
+        first += 0.1 * gradient
+        second *= 0.98
+        second += 0.02 * np.square(gradient)
+        value -= size * (first / (1 - 0.9**self.step)) / (np.sqrt(second / (1 - 0.98**self.step)) + 1e-8)
+        if decay:
+            value *= 1.0 - size * decay
 
 
 def fit_pooled(
@@ -161,7 +167,8 @@ def fit_pooled(
             weight = weights[chosen][:, None]
             slope = (likely - targets[chosen]) * weight / weight.sum()
             back = (slope @ model.weights.T) * mask
-            table = sum(row.T @ back[:, k * width : (k + 1) * width] for k, row in enumerate(rows))
+            apart = np.concatenate([back[:, k * width : (k + 1) * width] for k in range(3)])
+            table = sp.vstack(rows, format="csr").T @ apart
             adam.update([table, pooled.T @ slope, slope.sum(axis=0)])
     return model
 

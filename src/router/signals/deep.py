@@ -27,7 +27,7 @@ Score = Callable[[Sequence[str]], Floats]
 
 SHORT = 440  # characters that the encoder reads at once
 AROUND = 60  # characters before and behind a suspicious window that may be read with it
-PLACE = 300  # characters of it that are read at serving: about 70 tokens
+PLACE = 240  # characters of it that are read at serving: about 55 tokens
 
 
 class Mix(msgspec.Struct, frozen=True, kw_only=True):
