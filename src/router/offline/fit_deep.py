@@ -129,7 +129,7 @@ def _risk_mixes(
     at = np.array(_some(kept, MOST_RISKS))
     left = [risks[index] for index in at]
     matrix, owner = window_rows([row.text for row in risks], WindowSpec())
-    use = np.array([not is_held_out(row.group) for row in risks])
+    use = np.array([not is_held_out(row.group) and not row.in_context for row in risks])
     table, bias = fit_windows(risks, matrix, owner, use, SEED)
     before = worst(matrix @ table + bias, owner, len(risks))[at]
     weighed = [column for column in range(len(RISKS)) if _is_enough(left, column)]

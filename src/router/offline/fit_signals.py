@@ -190,7 +190,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, required=True, help="folder of what is kept between runs")
     options = parser.parse_args(argv)
     path, reading, windows = options.out / "understanding.safetensors", ReadingSpec(), WindowSpec()
-    tasks, risks, around = task_rows(options.data), risk_rows(options.data), inputs(options.data)
+    tasks, around = task_rows(options.data), inputs(options.data)
+    risks = [row for row in risk_rows(options.data) if not row.in_context]
     arrays: dict[str, npt.NDArray[Any]] = {}
     facts = Facts(version=VERSION, tasks=(), risks=RISKS, reading=reading, windows=windows)
     if options.part != "all":

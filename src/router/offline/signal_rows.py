@@ -37,6 +37,8 @@ __all__ = [
 RISKS = ("harmful", "jailbreak", "prompt_injection", "toxicity")
 KEPT_BACK = 0.1  # of the groups
 WRITTEN = Path(__file__).parent / "written"
+# Files of written rows that n-grams learn the wrong thing from: that rules of a house are an injection, for example.
+IN_CONTEXT = ("risk_harmless_documents", "risk_injections", "risk_pairs_3")
 
 # Sets whose toxic texts were published under terms that permit a shipped model, in their publishers' own words.
 TOXICITY_SETS = ("civil_toxic", "edos_sexism", "germeval18_de", "moderation_categories", "surge_toxicity")
@@ -61,13 +63,17 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RiskRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A text and, for each of :data:`RISKS`, 1, 0 or None (not known)."""
+    """A text and, for each of :data:`RISKS`, 1, 0 or None (not known).
+
+    ``in_context``: only who reads whole sentences can tell it; n-grams would take its ordinary words for the risk.
+    """
 
     text: str
     flags: tuple[int | None, ...]
     group: str
     weight: float = 1.0
     is_data: bool = False
+    in_context: bool = False
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -150,7 +156,11 @@ def risk_rows(data: Path) -> list[RiskRow]:
         group = row["dataset"].removesuffix("_clean")
         rows.append(RiskRow(text=row["prompt"], flags=flags, group=group, weight=weight))
     pairs = read_rows(data / "safety" / "contrast_train.jsonl.gz")
-    pairs += [row for path in sorted(WRITTEN.glob("risk*.jsonl")) for row in read_rows(path)]
+    pairs += [
+        {**row, "in_context": path.stem in IN_CONTEXT}
+        for path in sorted(WRITTEN.glob("risk*.jsonl"))
+        for row in read_rows(path)
+    ]
     rows.extend(
         RiskRow(
             text=row["prompt"],
@@ -158,6 +168,7 @@ def risk_rows(data: Path) -> list[RiskRow]:
             group=f"pair:{row.get('pair', row['prompt'])}",
             weight=4.0,
             is_data=row.get("where") == "data",
+            in_context=row.get("in_context", False),
         )
         for row in pairs
     )
