@@ -124,8 +124,9 @@ def _wrk(
     two requests of a run are alike, else all are."""
     script = folder / f"body-{words}-{'new' if is_new else 'same'}.lua"
     if not script.exists():
+        first = time.time_ns() // 1_000_000 % 10**9  # Lua prints 14 digits
         numbered = (
-            f"local body, number = [==[{body(words)}]==], {time.time_ns() // 1000}\n"
+            f"local body, number = [==[{body(words)}]==], {first}\n"
             "function request()\n  number = number + 1\n"
             '  return wrk.format(nil, nil, nil, (body:gsub("Write", number .. " Write", 1)))\nend\n'
         )
