@@ -190,7 +190,7 @@ def test_trained_model_answers_a_request(trained: Path, tmp_path: Path) -> None:
     from router import Router
 
     (tmp_path / "router.yaml").write_text(f"local_models:\n  paths: [{trained}/model]\n")
-    system = "Classify the customer's message as delivery or billing. Answer with the label only."
+    system = "Detect the intent of the customer's message: delivery or billing. Answer with the label only."
     request = {
         "messages": [
             {"role": "system", "content": system},

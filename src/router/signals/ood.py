@@ -49,6 +49,8 @@ _SAID = {"shadow": "in shadow", "quarantined": "in quarantine"}
 
 # Heads that choose among labels; the others write their answer.
 _CHOOSING = frozenset({"labels", "pair"})
+# Which of these a choice among labels is called is a matter of its labels, which a model either has or has not.
+_BY_LABELS = frozenset({"topic_classification", "intent_classification", "other_classification"})
 
 
 class _Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,9 +94,8 @@ class LocalDetector:
         self._templates = frozenset(
             name for card in cards.values() if card.template for name in (card.template, *card.also_templates)
         )
-        self._tasks = frozenset(
-            task for card in cards.values() if not card.template for task in (card.task, *card.also_tasks)
-        )
+        tasks = {task for card in cards.values() if not card.template for task in (card.task, *card.also_tasks)}
+        self._tasks = tasks | _BY_LABELS if tasks & _BY_LABELS else tasks
         self._away = away
         self.slow = any(not model.is_fast for model in models)
         self._least, self._task_certainty, self._contradiction = least_certainty, task_certainty, contradiction
@@ -212,6 +213,7 @@ class LocalDetector:
             # A schema, a tool or a hint names the answers beyond doubt, so that the task is told.
             contradicted = not is_its_task and not is_given and task.value is not None
             contradicted = contradicted and task.confidence >= self._contradiction
+            contradicted = contradicted and not {task.value, card.task} <= _BY_LABELS
             is_told = fits and labels is not None and labels.is_telling and not contradicted
             if not is_its_task and not is_told:
                 continue
