@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 import ssl
@@ -33,9 +32,6 @@ from .serving import Serving, Source, is_loopback
 from .tracing import make_tracer
 
 __all__ = ["Process", "address_of", "check_public", "listen"]
-
-# New objects between two looks for garbage in circles; nearly everything of a request goes without one.
-_COLLECT_AFTER = 10_000
 
 
 class Process:
@@ -79,7 +75,7 @@ class Process:
         await main.begin(listener)
         if other is not None and admin is not None:
             await other.begin(admin)
-        self._warming = asyncio.create_task(self._warm())
+        self._warming = asyncio.create_task(self.serving.current.engine.warm())
         self._watching = asyncio.create_task(self.serving.watch())
         self._checking = asyncio.create_task(self.serving.check_health())
         started()
@@ -95,13 +91,6 @@ class Process:
             await other.end()
         await self.serving.aclose()
         await asyncio.to_thread(self._stop_tracing)
-
-    async def _warm(self) -> None:
-        """Load what the first requests need, and let the collector of garbage pass by what will stay for good."""
-        await self.serving.current.engine.warm()
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_COLLECT_AFTER)
 
     def _app(self, *, is_main: bool) -> App:
         """The callers' application, or the operators' where they have a listener of their own."""
@@ -126,8 +115,6 @@ class Process:
 
     def _note_versions(self, tls: ssl.SSLContext | None) -> None:
         def changed(is_taken: bool) -> None:
-            if is_taken:
-                gc.unfreeze()  # the version before must be able to go
             self._metrics.reloaded(is_taken=is_taken)
             current = self.serving.current
             self._metrics.serves(current.name, current.loaded_s)
