@@ -331,11 +331,8 @@ class Engine:
     def _deciding(self, request: Request, snapshot: Snapshot, all_signals: bool) -> _Deciding:
         policy = self.policy_for(request)
         self._check_model(request.model)
-        recent = self._recent
-        key = recent.key(request) if recent is not None else None
-        signals = self.observe(request)
-        if recent is not None:
-            recent.recall(key, signals)
+        recent, signals = self._recent, self.observe(request)
+        key = recent.recall(signals) if recent is not None else None
         if signals.late("task"):  # other detectors read it, so it comes first
             yield signals, ("task",)
         verdict = judge(policy, signals, request)

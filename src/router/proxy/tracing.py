@@ -29,7 +29,7 @@ _OPERATIONS = {
 }
 
 
-_TRACE_HEADERS = frozenset(("traceparent", "tracestate"))
+_TRACE_HEADERS = frozenset((b"traceparent", b"tracestate"))
 
 
 def make_tracer(version: str) -> tuple[Tracer, Callable[[], None]]:
@@ -81,20 +81,20 @@ class _Telling:
 
     def begin(self, exchange: Exchange) -> None:
         """Start the server's span, and make it what the request's trace headers name."""
-        scope = exchange.scope
-        if scope["path"].rstrip("/") not in _OPERATIONS:
+        scope, path = exchange.scope, _path(exchange)
+        if path not in _OPERATIONS:
             return
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        theirs = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _TRACE_HEADERS}
         exchange.span = self._tracer.start_span(
-            f"{scope['method']} {scope['path'].rstrip('/')}",
-            context=self._propagator.extract({name: value for name, value in headers if name in _TRACE_HEADERS}),
+            f"{scope['method']} {path}",
+            context=self._propagator.extract(theirs),
             kind=self._api.SpanKind.SERVER,
             start_time=int(exchange.started_s * 1e9) + _shift_ns(),
         )
         ours: dict[str, str] = {}
         self._propagator.inject(ours, context=self._api.set_span_in_context(exchange.span))
         scope["headers"] = [
-            *((name, value) for name, value in scope["headers"] if name.decode("latin-1") not in _TRACE_HEADERS),
+            *((name, value) for name, value in scope["headers"] if name not in _TRACE_HEADERS),
             *((name.encode("latin-1"), value.encode("latin-1")) for name, value in ours.items()),
         ]
 
@@ -103,7 +103,7 @@ class _Telling:
         span, record = exchange.span, exchange.record
         if span is None:
             return
-        operation = _OPERATIONS[exchange.scope["path"].rstrip("/")]
+        operation = _OPERATIONS[_path(exchange)]
         span.set_attributes(
             _plain(
                 {
@@ -160,6 +160,11 @@ class _Telling:
             for kind, count in (("input", attempt.usage.input), ("output", attempt.usage.output)):
                 if count:
                     self._tokens.record(count, {**labels, "gen_ai.token.type": kind})
+
+
+def _path(exchange: Exchange) -> str:
+    path: str = exchange.scope["path"]
+    return path.rstrip("/")
 
 
 def _shift_ns() -> int:

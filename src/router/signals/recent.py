@@ -37,7 +37,33 @@ class RecentSignals:
         self._young: dict[bytes, _Known] = {}
         self._old: dict[bytes, _Known] = {}
 
-    def key(self, request: Request) -> bytes | None:
+    def recall(self, signals: Signals) -> bytes | None:
+        """Let ``signals`` know what was read of their request before; the key to :meth:`keep` them under."""
+        key = self._key(signals.request)
+        if key is None:
+            return None
+        known = self._young.get(key)
+        if known is None:
+            known = self._old.get(key)
+            if known is None:
+                return key
+            self._young[key] = known
+        signals.take(known)
+        return key
+
+    def keep(self, key: bytes | None, signals: Signals) -> None:
+        """Remember what is known by now, unless a detector failed."""
+        if key is None or signals.has_failed:
+            return
+        kept = self._young.get(key)
+        if kept is not None and len(kept) == signals.n_known:
+            return
+        if len(self._young) >= _MOST:
+            # Replaced, never emptied in place: another thread may be reading.
+            self._old, self._young = self._young, {}
+        self._young[key] = signals.known()
+
+    def _key(self, request: Request) -> bytes | None:
         """What the signals of ``request`` depend on, as a digest; None where they are not remembered."""
         if request.n_bytes > _MOST_BYTES:
             return None
@@ -63,27 +89,3 @@ class RecentSignals:
         except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
             return None
         return hashlib.blake2b(read, digest_size=20).digest()
-
-    def recall(self, key: bytes | None, signals: Signals) -> None:
-        """Let ``signals`` know what was read for this key before."""
-        if key is None:
-            return
-        known = self._young.get(key)
-        if known is None:
-            known = self._old.get(key)
-            if known is None:
-                return
-            self._young[key] = known
-        signals.take(known)
-
-    def keep(self, key: bytes | None, signals: Signals) -> None:
-        """Remember what is known by now, unless a detector failed."""
-        if key is None or signals.has_failed:
-            return
-        kept = self._young.get(key)
-        if kept is not None and len(kept) == signals.n_known:
-            return
-        if len(self._young) >= _MOST:
-            # Replaced, never emptied in place: another thread may be reading.
-            self._old, self._young = self._young, {}
-        self._young[key] = signals.known()
