@@ -93,7 +93,8 @@ def tokenised(words: list[str]) -> Callable[[], Any]:
 def deciding() -> list[Figure]:
     """A whole decision, and judging alone, beside the yardstick; comparing policies beside deciding twice."""
     router = Router(Settings())
-    engine, words = router.engine, texts(40, 15)
+    # More texts than a router remembers, so that each decision reads its request anew.
+    engine, words = router.engine, texts(600, 15)
     bodies = [json.dumps({"prompt": f"Continue this text in the same style. {text}"}).encode() for text in words]
     requests = [read_row(body) for body in bodies]
     known = [(engine.observe(request), request) for request in requests]
@@ -115,13 +116,9 @@ def deciding() -> list[Figure]:
         Figure(name="a decision / counting the words ten times", ratio=in_turns(decided, yardstick), limit=3.0),
         Figure(name="judging / counting the words ten times", ratio=in_turns(judged, yardstick), limit=0.2),
         Figure(
-            name="comparing two policies, opening them included / 200 decisions",
-            ratio=in_turns(
-                lambda: list(compare_rows(bodies * 5, "guide", "cost-first", held)),
-                lambda: [decided() for _ in range(5)],
-                turns=3,
-            ),
-            limit=8.0,
+            name="comparing two policies, opening them included / 600 decisions",
+            ratio=in_turns(lambda: list(compare_rows(bodies, "guide", "cost-first", held)), decided, turns=3),
+            limit=3.0,
         ),
     ]
 
