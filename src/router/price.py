@@ -17,6 +17,7 @@ __all__ = [
     "PriceTier",
     "UnitPrices",
     "cost_usd",
+    "dearest_rates",
     "expected_usd",
     "unit_lines",
     "worst_case_usd",
@@ -175,19 +176,27 @@ def worst_case_usd(price: Price, tokens: TokenCount, *, max_latency_ms: float | 
     """The most a call may cost: the dearest kind of input and ``output_max`` tokens of the dearest kind of output, and
     all else that the request asks for. ``max_latency_ms``: the longest that it may take."""
     at = price.at(tokens.input) if price.tiers else price
-    dear_input, dear_output = at.input, at.output
-    if dear_input is None or dear_output is None:
+    dearest = dearest_rates(at)
+    if dearest is None:
         return None
-    for rate in (at.cache_write, at.audio_input, at.image_input):
-        if rate is not None and rate > dear_input:
-            dear_input = rate
-    for rate in (at.reasoning, at.audio_output, at.image_output):
-        if rate is not None and rate > dear_output:
-            dear_output = rate
     units = 0.0 if at.by_unit is None else worst_units_usd(at.by_unit, tokens, max_latency_ms)
     if units is None:
         return None
-    return at.per_call + units + tokens.input * dear_input + tokens.output_max * dear_output
+    return at.per_call + units + tokens.input * dearest[0] + tokens.output_max * dearest[1]
+
+
+def dearest_rates(price: Price) -> tuple[float, float] | None:
+    """USD a token of the dearest kind of input and of output; None when a price that every call needs is unknown."""
+    dear_input, dear_output = price.input, price.output
+    if dear_input is None or dear_output is None:
+        return None
+    for rate in (price.cache_write, price.audio_input, price.image_input):
+        if rate is not None and rate > dear_input:
+            dear_input = rate
+    for rate in (price.reasoning, price.audio_output, price.image_output):
+        if rate is not None and rate > dear_output:
+            dear_output = rate
+    return dear_input, dear_output
 
 
 def worst_units_usd(prices: UnitPrices, tokens: TokenCount, max_latency_ms: float | None = None) -> float | None:

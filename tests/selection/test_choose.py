@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.catalogue import Deployment, LocalCard, Price
+from router.catalogue import Deployment, LocalCard, Price, PriceTier
 from router.errors import BudgetExceeded, DeadlineInfeasible, NoCandidate
+from router.price import UnitPrices
 from router.selection.candidates import Fleet, candidates, make_fleet
 from router.selection.choose import choose
+from router.selection.estimate import estimate_hosted
 from router.types import (
     Budget,
     Decision,
@@ -28,6 +30,7 @@ from router.types import (
     Snapshot,
     TokenCount,
     Tool,
+    Units,
     Verdict,
 )
 
@@ -264,6 +267,44 @@ def test_decisive_rule_stands_in_the_reason() -> None:
 
 
 _KINDS = st.frozensets(st.sampled_from(["local", "llm", "small", "large"]), max_size=2)
+
+
+_USD = st.none() | st.floats(0.0, 1e-3)
+_PRICES = st.builds(
+    Price,
+    input=_USD,
+    output=_USD,
+    cache_write=_USD,
+    reasoning=_USD,
+    per_call=st.floats(0.0, 0.01),
+    by_unit=st.sampled_from((None, UnitPrices(search=(0.01, 0.01, 0.01)), UnitPrices(second=0.001))),
+    tiers=st.sampled_from(((), (PriceTier(above=1000, input=3e-6),))),
+)
+_TOKENS = st.builds(
+    TokenCount,
+    input=st.integers(1, 20_000),
+    output=st.integers(1, 2000),
+    output_max=st.integers(1, 4096),
+    units=st.sampled_from((None, Units(images=1))),
+)
+
+
+@given(price=_PRICES, tokens=_TOKENS, ttft_ms=st.floats(1.0, 3000.0), latency=st.none() | st.floats(1.0, 9000.0))
+def test_estimates_are_the_same_by_either_way(
+    price: Price, tokens: TokenCount, ttft_ms: float, latency: float | None
+) -> None:
+    one = msgspec.structs.replace(SMALL, price=price, ttft_ms=ttft_ms, quality={"*": 0.7}, context_tokens=None)
+    measured = {} if latency is None else {"small": latency}
+    plain = msgspec.structs.replace(NOW, latency_ms=measured)
+    # What was measured of somebody else, so that nothing is plain, changes no other estimate.
+    marked = msgspec.structs.replace(plain, quality_shift={"other": 0.5})
+    fleet = make_fleet((one, LARGE), (CARD,))
+    first, second = (
+        decide(Verdict(), evidence=None, fleet=fleet, snapshot=snapshot, tokens=tokens) for snapshot in (plain, marked)
+    )
+    assert first.candidates == second.candidates
+    assert first.fallbacks == second.fallbacks
+    assert first.candidates[1].estimate == estimate_hosted(one, "sentiment", tokens, plain)
 
 
 @given(

@@ -6,14 +6,27 @@ Order of the checks: what the policy forbids, ability, hard budgets, health. The
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from ..catalogue import Deployment, Family, LocalCard
-from ..types import Budget, Candidate, Estimate, Failure, LocalEvidence, Request, Signals, Snapshot, TokenCount, Verdict
+from ..types import (
+    Budget,
+    Candidate,
+    Estimate,
+    Failure,
+    LocalEvidence,
+    Request,
+    Signals,
+    Snapshot,
+    Tier,
+    TokenCount,
+    Verdict,
+)
 from ..units import format_ms, format_usd
 from .estimate import affordable_output, estimate_hosted, estimate_local
+from .rates import Rate, rate_of
 
 __all__ = [
     "MODEL_AUTO",
@@ -34,13 +47,21 @@ _Loss = tuple[Failure, str] | None
 _CAPABILITY = {"image": "vision", "audio": "audio", "file": "files", "video": "video"}
 
 
+class PlainTask(NamedTuple):
+    """The local models as candidates for a task that none of them is made for, and the hosted deployments' rates."""
+
+    local: tuple[Candidate, ...]
+    hosted: tuple[Rate, ...]
+
+
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     """All that is registered: hosted deployments by name, cards of local models by name. ``hash`` names this set.
 
     ``traits`` are each deployment's tags and what its family is good at. ``is_plan``: no hosted deployment can be
     called from here, so all take part and the decision says what it would do. ``groups`` names the group of those that
-    share their load with others, ``balance`` how: by their weights, or the faster of two drawn by weight. ``others``:
-    the local models as candidates for a task that none of them is made for, worked out once for each task.
+    share their load with others, ``balance`` how: by their weights, or the faster of two drawn by weight. ``plain``:
+    what all members come down to for a plain request of a task; ``places``: how the deployments stand before the
+    objective is asked, by the wanted tier and traits. Both are worked out when they are first needed.
     """
 
     deployments: Mapping[str, Deployment]
@@ -50,7 +71,8 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
     groups: Mapping[str, str] = msgspec.field(default_factory=dict)
     balance: Balance = "weighted"
-    others: dict[str, tuple[Candidate, ...]] = msgspec.field(default_factory=dict)
+    plain: dict[str, PlainTask] = msgspec.field(default_factory=dict)
+    places: dict[tuple[Tier | None, tuple[str, ...]], dict[str, int]] = msgspec.field(default_factory=dict)
 
 
 def make_fleet(
@@ -134,37 +156,64 @@ def candidates(
     asked = _asked(request, signals, verdict, snapshot)
     evidence: LocalEvidence | None = signals["local"].value
     learned: Mapping[str, float] | None = signals["quality"].value
-    if evidence is None and asked.is_plain:
-        found = list(fleet.others.get(asked.task) or _others(fleet, asked.task))
+    plan = fleet.is_plan
+    plain = (fleet.plain.get(asked.task) or _plain_task(fleet, asked.task)) if asked.is_plain else None
+    if evidence is None and plain is not None:
+        found = [*plain.local]
     else:
         found = [_local(card, evidence, asked) for card in fleet.local.values()]
-    plan, task, tokens, is_plain, size = fleet.is_plan, asked.task, asked.tokens, asked.is_plain, asked.context_tokens
+    if plain is not None and learned is None and not (snapshot.warm or snapshot.tail_ms or snapshot.quality_shift):
+        _add_hosted(found, plain.hosted, asked, snapshot, plan=plan)
+        return tuple(found)
+    found.extend([_hosted(each, asked, snapshot, learned, plan=plan) for each in fleet.deployments.values()])
     limit_ms = asked.budget.max_latency_ms
-    for deployment in fleet.deployments.values():
-        estimate = estimate_hosted(deployment, task, tokens, snapshot, learned, max_latency_ms=limit_ms)
-        window = deployment.context_tokens
-        if is_plain and (window is None or size <= window) and (plan or deployment.configured):
-            found.append(Candidate(model=deployment.name, kind="llm", tier=deployment.tier, estimate=estimate))
-            continue
-        loss = (
-            (policy_loss(deployment, verdict) if asked.is_bound else None)
-            or _ability_loss(deployment, asked)
-            or _availability_loss(deployment, asked, plan=plan)
-            or _budget_loss(deployment, asked, estimate)
-            or _health_loss(deployment, snapshot)
-        )
-        failed, reason = loss if loss is not None else (None, None)
-        found.append(
-            Candidate(
-                model=deployment.name,
-                kind="llm",
-                tier=deployment.tier,
-                estimate=estimate,
-                failed=failed,
-                reason=reason,
-            )
-        )
     return tuple(found if limit_ms is None else _without_tails(found, limit_ms))
+
+
+def _add_hosted(
+    found: list[Candidate], rates: Iterable[Rate], asked: _Asked, snapshot: Snapshot, *, plan: bool
+) -> None:
+    """What :func:`_hosted` says of each deployment, for a plain request, without a call for each of its sums."""
+    tokens, size, measured = asked.tokens, asked.context_tokens, snapshot.latency_ms
+    sent, expected, most = tokens.input, tokens.output, tokens.output_max
+    has_units = tokens.units is not None
+    for (
+        deployment, name, tier, is_configured, most_input, window, quality, ttft_ms, tokens_per_s,
+        per_call, input_usd, output_usd, worst_input_usd, worst_output_usd,
+    ) in rates:  # fmt: skip
+        if has_units or sent > most_input or size > window or not (plan or is_configured):
+            found.append(_hosted(deployment, asked, snapshot, None, plan=plan))
+            continue
+        latency = measured.get(name) if measured else None
+        if latency is None:
+            latency = ttft_ms + expected * 1000.0 / tokens_per_s
+        estimate = Estimate(
+            usd=per_call + sent * input_usd + expected * output_usd,
+            latency_ms=latency,
+            quality=quality,
+            worst_usd=per_call + sent * worst_input_usd + most * worst_output_usd,
+        )
+        found.append(Candidate(model=name, kind="llm", tier=tier, estimate=estimate))
+
+
+def _hosted(
+    deployment: Deployment, asked: _Asked, snapshot: Snapshot, learned: Mapping[str, float] | None, *, plan: bool
+) -> Candidate:
+    limit_ms, window = asked.budget.max_latency_ms, deployment.context_tokens
+    estimate = estimate_hosted(deployment, asked.task, asked.tokens, snapshot, learned, max_latency_ms=limit_ms)
+    if asked.is_plain and (window is None or asked.context_tokens <= window) and (plan or deployment.configured):
+        return Candidate(model=deployment.name, kind="llm", tier=deployment.tier, estimate=estimate)
+    loss = (
+        (policy_loss(deployment, asked.verdict) if asked.is_bound else None)
+        or _ability_loss(deployment, asked)
+        or _availability_loss(deployment, asked, plan=plan)
+        or _budget_loss(deployment, asked, estimate)
+        or _health_loss(deployment, snapshot)
+    )
+    failed, reason = loss if loss is not None else (None, None)
+    return Candidate(
+        model=deployment.name, kind="llm", tier=deployment.tier, estimate=estimate, failed=failed, reason=reason
+    )
 
 
 def _without_tails(found: Sequence[Candidate], limit_ms: float) -> list[Candidate]:
@@ -226,14 +275,15 @@ def output_limit(
     return most if most is not None and most < tokens.output_max else None
 
 
-def _others(fleet: Fleet, task: str) -> tuple[Candidate, ...]:
-    found = tuple(
+def _plain_task(fleet: Fleet, task: str) -> PlainTask:
+    local = tuple(
         Candidate(model=card.name, kind="local", estimate=estimate_local(card, None), failed=failed, reason=reason)
         for card in fleet.local.values()
         for failed, reason in (_not_made_for(card, task),)
     )
-    if len(fleet.others) < _MOST_TASKS:
-        fleet.others[task] = found
+    found = PlainTask(local, tuple(rate_of(deployment, task) for deployment in fleet.deployments.values()))
+    if len(fleet.plain) < _MOST_TASKS:
+        fleet.plain[task] = found
     return found
 
 

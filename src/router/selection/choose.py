@@ -7,6 +7,7 @@ the objective, and the larger tier is paid for only when a rule asks for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..errors import BudgetExceeded, DeadlineInfeasible, NoCandidate
 from ..types import (
@@ -15,6 +16,7 @@ from ..types import (
     Decision,
     Estimate,
     Exploration,
+    Fired,
     PolicyRef,
     Request,
     Runner,
@@ -22,6 +24,7 @@ from ..types import (
     Snapshot,
     Target,
     TaskReading,
+    Tier,
     TokenCount,
     Verdict,
 )
@@ -33,6 +36,10 @@ from .explore import explored
 from .stickiness import stay_note, staying, warm_tier
 
 __all__ = ["choose"]
+
+_INFINITE = float("inf")
+_LAST = 1 << 62
+_MOST_PLACES = 64
 
 
 def choose(
@@ -83,7 +90,7 @@ def choose(
         task=_task(signals),
         target=target,
         fallbacks=tuple([candidate.model for candidate in later]),
-        rules=tuple(fired.id for fired in verdict.rules),
+        rules=tuple([fired.id for fired in verdict.rules]),
         reason=reason,
         estimate=order[0].estimate if order else Estimate(usd=0.0, worst_usd=0.0, latency_ms=0.0),
         candidates=found,
@@ -103,57 +110,83 @@ def _order(
 ) -> tuple[list[Candidate], Exploration | None]:
     # Those that are cooling down are the last resort, behind everybody in good health.
     able = [c for c in found if c.failed is None]
-    resort = [c for c in found if c.failed == "cooling"]
+    resort = [c for c in found if c.failed == "cooling"] if snapshot.unhealthy else []
     if not able:
         able, resort = resort, able
     # Who learnt what each model is worth on such a request lets the objective weigh the tiers; else the larger one
     # is for rules to ask for.
     tier = verdict.tier or warm_tier(able, snapshot) or (None if is_learned else "small")
-    prefer, objective, wanted = verdict.prefer, verdict.objective, frozenset(verdict.rank)
     stays = staying(able, snapshot) if snapshot.warm else frozenset()
-
-    by_quality, by_cost, by_latency = objective.quality, objective.cost, objective.latency / 1000.0
-    is_llm_wanted, traits = prefer == "llm", fleet.traits
-
-    def rank(candidate: Candidate) -> tuple[bool, bool, int, bool, float, str]:
-        # In a tie the local model comes first: equal in quality, so the cheaper and faster one.
-        name, estimate, is_local = candidate.model, candidate.estimate, candidate.kind == "local"
-        # Quality less what cost and latency weigh; an unknown price counts as the worst.
-        worth = (
-            float("-inf")
-            if estimate.usd is None
-            else by_quality * (estimate.quality or 0.0)
-            - by_cost * estimate.usd
-            - by_latency * (estimate.latency_ms or 0.0)
-        )
-        return (
-            is_local is is_llm_wanted,
-            not is_local and tier is not None and candidate.tier != tier,
-            -len(wanted & traits[name]) if wanted and not is_local else 0,
-            name not in stays,
-            -worth,
-            name,
-        )
-
+    ranks = _ranks(able, verdict, fleet, tier, stays)
+    if resort:
+        resort = _by(_ranks(resort, verdict, fleet, tier, stays), resort)
     if snapshot.soft_limits:
         # A soft limit that is used up overrules what is only recommended, never what is forbidden or required.
-        able.sort(key=lambda candidate: (*_cost(candidate), rank(candidate)))
-        return [*able, *sorted(resort, key=rank)], None
-    order = sorted(able, key=rank)
+        return [*_by([(*_cost(each), rank) for each, rank in zip(able, ranks, strict=True)], able), *resort], None
+    order = _by(ranks, able)
     if fleet.groups:
         order = balanced(order, fleet, stays, draw)
-    resort.sort(key=rank)
+    objective = verdict.objective
     # A ladder begins where it begins: its first step is no choice of the objective.
     if not objective.explore or verdict.escalate is not None:
         return [*order, *resort], None
+    places = {(each.kind, each.model): rank[0] for each, rank in zip(able, ranks, strict=True)}
     order, exploration = explored(
         order,
-        lambda candidate: rank(candidate)[:4],
+        lambda candidate: places[candidate.kind, candidate.model],
         lambda candidate: fleet.groups.get(candidate.model, candidate.model),
         share=objective.explore,
         draw=snapshot.id,
     )
     return [*order, *resort], exploration
+
+
+_Rank = tuple[int, float, str]
+"""The least comes first: what binds or is recommended, then what the objective says, then the name."""
+
+
+def _ranks(
+    found: Sequence[Candidate], verdict: Verdict, fleet: Fleet, tier: Tier | None, stays: frozenset[str]
+) -> list[_Rank]:
+    """The rank of each candidate."""
+    objective = verdict.objective
+    by_quality, by_cost, by_latency = objective.quality, objective.cost, objective.latency / 1000.0
+    places = fleet.places.get((tier, verdict.rank)) or _places(fleet, tier, verdict.rank)
+    # In a tie the local model comes first: equal in quality, so the cheaper and faster one.
+    local = _LAST if verdict.prefer == "llm" else -1
+    ranks: list[_Rank] = []
+    for candidate in found:
+        name, estimate = candidate.model, candidate.estimate
+        place = local if candidate.kind == "local" else places[name] - (name in stays)
+        usd = estimate.usd
+        # Quality less what cost and latency weigh; an unknown price counts as the worst.
+        worth = (
+            -_INFINITE
+            if usd is None
+            else by_quality * (estimate.quality or 0.0) - by_cost * usd - by_latency * (estimate.latency_ms or 0.0)
+        )
+        ranks.append((place, -worth, name))
+    return ranks
+
+
+def _places(fleet: Fleet, tier: Tier | None, rank: tuple[str, ...]) -> dict[str, int]:
+    """What ranks deployments before the objective does: the tier, and how many of the traits in ``rank`` they lack.
+
+    Odd numbers of one and more, so that where the conversation is warm goes before its equals.
+    """
+    wanted = frozenset(rank)
+    places = {
+        name: 1 + 2 * (len(wanted - fleet.traits[name]) + (len(wanted) + 1) * (tier not in (None, deployment.tier)))
+        for name, deployment in fleet.deployments.items()
+    }
+    if len(fleet.places) < _MOST_PLACES:
+        fleet.places[tier, rank] = places
+    return places
+
+
+def _by(ranks: Sequence[Any], found: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates in the order of their ranks."""
+    return [found[at] for at in sorted(range(len(found)), key=ranks.__getitem__)]
 
 
 def _cost(candidate: Candidate) -> tuple[bool, float]:
@@ -173,11 +206,16 @@ def _target(candidate: Candidate, fleet: Fleet) -> Target:
 
 
 def _reason(chosen: Candidate, verdict: Verdict, found: Sequence[Candidate], task: str) -> str:
-    decisive = next((fired for fired in verdict.rules if fired.decisive), None)
+    decisive: Fired | None = None
+    local: str | None = None
+    for fired in verdict.rules:
+        if fired.decisive and decisive is None:
+            decisive = fired
+        if local is None and fired.outcome.startswith("local"):
+            local = fired.id
     said = f"{decisive.id} ({decisive.outcome})" if decisive else "the policy's default (otherwise)"
     if chosen.kind == "local":
         return said if verdict.prefer != "llm" else f"{said}, but no hosted model fits the limits; a local model can"
-    local = next((fired.id for fired in verdict.rules if fired.outcome.startswith("local")), None)
     if verdict.prefer == "local" or local is not None:
         failed = next((c for c in found if c.kind == "local" and c.failed not in (None, "model")), None)
         why = f"{failed.model}: {failed.reason}" if failed else f"none is registered for {task}"

@@ -11,7 +11,7 @@ from ..catalogue import Deployment, LocalCard
 from ..price import Price, expected_usd, worst_case_usd, worst_units_usd
 from ..types import Estimate, LocalEvidence, Snapshot, TokenCount
 
-__all__ = ["affordable_output", "estimate_hosted", "estimate_local"]
+__all__ = ["affordable_output", "estimate_hosted", "estimate_local", "prior_quality"]
 
 _TIER_QUALITY = {"small": 0.80, "large": 0.88}
 
@@ -40,10 +40,7 @@ def estimate_hosted(
     if learned is not None:
         quality = learned.get(name, learned.get(deployment.model))
     if quality is None:
-        priors = deployment.quality
-        quality = priors.get(task)
-        if quality is None:
-            quality = priors.get("*", _TIER_QUALITY[deployment.tier])
+        quality = prior_quality(deployment, task)
     if price.tiers:
         price = price.at(tokens.input)
     if snapshot.quality_shift:
@@ -61,6 +58,13 @@ def estimate_hosted(
         tail_ms=snapshot.tail_ms.get(name),
         saved_usd=saved,
     )
+
+
+def prior_quality(deployment: Deployment, task: str) -> float:
+    """What the catalogue expects of ``deployment`` at ``task``, 0..1."""
+    priors = deployment.quality
+    quality = priors.get(task)
+    return priors.get("*", _TIER_QUALITY[deployment.tier]) if quality is None else quality
 
 
 def _saved_usd(price: Price, tokens: TokenCount, warm: int) -> float | None:

@@ -51,7 +51,7 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
     explore: float = 0.0
 
 
-class Fired(msgspec.Struct, frozen=True, kw_only=True):
+class Fired(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A rule that fired: what it asked for, how strongly, and whether it decided (the others were overruled)."""
 
     id: str
@@ -126,7 +126,7 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
     signals: tuple[SignalName, ...]
 
 
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+class Estimate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a candidate would probably give: USD (None when a price is unknown), milliseconds, quality 0..1.
 
     ``tail_ms`` is the 95th percentile lately, None when too little was seen. ``saved_usd`` is what the provider's warm
@@ -141,7 +141,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     saved_usd: float | None = None
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A local model or hosted deployment, with its estimate.
 
     ``failed`` is None when it is able and allowed, else which kind of check failed first; ``reason`` says it in words.
@@ -155,7 +155,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class Target(msgspec.Struct, frozen=True, kw_only=True):
+class Target(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who will answer. ``configured`` is False when the deployment has no credentials or address on this machine."""
 
     kind: TargetKind
@@ -177,7 +177,7 @@ class Exploration(msgspec.Struct, frozen=True, kw_only=True):
     propensity: float
 
 
-class PolicyRef(msgspec.Struct, frozen=True, kw_only=True):
+class PolicyRef(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Which policy decided: its name and the hash of its resolved text."""
 
     name: str

@@ -79,14 +79,14 @@ class Signal(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 UNKNOWN: Signal[Any] = Signal(value=None, confidence=0.0, detector="none")
 
 
-class Runner(msgspec.Struct, frozen=True, kw_only=True):
+class Runner(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A label and its calibrated probability."""
 
     label: str
     probability: float
 
 
-class TaskReading(msgspec.Struct, frozen=True, kw_only=True):
+class TaskReading(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The task of a request: the likeliest label, its calibrated probability, and the runners-up."""
 
     label: str
@@ -94,7 +94,7 @@ class TaskReading(msgspec.Struct, frozen=True, kw_only=True):
     runners_up: tuple[Runner, ...] = ()
 
 
-class Split(msgspec.Struct, frozen=True, kw_only=True):
+class Split(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The text to judge: ``messages[message].text[start:end]``. ``message`` is -1 when it came as a hint."""
 
     message: int
@@ -127,7 +127,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     is_learnable: bool = False
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True):
+class Span(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A stretch of ``messages[message].text``, and what it is (``email``, ``iban``, ``instruction`` ...)."""
 
     message: int
@@ -136,7 +136,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = ""
 
 
-class Flag(msgspec.Struct, frozen=True, kw_only=True):
+class Flag(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A raised safety flag. ``score`` is a calibrated probability."""
 
     kind: FlagKind
@@ -145,7 +145,7 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     spans: tuple[Span, ...] = ()
 
 
-class TokenCount(msgspec.Struct, frozen=True, kw_only=True):
+class TokenCount(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Tokens: ``input`` estimated, ``output`` expected, ``output_max`` the worst case that may be billed; ``units`` is
     what the request asks for beside them, None for nothing."""
 
@@ -260,9 +260,7 @@ class Signals:
         if known is not None:
             return known
         detector = self._by_name.get(name)
-        if detector is None:
-            return UNKNOWN
-        return UNKNOWN if detector.slow else self._run(name, detector)
+        return UNKNOWN if detector is None or detector.slow else self._run(name, detector)
 
     def fetch(self, names: Iterable[SignalName]) -> None:
         """Compute ``names``, slow ones included. Blocking: call it in a worker thread when one is slow."""
@@ -319,6 +317,9 @@ class Signals:
             if self._on_error is not None:
                 self._on_error(detector, error)
             found = dict.fromkeys(detector.provides, UNKNOWN)
+        known = self._known
+        if len(found) == 1 and name in found:  # most detectors tell one signal
+            return known.setdefault(name, found[name])
         for key, signal in found.items():
-            self._known.setdefault(key, signal)
-        return self._known.setdefault(name, UNKNOWN)
+            known.setdefault(key, signal)
+        return known.setdefault(name, UNKNOWN)
