@@ -126,3 +126,39 @@ def test_intervals_hold_their_mean() -> None:
     low, high = bootstrap(lambda rows: float(values[rows].mean()), 400, draws=300)
     assert low < values.mean() < high
     assert high - low == pytest.approx(4 * values.std() / 20, rel=0.25)
+
+
+def test_models_that_are_not_compared_do_not_decide_which_prompts_are(tmp_path: Path) -> None:
+    rows = [row(prompt, model, 1.0) for prompt in "abc" for model in ("x", "y")] + [row("a", "z", 0.0)]
+    path = written(tmp_path / "o.jsonl", rows)
+    assert (read_outcomes([path]).prompts, read_outcomes([path]).left_out) == (("a",), 2)
+    two = read_outcomes([path], ("y", "x"))
+    assert (two.prompts, two.models, two.left_out) == (("a", "b", "c"), ("y", "x"), 0)
+    for wrong, said in ((("x", "q"), "'q'"), (("x",), "two different"), (("x", "x"), "two different")):
+        with pytest.raises(RequestError, match=said):
+            read_outcomes([path], wrong)
+
+
+def test_prompts_that_no_two_models_share_are_told_from_one_model(tmp_path: Path) -> None:
+    path = written(tmp_path / "o.jsonl", [row("a", "x", 1.0), row("b", "y", 1.0)])
+    with pytest.raises(RequestError, match="no prompt was asked all 2 models"):
+        read_outcomes([path])
+
+
+@pytest.mark.parametrize("spoil", [lambda data: data[: len(data) // 2], lambda data: b"{" + data])
+def test_a_broken_archive_is_named(tmp_path: Path, spoil) -> None:
+    path = tmp_path / "o.jsonl.gz"
+    lines = b"\n".join(json.dumps(row(str(at), m, 1.0)).encode() for at in range(900) for m in "xy")
+    path.write_bytes(spoil(gzip.compress(lines)))
+    with pytest.raises(RequestError, match=r"o\.jsonl\.gz cannot be unpacked"):
+        read_outcomes([path])
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "o.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + b"\n".join(json.dumps(row("a", m, 1.0)).encode() for m in "xy"))
+    assert len(read_outcomes([path])) == 1
+
+
+def test_nothing_is_saved_where_nothing_is_paid() -> None:
+    assert np.isnan(saving(Curve(np.array([0.0]), np.array([0.5])), 0.5, 0.0))

@@ -47,13 +47,12 @@ def bench(
     from ..offline.evaluate import report
     from ..offline.outcomes import read_outcomes
     from ..offline.rivals import RIVALS
+    from .options import model_names
 
     unknown = [name for name in rivals if name not in RIVALS]
     if unknown:
         raise RequestError(f"unknown predictor {unknown[0]!r}.", hint=f"There are: {', '.join(RIVALS)}.")
-    outcomes = read_outcomes(files)
-    if models:
-        outcomes = outcomes.of([name.strip() for name in models.split(",")])
+    outcomes = read_outcomes(files, model_names(models))
     found = report(
         outcomes,
         tuple(RIVALS) if all_rivals else ("router", *(name for name in rivals if name != "router")),
@@ -82,11 +81,17 @@ def _show(found: dict[str, Any]) -> None:
     console = Console(highlight=False)
     console.print(
         f"{found['prompts']:,} prompts, {len(found['singles']['models'])} models, {found['protocol']}; "
-        f"weak: {found['pair'][0]}, strong: {found['pair'][1]}"
+        f"weak: {found['pair'][0]}, strong: {found['pair'][1]}",
+        soft_wrap=True,
     )
+    for caution in found["cautions"]:
+        console.print(f"note: {caution}", soft_wrap=True)
     alone = Table("baseline", "quality", "USD a request", title="Without routing")
     for name, figures in found["singles"]["models"].items():
         alone.add_row(f"always {name}", _number(figures["quality"]), _usd(figures["usd"]))
+    if len(found["datasets"]) > 1:
+        majority = next(iter(found["routers"].values()))["many"]["majority_per_dataset"]
+        alone.add_row("best model of each data set, as learnt", _number(majority), "")
     alone.add_row("oracle (best answer each time)", _number(found["singles"]["oracle"]), "")
     console.print(alone)
     table = Table(
@@ -101,11 +106,39 @@ def _show(found: dict[str, Any]) -> None:
             _interval(many["over_best_single"]),
             f"{figures['us']:.0f}",
         )
-    table.add_row("oracle", _number(found["oracle_apgr"]), "", "", "1.000", "", "")
+    table.add_row("oracle", _number(found["oracle_apgr"]), "", "", "", "", "")
     console.print(table)
+    if "quality_at_cost" in found["singles"]:
+        _show_by_cost(console, found)
     each = {name: figures["datasets"] for name, figures in found["routers"].items() if "datasets" in figures}
     if each:
         _show_each(console, each)
+
+
+def _show_by_cost(console: Any, found: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    mix = found["singles"]
+    at = [f"quality at {float(share):.0%}" for share in mix["quality_at_cost"]]
+    table = Table(
+        "router", "AIQ", "AIQ over random mix", *at, "saved at 95 %", "saved at 99 %", "regret", "arena score",
+        title="All models: quality at shares of the best one's cost, savings at shares of its quality",
+    )  # fmt: skip
+    qualities = map(_reached, mix["quality_at_cost"].values())
+    table.add_row("models mixed at random", _number(mix["aiq_of_random_mix"]), "", *qualities)
+    for name, figures in found["routers"].items():
+        many = figures["many"]
+        table.add_row(
+            name,
+            _number(many["aiq"]),
+            _interval(many["over_random_mix"]),
+            *map(_reached, many["quality_at_cost"].values()),
+            _share(many["saving_at_95_percent"]),
+            _share(many["saving_at_99_percent"]),
+            _number(many["regret_to_oracle"]),
+            _interval(figures["arena"]["arena"]),
+        )
+    console.print(table)
 
 
 def _show_each(console: Any, each: dict[str, Any]) -> None:
@@ -120,6 +153,14 @@ def _show_each(console: Any, each: dict[str, Any]) -> None:
 
 def _number(value: float | None) -> str:
     return "?" if value is None else f"{value:.3f}"
+
+
+def _reached(value: float | None) -> str:
+    return "too dear" if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None) -> str:
+    return "never" if value is None else f"{value:.0%}"
 
 
 def _usd(value: float | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import RequestError
-from .options import CONFIG
+from .options import CONFIG, model_names
 from .records import LEDGER
 
 
@@ -54,23 +54,25 @@ def train_quality(
 
 
 def _train(files: tuple[Path, ...], out: Path, models: str | None, seed: int) -> None:
+    from ..offline.cautions import cautions
     from ..offline.evaluate import held_out, pair_of, pair_report
     from ..offline.fit_quality import QualityFit, save_quality
     from ..offline.outcomes import read_outcomes
 
-    outcomes = read_outcomes(files)
-    if models:
-        outcomes = outcomes.of([name.strip() for name in models.split(",")])
+    outcomes = read_outcomes(files, model_names(models))
     click.echo(f"{len(outcomes):,} prompts, {len(outcomes.models)} models", err=True)
     weak, strong = pair_of(outcomes)
+    for caution in cautions(outcomes, weak, strong):
+        click.echo(f"note: {caution}", err=True)
     measured = pair_report(outcomes, held_out(outcomes, "router", seed=seed), weak, strong, draws=200)
     detector = save_quality(QualityFit(seed=seed).fit(outcomes), out)
     apgr = measured["apgr"]
-    click.echo(
-        f"held out, {outcomes.models[weak]} against {outcomes.models[strong]}: "
-        f"APGR {apgr['value']} ({apgr['interval'][0]} to {apgr['interval'][1]}; random 0.5)",
-        err=True,
-    )
+    pair = f"held out, {outcomes.models[weak]} against {outcomes.models[strong]}"
+    if apgr["value"] is None:
+        click.echo(f"{pair}: nothing to measure, for there is no gap between them", err=True)
+    else:
+        low, high = apgr["interval"]
+        click.echo(f"{pair}: APGR {apgr['value']} ({low} to {high}; random 0.5)", err=True)
     if apgr["interval"][0] is None or apgr["interval"][0] <= 0.5:
         click.echo(
             "warning: no better than random routing with certainty; more outcomes, or other prompts, are needed.",

@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 
 from ..errors import RequestError
 from .arena import arena_report, arena_score, operating_weight
+from .cautions import cautions
 from .fit_quality import LEAST_ROWS, QualityFit
 from .outcomes import Outcomes, prompt_folds
 from .rivals import RIVALS, Dense, Predictor, make_predictor
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 Floats = npt.NDArray[np.float64]
+COST_SHARES = (0.1, 0.25, 0.5, 1.0)
+"""Of the best single model's cost: where quality is read off the curves."""
 _TYPED = 60
 """Of each fold, the prompts that are read once more with typing mistakes."""
 
@@ -96,6 +99,7 @@ def facts_of(outcomes: Outcomes, weak: int, strong: int) -> dict[str, Any]:
         "prompts": len(outcomes),
         "datasets": sorted(set(outcomes.datasets)),
         "pair": [outcomes.models[weak], outcomes.models[strong]],
+        "cautions": cautions(outcomes, weak, strong),
         "oracle_apgr": _short(apgr(high - low, low, high)),
         "singles": singles(outcomes),
     }
@@ -166,9 +170,7 @@ def held_out(
     for train, test in splits:
         learnt = outcomes.take(train)
         if len(learnt) < LEAST_ROWS:
-            raise RequestError(
-                f"{len(learnt)} training prompts are too few.", hint="Give more outcomes, or fewer folds."
-            )
+            raise _too_few(outcomes, train, test, by_dataset=by_dataset, folds=folds)
         predictor = make_predictor(rival, seed, dense)
         predictor.fit(learnt)
         quality[test] = predictor.predict([outcomes.prompts[row] for row in test])
@@ -188,6 +190,20 @@ def held_out(
     return Predicted(quality, price, majority, round(float(np.median(times)) / 1000, 1), again)
 
 
+def _too_few(
+    outcomes: Outcomes, train: npt.NDArray[np.intp], test: npt.NDArray[np.intp], *, by_dataset: bool, folds: int
+) -> RequestError:
+    if by_dataset:
+        without = f"without {outcomes.datasets[int(test[0])]!r}, {len(train)} prompts are left to learn from"
+        return RequestError(f"{without}; {LEAST_ROWS} is the least.", hint="Record more outcomes of other data sets.")
+    least = -(-LEAST_ROWS * folds // (folds - 1))
+    return RequestError(
+        f"of {len(outcomes)} prompts that all models were asked, {len(train)} are left to learn from while the others "
+        f"are predicted; {LEAST_ROWS} is the least.",
+        hint=f"Record outcomes of at least {least} prompts (with {folds} folds); several hundred tell much more.",
+    )
+
+
 def _arena(outcomes: Outcomes, predicted: Predicted, draws: int) -> dict[str, Any]:
     """RouterArena's figures, its robustness by typing mistakes: the share of prompts that keep their model."""
     weight = operating_weight(predicted.quality, predicted.price)
@@ -202,23 +218,27 @@ def _one_by_one(predictor: Predictor) -> Callable[[str], Any]:
 
 
 def pair_of(outcomes: Outcomes, pair: tuple[str, str] | None = None) -> tuple[int, int]:
-    """``(weak, strong)``: those named; else the best model, and the best of those that cost at most a quarter of it, or
-    the worst against the best where costs are unknown.
+    """``(weak, strong)``, two different models: those named; else the best model, and the best of those that cost at
+    most a quarter of it, or the cheapest other one; where costs are unknown, the worst against the best. Of equally
+    good models the dearest is the strong one.
 
     Raises:
-        RequestError: a model of ``pair`` has no outcomes.
+        RequestError: a model of ``pair`` has no outcomes, or it names one twice.
     """
     if pair is not None:
+        if pair[0] == pair[1]:
+            raise RequestError(f"{pair[0]!r} cannot be routed against itself.", hint="Name two different models.")
         outcomes.of(pair)  # says which of them is missing
         return outcomes.models.index(pair[0]), outcomes.models.index(pair[1])
     means = outcomes.scores.mean(axis=0)
-    strong = int(means.argmax())
+    usd = outcomes.usd.mean(axis=0) if outcomes.has_cost else np.zeros(len(means))
+    strong = max(range(len(means)), key=lambda model: (means[model], usd[model], model))
+    others = [model for model in range(len(means)) if model != strong]
     if not outcomes.has_cost:
-        return int(means.argmin()), strong
-    usd = outcomes.usd.mean(axis=0)
-    cheap = [model for model in range(len(means)) if usd[model] <= usd[strong] / 4]
+        return min(others, key=lambda model: means[model]), strong
+    cheap = [model for model in others if usd[model] <= usd[strong] / 4]
     if not cheap:
-        return int(usd.argmin()), strong
+        return min(others, key=lambda model: usd[model]), strong
     return max(cheap, key=lambda model: means[model]), strong
 
 
@@ -256,7 +276,11 @@ def calibration_error(expected: Floats, scores: Floats, *, bins: int = 10) -> fl
 
 def many_report(outcomes: Outcomes, predicted: Predicted, *, draws: int = 1000) -> dict[str, Any]:
     """All models at once: quality and cost of the routing beside the baselines, and the difference to the best single
-    model at its own cost, with its interval. Without recorded costs, every call costs the same."""
+    model at its own cost, with its interval. Without recorded costs, every call costs the same.
+
+    ``over_random_mix`` is the AIQ less that of mixing the models at random, which is what routing must beat at equal
+    cost. ``over_best_single`` takes the operating point that was best in hindsight: where "always the best model" is
+    on the curve it cannot be below 0, and 0 says that nothing was gained."""
     scores = outcomes.scores
     usd = outcomes.usd if outcomes.has_cost else np.ones_like(scores)
     price = predicted.price if outcomes.has_cost else np.ones_like(scores)
@@ -269,10 +293,17 @@ def many_report(outcomes: Outcomes, predicted: Predicted, *, draws: int = 1000) 
         drawn = cost_curve(predicted.quality[sample], price[sample], scores[sample], usd[sample], points=24)
         return quality_at_cost(drawn, float(usd[sample, best].mean())) - float(scores[sample, best].mean())
 
+    def over_mix(sample: npt.NDArray[np.intp]) -> float:
+        drawn = cost_curve(predicted.quality[sample], price[sample], scores[sample], usd[sample])
+        ends = float(usd[sample].mean(axis=0).min()), float(usd[sample].mean(axis=0).max())
+        return aiq(drawn, *ends) - aiq(_random_mix(scores[sample], usd[sample]), *ends)
+
     shape = hull(curve)
     return {
         "curve": [[_short(x, 7), _short(y)] for x, y in zip(shape.usd, shape.quality, strict=True)],
         "aiq": _short(aiq(curve, float(costs.min()), float(costs.max()))) if outcomes.has_cost else None,
+        "over_random_mix": _with_interval(over_mix, len(outcomes), min(draws, 200)) if outcomes.has_cost else None,
+        "quality_at_cost": _at_shares(curve, float(costs[best])) if outcomes.has_cost else None,
         "quality_at_cost_of_best": _short(quality_at_cost(curve, float(costs[best]))),
         "over_best_single": _with_interval(over_best, len(outcomes), min(draws, 300)),
         "saving_at_95_percent": _short(saving_at_quality(curve, 0.95 * means[best], float(costs[best])))
@@ -293,9 +324,9 @@ def singles(outcomes: Outcomes) -> dict[str, Any]:
     usd = outcomes.usd.mean(axis=0)
     alone: dict[str, Any] = {}
     if outcomes.has_cost:
-        order = usd.argsort()
-        mix = Curve(usd[order], means[order])
+        mix = _random_mix(outcomes.scores, outcomes.usd)
         alone["aiq_of_random_mix"] = _short(aiq(mix, float(usd.min()), float(usd.max())))
+        alone["quality_at_cost"] = _at_shares(mix, float(usd[int(means.argmax())]))
         alone["best_arena"] = _short(max(map(arena_score, means.tolist(), (1000 * usd).tolist())))
     return {
         **alone,
@@ -305,6 +336,18 @@ def singles(outcomes: Outcomes) -> dict[str, Any]:
         },
         "oracle": _short(float(outcomes.scores.max(axis=1).mean())),
     }
+
+
+def _random_mix(scores: Floats, usd: Floats) -> Curve:
+    """Each model alone; between them lies what mixing them at random reaches."""
+    means, costs = scores.mean(axis=0), usd.mean(axis=0)
+    order = np.lexsort((means, costs))
+    return Curve(costs[order], means[order])
+
+
+def _at_shares(curve: Curve, usd: float) -> dict[str, float | None]:
+    """The quality at some shares of ``usd``; None where even the cheapest costs more."""
+    return {str(share): _short(quality_at_cost(curve, share * usd)) for share in COST_SHARES}
 
 
 def _dataset_splits(outcomes: Outcomes) -> list[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]:

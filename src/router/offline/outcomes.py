@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -31,7 +33,8 @@ class OutcomeRow(msgspec.Struct, frozen=True):
 class Outcomes(msgspec.Struct, frozen=True):
     """N prompts, M models. ``scores`` and ``usd``: float64, shape ``(N, M)``, NaN where nothing was recorded.
 
-    ``scores`` are 0..1. A prompt that a model was asked more than once counts with the mean.
+    ``scores`` are 0..1. A prompt that a model was asked more than once counts with the mean. ``left_out``: how many
+    prompts were not read, since not every model was asked them.
     """
 
     prompts: tuple[str, ...]
@@ -39,6 +42,7 @@ class Outcomes(msgspec.Struct, frozen=True):
     models: tuple[str, ...]
     scores: npt.NDArray[np.float64]
     usd: npt.NDArray[np.float64]
+    left_out: int = 0
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -56,6 +60,7 @@ class Outcomes(msgspec.Struct, frozen=True):
             self.models,
             self.scores[rows],
             self.usd[rows],
+            self.left_out,
         )
 
     def of(self, models: Sequence[str]) -> Outcomes:
@@ -65,12 +70,10 @@ class Outcomes(msgspec.Struct, frozen=True):
             RequestError: one of them has no outcomes here.
         """
         for model in models:
-            if model not in self.models:
-                raise RequestError(
-                    f"no outcomes of {model!r} were recorded.", param="model", hint=f"Models: {', '.join(self.models)}."
-                )
+            _known(model, self.models)
         columns = [self.models.index(model) for model in models]
-        return Outcomes(self.prompts, self.datasets, tuple(models), self.scores[:, columns], self.usd[:, columns])
+        scores, usd = self.scores[:, columns], self.usd[:, columns]
+        return Outcomes(self.prompts, self.datasets, tuple(models), scores, usd, self.left_out)
 
 
 def prompt_folds(
@@ -84,36 +87,54 @@ def prompt_folds(
     return [(train.astype(np.intp), test.astype(np.intp)) for train, test in folds]
 
 
-def read_outcomes(paths: Iterable[Path]) -> Outcomes:
+def read_outcomes(paths: Iterable[Path], only: Sequence[str] = ()) -> Outcomes:
     """Outcomes from JSON lines (``{"prompt", "model", "score", "cost_usd", "dataset"}``), plain or gzipped.
 
-    Prompts that not every model was asked are left out, so that all models are judged on the same ones.
+    Prompts that not every model was asked are left out, so that all models are judged on the same ones; of models that
+    are not in ``only``, where it names any, nothing is read, and the others stand in its order.
 
     Raises:
         RequestError: a line that cannot be read, a score outside 0..1, or nothing left to compare.
     """
+    wanted = frozenset(only)
+    if len(wanted) == 1 or len(wanted) < len(only):
+        raise RequestError(f"to compare {', '.join(only)} takes two different models.", hint="Name two or more, once.")
     sums: dict[tuple[str, str], dict[str, list[float]]] = {}
     models: dict[str, None] = {}
     for row in _rows(paths):
         models.setdefault(row.model)
+        if wanted and row.model not in wanted:
+            continue
         entry = sums.setdefault((row.dataset, row.prompt), {}).setdefault(row.model, [0.0, 0.0, 0.0, 0.0])
         entry[0] += row.score
         entry[1] += 1.0
         if row.cost_usd is not None:
             entry[2] += row.cost_usd
             entry[3] += 1.0
-    whole = {key: found for key, found in sums.items() if len(found) == len(models)}
-    if not whole or len(models) < 2:
+    for name in only:
+        _known(name, tuple(models))
+    names = tuple(only) or tuple(models)
+    whole = {key: found for key, found in sums.items() if len(found) == len(names)}
+    if not whole or len(names) < 2:
         raise RequestError(
-            f"no prompt has outcomes of two models or more ({len(sums)} prompts, {len(models)} models).",
-            hint="One line a prompt and model is expected, the prompt spelt alike for all models.",
+            f"no prompt has outcomes of two models or more ({len(sums)} prompts, {len(models)} models)."
+            if len(names) < 2
+            else f"no prompt was asked all {len(names)} models ({len(sums)} prompts).",
+            hint="One line a prompt and model is expected, the prompt spelt alike for all models; "
+            "--models A,B compares some of them.",
         )
-    names = tuple(models)
     scores = np.array([[found[name][0] / found[name][1] for name in names] for found in whole.values()])
     usd = np.array(
         [[found[name][2] / found[name][3] if found[name][3] else np.nan for name in names] for found in whole.values()]
     )
-    return Outcomes(tuple(key[1] for key in whole), tuple(key[0] for key in whole), names, scores, usd)
+    prompts, datasets = tuple(key[1] for key in whole), tuple(key[0] for key in whole)
+    return Outcomes(prompts, datasets, names, scores, usd, len(sums) - len(whole))
+
+
+def _known(name: str, models: Sequence[str]) -> None:
+    if name not in models:
+        hint = f"Models: {', '.join(models)}."
+        raise RequestError(f"no outcomes of {name!r} were recorded.", param="model", hint=hint)
 
 
 def _rows(paths: Iterable[Path]) -> Iterator[OutcomeRow]:
@@ -121,8 +142,10 @@ def _rows(paths: Iterable[Path]) -> Iterator[OutcomeRow]:
     for path in paths:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
             number = 0
-            while line := lines.readline(MAX_ROW_BYTES + 1):
+            while line := _line(lines, path):
                 number += 1
+                if number == 1:
+                    line = line.removeprefix(b"\xef\xbb\xbf")  # editors on Windows write it
                 if not line.strip():
                     continue
                 try:
@@ -137,3 +160,13 @@ def _rows(paths: Iterable[Path]) -> Iterator[OutcomeRow]:
                         hint="score is 0..1, cost_usd dollars or null.",
                     )
                 yield row
+
+
+def _line(lines: Any, path: Path) -> bytes:
+    try:
+        line: bytes = lines.readline(MAX_ROW_BYTES + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise RequestError(
+            f"{path} cannot be unpacked: {error}.", hint="A file whose name ends in .gz must be a whole gzip file."
+        ) from None
+    return line

@@ -115,9 +115,10 @@ def quality_at_cost(curve: Curve, usd: float) -> float:
 
 
 def saving_at_quality(curve: Curve, quality: float, usd: float) -> float:
-    """Share of ``usd`` that is saved at ``quality``, mixing points at random; NaN when it is never reached."""
+    """Share of ``usd`` that is saved at ``quality``, mixing points at random; NaN when it is never reached, or where
+    ``usd`` is nothing."""
     best = hull(curve)
-    if quality > best.quality[-1] + 1e-12:
+    if quality > best.quality[-1] + 1e-12 or usd <= 0.0:
         return float("nan")
     return 1.0 - float(np.interp(quality, best.quality, best.usd)) / usd
 
