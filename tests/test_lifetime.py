@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from router import AnswerStream, Router, RouterError
+from router import AnswerStream, AsyncAnswerStream, Router, RouterError
 from router.testing.upstream import Answer as Scripted
 from router.testing.upstream import Upstream
 
@@ -177,3 +177,30 @@ async def test_an_async_stream_that_is_dropped_costs_what_it_used(tmp_path: Path
         assert status == "cancelled"
         assert cost > 0
         await router.aclose()
+
+
+def test_an_answer_leaves_no_garbage_in_circles(tmp_path: Path, serve: Any) -> None:
+    # What counting of references frees need not be looked for: a collection holds up every request of the process.
+    server = serve(Scripted())
+    count = 30
+
+    async def ask(router: Router) -> None:
+        for number in range(count):
+            await router.acomplete(f"Write story {number} about the sea.")
+            stream = await router.acomplete(f"Write story {number} about the hills.", stream=True)
+            assert isinstance(stream, AsyncAnswerStream)
+            assert [chunk async for chunk in stream]
+
+    async def both(router: Router) -> int:
+        await ask(router)
+        gc.collect()
+        gc.disable()
+        try:
+            await ask(router)
+            return gc.collect()
+        finally:
+            gc.enable()
+            await router.engine.retire()
+
+    with routed(tmp_path, server.url) as router:
+        assert asyncio.run(both(router)) < count

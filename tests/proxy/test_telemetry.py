@@ -16,8 +16,12 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from background import Background
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client.parser import text_string_to_metric_families
 
 from router.proxy.metrics import Metrics
+from router.telemetry import METRIC_REQUESTS, METRIC_SECONDS
 from router.testing.upstream import Answer, Fault
 
 traces = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2", reason="needs the extra otel")
@@ -119,6 +123,21 @@ def test_dashboard_asks_for_metrics_that_exist() -> None:
     known = set(re.findall(r"^# TYPE (\S+)", told, re.MULTILINE))
     assert asked
     assert asked <= known
+
+
+@given(st.lists(st.floats(0.0, 100.0) | st.sampled_from((0.001, 0.5, 60.0, 120.0)), min_size=1, max_size=600))
+def test_every_time_is_counted_once(seconds: list[float]) -> None:
+    metrics = Metrics()
+    for each in seconds:
+        metrics.http("/v1/models", 200, each)
+    told = metrics.render(in_flight=0, tasks=0, unhealthy={}, local={}).decode()
+    samples = [sample for family in text_string_to_metric_families(told) for sample in family.samples]
+    (requests,) = [sample.value for sample in samples if sample.name == f"{METRIC_REQUESTS}_total"]
+    (total,) = [sample.value for sample in samples if sample.name == f"{METRIC_SECONDS}_sum"]
+    buckets = {sample.labels["le"]: sample.value for sample in samples if sample.name == f"{METRIC_SECONDS}_bucket"}
+    assert requests == len(seconds)
+    assert total == pytest.approx(sum(seconds))
+    assert buckets == {bound: sum(each <= float(bound) for each in seconds) for bound in buckets}
 
 
 def test_manifests_can_be_read() -> None:

@@ -79,8 +79,8 @@ class AnswerMeter:
 class Books:
     """One attempt while it runs; closed once, by an answer, a failure or a cancellation.
 
-    ``price`` is None for a local model; ``units`` is what the request asks for beside tokens. ``close`` gets the
-    attempt, its error, and whether the call went out.
+    ``price`` is None for a local model; ``units`` is what the request asks for beside tokens. ``close`` gets these
+    books, the attempt, its error, and whether the call went out.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Books:
         input_tokens: int,
         units: Units | None = None,
         elapsed_ms: Callable[[], float],
-        close: Callable[[Attempt, UpstreamError | None, bool], None],
+        close: Callable[[Books, Attempt, UpstreamError | None, bool], None],
     ) -> None:
         self._step, self._price, self._input, self._units = step, price, input_tokens, units
         self._elapsed_ms, self._tell = elapsed_ms, close
@@ -166,7 +166,7 @@ class Books:
             retry_after_s=error.retry_after_s if error is not None else None,
             role=self._step.role,
         )
-        self._tell(attempt, error, self._is_sent)
+        self._tell(self, attempt, error, self._is_sent)
 
     def _charged(self, prices: UnitPrices, usage: Usage, latency_ms: float) -> Units:
         """What is charged beside tokens. Searches that nobody tells count as the one that was asked for."""

@@ -175,7 +175,7 @@ class Course:
 
     def abandon(self) -> None:
         """Nobody reads on, and nothing more can be waited for: what the calls that are out have used is counted."""
-        for books in self._begun:
+        for books in list(self._begun):
             books.cancelled()
 
     def backend(self, call: UpstreamCall) -> Backend:
@@ -194,7 +194,8 @@ class Course:
             )
         return backend
 
-    def _close(self, attempt: Attempt, error: UpstreamError | None, is_sent: bool) -> None:
+    def _close(self, books: Books, attempt: Attempt, error: UpstreamError | None, is_sent: bool) -> None:
+        self._begun.remove(books)  # books know their course: who also knew them would be garbage in a circle
         if error is not None and attempt.error not in ("cancelled", "superseded"):
             if attempt.kind == "local":
                 self._local_error = error

@@ -7,8 +7,9 @@ the sum. Source: https://prometheus.github.io/client_python/multiprocess/
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -17,7 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from .. import telemetry as names
 from ..state.agreement import Compared
 from ..state.lifecycle import STATES, Transition
-from ..types import Decision, Outcome
+from ..types import Attempt, Decision, Outcome
 
 __all__ = ["CONTENT_TYPE", "MULTIPROCESS", "Metrics"]
 
@@ -28,8 +29,25 @@ OTHER = "other"
 _FAST = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _SLOW = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
-_MOST_NOTED = 1_024
+# Counting so many takes less time than one answer.
+_MOST_NOTED = 256
 _Key = tuple[Any, ...]
+
+
+class _Times(Histogram):
+    """A histogram that takes many values at once: prometheus_client takes a lock for each."""
+
+    def observe_all(self, values: Iterable[float]) -> None:
+        """As ``observe`` of each."""
+        counts: dict[int, int] = {}
+        total = 0.0
+        for value in values:
+            bucket = bisect_left(self._upper_bounds, value)
+            counts[bucket] = counts.get(bucket, 0) + 1
+            total += value
+        for bucket, count in counts.items():
+            self._buckets[bucket].inc(count)
+        self._sum.inc(total)
 
 
 class Metrics:
@@ -43,14 +61,14 @@ class Metrics:
         self._is_shared = is_shared
         registry = self._registry = CollectorRegistry()
         self._children: dict[_Key, Any] = {}
-        self._noted: deque[tuple[_Key, float]] = deque()
+        self._noted: deque[tuple[_Key, Any]] = deque()
         self._values: dict[str, set[str]] = {}
 
         def counter(name: str, what: str, *labels: str) -> Counter:
             return Counter(name, what, labels, registry=registry)
 
-        def timer(name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(name, what, labels, registry=registry, buckets=buckets)
+        def timer(name: str, what: str, buckets: tuple[float, ...], *labels: str) -> _Times:
+            return _Times(name, what, labels, registry=registry, buckets=buckets)
 
         self._requests = counter(names.METRIC_REQUESTS, "Requests answered.", "endpoint", "status")
         self._seconds = timer(names.METRIC_SECONDS, "Time until the answer's end.", _SLOW, "endpoint")
@@ -94,54 +112,38 @@ class Metrics:
 
     def http(self, endpoint: str, status: int, seconds: float) -> None:
         """One request has ended; ``endpoint`` is a path of the routes."""
-        self._note((self._requests, endpoint, str(status)), 1.0)
-        self._note((self._seconds, endpoint), seconds)
+        self._note((self._add_http, endpoint, status), seconds)
 
     def decided(self, decision: Decision, seconds: float) -> None:
         """One decision was made within ``seconds``."""
-        self._note((self._decisions, decision.policy.name, decision.target.kind, decision.task.label), 1.0)
-        for fired in decision.verdict.rules:
-            if fired.decisive:
-                self._note((self._rules, fired.id), 1.0)
-        self._note((self._deciding,), seconds)
+        rules = tuple([fired.id for fired in decision.verdict.rules if fired.decisive])
+        self._note((self._add_decided, decision.policy.name, decision.target.kind, decision.task.label, rules), seconds)
 
     def finished(self, decision: Decision, outcome: Outcome, *, tenant: str | None, is_known: bool) -> None:
         """A decision was carried out. ``is_known``: ``tenant`` comes from a key."""
-        self._note((self._outcomes, decision.target.kind, outcome.status), 1.0)
+        self._note((self._inc, (self._outcomes, decision.target.kind, outcome.status)), 1.0)
         for attempt in outcome.attempts:
-            model = self._bounded("model", attempt.model)
-            self._note((self._attempts, model, attempt.error or "none"), 1.0)
-            if attempt.kind != "llm":
-                continue
-            self._note((self._upstream, model), attempt.latency_ms / 1000.0)
-            if attempt.ttft_ms is not None:
-                self._note((self._ttft, model), attempt.ttft_ms / 1000.0)
-            usage = attempt.usage
-            if usage.input or usage.output:
-                self._note((self._tokens, model, "input"), usage.input)
-                self._note((self._tokens, model, "output"), usage.output)
-            if attempt.usd:
-                self._note((self._usd, model), attempt.usd)
+            self._note((self._add_attempts, attempt.model, attempt.error), attempt)
         if is_known and outcome.usd:
-            self._note((self._tenant_usd, self._bounded("tenant", tenant or "")), outcome.usd)
+            self._note((self._inc, (self._tenant_usd, self._bounded("tenant", tenant or ""))), outcome.usd)
 
     def cut(self) -> None:
         """A stream ended in an error after it had begun."""
-        self._note((self._cuts,), 1.0)
+        self._note((self._inc, (self._cuts,)), 1.0)
 
     def flywheel(self, event: Compared | Transition) -> None:
         """A local answer was compared with a hosted one, or a local model changed its state."""
         model = self._bounded("model", event.model)
         if isinstance(event, Transition):
-            self._note((self._moves, model, event.becomes), 1.0)
+            self._note((self._inc, (self._moves, model, event.becomes)), 1.0)
             return
         results = {True: "agrees", False: "disagrees", None: "unread"}
         result = results[event.agrees] if event.would else "not_sure"
-        self._note((self._compared, model, event.source, result), 1.0)
+        self._note((self._inc, (self._compared, model, event.source, result)), 1.0)
 
     def reloaded(self, *, is_taken: bool) -> None:
         """A reload took over, or was refused."""
-        self._note((self._reloads, "taken" if is_taken else "refused"), 1.0)
+        self._note((self._inc, (self._reloads, "taken" if is_taken else "refused")), 1.0)
 
     def serves(self, version: str, loaded_s: float) -> None:
         """``version`` serves from now on; it was loaded at the Unix time ``loaded_s``."""
@@ -169,27 +171,62 @@ class Metrics:
 
     def flush(self) -> None:
         """Count what was noted. Other workers see it only then, so that each should do it now and then."""
-        noted, sums = self._noted, dict[_Key, float]()
+        noted, found = self._noted, dict[_Key, list[Any]]()
         for _ in range(len(noted)):
             try:
-                key, amount = noted.popleft()
+                key, value = noted.popleft()
             except IndexError:
                 # Another thread flushes as well.
                 break
-            if type(key[0]) is Histogram:  # isinstance asks a Protocol here, which costs more than all the rest
-                self._child(key).observe(amount)
+            values = found.get(key)
+            if values is None:
+                found[key] = [value]
             else:
-                sums[key] = sums.get(key, 0.0) + amount
-        for key, amount in sums.items():
-            self._child(key).inc(amount)
+                values.append(value)
+        for (add, *labels), values in found.items():
+            add(*labels, values)
 
-    def _note(self, key: _Key, amount: float) -> None:
-        # prometheus_client takes a lock for each value; a deque takes what comes from any thread, and most of it can be
-        # summed up before.
+    def _note(self, key: tuple[Callable[..., None], *tuple[Any, ...]], value: Any) -> None:
+        """``key`` is who counts it and under what; whatever is alike is counted together.
+
+        prometheus_client takes a lock for each value; a deque takes what comes from any thread.
+        """
         noted = self._noted
-        noted.append((key, amount))
+        noted.append((key, value))
         if len(noted) >= _MOST_NOTED:
             self.flush()
+
+    def _inc(self, key: _Key, values: Sequence[float]) -> None:
+        self._child(key).inc(sum(values))
+
+    def _add_http(self, endpoint: str, status: int, seconds: Sequence[float]) -> None:
+        self._child((self._requests, endpoint, status)).inc(len(seconds))
+        self._child((self._seconds, endpoint)).observe_all(seconds)
+
+    def _add_decided(self, policy: str, target: str, task: str, rules: Sequence[str], seconds: Sequence[float]) -> None:
+        self._child((self._decisions, policy, target, task)).inc(len(seconds))
+        for rule in rules:
+            self._child((self._rules, rule)).inc(len(seconds))
+        self._child((self._deciding,)).observe_all(seconds)
+
+    def _add_attempts(self, name: str, error: str | None, attempts: Sequence[Attempt]) -> None:
+        model = self._bounded("model", name)
+        self._child((self._attempts, model, error or "none")).inc(len(attempts))
+        hosted = [attempt for attempt in attempts if attempt.kind == "llm"]
+        if not hosted:
+            return
+        self._child((self._upstream, model)).observe_all([attempt.latency_ms / 1000.0 for attempt in hosted])
+        begun = [attempt.ttft_ms / 1000.0 for attempt in hosted if attempt.ttft_ms is not None]
+        if begun:
+            self._child((self._ttft, model)).observe_all(begun)
+        read = sum([attempt.usage.input for attempt in hosted])
+        written = sum([attempt.usage.output for attempt in hosted])
+        if read or written:
+            self._child((self._tokens, model, "input")).inc(read)
+            self._child((self._tokens, model, "output")).inc(written)
+        usd = sum([attempt.usd or 0.0 for attempt in hosted])
+        if usd:
+            self._child((self._usd, model)).inc(usd)
 
     def _child(self, key: _Key) -> Any:
         # labels() takes a lock and builds a key each time; what it gives never changes.

@@ -1,4 +1,5 @@
-"""The ledger: records are taken at once, and written down by one thread, so that no answer waits for a disk or server.
+"""The ledger: records are taken at once, as JSON, and written down by one thread, so that no answer waits for a disk or
+server. JSON is one object, which the collector of garbage need not walk through as long as it is kept.
 
 What cannot be written now goes to a spool file beside, and from there to the ledger when it is back. Each writer
 numbers its records and names the hash of the one before, so that :func:`verify` sees what is missing or was changed.
@@ -35,6 +36,9 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(Record).decode
 
 
+_UNSIGNED = b',"writer":"","number":0,"previous":""}'
+
+
 class LedgerWriter:
     """See :class:`~.store.Ledger`. The newest ``keep`` records stay in memory for :meth:`tail`.
 
@@ -54,10 +58,11 @@ class LedgerWriter:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._sink, self._refuses, self._keep_s, self._now = sink, refuses_when_down, keep_s, now
-        self._writer, self._number, self._previous = uuid4().hex[:16], 0, ""
-        self._spool = Spool(spool, self._writer)
-        self._recent: deque[Record] = deque(maxlen=keep)
-        self._waiting: deque[Record] = deque()
+        writer = uuid4().hex[:16]
+        self._name, self._number, self._previous = writer.encode(), 0, b""
+        self._spool = Spool(spool, writer)
+        self._recent: deque[tuple[str, bytes]] = deque(maxlen=keep)
+        self._waiting: deque[Row] = deque()
         self._queue_size, self._most_waiting = queue_size, int(queue_size * _FULL)
         self._has_work, self._closing = threading.Event(), threading.Event()
         self._error: RouterError | None = None
@@ -71,14 +76,18 @@ class LedgerWriter:
     def append(self, record: Record) -> None:
         """See :class:`~.store.Ledger`. Only when the queue is full, or the ledger closed, does the caller write to the
         spool itself."""
-        self._recent.append(record)
+        body = _encode(record)
+        if not body.endswith(_UNSIGNED):
+            body = _encode(msgspec.structs.replace(record, writer="", number=0, previous=""))
+        row = Row(record.id, record.at_s, record.tenant, body)
+        self._recent.append((record.decision.id, body))
         if len(self._waiting) < self._queue_size and not self._closing.is_set():
-            self._waiting.append(record)
+            self._waiting.append(row)
             if not self._has_work.is_set():
                 self._has_work.set()
         else:
             with self._lock:
-                self._spool_rows(self._rows([record]))
+                self._spool_rows(self._signed([row]))
                 if not self._thread.is_alive():
                     self._spool.close()
 
@@ -94,17 +103,17 @@ class LedgerWriter:
 
     def tail(self, count: int) -> Sequence[Record]:
         """See :class:`~.store.Ledger`."""
-        return list(self._recent)[-count:] if count > 0 else []
+        return [_decode(body) for _, body in list(self._recent)[-count:]] if count > 0 else []
 
     def find(self, decision: str) -> Record | None:
         """See :class:`~.store.Ledger`. Those of other processes, and older ones, are looked up where they are kept."""
-        for record in reversed(self._recent.copy()):
-            if record.decision.id == decision:
-                return record
+        for known, body in reversed(self._recent.copy()):
+            if known == decision:
+                return _decode(body)
         with self._lock:
-            body = self._sink.find(decision)
+            kept = self._sink.find(decision)
         try:
-            found = None if body is None else _decode(body)
+            found = None if kept is None else _decode(kept)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None  # half a line of a process that died
         return found if found is not None and found.decision.id == decision else None
@@ -130,25 +139,26 @@ class LedgerWriter:
             while True:
                 batch = self._next()
                 with self._lock:
-                    self._write(self._rows(batch))
+                    self._write(self._signed(batch))
                 if not self._waiting:
                     break
         with suppress(RouterError):
             self._sink.close()
         self._spool.close()
 
-    def _next(self) -> list[Record]:
+    def _next(self) -> list[Row]:
         """Whatever waits, at most one batch; empty when it is time to look after the spool."""
         waiting = self._waiting
         return [waiting.popleft() for _ in range(min(len(waiting), _BATCH))]
 
-    def _rows(self, records: Iterable[Record]) -> list[Row]:
+    def _signed(self, rows: Iterable[Row]) -> list[Row]:
+        """The rows with who writes them down, the how manieth each is, and the hash of the one before."""
         found = []
-        for record in records:
-            signed = msgspec.structs.replace(record, writer=self._writer, number=self._number, previous=self._previous)
-            body = _encode(signed)
-            self._number, self._previous = self._number + 1, _hash(body)
-            found.append(Row(record.id, record.at_s, record.tenant, body))
+        for row in rows:
+            signature = b',"writer":"%b","number":%d,"previous":"%b"}' % (self._name, self._number, self._previous)
+            body = row.body[: -len(_UNSIGNED)] + signature
+            self._number, self._previous = self._number + 1, _hash(body).encode()
+            found.append(Row(row.id, row.at_s, row.tenant, body))
         return found
 
     def _write(self, rows: Sequence[Row]) -> None:

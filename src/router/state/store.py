@@ -136,7 +136,7 @@ class Store(Protocol):
         """Close connections; what is still held stays held until the lease ends."""
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct, frozen=True, gc=False):
     """A record as it is written down: ``body`` is its JSON."""
 
     id: str

@@ -99,14 +99,26 @@ def checked_mapping(data: Mapping[str, Any], limits: Limits) -> tuple[dict[str, 
         RequestTooLarge: more bytes or levels than ``limits`` allow (a cycle has endless levels).
         RequestError: a value or key that JSON cannot say.
     """
-    size = 0
+    copying = _Copying(limits)
+    body: dict[str, Any] = copying.plain(data, "", 0)
+    return body, copying.size
 
-    def plain(value: Any, at: str, depth: int) -> Any:
-        nonlocal size
+
+class _Copying:
+    """One copy; ``size`` is how many bytes of text it has until now."""
+
+    __slots__ = ("_limits", "size")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.size = 0
+
+    def plain(self, value: Any, at: str, depth: int) -> Any:
+        limits = self._limits
         if isinstance(value, str):
-            size += _utf8_length(value, at)
-            if size > limits.max_bytes:
-                raise too_large(size, limits)
+            self.size += _utf8_length(value, at)
+            if self.size > limits.max_bytes:
+                raise too_large(self.size, limits)
             return value
         if value is None or isinstance(value, bool | int):
             return value
@@ -116,27 +128,24 @@ def checked_mapping(data: Mapping[str, Any], limits: Limits) -> tuple[dict[str, 
             return value
         if depth >= limits.max_depth:
             raise _too_deep(limits)
-        if size > limits.max_bytes:
-            raise too_large(size, limits)
+        if self.size > limits.max_bytes:
+            raise too_large(self.size, limits)
         if isinstance(value, Mapping):
             items: dict[str, Any] = {}
             for key, child in value.items():
                 if not isinstance(key, str):
                     raise wrong(at or "the body", "an object whose keys are texts", key)
                 path = f"{at}.{key}" if at else key
-                size += _utf8_length(key, path)
-                items[key] = plain(child, path, depth + 1)
+                self.size += _utf8_length(key, path)
+                items[key] = self.plain(child, path, depth + 1)
             return items
         if isinstance(value, list | tuple):
-            size += len(value)
-            return [plain(child, f"{at}[{index}]", depth + 1) for index, child in enumerate(value)]
+            self.size += len(value)
+            return [self.plain(child, f"{at}[{index}]", depth + 1) for index, child in enumerate(value)]
         dump = getattr(value, "model_dump", None)
         if callable(dump):
-            return plain(dump(exclude_unset=True), at, depth + 1)
+            return self.plain(dump(exclude_unset=True), at, depth + 1)
         raise wrong(at, "a JSON value", value)
-
-    body: dict[str, Any] = plain(data, "", 0)
-    return body, size
 
 
 def _utf8_length(text: str, at: str) -> int:
