@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from ..types import TASKS, Budget, Escalation, Fired, Mirroring, Objective, SignalName, Strength, Tier
+from ..types import TASKS, Budget, Escalation, Fired, Mirroring, Objective, SignalName, Strength, Tier, Verdict
 from .conditions import Check
 from .flow import CompiledFlow, compile_flow
 from .gaps import check_closed
@@ -15,7 +15,7 @@ from .read import PolicyFile, matching_ids
 from .schema import Rule
 from .space import make_space
 from .then_schema import Escalate, Then
-from .when import Condition, all_hold, compile_when, conjuncts
+from .when import NEVER, Condition, all_hold, compile_when, conjuncts
 
 __all__ = ["CompiledPolicy", "CompiledRule", "TaskRules", "compile_policy"]
 
@@ -45,11 +45,11 @@ class CompiledRule(msgspec.Struct, frozen=True, kw_only=True):
 
 class TaskRules(msgspec.Struct, frozen=True, kw_only=True):
     """The rules that one task leaves: those that fire in any case, those to check, and those to check only when a fact
-    (their gate) is neither false, zero, empty nor unknown."""
+    (their gate) is neither false, zero, empty nor unknown. A rule is told by its index."""
 
-    always: tuple[CompiledRule, ...]
-    checked: tuple[tuple[Check, CompiledRule], ...]
-    gated: tuple[tuple[str, tuple[tuple[Check, CompiledRule], ...]], ...]
+    always: tuple[int, ...]
+    checked: tuple[tuple[Check, int], ...]
+    gated: tuple[tuple[str, tuple[tuple[Check, int], ...]], ...]
 
 
 class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +57,7 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rules`` stand in the order of precedence; ``by_task`` holds the rules that may fire for each task (``""`` for an
     unknown one). ``names_fallbacks``: some rule does. ``reads``: all signals that some rule or step asks for.
+    ``verdicts``: what was said before, by the task, the rules that fired and the end of the flow.
     """
 
     name: str
@@ -72,6 +73,7 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     names_fallbacks: bool
     reads: frozenset[SignalName]
     file: PolicyFile
+    verdicts: dict[tuple[str, str, tuple[int, ...]], Verdict] = msgspec.field(default_factory=dict)
 
 
 def compile_policy(file: PolicyFile) -> CompiledPolicy:
@@ -226,21 +228,24 @@ def _index(file: PolicyFile, rules: tuple[CompiledRule, ...]) -> dict[str, TaskR
 
 
 def _task_rules(task: str, parts_of: list[tuple[CompiledRule, list[Condition]]]) -> TaskRules:
-    always: list[CompiledRule] = []
-    checked: list[tuple[Check, CompiledRule]] = []
-    gated: dict[str, list[tuple[Check, CompiledRule]]] = {}
+    always: list[int] = []
+    checked: list[tuple[Check, int]] = []
+    gated: dict[str, list[tuple[Check, int]]] = {}
     for rule, parts in parts_of:
-        if any(part.tasks is not None and task not in part.tasks for part in parts):
+        if task:
+            left = [rest for part in parts if (rest := part.given(task)) is not None]
+        else:  # unknown, or a label that is no task
+            left = [NEVER if part.tasks is not None else part for part in parts]
+        if any(part is NEVER for part in left):
             continue
-        rest = [part for part in parts if part.tasks is None]
-        check = all_hold([part.check for part in rest])
-        gate = next((part.gate for part in rest if part.gate is not None), None)
+        check = all_hold([part.check for part in left])
+        gate = next((part.gate for part in left if part.gate is not None), None)
         if check is None:
-            always.append(rule)
+            always.append(rule.index)
         elif gate is None:
-            checked.append((check, rule))
+            checked.append((check, rule.index))
         else:
-            gated.setdefault(gate, []).append((check, rule))
+            gated.setdefault(gate, []).append((check, rule.index))
     return TaskRules(
         always=tuple(always),
         checked=tuple(checked),

@@ -24,8 +24,9 @@ Prefer = Literal["local", "llm", "tie"]
 
 
 class FlowEnd(msgspec.Struct, frozen=True, kw_only=True):
-    """A target of the flow; ``prefer`` None is "undecided"."""
+    """A target of the flow, as one step's answer reaches it; ``prefer`` None is "undecided". ``name``: of both."""
 
+    name: str
     label: str
     prefer: Prefer | None
     tier: Tier | None
@@ -130,7 +131,7 @@ def _end(file: PolicyFile, step: FlowStep, answer: str, goes_to: str) -> FlowEnd
         source="decision flow",
     )
     decisive = msgspec.structs.replace(fired, decisive=True)
-    return FlowEnd(label=goes_to, prefer=prefer, tier=tier, fired=fired, decisive=decisive)
+    return FlowEnd(name=f"{step.id} {answer}", label=goes_to, prefer=prefer, tier=tier, fired=fired, decisive=decisive)
 
 
 def _check_flow_ends(file: PolicyFile, steps: list[CompiledStep]) -> None:

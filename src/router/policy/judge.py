@@ -8,7 +8,6 @@ precedence wins; without any, the decision flow says where to go, and after it `
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import attrgetter
 from typing import Any, Literal
 
 from ..types import Budget, Escalation, Mirroring, Need, OnFlag, Request, SignalName, Signals, Strength, Verdict
@@ -18,6 +17,8 @@ from .flow import FlowEnd
 from .when import TRUE, pending_answers
 
 __all__ = ["judge"]
+
+_MOST_VERDICTS = 1024
 
 
 def judge(policy: CompiledPolicy, signals: Signals, request: Request) -> Verdict | Need:
@@ -31,10 +32,18 @@ def judge(policy: CompiledPolicy, signals: Signals, request: Request) -> Verdict
         pending = signals.missing(policy.reads)
         if pending:
             return _with_pending(policy, values, frozenset(pending))
-    return _verdict(policy, values, fired, end)
+    task = values["task"] or ""
+    told = (task, "" if end is None else end.name, tuple(fired))
+    verdict = policy.verdicts.get(told)
+    if verdict is None:
+        verdict = _verdict(policy, task, [policy.rules[index] for index in fired], end)
+        if len(policy.verdicts) < _MOST_VERDICTS:
+            policy.verdicts[told] = verdict
+    return verdict
 
 
-def _fired(policy: CompiledPolicy, values: Values) -> list[CompiledRule]:
+def _fired(policy: CompiledPolicy, values: Values) -> list[int]:
+    """The indexes of the rules that fire, in the order of precedence."""
     by_task = policy.by_task
     rules = by_task.get(values["task"] or "") or by_task[""]
     fired = [*rules.always]
@@ -46,14 +55,11 @@ def _fired(policy: CompiledPolicy, values: Values) -> list[CompiledRule]:
             for check, rule in entries:
                 if check(values):
                     fired.append(rule)
-    fired.sort(key=_RANK)
+    fired.sort()
     return fired
 
 
-_RANK = attrgetter("index")
-
-
-def _verdict(policy: CompiledPolicy, values: Values, fired: list[CompiledRule], end: FlowEnd | None) -> Verdict:
+def _verdict(policy: CompiledPolicy, task: str, fired: list[CompiledRule], end: FlowEnd | None) -> Verdict:
     chosen, tiered = _winner(fired, "prefer"), _winner(fired, "tier")
     refusing = _refusing(fired)
     flow_decides = False
@@ -88,7 +94,7 @@ def _verdict(policy: CompiledPolicy, values: Values, fired: list[CompiledRule], 
         budget=policy.budget if budget is None else _tightest(policy.budget, budget),
         objective=policy.objective,
         fallback=_fallback(policy, fired),
-        max_error=policy.max_error.get(values["task"] or "") if policy.max_error else None,
+        max_error=policy.max_error.get(task) if policy.max_error else None,
         rules=tuple(rules),
         **bound,
     )
@@ -218,7 +224,7 @@ def _with_pending(policy: CompiledPolicy, values: Values, pending: frozenset[Sig
                 needed |= rule.condition.reads & pending
         if chosen is None or (tiered is None and chosen.prefer != "local"):
             needed |= _needed_by_flow(policy, values, pending)
-    return Need(signals=tuple(sorted(needed))) if needed else _verdict(policy, values, fired, end)
+    return Need(signals=tuple(sorted(needed))) if needed else _verdict(policy, values["task"] or "", fired, end)
 
 
 def _could_win(rule: CompiledRule, winner: CompiledRule | None, fired: list[CompiledRule]) -> bool:

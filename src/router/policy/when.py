@@ -34,6 +34,7 @@ from .schema import SafetyCondition, When
 __all__ = [
     "FALSE",
     "NEITHER",
+    "NEVER",
     "TRUE",
     "Condition",
     "all_hold",
@@ -66,7 +67,7 @@ Possible = Callable[[Values, frozenset[SignalName]], int]
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """A compiled condition. ``size`` counts what must hold at least (how specific it is); ``tasks`` is set when it
     asks for the task and nothing else. ``gate`` is a fact without which (False, zero, empty or unknown) it cannot hold,
-    so that most rules need not be looked at."""
+    so that most rules need not be looked at. ``any_of``: one of these must hold, and nothing else is asked."""
 
     check: Check
     possible: Possible
@@ -75,6 +76,22 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     cost: int = 3
     tasks: frozenset[str] | None = None
     gate: str | None = None
+    any_of: tuple[Condition, ...] = ()
+
+    def given(self, task: str) -> Condition | None:
+        """What is left to check where the task is known to be ``task``; None for nothing, as the condition holds."""
+        if self.tasks is not None:
+            return None if task in self.tasks else NEVER
+        if not self.any_of:
+            return self
+        parts: list[Condition] = []
+        for part in self.any_of:
+            left = part.given(task)
+            if left is None:
+                return None
+            if left is not NEVER:
+                parts.append(left)
+        return _any(parts) if len(parts) > 1 else parts[0] if parts else NEVER
 
 
 def pending_answers(condition: Condition, values: Values, pending: frozenset[SignalName]) -> int:
@@ -248,7 +265,10 @@ def _unknown(names: list[str]) -> Condition:
     keys = tuple(names)
 
     def check(values: Values) -> bool:
-        return any(values[key] is None for key in keys)
+        for key in keys:  # noqa: SIM110 as in all_hold
+            if values[key] is None:
+                return True
+        return False
 
     condition = _atom(check, *keys)
 
@@ -279,7 +299,8 @@ def _all(parts: list[Condition]) -> Condition:
             found = _fold(found, pending_answers(part, values, pending), decides=FALSE, neutral=TRUE)
         return found
 
-    return _joined(parts, check, possible, size=sum(part.size for part in parts))
+    gate = next((part.gate for part in parts if part.gate is not None), None)
+    return _joined(parts, check, possible, size=sum(part.size for part in parts), gate=gate)
 
 
 def _any(parts: list[Condition]) -> Condition:
@@ -301,7 +322,15 @@ def _any(parts: list[Condition]) -> Condition:
             found = _fold(found, pending_answers(part, values, pending), decides=TRUE, neutral=FALSE)
         return found
 
-    return _joined(parts, check, possible, size=min(part.size for part in parts))
+    gates = {part.gate for part in parts}
+    joined = _joined(
+        parts,
+        check,
+        possible,
+        size=min(part.size for part in parts),
+        gate=gates.pop() if len(gates) == 1 else None,
+    )
+    return msgspec.structs.replace(joined, any_of=tuple(parts))
 
 
 def _not(part: Condition) -> Condition:
@@ -318,12 +347,17 @@ def _not(part: Condition) -> Condition:
     return _joined([part], check, possible, size=part.size)
 
 
-def _joined(parts: Iterable[Condition], check: Check, possible: Possible, *, size: int) -> Condition:
+def _joined(
+    parts: Iterable[Condition], check: Check, possible: Possible, *, size: int, gate: str | None = None
+) -> Condition:
     parts = list(parts)
     reads = frozenset[str]().union(*(part.reads for part in parts))
-    return Condition(
-        check=check, possible=possible, reads=reads, size=size, cost=max((part.cost for part in parts), default=0)
-    )
+    cost = max((part.cost for part in parts), default=0)
+    return Condition(check=check, possible=possible, reads=reads, size=size, cost=cost, gate=gate)
+
+
+NEVER = Condition(check=lambda _: False, possible=lambda _, __: FALSE, reads=frozenset(), size=1)
+"""What does not hold for a task, whatever else is known."""
 
 
 def _fold(left: int, right: int, *, decides: int, neutral: int) -> int:

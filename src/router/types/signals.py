@@ -284,9 +284,8 @@ class Signals:
 
     def missing(self, names: Iterable[SignalName]) -> tuple[SignalName, ...]:
         """Those of ``names`` that a slow detector could still tell."""
-        return tuple(
-            name for name in names if name not in self._known and name in self._by_name and self._by_name[name].slow
-        )
+        known, detectors = self._known, self._by_name
+        return tuple([name for name in names if name not in known and name in detectors and detectors[name].slow])
 
     def view(self, make: Callable[[Request], T]) -> T:
         """``make(request)``, computed once: a reading of the request that several detectors share, never reported."""
