@@ -14,13 +14,14 @@
 #define MAX_BYTES 32768
 #define MAX_ORDER 8
 #define KNOWN_BITS 20
+#define POWERS 48 /* as long as words are, and longer than any n-gram of characters */
 
 static const uint64_t BASE = 0x9E3779B97F4A7C15ULL, MIX = 0xFF51AFD7ED558CCDULL, STEP = 0xC4CEB9FE1A85EC53ULL,
                       WIDE = 0x9FB21C651E98DF25ULL;
 
 enum { BLANK, WORD, PUNCT };
 static uint8_t CLASS[256], LENGTH[256], IS_WIDE[256];
-static uint64_t POWER[MAX_ORDER * 4 + 1];
+static uint64_t POWER[POWERS];
 
 static void fill_tables(void) {
     for (int c = 0; c < 256; c++) {
@@ -31,7 +32,7 @@ static void fill_tables(void) {
     }
     for (const char *c = " \t\r\n\x0b\x0c"; *c; c++) CLASS[(uint8_t)*c] = BLANK;
     POWER[0] = 1;
-    for (int i = 1; i <= MAX_ORDER * 4; i++) POWER[i] = POWER[i - 1] * BASE;
+    for (int i = 1; i < POWERS; i++) POWER[i] = POWER[i - 1] * BASE;
 }
 
 /* ---- A text and its tokens -------------------------------------------------------------------------------------- */
@@ -49,57 +50,67 @@ static void text_free(Text *text) {
     free(text->joined);
 }
 
-/* Returns 0, or -1 without memory. starts and ends share the block of tokens. */
-static int text_read(Text *text, const uint8_t *data, int32_t n) {
-    memset(text, 0, sizeof *text);
-    text->data = data;
-    text->n_bytes = n;
-    text->tokens = malloc((size_t)(n + 1) * (sizeof(uint64_t) + 2 * sizeof(int32_t)));
-    if (!text->tokens) return -1;
-    text->starts = (int32_t *)(text->tokens + n + 1);
-    text->ends = text->starts + n + 1;
-    int32_t count = 0, i = 0;
-    while (i < n) {
+static inline uint64_t bytes_hash(const uint8_t *data, int32_t from, int32_t to) {
+    uint64_t hash = 0;
+    for (int32_t i = from; i < to; i++) hash += (data[i] + 1ULL) * POWER[i - from];
+    return hash;
+}
+
+/* As bytes_hash, of any length. */
+static inline uint64_t word_hash(const uint8_t *data, int32_t from, int32_t to) {
+    if (to - from <= POWERS) return bytes_hash(data, from, to);
+    uint64_t hash = 0, power = 1;
+    for (int32_t i = from; i < to; i++, power *= BASE) hash += (data[i] + 1ULL) * power;
+    return hash;
+}
+
+/* Adds the tokens that stand in data[from:to] whole; shift is how far they move to the left. */
+static void text_add(Text *text, const uint8_t *data, int32_t from, int32_t to, int32_t n, int32_t shift) {
+    int32_t count = text->n_tokens, i = from;
+    if (from > 0 && CLASS[data[from - 1]] == WORD)
+        while (i < to && CLASS[data[i]] == WORD) i++;
+    while (i < to) {
         int class = CLASS[data[i]];
         if (class == BLANK) {
             i++;
             continue;
         }
-        int32_t start = i;
-        uint64_t hash = 0, power = 1;
-        do {
-            hash += (data[i] + 1ULL) * power;
-            power *= BASE;
-            i++;
-        } while (class == WORD && i < n && CLASS[data[i]] == WORD);
+        int32_t start = i++;
+        if (class == WORD) {
+            while (i < to && CLASS[data[i]] == WORD) i++;
+            if (i == to && to < n && CLASS[data[to]] == WORD) break;
+        }
+        uint64_t hash = word_hash(data, start, i);
         hash ^= hash >> 29;
         text->tokens[count] = hash * MIX;
-        text->starts[count] = start;
-        text->ends[count++] = i;
+        text->starts[count] = start - shift;
+        text->ends[count++] = i - shift;
     }
     text->n_tokens = count;
-    return 0;
 }
 
-/* Leave only the first head and the last tail bytes; tokens that a cut falls into are dropped. */
-static int text_cut(Text *text, int32_t head, int32_t tail) {
-    int32_t n = text->n_bytes, count = 0;
-    if (n <= head + tail) return 0;
-    if (!(text->joined = malloc((size_t)(head + tail) + 1))) return -1;
-    memcpy(text->joined, text->data, (size_t)head);
-    memcpy(text->joined + head, text->data + n - tail, (size_t)tail);
-    text->data = text->joined;
-    text->n_bytes = head + tail;
-    for (int32_t i = 0; i < text->n_tokens; i++) {
-        int32_t shift;
-        if (text->ends[i] <= head) shift = 0;
-        else if (text->starts[i] >= n - tail) shift = n - tail - head;
-        else continue;
-        text->tokens[count] = text->tokens[i];
-        text->starts[count] = text->starts[i] - shift;
-        text->ends[count++] = text->ends[i] - shift;
+/* Reads the first head and the last tail bytes, without tokens that a cut falls into; all where there are no more.
+   Returns 0, or -1 without memory. starts and ends share the block of tokens. */
+static int text_read(Text *text, const uint8_t *data, int32_t n, int32_t head, int32_t tail) {
+    int is_cut = n > head + tail;
+    int32_t room = is_cut ? head + tail : n;
+    memset(text, 0, sizeof *text);
+    text->data = data;
+    text->n_bytes = room;
+    text->tokens = malloc((size_t)(room + 1) * (sizeof(uint64_t) + 2 * sizeof(int32_t)));
+    if (!text->tokens) return -1;
+    text->starts = (int32_t *)(text->tokens + room + 1);
+    text->ends = text->starts + room + 1;
+    if (!is_cut) {
+        text_add(text, data, 0, n, n, 0);
+        return 0;
     }
-    text->n_tokens = count;
+    if (!(text->joined = malloc((size_t)room + 1))) return -1;
+    memcpy(text->joined, data, (size_t)head);
+    memcpy(text->joined + head, data + n - tail, (size_t)tail);
+    text->data = text->joined;
+    text_add(text, data, 0, head, n, 0);
+    text_add(text, data, n - tail, n, n, n - tail - head);
     return 0;
 }
 
@@ -113,12 +124,6 @@ static inline uint64_t extended(uint64_t gram, uint64_t token) {
     gram = gram * STEP + token;
     gram ^= gram >> 31;
     return gram * MIX;
-}
-
-static inline uint64_t bytes_hash(const uint8_t *data, int32_t from, int32_t to) {
-    uint64_t hash = 0;
-    for (int32_t i = from; i < to; i++) hash += (data[i] + 1ULL) * POWER[i - from];
-    return hash;
 }
 
 /* ---- Sums of table rows ----------------------------------------------------------------------------------------- */
@@ -164,15 +169,36 @@ static void sum_empty(Sum *sum) {
         return;                                                                                                        \
     }
 
+#define BLOCK 32 /* columns that are summed together, so that their sums stay in registers */
+
 BEST_VECTORS static void add_rows(const int8_t *table, int32_t width, int16_t *restrict part, const uint32_t *rows,
                                   int32_t n) {
-    for (int32_t i = 0; i < n; i++) {
-        if (i + AHEAD < n) {
-            const int8_t *later = table + (size_t)rows[i + AHEAD] * (size_t)width;
-            for (int32_t j = 0; j < width; j += 64) PREFETCH(later + j);
+    int32_t from = 0;
+#if defined(__GNUC__)
+    typedef int8_t Values __attribute__((vector_size(BLOCK / 2)));
+    typedef int16_t Sums __attribute__((vector_size(BLOCK)));
+    for (; from + BLOCK <= width; from += BLOCK) {
+        const int8_t *column = table + from;
+        Values first, second;
+        Sums low, high;
+        memcpy(&low, part + from, sizeof low);
+        memcpy(&high, part + from + BLOCK / 2, sizeof high);
+        for (int32_t i = 0; i < n; i++) {
+            if (i + AHEAD < n) PREFETCH(column + (size_t)rows[i + AHEAD] * (size_t)width);
+            const int8_t *values = column + (size_t)rows[i] * (size_t)width;
+            memcpy(&first, values, sizeof first);
+            memcpy(&second, values + BLOCK / 2, sizeof second);
+            low += __builtin_convertvector(first, Sums);
+            high += __builtin_convertvector(second, Sums);
         }
+        memcpy(part + from, &low, sizeof low);
+        memcpy(part + from + BLOCK / 2, &high, sizeof high);
+    }
+#endif
+    if (from == width) return;
+    for (int32_t i = 0; i < n; i++) {
         const int8_t *restrict values = table + (size_t)rows[i] * (size_t)width;
-        for (int32_t j = 0; j < width; j++) part[j] = (int16_t)(part[j] + values[j]);
+        for (int32_t j = from; j < width; j++) part[j] = (int16_t)(part[j] + values[j]);
     }
 }
 
@@ -331,6 +357,10 @@ done:
     return status;
 }
 
+BEST_VECTORS static void add_scaled(double *restrict scores, const float *restrict row, double by, Py_ssize_t n) {
+    for (Py_ssize_t k = 0; k < n; k++) scores[k] += by * (double)row[k];
+}
+
 PyDoc_STRVAR(task_scores_doc,
              "task_scores(data, head, tail, words, chars, wide, edge, bits, table, weights, bias) -> tuple[float, ...]\n\n"
              "Raw scores, one a column of weights, of the lower-cased UTF-8 bytes data; empty when it has no token.\n"
@@ -358,7 +388,7 @@ static PyObject *task_scores(PyObject *module, PyObject *args) {
         goto done;
     sums = calloc((size_t)(3 * width), sizeof *sums);
     scores = calloc((size_t)labels + 1, sizeof *scores);
-    if (!sums || !scores || text_read(&text, data.buf, (int32_t)data.len) || text_cut(&text, head, tail)) {
+    if (!sums || !scores || text_read(&text, data.buf, (int32_t)data.len, head, tail)) {
         PyErr_NoMemory();
         goto done;
     }
@@ -371,11 +401,8 @@ static PyObject *task_scores(PyObject *module, PyObject *args) {
         goto done;
     }
     for (Py_ssize_t k = 0; k < labels; k++) scores[k] = ((const float *)bias.buf)[k];
-    for (Py_ssize_t j = 0; j < 3 * width; j++) {
-        const float *row = (const float *)weights.buf + j * labels;
-        if (sums[j] != 0.0f)
-            for (Py_ssize_t k = 0; k < labels; k++) scores[k] += (double)sums[j] * row[k];
-    }
+    for (Py_ssize_t j = 0; j < 3 * width; j++)
+        if (sums[j] != 0.0f) add_scaled(scores, (const float *)weights.buf + j * labels, (double)sums[j], labels);
     result = tuple_of(scores, labels);
 done:
     text_free(&text);
@@ -394,6 +421,16 @@ done:
 static void run_sums(int32_t *running, const uint64_t *grams, int32_t n, int shift, const int8_t *table,
                      int32_t heads) {
     memset(running, 0, (size_t)heads * sizeof *running);
+    if (heads == 4) { /* as many as are shipped: their sums stay in registers */
+        int32_t a = 0, b = 0, c = 0, d = 0;
+        for (int32_t i = 0; i < n; i++) {
+            if (i + AHEAD < n) PREFETCH(table + (grams[i + AHEAD] >> shift) * 4);
+            const int8_t *row = table + (grams[i] >> shift) * 4;
+            int32_t *next = running + (size_t)(i + 1) * 4;
+            next[0] = a += row[0], next[1] = b += row[1], next[2] = c += row[2], next[3] = d += row[3];
+        }
+        return;
+    }
     for (int32_t i = 0; i < n; i++) {
         const int8_t *row = table + (grams[i] >> shift) * (uint64_t)heads;
         for (int32_t h = 0; h < heads; h++) running[(i + 1) * heads + h] = running[i * heads + h] + row[h];
@@ -448,7 +485,7 @@ static PyObject *worst_windows(PyObject *module, PyObject *args) {
         goto done;
     int shift = 64 - bits;
     int32_t k = (int32_t)heads;
-    if (text_read(&text, data.buf, (int32_t)data.len)) goto no_memory;
+    if (text_read(&text, data.buf, (int32_t)data.len, MAX_BYTES, 0)) goto no_memory;
     int32_t n = text.n_tokens;
     size_t room = ((size_t)n + 1) * (size_t)k;
     tokens = malloc(room * sizeof *tokens);
@@ -561,7 +598,7 @@ static PyObject *label_scores(PyObject *module, PyObject *args) {
         !in_range(width, 1, 65536, "columns") || !fits(&bias, width, 4, "bias") || !fits(&scale, width, 4, "scale") ||
         !fits(&table, width << bits, 1, "table") || !fits(&known, (1 << KNOWN_BITS) / 8, 1, "known"))
         goto done;
-    if (text_read(&text, data.buf, (int32_t)data.len)) goto no_memory;
+    if (text_read(&text, data.buf, (int32_t)data.len, MAX_BYTES, 0)) goto no_memory;
     int32_t n = text.n_tokens, bytes = text.n_bytes;
     if (!n) {
         result = Py_None;
@@ -649,7 +686,7 @@ static PyObject *word_sum(PyObject *module, PyObject *args) {
         !in_range(width, 9, 65536, "columns") || !fits(&keys, words, 4, "keys") ||
         !fits(&vectors, words * width, 1, "vectors"))
         goto done;
-    if (text_read(&text, data.buf, (int32_t)data.len)) goto no_memory;
+    if (text_read(&text, data.buf, (int32_t)data.len, MAX_BYTES, 0)) goto no_memory;
     rows = malloc(((size_t)text.n_tokens + 1) * sizeof *rows);
     if (!rows || sum_new(&sum, vectors.buf, (int32_t)width)) goto no_memory;
     const uint32_t *known = keys.buf;
