@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -148,6 +149,29 @@ def test_oversized_file_is_refused_unread(copy: Path) -> None:
         file.truncate(40 * 1024 * 1024)
     with pytest.raises(ModelFileError, match="more than"):
         load_local_model(copy)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", [MODEL_FILE, CARD])
+def test_a_pipe_is_refused_and_not_waited_for(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    with pytest.raises(ModelFileError, match="no regular file"):
+        load_local_model(copy)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such device here")
+def test_a_link_to_an_endless_device_is_refused(copy: Path) -> None:
+    (copy / MODEL_FILE).unlink()
+    (copy / MODEL_FILE).symlink_to("/dev/zero")
+    with pytest.raises(ModelFileError, match="no regular file"):
+        load_local_model(copy)
+
+
+def test_a_link_to_the_vouched_bytes_is_read(copy: Path, tmp_path: Path) -> None:
+    (copy / MODEL_FILE).rename(tmp_path / "elsewhere")
+    (copy / MODEL_FILE).symlink_to(tmp_path / "elsewhere")
+    assert load_local_model(copy).predict(["a text"])
 
 
 @pytest.mark.parametrize(

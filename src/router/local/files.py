@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,17 +30,23 @@ def read_bytes(path: Path, *, sha256: str | None = None, max_bytes: int = MAX_BY
     """The file's bytes, after its size and, where given, its SHA-256 were checked.
 
     Raises:
-        ModelFileError: missing, larger than ``max_bytes``, or not the bytes that its card was written for.
+        ModelFileError: missing, no regular file, larger than ``max_bytes``, or not the bytes that its card was written
+            for.
     """
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
+        # What is opened is what is checked; a pipe or a device must neither block nor flow for ever.
+        with open(path, "rb", opener=_unblocked) as file:
+            facts = os.fstat(file.fileno())
+            if not stat.S_ISREG(facts.st_mode):
+                raise ModelFileError("this is no regular file.", file=str(path), hint="Build the model again.")
+            size = facts.st_size
+            data = file.read(max_bytes + 1) if size <= max_bytes else b""
+        if max(size, len(data)) > max_bytes:
             raise ModelFileError(
-                f"the file has {size:,} bytes, more than the {max_bytes:,} allowed.",
+                f"the file has {max(size, len(data)):,} bytes, more than the {max_bytes:,} allowed.",
                 file=str(path),
                 hint="Only load model files that you made or trust.",
             )
-        data = path.read_bytes()
     except OSError as error:
         raise ModelFileError(
             f"the file cannot be read ({error.strerror}).", file=str(path), hint="Check the path, or build it again."
@@ -88,6 +96,10 @@ def write_bytes(path: Path, data: bytes) -> str:
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _unblocked(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _in_order(data: bytes) -> bytes:

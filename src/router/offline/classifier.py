@@ -5,7 +5,8 @@
     >>> model.predict(["where is my parcel?"]), model.card_.promise                                # doctest: +SKIP
     >>> model.save("models/parcels")                                                               # doctest: +SKIP
 
-Rows are split three ways: fitted, calibrated, and tested once at the end; the test rows decide nothing.
+Rows are split three ways: fitted, calibrated, and tested once at the end; the test rows decide nothing. It is an
+estimator as scikit-learn has them: cloned, searched over, cross-validated and put at the end of a pipeline.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any, Self
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from ..catalogue import LocalCard
 from ..errors import RequestError
@@ -29,23 +32,22 @@ from ..types import TASKS
 from .choose import Score, cross_validate, winner
 from .embedding import EmbeddingMaker
 from .fit import LinearMaker
+from .given import LEAST_ROWS, checked_languages, given_rows, text_list
 from .label_heads import Helper
-from .measure import confirmed, figures, latency_us, ood_figures
+from .measure import blind_spots, confirmed, figures, latency_us, ood_figures
 from .outsiders import outsider_texts
 from .promise import Goal
-from .rows import Rows, count_labels, rows_hash, split_rows
+from .rows import Rows, rows_hash, split_rows
 from .shortcuts import find_shortcuts
 
 __all__ = ["LEAST_ROWS", "LocalClassifier"]
 
-LEAST_ROWS = 24
-MOST_LABELS = 1000
 _MOST_CALIBRATION = 1600  # more rows hardly sharpen a promise, and would be missed where they teach
 _MAKERS: Mapping[str, type[LinearMaker]] = {"linear": LinearMaker, "embedding": EmbeddingMaker}
 MAKERS = ("auto", *_MAKERS, "neighbours", "encoder")
 
 
-class LocalClassifier:
+class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Chooses a maker by cross-validation, trains and calibrates it, and tests it once.
 
     Args:
@@ -59,11 +61,13 @@ class LocalClassifier:
             fine-tuning (15).
         languages: ISO 639-1 codes of the texts; recognised from them by default.
         licence: what the card says of the rows' licence.
-        seed: of every draw. The same rows, settings and seed give the same file.
+        seed: of every draw, 0 to 2**32 - 1. The same rows, settings and seed give the same file.
         progress: called with what is being done and the share of it that is, 0..1.
 
+    Labels are text: others are written as such (``1`` as ``"1"``), in what is predicted too.
+
     Attributes after ``fit``: ``classes_``, ``card_``, ``model_``, ``scores_`` (cross-validation), ``notes_``,
-    ``test_figures_`` and ``splits_`` (rows by part).
+    ``test_figures_`` and ``splits_`` (rows by part). A fitted one is not pickled, but saved with :meth:`save`.
     """
 
     def __init__(
@@ -83,26 +87,11 @@ class LocalClassifier:
         seed: int = 0,
         progress: Callable[[str, float], None] | None = None,
     ) -> None:
-        if task not in TASKS:
-            raise RequestError(f"there is no task {task!r}.", param="task", hint=f"Tasks: {', '.join(TASKS)}.")
-        if maker not in MAKERS:
-            raise RequestError(f"there is no maker {maker!r}.", param="maker", hint=f"Makers: {', '.join(MAKERS)}.")
-        if minutes is None:
-            minutes = 15.0 if maker == "encoder" else 0.3
-        if not minutes > 0.0:
-            raise RequestError(f"minutes is {minutes}; it is above 0.", param="minutes")
-        self.task, self.name, self.maker = task, name or task.replace("_", "-"), maker
+        self.task, self.name, self.maker = task, name, maker
         self.max_error, self.confidence, self.keep, self.of = max_error, confidence, keep, of
         self.minutes, self.languages, self.licence, self.base = minutes, languages, licence, base
-        self.seed = seed
-        self.goal = Goal(
-            max_error=max_error if keep is None else round(1.0 - keep, 9), confidence=confidence, keep=keep, of=of
-        )
-        self.progress = progress or (lambda what, share: None)
-        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", self.name):
-            raise RequestError(
-                f"the name {self.name!r} is not made of small letters, digits, '.', '_' and '-'.", param="name"
-            )
+        self.seed, self.progress = seed, progress
+        self._check()
 
     def fit(
         self,
@@ -121,9 +110,13 @@ class LocalClassifier:
         not answer, to measure how often it would.
 
         Raises:
-            RequestError: too few rows, fewer than two labels, or labels that look like free text.
+            RequestError: too few rows, fewer than two labels, labels that look like free text, or a wrong setting.
         """
-        rows = self._usable(X, y, hosted, languages)
+        self._check()
+        rows, self.notes_ = given_rows(X, y, hosted, languages)
+        told = tuple(sorted(set(rows.languages)))
+        if len(told) < 2:  # one threshold does for one language
+            rows = msgspec.structs.replace(rows, languages=())
         # A promise needs hundreds of calibration rows, however few there are to learn from.
         calibration = min(0.2, _MOST_CALIBRATION / len(rows)) if len(rows) >= 4000 else 0.3
         parts = split_rows(rows, test=0.0 if test is not None else 0.2, calibration=calibration, seed=self.seed)
@@ -138,12 +131,13 @@ class LocalClassifier:
             made = self._maker(parts.fit, helper)
             made.fit(parts.fit, parts.calibration, outsiders)
         self.maker_ = made
-        self.classes_: tuple[str, ...] = made.classes_
+        # Python's own text in an array: what scikit-learn does with classes it does with these.
+        self.classes_: npt.NDArray[np.object_] = np.array(made.classes_, dtype=object)
         self.model_: CardedModel = made.model()
         card = made.card(
-            name=self.name,
+            name=self._name,
             task=self.task,
-            languages=self._languages(rows),
+            languages=checked_languages(self.languages) if self.languages else told or self._recognised(rows),
             rows=len(parts.fit),
             licence=self.licence,
             data_hash=rows_hash(parts.fit, parts.calibration),
@@ -157,80 +151,85 @@ class LocalClassifier:
         self._test(card, held_out, ood, time.monotonic() - started)
         return self
 
-    def predict(self, X: Sequence[str]) -> list[str]:  # noqa: N803
-        """The likeliest label of each text."""
-        return [self.classes_[index] for index in self.predict_proba(X).argmax(1)] if len(X) else []
+    def predict(self, X: Sequence[str]) -> npt.NDArray[np.object_]:  # noqa: N803
+        """The likeliest label of each text, shape ``(len(X),)``."""
+        best = self.predict_proba(X).argmax(1)
+        found: npt.NDArray[np.object_] = self.classes_[best]
+        return found
 
     def predict_proba(self, X: Sequence[str]) -> npt.NDArray[np.float64]:  # noqa: N803
         """Calibrated probabilities, float64, shape ``(len(X), len(classes_))``."""
-        found = [prediction.probabilities for prediction in self.model_.predict(list(X))]
-        return np.array(found, np.float64).reshape(len(X), len(self.classes_))
+        check_is_fitted(self, "model_")
+        texts = text_list(X)
+        found = [prediction.probabilities for prediction in self.model_.predict(texts)]
+        return np.array(found, np.float64).reshape(len(texts), len(self.classes_))
 
     def score(self, X: Sequence[str], y: Sequence[str]) -> float:  # noqa: N803
         """Accuracy."""
-        return float(np.mean([said == truth for said, truth in zip(self.predict(X), y, strict=True)]))
+        said, truth = self.predict(X), [str(label) for label in y]
+        if not len(said) or len(said) != len(truth):
+            raise RequestError(f"{len(said)} texts and {len(truth)} labels: one label a text is expected.")
+        return float(np.mean([one == other for one, other in zip(said, truth, strict=True)]))
 
     def save(self, directory: str | Path) -> LocalCard:
         """Write card and files to ``directory``, which ``local_models.paths`` in router.yaml may then name."""
+        check_is_fitted(self, "model_")
         card: LocalCard = self.maker_.export(Path(directory), self.card_)
         return card
 
+    def __getstate__(self) -> dict[str, Any]:
+        if "model_" in self.__dict__:
+            raise TypeError("A fitted LocalClassifier is not pickled: write it with save(), read it with router eval.")
+        state: dict[str, Any] = super().__getstate__()
+        return state
+
     # ----- steps -----
 
+    def _check(self) -> None:
+        if self.task not in TASKS:
+            raise RequestError(f"there is no task {self.task!r}.", param="task", hint=f"Tasks: {', '.join(TASKS)}.")
+        if self.maker not in MAKERS:
+            raise RequestError(
+                f"there is no maker {self.maker!r}.", param="maker", hint=f"Makers: {', '.join(MAKERS)}."
+            )
+        if self.minutes is not None and not self.minutes > 0.0:
+            raise RequestError(f"minutes is {self.minutes}; it is above 0.", param="minutes")
+        if not 0 <= self.seed < 2**32:
+            raise RequestError(f"seed is {self.seed}; it lies between 0 and {2**32 - 1}.", param="seed")
+        self._name = self.name or self.task.replace("_", "-")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", self._name):
+            raise RequestError(
+                f"the name {self._name!r} is not made of small letters, digits, '.', '_' and '-'.", param="name"
+            )
+        checked_languages(self.languages or ())
+        self.goal = Goal(
+            max_error=self.max_error if self.keep is None else round(1.0 - self.keep, 9),
+            confidence=self.confidence,
+            keep=self.keep,
+            of=self.of,
+        )
+
+    def _said(self, what: str, share: float) -> None:
+        if self.progress is not None:
+            self.progress(what, share)
+
     def _maker(self, rows: Rows, helper: Helper) -> Any:
+        minutes = self.minutes or (15.0 if self.maker == "encoder" else 0.3)
         if self.maker == "encoder":
             from .encoder import EncoderMaker
 
-            return EncoderMaker(
-                base=self.base, goal=self.goal, minutes=self.minutes, seed=self.seed, progress=self.progress
-            )
+            return EncoderMaker(base=self.base, goal=self.goal, minutes=minutes, seed=self.seed, progress=self._said)
         if self.maker == "neighbours":
             from .neighbours import NeighboursMaker
 
-            return NeighboursMaker(base=self.base, goal=self.goal, seed=self.seed, progress=self.progress)
+            return NeighboursMaker(base=self.base, goal=self.goal, seed=self.seed, progress=self._said)
         self.scores_ = cross_validate(
-            rows, self.maker, seconds=self.minutes * 60.0, seed=self.seed, progress=self.progress, helper=helper
+            rows, self.maker, seconds=minutes * 60.0, seed=self.seed, progress=self._said, helper=helper
         )
         best = winner(self.scores_)
-        self.progress(f"training {best.name}", 0.0)
+        self._said(f"training {best.name}", 0.0)
         kind = _MAKERS[best.maker]
         return kind(goal=self.goal, typos=0.25, spells=True, seed=self.seed, helper=helper, **best.settings)
-
-    def _usable(
-        self, texts: Sequence[str], labels: Sequence[str], hosted: Sequence[str], languages: Sequence[str]
-    ) -> Rows:
-        if len(texts) != len(labels):
-            raise RequestError(f"{len(texts)} texts and {len(labels)} labels: one label a text is expected.")
-        self.notes_: list[str] = []
-        rows = Rows(
-            texts=tuple(map(str, texts)),
-            labels=tuple(map(str, labels)),
-            hosted=tuple(hosted),
-            languages=tuple(languages) if len(set(languages)) > 1 else (),
-        )
-        counts = count_labels(rows)
-        rare = {label for label, count in counts.items() if count < 4}
-        if len(counts) > MOST_LABELS and len(rare) > len(counts) / 2:
-            raise RequestError(
-                f"{len(counts):,} different labels for {len(rows):,} rows look like free text, not like labels.",
-                hint="Name the right column with --label.",
-            )
-        if rare:
-            lost = sum(counts[label] for label in rare)
-            shown = ", ".join(sorted(rare)[:8]) + (" ..." if len(rare) > 8 else "")
-            self.notes_.append(f"Labels with fewer than 4 rows were left out: {shown} ({lost} rows).")
-            rows = rows.pick([index for index, label in enumerate(rows.labels) if label not in rare])
-        if len(set(rows.labels)) < 2:
-            raise RequestError(
-                f"{len(set(rows.labels))} label(s) with at least 4 rows; two or more are needed.",
-                hint="Check the label column, or add rows.",
-            )
-        if len(rows) < LEAST_ROWS:
-            raise RequestError(
-                f"{len(rows)} rows are too few to train, calibrate and test: at least {LEAST_ROWS} are needed.",
-                hint="Some hundred rows a label make a useful model.",
-            )
-        return rows
 
     def _known_only(self, test: Rows, seen: set[str]) -> Rows:
         fresh = test.pick([index for index, text in enumerate(test.texts) if text not in seen])
@@ -238,11 +237,7 @@ class LocalClassifier:
             self.notes_.append(f"{len(test) - len(fresh):,} test rows are training rows too and were not tested.")
         return fresh
 
-    def _languages(self, rows: Rows) -> tuple[str, ...]:
-        if self.languages:
-            return tuple(self.languages)
-        if rows.languages:
-            return tuple(sorted(set(rows.languages)))
+    def _recognised(self, rows: Rows) -> tuple[str, ...]:
         sample = rows.texts[:: max(1, len(rows) // 400)]
         heard = [identify(edges(text).lower()) for text in sample]
         counts: dict[str, int] = {}
@@ -250,18 +245,22 @@ class LocalClassifier:
             if code is not None and confidence >= 0.6:
                 counts[code] = counts.get(code, 0) + 1
         sure = sum(counts.values())
-        found = tuple(sorted(code for code, count in counts.items() if count >= max(2, 0.08 * sure))) or ("en",)
+        found = tuple(sorted(code for code, count in counts.items() if count >= max(2, 0.08 * sure)))
+        if not found:
+            self.notes_.append("No language was recognised in the texts; English is assumed: languages says another.")
+            return ("en",)
         self.notes_.append(f"Languages recognised from the texts: {', '.join(found)}.")
         return found
 
     def _test(self, card: LocalCard, test: Rows, ood: Sequence[str], seconds: float) -> None:
-        self.progress("testing", 0.0)
+        self._said("testing", 0.0)
         model = self.maker_.model(card)
         unknown = [index for index, label in enumerate(test.labels) if label in set(self.classes_)]
         test = test.pick(unknown)
         found: dict[str, Any] = {}
         if len(test):
             found = figures(model, test.texts, test.labels, language=card.languages[0])
+            self.notes_ += blind_spots(model, test)
             tested = confirmed(model, test, self.goal)
             card = msgspec.structs.replace(card, promise={**card.promise, "tested": tested})
             if not tested["holds"]:  # the frozen threshold broke its promise on untouched rows: it must not answer
@@ -281,4 +280,4 @@ class LocalClassifier:
             limits=tuple(self.notes_),
         )
         self.model_ = self.maker_.model(self.card_)
-        self.progress("tested", 1.0)
+        self._said("tested", 1.0)

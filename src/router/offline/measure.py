@@ -13,9 +13,9 @@ from sklearn.metrics import f1_score, roc_auc_score
 from ..local.base import CardedModel
 from ..types import Prediction
 from .promise import NEVER, Goal, lower_bound, mean_upper_bound, wilson_interval
-from .rows import Rows, rows_hash
+from .rows import Rows, count_labels, rows_hash
 
-__all__ = ["answered", "confirmed", "expected_calibration_error", "figures", "latency_us", "ood_figures"]
+__all__ = ["answered", "blind_spots", "confirmed", "expected_calibration_error", "figures", "latency_us", "ood_figures"]
 
 _THIRTY_WORDS = (
     "the delivery came two days late and one of the boxes was open , but the people on the phone were kind and sent "
@@ -91,6 +91,29 @@ def answered(model: CardedModel, predictions: Sequence[Prediction], languages: S
         ],
         bool,
     )
+
+
+def blind_spots(model: CardedModel, rows: Rows) -> list[str]:
+    """What a mean over all answers hides, as sentences: labels that are never told, and a model that tells nothing."""
+    said = [prediction.labels[int(np.argmax(prediction.probabilities))] for prediction in model.predict(rows.texts)]
+    counts = count_labels(rows)
+    told = {label for label, truth in zip(said, rows.labels, strict=True) if label == truth}
+    found = []
+
+    def named(labels: Sequence[str]) -> str:
+        return ", ".join(map(repr, labels[:8])) + (" ..." if len(labels) > 8 else "")
+
+    if missed := [label for label in counts if label not in told]:
+        found.append(f"No test row of {named(missed)} was told right: a promise about all answers hides that.")
+    if unseen := [label for label in model.labels if label not in counts]:
+        found.append(f"There was no test row of {named(unseen)}: how well it tells them is not known.")
+    usual, count = next(iter(counts.items()))
+    right = sum(label == truth for label, truth in zip(said, rows.labels, strict=True))
+    if len(counts) > 1 and right <= count:
+        found.append(
+            f"On the test rows it is right no more often than always saying {usual!r} ({count / len(rows):.1%})."
+        )
+    return found
 
 
 def confirmed(model: CardedModel, rows: Rows, goal: Goal) -> dict[str, Any]:

@@ -69,11 +69,11 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     of: str | None = None
 
     def __post_init__(self) -> None:
+        if self.keep is not None and not 0.0 < self.keep < 1.0:
+            raise RequestError(f"keep is {self.keep}; it lies between 0 and 1.", param="keep")
         for name in ("max_error", "confidence"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise RequestError(f"{name} is {getattr(self, name)}; it lies between 0 and 1.", param=name)
-        if self.keep is not None and not 0.0 < self.keep < 1.0:
-            raise RequestError(f"keep is {self.keep}; it lies between 0 and 1.", param="keep")
         if self.of not in {None, "hosted"} or (self.keep is None) != (self.of is None):
             raise RequestError("keep goes with of: hosted, and of: hosted with keep.", param="of")
 

@@ -124,7 +124,7 @@ def _plot(directory: Path, model: LocalClassifier) -> None:
         _save(figure, directory / name)
     size = min(len(model.classes_), _MOST_SHOWN)
     figure = Figure(figsize=(2.5 + 0.28 * size, 2.2 + 0.26 * size), layout="constrained")
-    _confusion(figure.subplots(), truth, said, model.classes_)
+    _confusion(figure.subplots(), truth, said, tuple(model.classes_))
     _save(figure, directory / "confusion")
 
 
