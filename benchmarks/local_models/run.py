@@ -73,7 +73,7 @@ def main() -> None:
             "promise": model.card.promise,
             "bytes": sum(path.stat().st_size for path in directory.iterdir()),
             "latency_us_by_words": {
-                str(count): round(latency_us(model, " ".join((SENTENCE * 120).split()[:count])), 1)
+                str(count): round(latency_us(model, (" ".join((SENTENCE * 120).split()[:count]),)), 1)
                 for count in (10, 30, 200, 2000)
             },
             "typos": with_typos(model, data),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .labelled import COLUMNS, PROMISE, columns_of, goal_fields, model_directory, open_model
+from .labelled import COLUMNS, PROMISE, check_output, columns_of, goal_fields, model_directory, open_model, written_to
 
 
 @click.command()
@@ -39,6 +39,7 @@ def calibrate(
     source = model_directory(model)
     if out is None and source.parent == shipped_directory():
         raise RequestError("a shipped model is not changed in place.", hint="Say where to write it with --out.")
+    check_output(out or source)
     columns = columns_of(options)
     fields = goal_fields(options)
     goal = Goal(**(fields | {"max_error": round(1.0 - fields["keep"], 9)} if fields["keep"] is not None else fields))
@@ -51,12 +52,17 @@ def calibrate(
             hint="The card was left as it is. Are calibration and test rows of one kind?",
         )
     target = out or source
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        for name in card.files:
-            shutil.copyfile(source / name, out / name)
-    write_card(target, card)
-    for note in rows.notes:
+    with written_to(target):
+        if out is not None and not (out.exists() and out.samefile(source)):
+            out.mkdir(parents=True, exist_ok=True)
+            for name in card.files:
+                shutil.copyfile(source / name, out / name)
+        write_card(target, card)
+    notes = list(rows.notes)
+    if unseen := [label for label in card.labels if label not in set(rows.rows.labels)]:
+        shown = ", ".join(map(repr, unseen[:8])) + (" ..." if len(unseen) > 8 else "")
+        notes.append(f"no row has the label {shown}: the promise is about texts like these rows, none of which had it.")
+    for note in notes:
         click.echo(f"note: {note}", err=True)
     if as_json:
         import msgspec
@@ -64,9 +70,14 @@ def calibrate(
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(card.promise), indent=1) + b"\n")
         return
     promise = card.promise
+    told = (
+        f"{promise['errors']} wrong of {promise['answered']}"
+        if goal.keep is None
+        else f"mean loss {promise['errors'] / promise['answered']:.4f} of {promise['answered']} with hosted answers"
+    )
     click.echo(
         f"{card.name} answers from p >= {card.threshold:.4f}: {promise['coverage']:.1%} of such texts, "
-        f"{promise['errors']} wrong of {promise['answered']}, bound {promise['bound']:.4f} "
+        f"{told}, bound {promise['bound']:.4f} "
         f"(limit {promise['limit']:.4f}, "
         f"confidence {promise['confidence']:.2f})."
     )

@@ -14,10 +14,15 @@ from .labelled import COLUMNS, columns_of, open_model
 @click.option("--model", required=True, help="Directory of a model, or the name of a shipped one.")
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Labelled rows.")
 @click.option("--ood", type=click.Path(path_type=Path), help="Texts that it must not answer.")
+@click.option("--every-label", is_flag=True, help="Choose among all labels of the model, not those of the rows.")
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 @COLUMNS
-def evaluate(model: str, data: Path, ood: Path | None, as_json: bool, **options: Any) -> None:
-    """Measure a local model: accuracy, macro-F1, calibration, coverage, its promise, and outsiders."""
+def evaluate(model: str, data: Path, ood: Path | None, every_label: bool, as_json: bool, **options: Any) -> None:
+    """Measure a local model: accuracy, macro-F1, calibration, coverage, its promise, and outsiders.
+
+    Where the rows have two or more of the model's labels and not all, it is measured as for a request that allows
+    these alone, and a note says so.
+    """
     import sys
 
     from ..offline.evaluation import evaluation
@@ -27,14 +32,20 @@ def evaluate(model: str, data: Path, ood: Path | None, as_json: bool, **options:
     opened = open_model(model)
     file = read_labelled(data, **columns, clean=False)
     outside = read_texts(ood, text=columns["text"], encoding=columns["encoding"]) if ood is not None else ()
-    found = evaluation(opened, file.rows, outside)
+    found = evaluation(opened, file.rows, outside, every_label=every_label)
+    notes = list(file.notes)
+    if found["labels"] < len(opened.labels):
+        notes.append(
+            f"the rows have {found['labels']} of the model's {len(opened.labels)} labels, and the choice is among "
+            "these; --every-label measures it among all."
+        )
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
     if as_json:
         import msgspec
 
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
         return
-    for note in file.notes:
-        click.echo(f"note: {note}", err=True)
     from rich.console import Console
     from rich.table import Table
 
@@ -42,6 +53,10 @@ def evaluate(model: str, data: Path, ood: Path | None, as_json: bool, **options:
     for name, value in found.items():
         if name != "promise":
             table.add_row(name, "-" if value is None else str(value))
+    here = found["promise"].pop("here") or {}
     for name, value in found["promise"].items():
         table.add_row(f"promise: {name}", str(value))
+    for name, value in here.items():
+        if name != "data_hash":
+            table.add_row(f"on these rows: {name}", "-" if value is None else str(value))
     Console(highlight=False).print(table)

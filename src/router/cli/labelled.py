@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..errors import UnknownModel
+from ..errors import ConfigError, UnknownModel
 
 if TYPE_CHECKING:
     from ..local.base import CardedModel
 
-__all__ = ["COLUMNS", "PROMISE", "columns_of", "goal_fields", "model_directory", "open_model"]
+__all__ = [
+    "COLUMNS",
+    "PROMISE",
+    "check_output",
+    "columns_of",
+    "goal_fields",
+    "model_directory",
+    "open_model",
+    "written_to",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,6 +64,36 @@ def goal_fields(options: Mapping[str, Any]) -> dict[str, Any]:
     keep = options["keep"]
     of = options["of"] or ("hosted" if keep is not None else None)
     return {"max_error": options["max_error"], "confidence": options["confidence"], "keep": keep, "of": of}
+
+
+def check_output(directory: Path) -> None:
+    """Whether a directory can be written or made there: known before the work that would be lost.
+
+    Raises:
+        ConfigError: it cannot.
+    """
+    place = directory.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise ConfigError("this is no directory.", file=str(place), hint="Name another with --out.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise ConfigError("the directory cannot be written to.", file=str(place), hint="Name another with --out.")
+
+
+@contextmanager
+def written_to(directory: Path) -> Iterator[None]:
+    """Within, a file that cannot be written is an error of the directory.
+
+    Raises:
+        ConfigError: one could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"the model cannot be written ({error.strerror}).", file=str(directory), hint="Name another with --out."
+        ) from error
 
 
 def model_directory(model: str) -> Path:

@@ -38,6 +38,8 @@ def history(model: str | None, as_json: bool, config: Path | None) -> None:
             for each in found:
                 sys.stdout.buffer.write(msgspec.json.encode(each) + b"\n")
             return
+        if not found and model is None:
+            click.echo("No model was ever moved; see router models list.")
         for each in found:
             at = datetime.fromtimestamp(each.at_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
             click.echo(

@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .labelled import PROMISE
+from .labelled import PROMISE, check_output, written_to
 from .lifecycle import demote, history, promote
 from .options import CONFIG, POLICY
 
 if TYPE_CHECKING:
     from ..catalogue import HeadKind
 
+_SHOWN = (
+    ("rows", ","),
+    ("accuracy", ".3f"),
+    ("macro_f1", ".3f"),
+    ("ece", ".3f"),
+    ("coverage", ".1%"),
+    ("error_answered", ".1%"),
+    ("ood_auroc", ".3f"),
+)
 _PROMISED = ("max_error", "keep", "of", "confidence")
 
 
@@ -54,7 +63,7 @@ def show(model: str, as_json: bool) -> None:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n")
         return
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console(highlight=False)
     facts = Table("field", "value", title=card.name, show_header=False)
@@ -74,7 +83,7 @@ def show(model: str, as_json: bool) -> None:
             "promise",
             ", ".join(f"{key} {promise[key]}" for key in _PROMISED if key in promise),
         ),
-        ("coverage", f"{promise.get('coverage', 0.0):.1%} of calibration rows"),
+        ("coverage", f"{_written(promise.get('coverage'), '.1%') or 'unknown'} of calibration rows"),
         ("in-distribution", f"from {card.ood_threshold:.3f}"),
         ("licence", card.licence),
         ("sources", "\n".join(card.sources)),
@@ -84,19 +93,21 @@ def show(model: str, as_json: bool) -> None:
         if value:
             facts.add_row(name, value)
     console.print(facts)
-    figures = Table("measured on", "rows", "accuracy", "macro-F1", "ECE", "answers", "wrong of these", "OOD AUROC")
+    figures = Table(
+        Column("measured on", no_wrap=True),
+        "rows",
+        "accuracy",
+        "macro-F1",
+        "ECE",
+        "answers",
+        "wrong of these",
+        "OOD AUROC",
+    )
     for data, row in card.metrics.items():
         if isinstance(row, dict) and "accuracy" in row:
-            auroc = row.get("ood_auroc")
             figures.add_row(
                 data if row.get("seen_domain", True) else f"{data} (unseen)",
-                f"{row['rows']:,}",
-                f"{row['accuracy']:.3f}",
-                f"{row['macro_f1']:.3f}",
-                f"{row['ece']:.3f}",
-                f"{row['coverage']:.1%}",
-                f"{row['error_answered']:.1%}",
-                "" if auroc is None else f"{auroc:.3f}",
+                *(_written(row.get(key), form) for key, form in _SHOWN),
             )
     if figures.row_count:
         console.print(figures)
@@ -175,7 +186,8 @@ def build(
 ) -> None:
     """Build the models NAME (all shipped ones by default) from their public data sets; also those that do not ship.
 
-    The recipe of a model names its sets; each is DATA/<set>/train.jsonl.gz with "text" and "label".
+    The recipe of a model names its sets; each is DATA/experts_permissive/<set>/train.jsonl.gz
+    (or DATA/experts/...) with "text" and "label".
 
     With --from-hf, write an already fine-tuned network to --out instead, as ONNX in int8 (extra train), calibrated on
     the rows in --data, none of which it was trained on.
@@ -183,6 +195,7 @@ def build(
     if from_hf is not None:
         if name or promise["keep"] is not None:
             raise click.UsageError("--from-hf takes no NAME and no --keep.")
+        check_output(out)
         from ..offline.examples import read_examples
         from ..offline.from_hf import build_from_hf, kind_of
         from ..offline.promise import Goal
@@ -211,8 +224,10 @@ def build(
     for one in name:
         if one not in RECIPES:
             raise UnknownModel(f"no recipe is called {one!r}.", hint=f"There are: {', '.join(RECIPES)}.")
+    check_output(out)
     for one in name or tuple(key for key, recipe in RECIPES.items() if recipe.is_shipped):
-        build_one(RECIPES[one], data, out)
+        with written_to(out):
+            build_one(RECIPES[one], data, out)
 
 
 def _listed(text: str | None) -> tuple[str, ...]:
@@ -260,7 +275,7 @@ def _list(as_json: bool, config: Path | None, policy: str | None) -> None:
                 labels,
                 ", ".join(card.languages),
                 f"{card.rows:,}",
-                f"p >= {card.threshold:.3f}",
+                f"p >= {card.threshold:.3f}" if card.threshold <= 1.0 else "nothing",
                 card.licence,
             )
         console.print(local)
@@ -292,6 +307,10 @@ def _deep(reads_task: Any) -> dict[str, Any]:
         "installed": None if place is None else read_deep_card(place).name,
         "used": reads_task.name if reads_task.slow else None,
     }
+
+
+def _written(value: Any, form: str) -> str:
+    return format(value, form) if isinstance(value, int | float) else ""
 
 
 def _per_million(usd: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .labelled import COLUMNS, PROMISE, columns_of, goal_fields
+from .labelled import COLUMNS, PROMISE, check_output, columns_of, goal_fields, written_to
 from .options import CONFIG
 from .records import LEDGER, SINCE, UNTIL, ZONE, ledger_of, moment, zone_of
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--test", type=click.Path(path_type=Path), help="Rows to test on (default: a fifth of --data).")
 @click.option("--ood", type=click.Path(path_type=Path), help="Texts that it must not answer, to measure that.")
 @click.option(
-    "--minutes", type=float, help="How long choosing may take (default: 0.4), or fine-tuning with --maker encoder (15)."
+    "--minutes", type=float, help="How long choosing may take (default: 0.3), or fine-tuning with --maker encoder (15)."
 )
 @click.option("--licence", default="not stated", help="Licence of the rows, for the card.")
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -83,14 +83,17 @@ def train(
         raise click.UsageError("Give either --data or --from-ledger.")
     if template is not None and (test is not None or ood is not None or maker == "encoder"):
         raise click.UsageError("--from-ledger takes no --test, no --ood and no --maker encoder.")
+    check_output(out)
     plain = re.sub(r"[^a-z0-9._-]+", "-", (name or out.resolve().name).lower()).strip("-._")
+    if name is not None and not plain:
+        raise click.UsageError(f"--name {name!r} has no letter of a to z and no digit.")
     settings: dict[str, Any] = {
         "task": task,
         "name": plain or None,
         "maker": maker,
         "minutes": minutes,
         "seed": seed,
-        "languages": [code.strip() for code in languages.split(",")] if languages else None,
+        "languages": languages.split(",") if languages is not None else None,
     }
     with _bar(sys.stderr.isatty() and not as_json) as progress:
         settings["progress"] = progress
@@ -99,9 +102,10 @@ def train(
         else:
             assert data is not None
             model, found = _fitted(data, test, ood, options, {**settings, "licence": licence, "base": base})
-        model.save(out)
         report = report_of(model, found)
-        notes = write_report(out, model, report, plots=plots)
+        with written_to(out):
+            model.save(out)
+            notes = write_report(out, model, report, plots=plots)
     if as_json:
         import msgspec
 
@@ -117,21 +121,28 @@ def _fitted(
     data: Path, test: Path | None, ood: Path | None, options: dict[str, Any], settings: dict[str, Any]
 ) -> tuple[LocalClassifier, tuple[str, ...]]:
     """A model of a file's rows, and what reading it has noted."""
+    from ..errors import RequestError
     from ..offline.classifier import LocalClassifier
     from ..offline.reading import read_labelled, read_texts
 
     columns = columns_of(options)
+    model = LocalClassifier(**settings, **goal_fields(options))
     file = read_labelled(data, **columns)
     tested = read_labelled(test, **columns, clean=False) if test is not None else None
     outside = read_texts(ood, text=columns["text"], encoding=columns["encoding"]) if ood is not None else ()
-    model = LocalClassifier(**settings, **goal_fields(options)).fit(
-        file.rows.texts,
-        file.rows.labels,
-        hosted=file.rows.hosted,
-        languages=file.rows.languages,
-        test=tested.rows if tested is not None else None,
-        ood=outside,
-    )
+    try:
+        model.fit(
+            file.rows.texts,
+            file.rows.labels,
+            hosted=file.rows.hosted,
+            languages=file.rows.languages,
+            test=tested.rows if tested is not None else None,
+            ood=outside,
+        )
+    except RequestError:
+        for note in file.notes:  # what was left out may be why
+            click.echo(f"note: {note}", err=True)
+        raise
     return model, file.notes
 
 

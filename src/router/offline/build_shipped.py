@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ..errors import ConfigError
 from ..local.base import CardedModel
 from ..local.load import load_local_model
 from .embedding import EmbeddingMaker
@@ -117,7 +118,20 @@ def outlier_texts(data: Path, recipe: Recipe) -> dict[str, list[str]]:
 
 
 def build(recipe: Recipe, data: Path, out: Path) -> CardedModel:
-    """Train, measure and write one model; returns it as it was loaded back from disk."""
+    """Train, measure and write one model; returns it as it was loaded back from disk.
+
+    Raises:
+        ConfigError: a data set of its recipe, or one of those that it is told from, is not there.
+    """
+    needed = [source.set for source in recipe.sources]
+    needed += [f"experts_permissive/{name}" for name in (*recipe.plain, *_OUTLIERS)]
+    missing = sorted({name for name in needed if not (data / name / "train.jsonl.gz").is_file()})
+    if missing:
+        raise ConfigError(
+            f"the model {recipe.name} is made of data sets that are not there: {', '.join(missing)}.",
+            file=str(data),
+            hint="Each is a folder with train.jsonl.gz.",
+        )
     started = time.perf_counter()
     parts = [training_rows(data, source) for source in recipe.sources]
     if recipe.plain:

@@ -122,7 +122,7 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         parts = split_rows(rows, test=0.0 if test is not None else 0.2, calibration=calibration, seed=self.seed)
         held_out = test if test is not None else parts.test
         if test is not None:
-            held_out = self._known_only(test, set(parts.fit.texts) | set(parts.calibration.texts))
+            held_out = self._fresh(test, rows)
         self.splits_ = {"fit": len(parts.fit), "calibration": len(parts.calibration), "test": len(held_out)}
         started = time.monotonic()
         outsiders = outsider_texts(self.task)
@@ -231,11 +231,20 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         kind = _MAKERS[best.maker]
         return kind(goal=self.goal, typos=0.25, spells=True, seed=self.seed, helper=helper, **best.settings)
 
-    def _known_only(self, test: Rows, seen: set[str]) -> Rows:
+    def _fresh(self, test: Rows, rows: Rows) -> Rows:
+        """The test rows that ``rows`` have not, with labels that they have."""
+        seen, labels = set(rows.texts), set(rows.labels)
         fresh = test.pick([index for index, text in enumerate(test.texts) if text not in seen])
         if len(fresh) < len(test):
             self.notes_.append(f"{len(test) - len(fresh):,} test rows are training rows too and were not tested.")
-        return fresh
+        known = fresh.pick([index for index, label in enumerate(fresh.labels) if label in labels])
+        if len(known) < len(fresh):
+            others = ", ".join(sorted(set(fresh.labels) - labels)[:8])
+            count = len(fresh) - len(known)
+            self.notes_.append(f"{count:,} test rows have labels that were not learnt, and were not tested: {others}.")
+        if not len(known):
+            raise RequestError("no test row is left to test on.", param="test", hint=" ".join(self.notes_))
+        return known
 
     def _recognised(self, rows: Rows) -> tuple[str, ...]:
         sample = rows.texts[:: max(1, len(rows) // 400)]
@@ -255,11 +264,9 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _test(self, card: LocalCard, test: Rows, ood: Sequence[str], seconds: float) -> None:
         self._said("testing", 0.0)
         model = self.maker_.model(card)
-        unknown = [index for index, label in enumerate(test.labels) if label in set(self.classes_)]
-        test = test.pick(unknown)
         found: dict[str, Any] = {}
         if len(test):
-            found = figures(model, test.texts, test.labels, language=card.languages[0])
+            found = figures(model, test.texts, test.labels, language=card.languages[0], every_label=True)
             self.notes_ += blind_spots(model, test)
             tested = confirmed(model, test, self.goal)
             card = msgspec.structs.replace(card, promise={**card.promise, "tested": tested})
@@ -276,7 +283,7 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.card_ = msgspec.structs.replace(
             card,
             metrics={"test": found},
-            latency_us=round(latency_us(model, test.texts[0] if len(test) else None), 1),
+            latency_us=round(latency_us(model, test.texts), 1),
             limits=tuple(self.notes_),
         )
         self.model_ = self.maker_.model(self.card_)

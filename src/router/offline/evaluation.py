@@ -14,11 +14,16 @@ from .rows import Rows
 __all__ = ["evaluation"]
 
 
-def evaluation(model: CardedModel, rows: Rows, outside: Sequence[str] = ()) -> dict[str, Any]:
+def evaluation(
+    model: CardedModel, rows: Rows, outside: Sequence[str] = (), *, every_label: bool = False
+) -> dict[str, Any]:
     """Figures of ``model`` on ``rows``; those of outsiders are None without ``outside``.
 
-    Keys: ``model``, ``rows``, ``accuracy``, ``accuracy_interval``, ``macro_f1``, ``macro_f1_interval``, ``ece``,
-    ``coverage``, ``error_answered``, ``ood_auroc``, ``ood_fpr95``, ``ood_answered``, ``latency_us_p50``, ``promise``.
+    Where the rows lack some of the model's labels, figures are of a choice among those they have (``labels`` says how
+    many), as :func:`router.offline.measure.figures` tells; ``promise`` is always of a choice among all.
+    Keys: ``model``, ``rows``, ``labels``, ``accuracy``, ``accuracy_interval``, ``macro_f1``, ``macro_f1_interval``,
+    ``ece``, ``coverage``, ``error_answered``, ``ood_auroc``, ``ood_fpr95``, ``ood_answered``, ``latency_us_p50``,
+    ``promise``.
 
     Raises:
         RequestError: the rows have labels that the model has not.
@@ -34,7 +39,7 @@ def evaluation(model: CardedModel, rows: Rows, outside: Sequence[str] = ()) -> d
         )
     labels = tuple(known.get(label) or known[label.casefold()] for label in rows.labels)
     rows = Rows(texts=rows.texts, labels=labels, languages=rows.languages, hosted=rows.hosted)
-    found = figures(model, rows.texts, rows.labels, language=_language(model, rows))
+    found = figures(model, rows.texts, rows.labels, language=_language(model, rows), every_label=every_label)
     promised = model.card.promise
     goal = Goal(**{name: promised[name] for name in ("max_error", "confidence", "keep", "of") if name in promised})
     promise = {
@@ -48,7 +53,7 @@ def evaluation(model: CardedModel, rows: Rows, outside: Sequence[str] = ()) -> d
         "model": model.name,
         **found,
         **out,
-        "latency_us_p50": round(latency_us(model, rows.texts[len(rows) // 2]), 1),
+        "latency_us_p50": round(latency_us(model, rows.texts), 1),
         "promise": promise,
     }
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 import string
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,11 @@ def read_examples(path: Path, kind: HeadKind) -> list[Example]:
     try:
         data = path.read_bytes()
         text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
-        for number, line in enumerate(text.splitlines(), 1):  # noqa: B007 the error names it
+        for number, line in enumerate(text.split("\n"), 1):  # noqa: B007 the error names it
             if line.strip():
                 example = _example(json.loads(line), kind)
                 found.setdefault(example.text, example)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
         raise RequestError(
             f"{path}, line {number}: this is no row of the kind {kind!r} ({error}).",
             hint=" ".join((__doc__ or "").split("\n\n")[-1].split()),

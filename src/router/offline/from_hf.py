@@ -321,7 +321,7 @@ def _tested(card: LocalCard, graph: HeadGraph, arrays: EncoderArrays, rows: Rows
         promise={**card.promise, "tested": tested},
         threshold=card.threshold if tested["holds"] else 1.01,
         metrics={"test": {"rows": len(rows), "right": round(right, 4)}},
-        latency_us=round(latency_us(model, rows.texts[0], repeats=20), 1),
+        latency_us=round(latency_us(model, rows.texts[:1], repeats=20), 1),
     )
 
 

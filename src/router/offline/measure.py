@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -23,15 +24,19 @@ _THIRTY_WORDS = (
 )
 
 
-def figures(model: CardedModel, texts: Sequence[str], labels: Sequence[str], *, language: str = "en") -> dict[str, Any]:
+def figures(
+    model: CardedModel, texts: Sequence[str], labels: Sequence[str], *, language: str = "en", every_label: bool = False
+) -> dict[str, Any]:
     """Accuracy (with Wilson's 95 % interval), macro-F1 (bootstrap interval), ECE, and what the thresholds make of it.
 
     ``coverage`` is the share of texts that the model would answer, ``error_answered`` its error among them. When the
-    set lacks some of the model's labels, the choice is among those it has, as for a request that allows only them.
+    set lacks some of the model's labels, the choice is among those it has, as for a request that allows only them;
+    with ``every_label``, or where the set has one label alone, it is among all.
     """
     card = model.card
     threshold = card.language_thresholds.get(language, card.threshold) if language in card.languages else NEVER
-    allowed = [index for index, label in enumerate(model.labels) if label in set(labels)]
+    present = set(model.labels) if every_label or len(set(labels)) < 2 else set(labels)
+    allowed = [index for index, label in enumerate(model.labels) if label in present]
     truth = np.array([model.labels.index(label) for label in labels])
     found = model.predict(texts)
     full = np.array([prediction.probabilities for prediction in found])
@@ -43,6 +48,7 @@ def figures(model: CardedModel, texts: Sequence[str], labels: Sequence[str], *, 
     errors = int((answered & ~right).sum())
     result: dict[str, Any] = {
         "rows": len(texts),
+        "labels": len(allowed),
         "accuracy": _short(right.mean()),
         "accuracy_interval": [_short(end) for end in wilson_interval(int(right.sum()), len(right))],
         "macro_f1": _short(f1_score(truth, choice, average="macro")),
@@ -144,12 +150,14 @@ def confirmed(model: CardedModel, rows: Rows, goal: Goal) -> dict[str, Any]:
     }
 
 
-def latency_us(model: CardedModel, text: str | None = None, repeats: int = 200) -> float:
-    """Median microseconds of one prediction, of a text of 30 words unless given."""
+def latency_us(model: CardedModel, texts: Sequence[str] = (), repeats: int = 200) -> float:
+    """Median microseconds of one prediction, of texts spread over ``texts``; of one of 30 words unless given."""
+    spread = list(texts[:: max(1, math.ceil(len(texts) / repeats))]) or [_THIRTY_WORDS]
     taken = []
-    for _ in range(repeats):
+    for turn in range(repeats):
+        text = spread[turn % len(spread)]
         started = time.perf_counter_ns()
-        model.predict((text or _THIRTY_WORDS,))
+        model.predict((text,))
         taken.append(time.perf_counter_ns() - started)
     return float(np.median(taken)) / 1000.0
 

@@ -68,10 +68,15 @@ def read_labelled(
     """
     records, notes = _records(path, encoding)
     columns = _columns(records, path)
-    text_column = _chosen(text, _TEXTS, columns, "text", path) or _longest(records, columns)
-    label_column = _chosen(label, _LABELS, [name for name in columns if name != text_column], "label", path)
+    asked = {"text": text, "label": label, "hosted": hosted, "language": language}
+    _check_asked(asked, columns, path)
+    # A column that is named for one thing is not guessed for another.
+    free = [name for name in columns if name not in asked.values()]
+    text_column = text or _usual(_TEXTS, free) or _longest(records, free)
+    free = [name for name in free if name != text_column]
+    label_column = label or _usual(_LABELS, free)
     if label_column is None:
-        label_column = _fewest(records, [name for name in columns if name != text_column])
+        label_column = _fewest(records, free)
         if label_column is not None:
             notes.append(f"the labels are read from {label_column!r} (the column with the fewest values).")
     if text_column is None or label_column is None:
@@ -80,9 +85,9 @@ def read_labelled(
             file=str(path),
             hint="Name them with --text and --label.",
         )
-    others = [name for name in columns if name not in {text_column, label_column}]
-    hosted_column = _chosen(hosted, _HOSTED, others, "hosted", path)
-    language_column = _chosen(language, _LANGUAGES, others, "language", path)
+    free = [name for name in free if name != label_column]
+    hosted_column = hosted or _usual(_HOSTED, free)
+    language_column = language or _usual(_LANGUAGES, free)
     rows, found = _rows(records, (text_column, label_column, hosted_column, language_column), path)
     notes += found
     if clean:
@@ -97,17 +102,21 @@ def read_texts(path: Path, *, text: str | None = None, encoding: str | None = No
     """The texts of a file of any of these formats, or of a plain text file with one text a line.
 
     Raises:
-        ConfigError, MissingExtra: as :func:`read_labelled`.
+        ConfigError: as :func:`read_labelled`, or there is no text.
+        MissingExtra: as there.
     """
     if _kind(path) == "txt":
         data, _ = _decoded(_bytes(path), encoding)
-        return tuple(line.strip() for line in data.splitlines() if line.strip())
-    records, _ = _records(path, encoding)
-    columns = _columns(records, path)
-    column = _chosen(text, _TEXTS, columns, "text", path) or _longest(records, columns)
-    if column is None:
-        raise ConfigError("no column of text was found.", file=str(path), hint="Name it with --text.")
-    return tuple(str(record[column]) for _, record in records if str(record.get(column) or "").strip())
+        found = tuple(line.strip() for line in data.splitlines() if line.strip())
+    else:
+        records, _ = _records(path, encoding)
+        columns = _columns(records, path)
+        # The labelled rows may call it otherwise than these do.
+        column = (text if text in columns else None) or _usual(_TEXTS, columns) or _longest(records, columns)
+        found = tuple(str(record[column]) for _, record in records if column and str(record.get(column) or "").strip())
+    if not found:
+        raise ConfigError("the file has no text.", file=str(path), hint="One text a line, or a column of texts.")
+    return found
 
 
 # ----- formats -----
@@ -128,15 +137,13 @@ def _bytes(path: Path) -> bytes:
             raise ConfigError(
                 f"the file has more than {MAX_BYTES:,} bytes.", file=str(path), hint="Train on a sample of it."
             )
-        if path.suffix.lower() != ".gz":
-            return path.read_bytes()
-        with gzip.open(path) as stream:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"the file cannot be read ({why}).", file=str(path), hint="Check the path.") from error
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"unpacked, the file has more than {MAX_BYTES:,} bytes.", file=str(path))
+        raise ConfigError(f"what is in the file has more than {MAX_BYTES:,} bytes.", file=str(path))
     return data
 
 
@@ -181,6 +188,8 @@ def _records(path: Path, encoding: str | None) -> tuple[list[_Record], list[str]
     kind = _kind(path)
     if kind in {"parquet", "pq"}:
         return _parquet(path), []
+    if not path.exists():
+        raise ConfigError("there is no such file.", file=str(path), hint="Check the path.")
     if kind not in {"jsonl", "ndjson", "json", "csv", "tsv", "txt"}:
         raise ConfigError(
             f"files of the kind {kind!r} cannot be read.",
@@ -279,15 +288,25 @@ def _columns(records: Sequence[_Record], path: Path) -> list[str]:
     return list(dict.fromkeys(name for _, record in records[:1000] for name in record))
 
 
-def _chosen(asked: str | None, usual: Sequence[str], columns: Sequence[str], what: str, path: Path) -> str | None:
-    if asked is not None:
-        if asked not in columns:
+def _check_asked(asked: Mapping[str, str | None], columns: Sequence[str], path: Path) -> None:
+    taken: dict[str, str] = {}
+    for what, name in asked.items():
+        if name is None:
+            continue
+        if name not in columns:
             raise ConfigError(
-                f"there is no column {asked!r}; there are: {', '.join(map(repr, columns))}.",
+                f"there is no column {name!r}; there are: {', '.join(map(repr, columns))}.",
                 file=str(path),
                 hint=f"Check --{what}.",
             )
-        return asked
+        if name in taken:
+            raise ConfigError(
+                f"the column {name!r} is named as {taken[name]} and as {what}.", file=str(path), hint=f"Check --{what}."
+            )
+        taken[name] = what
+
+
+def _usual(usual: Sequence[str], columns: Sequence[str]) -> str | None:
     by_name = {name.lower().strip(): name for name in columns}
     return next((by_name[name] for name in usual if name in by_name), None)
 

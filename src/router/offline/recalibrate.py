@@ -13,12 +13,14 @@ import msgspec
 from ..catalogue import LocalCard
 from ..errors import RequestError
 from ..local.base import CardedModel
-from .measure import confirmed
+from .measure import confirmed, figures
 from .promise import Goal
 from .rows import Rows, rows_hash, split_rows
 from .thresholds import set_thresholds
 
 __all__ = ["recalibrate"]
+
+_OF_THRESHOLDS = frozenset({"inside", "coverage", "error_answered", "error_answered_interval", "ood_answered"})
 
 
 def recalibrate(
@@ -33,7 +35,9 @@ def recalibrate(
         RequestError: nothing can be promised (with how many rows are needed), the promise broke on the test rows, or
             these test rows were tested on before.
     """
-    unknown = sorted(set(rows.labels) - set(model.labels))
+    if not 0.5 <= keep <= 1.0:
+        raise RequestError(f"{keep} of the rows cannot be in-distribution: 0.5 to 1 is expected.", param="inside")
+    unknown = sorted({*rows.labels, *(test.labels if test is not None else ())} - set(model.labels))
     if unknown:
         raise RequestError(
             f"the rows have labels that {model.name} has not: {', '.join(unknown[:8])}.",
@@ -44,6 +48,8 @@ def recalibrate(
         rows, test = parts.fit, parts.test
     seen, identity = set(rows.texts), rows_hash(test)
     test = test.pick([index for index, text in enumerate(test.texts) if text not in seen])
+    if not len(test):
+        raise RequestError("no test row is left that is no calibration row too.", hint="Bring other rows to test on.")
     before = model.card.promise.get("tested", {})
     if before.get("data_hash") == identity and not before.get("holds", True):
         raise RequestError(
@@ -56,7 +62,15 @@ def recalibrate(
     fields = found.card_fields(model.card.calibration)
     card = msgspec.structs.replace(model.card, **fields)
     tested = confirmed(_Carded(model, card), test, goal) | {"data_hash": identity}
-    card = msgspec.structs.replace(card, promise={**card.promise, "tested": tested})
+    # What earlier figures say of answers is of earlier thresholds.
+    earlier = {
+        name: {key: value for key, value in row.items() if key not in _OF_THRESHOLDS} if isinstance(row, dict) else row
+        for name, row in card.metrics.items()
+    }
+    here = figures(_Carded(model, card), test.texts, test.labels, language=card.languages[0], every_label=True)
+    card = msgspec.structs.replace(
+        card, promise={**card.promise, "tested": tested}, metrics={**earlier, "calibrated": here}
+    )
     return card, tested
 
 
