@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from flywheel_traffic import DESK, message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -319,3 +320,34 @@ def test_no_file_is_fatal(tmp_path_factory: pytest.TempPathFactory, data: bytes)
         (folder / name).write_bytes(data)
         assert LogScan().exchanges([folder / name]) is not None
         list(LogScan().exchanges([folder / name]))
+
+
+def test_what_logs_are_worth_is_trained_from_the_routers_own_ledger(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        spend_log(at, text, label, messages=chat(text), response=completion(label))
+        for at, (text, label) in enumerate(pairs(400))
+    ]
+    (tmp_path / "spend.json").write_text(json.dumps(rows))
+    assert _run(["scan", f"{tmp_path}/spend.json", "--keep", "0.8", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    template = found["templates"][0]
+    assert template["verdict"] == "train"
+    assert yaml.safe_load(found["config"]) == {"ledger": {"contents": True}}
+    assert f"train --from-ledger {template['template']}" in found["config"]
+
+
+@pytest.mark.parametrize(("option", "value"), [("--keep", "2"), ("--keep", "0"), ("--confidence", "1")])
+def test_a_promise_out_of_range_is_told_before_the_logs_are_read(
+    option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(["scan", f"{tmp_path}/nowhere", option, value]) == 1
+    assert f"{option[2:]} is {float(value)}" in capsys.readouterr().err
+
+
+def test_requests_without_a_template_say_what_would_tell_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"prompt": f"what is {number} and why", "response": "a number"} for number in range(5)]
+    (tmp_path / "plain.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert _run(["scan", f"{tmp_path}/plain.jsonl"]) == 0
+    assert "a system message, or the hints" in capsys.readouterr().out

@@ -14,8 +14,9 @@ from .records import LEDGER, SINCE, UNTIL, ZONE, ledger_of, moment, zone_of
 if TYPE_CHECKING:
     from ..offline.advise import Advice
     from ..offline.harvest import Harvest
+    from ..offline.promise import Goal
 
-__all__ = ["advise", "show_advice"]
+__all__ = ["advise", "show_advice", "without_template"]
 
 
 @click.command()
@@ -49,34 +50,51 @@ def advise(
     """
     from ..offline.exchanges import recorded_exchanges
     from ..offline.harvest import harvest
+    from ..offline.promise import agreement
 
+    goal = agreement(keep, confidence)
     zone = zone_of(timezone)
     sink = ledger_of(config, ledger)
     try:
         found, beyond = harvest(recorded_exchanges(sink, moment(since, zone), moment(until, zone)))
     finally:
         sink.close()
-    notes = [f"{beyond:,} requests have no template (a bare question, or more templates than are told apart)"]
-    show_advice(found, keep, confidence, top, notes if beyond else [], as_json=as_json)
+    show_advice(found, goal, top, [without_template(beyond)] if beyond else [], as_json=as_json)
+
+
+def without_template(count: int) -> str:
+    """What to know of requests that belong to no template."""
+    return (
+        f"{count:,} requests have no template: bare questions, more templates than are told apart, or an instruction "
+        "that cannot be told from its text (a system message, or the hints `labels` and `input`, would tell it)"
+    )
 
 
 def show_advice(
-    found: Sequence[Harvest], keep: float, confidence: float, top: int, notes: Sequence[str], *, as_json: bool
+    found: Sequence[Harvest], goal: Goal, top: int, notes: Sequence[str], *, as_json: bool, is_of_logs: bool = False
 ) -> None:
-    """Work the verdicts out and print them, as a table or as one JSON object."""
+    """Work the verdicts out and print them, as a table or as one JSON object.
+
+    ``is_of_logs``: they are of another tool's logs, not of the router's ledger.
+    """
     import sys
 
     import msgspec
 
     from ..offline.advise import advise as verdict_on
     from ..offline.advise import suggested_config
-    from ..offline.promise import Goal
 
-    goal = Goal(max_error=round(1.0 - keep, 9), confidence=confidence)
+    keep = round(1.0 - goal.max_error, 9)
     advices = [verdict_on(each, goal) for each in found[:top]]
-    patch = suggested_config(advices)
+    patch = suggested_config(advices, is_of_logs=is_of_logs)
     if as_json:
-        whole = {"keep": keep, "confidence": confidence, "templates": advices, "config": patch, "notes": list(notes)}
+        whole = {
+            "keep": keep,
+            "confidence": goal.confidence,
+            "templates": advices,
+            "config": patch,
+            "notes": list(notes),
+        }
         left = len(found) - len(advices)
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode({**whole, "left_out": left}), indent=1) + b"\n")
         return

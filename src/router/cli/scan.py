@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .advise import show_advice
+from .advise import show_advice, without_template
 
 __all__ = ["scan"]
 
@@ -29,16 +29,18 @@ def scan(logs: tuple[Path, ...], keep: float, confidence: float, top: int, as_js
     input. Rows that cannot be read are counted and told.
     """
     from ..offline.harvest import harvest
+    from ..offline.promise import agreement
     from ..offline.scan import LogScan
 
+    goal = agreement(keep, confidence)
     scanned = LogScan()
     found, beyond = harvest(scanned.exchanges(logs))
     notes = scanned.notes()
     if beyond:
-        notes.append(f"{beyond:,} requests have no template (a bare question, or more templates than are told apart)")
+        notes.append(without_template(beyond))
     if any(each.hosted and not each.readable for each in found):
         notes.append(
             "Where prompts are missing: LiteLLM records them with `store_prompts_in_spend_logs: true`, OpenTelemetry's "
             "instrumentations with OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true"
         )
-    show_advice(found, keep, confidence, top, notes, as_json=as_json)
+    show_advice(found, goal, top, notes, as_json=as_json, is_of_logs=True)

@@ -197,17 +197,24 @@ def advise(harvest: Harvest, goal: Goal, *, seed: int = 0) -> Advice:
     )
 
 
-def suggested_config(advices: Sequence[Advice], *, models: str = "models") -> str:
-    """What to add to router.yaml for these verdicts, as YAML; empty when there is nothing to do."""
+def suggested_config(advices: Sequence[Advice], *, models: str = "models", is_of_logs: bool = False) -> str:
+    """What to add to router.yaml for these verdicts, as YAML; empty when there is nothing to do.
+
+    ``is_of_logs``: the rows stand in logs of another tool, and training reads the router's own ledger.
+    """
     ready = [advice for advice in advices if advice.verdict == "train"]
     waiting = [advice for advice in advices if advice.verdict in ("no contents", "more rows")]
     lines: list[str] = []
-    if waiting:
+    if waiting or (ready and is_of_logs):
         lines += [
             "ledger:",
             "  contents: true    # prompts and answers are recorded, so that there is something to learn",
         ]
-    if ready:
+    if ready and is_of_logs:
+        lines.append("# Training reads this ledger and no other logs. Send the requests through the router; then:")
+        for advice in ready:
+            lines.append(f"#   router train --from-ledger {advice.template} --out {models}/{advice.template}")
+    elif ready:
         lines += ["local_models:", "  paths:"]
         for advice in ready:
             place = f"{models}/{advice.template}"

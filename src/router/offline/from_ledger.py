@@ -15,7 +15,7 @@ from .advise import least_rows
 from .classifier import LocalClassifier
 from .exchanges import Exchange
 from .harvest import Harvest, harvest
-from .promise import Goal
+from .promise import agreement
 
 __all__ = ["learn", "template_rows"]
 
@@ -71,7 +71,7 @@ def learn(
         TooFewRows: there are no contents, too few rows, or the calibration rows do not carry the promise.
         RequestError: fewer than two labels, or the frozen threshold broke its promise on the test rows.
     """
-    goal = Goal(max_error=round(1.0 - keep, 9), confidence=confidence)
+    goal = agreement(keep, confidence)
     if not harvested.readable:
         raise TooFewRows(
             f"the ledger holds no contents of the template {harvested.template}: there is nothing to learn from.",

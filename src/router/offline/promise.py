@@ -31,6 +31,7 @@ __all__ = [
     "STARTS",
     "Goal",
     "Promise",
+    "agreement",
     "choose_threshold",
     "lower_bound",
     "mean_upper_bound",
@@ -117,6 +118,17 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     def limit(self) -> float:
         """The mean loss that must not be passed."""
         return self.max_error if self.keep is None else 1.0 / (1.0 + self.keep)
+
+
+def agreement(keep: float, confidence: float) -> Goal:
+    """The promise to answer as the hosted model would, at least ``keep`` of the time, 0..1.
+
+    Raises:
+        RequestError: a value out of range.
+    """
+    if not 0.0 < keep < 1.0:
+        raise RequestError(f"keep is {keep}; it lies between 0 and 1.", param="keep")
+    return Goal(max_error=round(1.0 - keep, 9), confidence=confidence)
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
