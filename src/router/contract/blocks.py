@@ -51,7 +51,9 @@ _FRAMED = late_pattern(
 )
 # "Job title -> ...", "text = ..." on a line of its own.
 _POINTED = late_pattern(
-    r"^[ \t]*(?P<name>[^\W\d_](?:[\w]| (?=\w)){0,24})[ \t]*(?:[-=]{1,2}>|→|=|>>)(?:[ \t]+(?=\S)|[ \t]*$)", re.MULTILINE
+    r"^[ \t]*(?P<name>[^\W\d_](?:[\w]| (?=\w)){0,24})[ \t]*(?:[-=]{1,2}>|→|=|>>)(?:[ \t]+(?=\S)|"
+    r"[ \t]*$)",
+    re.MULTILINE,
 )
 _FENCE_INFO = late_pattern(r"[A-Za-z]{0,12}[ \t]*\n")
 

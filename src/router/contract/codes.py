@@ -9,31 +9,39 @@ from __future__ import annotations
 import re
 
 from ..patterns import late_pattern
-from .listing import Listing, clean
+from .labels import Listing, clean
 
 __all__ = ["coded_list", "may_code", "without_marks"]
 
-_MARK = r"(?:\d{1,2}|[A-Za-z]|[A-Z]\d{1,2})"
+_MARK = r"(?:\d{1,2}|I{2,3}|IV|VI{0,3}|[A-Za-z]|[A-Z]\d{1,2})"
 _LINE = late_pattern(
-    rf"^[ \t]*(?:[-*•][ \t]+)?[(\[\"'`]?({_MARK})[)\]\"'`]?[ \t]*(?:[.):=：、]+|->|→|[-–—]|[ \t]{{2,}}|"
-    rf"(?<=[)\]]))[ \t]*(\S[^\n]{{0,60}})$",
+    rf"^[ \t]*(?:[-*•][ \t]+)?[(\[\"'`]?(?P<mark>{_MARK})[)\]\"'`]?[ \t]*(?:[.):=：、]+|->|→|[-–—]|[ \t]{{2,}}|"
+    rf"(?<=[)\]]))[ \t]*(?P<label>\S[^\n]{{0,60}})$",
     re.MULTILINE,
 )
 _ENTRY = late_pattern(
-    rf"(?<![\w.])[(\[\"'`]?({_MARK})[)\]\"'`]?[ \t]*(?:=|:|：|->|→|\bfor\b|\bmeans\b|表示|(?<=[)\]])|"
+    rf"(?<![\w.])[(\[\"'`]?(?P<mark>{_MARK})[)\]\"'`]?[ \t]*(?:=|:|：|->|→|\bfor\b|\bmeans\b|表示|(?<=[)\]])|"
+    rf"\.(?= ?[\u3040-\u9fff])|"
     rf"(?<=\d)[ \t])[ \t]*"
-    r"[\"'`]?([^\W\d_][^,;、，。.\n|=:：()]{0,40}?)[\"'`]?"
-    rf"(?=\s*(?:[,;、，/|]|\.(?:\s|$)|[。\n)]|$|\s(?:and|or|und|oder|et|ou|y|o|e)\s|\s+[(\[\"'`]?{_MARK}[)\]\"'`]?\s*[:：=)]))"
+    r"[\"'`]?(?P<label>[^\W\d_][^,;、，。.\n|=:：()]{0,40}?)[\"'`]?"
+    rf"(?=\s*(?:[,;、，/|]|\.(?:\s|$)|[。\n)]|$|\s(?:and|or|und|oder|et|ou|y|o|e)\s|"
+    rf"\s+[(\[\"'`]?{_MARK}[)\]\"'`]?\s*[:：=).]))"
 )
+# "praise -> 1, blame -> 2"
+_TURNED = late_pattern(r"(?P<label>[^\W\d_][\w -]{0,24}?)[ \t]*(?:->|→|=>)[ \t]*(?P<mark>\d{1,2})(?![\w.]\w)")
 _BETWEEN = late_pattern(r"[\s,;、，/|.)]*(?:and|or|und|oder|et|ou|y|o|e)?[\s(]*", re.IGNORECASE)
 _NAMES = (
-    r"(?:numbers?|digits?|numerals?|integers?|letters?|codes?|ids?|indexe?s?|ziffern?|zahl|nummer|buchstaben?|chiffre|numéro|"
-    r"lettre|número|dígito|letra|numero|cifra|lettera|cijfer|numer|cyfrę?|literę|цифр\w*|номер\w*|букв\w*|sayı\w*|harf\w*)"
+    r"(?:numbers?|digits?|numerals?|integers?|letters?|codes?|ids?|indexe?s?|ziffern?|zahl|nummer|buchstaben?|"
+    r"chiffre|numéro|"
+    r"lettre|número|dígito|letra|numero|cifra|lettera|cijfer|numer|cyfrę?|literę|цифр\w*|номер\w*|букв\w*|sayı\w*|"
+    r"harf\w*)"
 )
 _ASKED = late_pattern(
     rf"\b{_NAMES}(?: of [^.\n]{{1,40}})? ?(?:only|alone|please|and nothing else|[,.] ?(?:no|nothing)\b)|"
-    r"\b(?:answer|respond|reply|return|output|give|write|say|print|choose|select|pick|provide|state|only|just|emit|gib|nenne|antworte|"
-    rf"nur|donne\w*|réponds|répondez|indique\w*|responde|responda|devuelve|rispondi|scrivi|geef|alleen)\b[^.\n]{{0,60}}\b{_NAMES}\b|"
+    r"\b(?:answer|respond|reply|return|output|give|write|say|print|choose|select|pick|provide|state|only|just|"
+    r"emit|gib|nenne|antworte|"
+    rf"nur|donne\w*|réponds|répondez|indique\w*|responde|responda|devuelve|rispondi|scrivi|geef|"
+    rf"alleen)\b[^.\n]{{0,60}}\b{_NAMES}\b|"
     rf"(?:^|[.\n] ?)(?:one |a single |single )?{_NAMES} only\b|数字のみ|数字だけ|番号のみ|番号だけ|番号で|数字で|"
     rf"只.{{0,6}}(?:数字|"
     rf"编号|"
@@ -53,6 +61,7 @@ _WORDED = late_pattern(
     re.IGNORECASE,
 )
 _WORDED_UNSPACED = late_pattern(r"数字|番号|编号|序号|字母|숫자|번호")
+_ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _MOST_WORDS = 5
 _EDGE = 1500
 _SIGN = late_pattern(
@@ -65,6 +74,8 @@ def may_code(text: str) -> bool:
     """Whether two marks stand near the edges of a text; cheap."""
     if len(text) > 2 * _EDGE:
         text = f"{text[:_EDGE]}\n{text[-_EDGE:]}"
+    if "->" in text or "→" in text or "=>" in text:
+        return True
     found = _SIGN.search(text)
     return found is not None and _SIGN.search(text, found.end()) is not None
 
@@ -73,16 +84,16 @@ def coded_list(text: str) -> Listing | None:
     """The labels behind marks, with the marks, where the mark is asked for; None where that is not certain."""
     if _ASKED.search(text) is None and _listed_marks(text, None) is None:
         return None
-    for form in (_LINE, _ENTRY):
+    for form in (_LINE, _ENTRY, _TURNED):
         entries = _consecutive(text, list(form.finditer(text)))
         if entries is None:
             continue
-        marks = tuple(entry[1] for entry in entries)
-        labels = tuple(clean(entry[2]) for entry in entries)
+        marks = tuple(entry["mark"] for entry in entries)
+        labels = tuple(clean(entry["label"]) for entry in entries)
         is_sound = (
             len({label.casefold() for label in labels}) == len(labels)
             and all(label and label.count(" ") < _MOST_WORDS and len(label) <= 48 for label in labels)
-            and not any(re.search(r"[:：]\s|\s[-–—]\s|\(", entry[2]) for entry in entries)
+            and not any(re.search(r"[:：]\s|\s[-–—]\s|\(", entry["label"]) for entry in entries)
         )
         if not is_sound or not _asks_for_mark(text, marks):
             return None
@@ -122,17 +133,37 @@ def _consecutive(text: str, found: list[re.Match[str]]) -> list[re.Match[str]] |
     run: list[re.Match[str]] = []
     for entry in found:
         if run and (
-            _BETWEEN.fullmatch(text, run[-1].end(), entry.start()) is None or not _follows(run[-1][1], entry[1])
+            _BETWEEN.fullmatch(text, run[-1].end(), entry.start()) is None
+            or not (_follows(run[-1]["mark"], entry["mark"]) or (_is_initial(run[-1]) and _is_initial(entry)))
         ):
             run = []
         run.append(entry)
         best = max(best, run, key=len) if len(run) > len(best) else best
         if len(run) >= len(best):
             best = list(run)
-    return best if len(best) > 1 else None
+    if len(best) < 2 or len({entry["mark"] for entry in best}) < len(best):
+        return None
+    first, last = found.index(best[0]), found.index(best[-1])
+    ends = [(found[first - 1], best[0])] if first else []
+    ends += [(best[-1], found[last + 1])] if last + 1 < len(found) else []
+    # An entry right before or behind them belongs to the list, and does not fit: the list is not understood.
+    if any(_BETWEEN.fullmatch(text, one.end(), other.start()) for one, other in ends):
+        return None
+    return best
+
+
+def _is_initial(entry: re.Match[str]) -> bool:
+    """Whether a mark is the first letter of what it stands for: "N = natural"."""
+    return (
+        len(entry["mark"]) == 1
+        and entry["mark"].isalpha()
+        and entry["label"][:1].casefold() == entry["mark"].casefold()
+    )
 
 
 def _follows(mark: str, next_: str) -> bool:
+    if next_ in _ROMAN and mark in _ROMAN:
+        return _ROMAN.index(next_) == _ROMAN.index(mark) + 1
     if mark.isdigit() and next_.isdigit():
         return int(next_) == int(mark) + 1 or next_ in ("9", "99", "0")
     if len(mark) == len(next_) == 1:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..patterns import late_pattern
-from .listing import Listing, list_at
+from .labels import Listing
+from .listing import list_at
 from .vocabulary import CLASSIFY, INPUT_WORDS, NOUNS, WEAK_NOUNS
 from .words import table
 
@@ -100,8 +101,9 @@ _UNSURE: Mapping[str, re.Pattern[str]] = {
 
 _SENTENCE_END = late_pattern(r"[\n?!]|\.(?=\s|$)")
 _PREPOSITION = late_pattern(
-    r"\b(?:as|into|under|to|whether|if|is|in|als|ob|comme|en|como|se|come|entre|tra|som|jako|как|between|among|by|with|"
-    r"(?<=is )about|ist|est|es|é|è|of)(?=[ :])|[:：](?=\s)",
+    r"\b(?:as|into|under|to|whether|if|is|in|als|ob|comme|en|como|se|come|entre|tra|som|jako|как|between|among|by|"
+    r"with|"
+    r"(?<=is )about|means|ist|est|es|é|è|of)(?=[ :])|[:：](?=\s)",
     re.IGNORECASE,
 )
 # "ob der Satz ... ist", "of de review ... is": German and Dutch put the verb behind the list.
@@ -190,7 +192,9 @@ def as_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listing]
                     continue
             stop = _SENTENCE_END.search(text, place)
             end = min(place + 260, stop.start() if stop else len(text))
-            # The verb may be followed by several such words: the last one that a list stands behind counts.
+            # The verb may be followed by several such words: the last one that a list stands behind counts, one with
+            # an "or" before all others.
+            best: Listing | None = None
             for word in reversed(list(_PREPOSITION.finditer(text, place, end))):
                 subject = _CLAUSE_SUBJECT.match(text, word.end()) if word[0].lower() in ("ob", "of") else None
                 start = subject.end() if subject is not None else word.end()
@@ -199,9 +203,13 @@ def as_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listing]
                     continue
                 if word[0] == ":" and not listing.closed and not _EXCLUSIVE.search(lower, place, listing.end + 60):
                     continue
-                if not OPEN_LIST.search(text, place, listing.start):
-                    yield listing
-                break
+                if OPEN_LIST.search(text, place, listing.start):
+                    break
+                best = listing if best is None or listing.closed else best
+                if best.closed:
+                    break
+            if best is not None:
+                yield best
 
 
 def _places(lower: str, phrase: str) -> Iterator[int]:

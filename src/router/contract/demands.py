@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from ..patterns import late_pattern
+from .frames import stem, tied_names
 from .vocabulary import (
     ANSWER_WORDS,
     DATA_TAGS,
@@ -36,7 +37,9 @@ _NEGATED = late_pattern(
 _EXTRA = late_pattern(
     r"\b(?:explain|explaining|explanations?|justif\w*|rationale|reasoning|reasons?\b(?! (?:for|of) (?:contact|"
     r"calling|the call|"
-    r"call))|why|confidence|(?<!highest )(?<!most )probabilit\w*|likelihood|percentage|step[- ]by[- ]step|"
+    r"call))|(?:(?:and|or|say|tell (?:me|us|them)|explain|state|write|give|know|show|describe),? why|why (?:you|"
+    r"it is|this is)|"
+    r"why\b[^.\n]{0,30}\?)|confidence|(?<!highest )(?<!most )probabilit\w*|likelihood|percentage|step[- ]by[- ]step|"
     r"chain of thought|think (?:about|through|"
     r"carefully|first|it)|thoughts|translat(?:e|ed|ing|ion)\b(?! into (?:an? )?json)|"
     r"draft(?<!a draft)(?<!the draft)(?<!this draft)|rewrite|rephrase|summari[sz]e|suggest\w*(?! box)(?! (?:the |"
@@ -53,7 +56,9 @@ _EXTRA = late_pattern(
     r"&) (?:the|a)\b|generate|compose|come up with|g[ae]r[ae]|cri[ae]|crea|erstelle|generiere|génère|(?:and|then|"
     r"also) (?:reply|fix|"
     r"correct|generate|"
-    r"write|give|tell|list|quote|comment)|(?:a|your|the) (?:brief|short) (?:comment|reply|reason|note)|"
+    r"write|give|tell|list|quote|comment)\b(?! (?:(?:me )?(?:only |just )?(?:whether|if|which (?:one|of))|nothing|"
+    r"no|only|just|exactly|the (?:label|name|word|"
+    r"category))\b)|(?:a|your|the) (?:brief|short) (?:comment|reply|reason|note)|"
     r"begründ\w*|erklär\w*|warum|wahrscheinlichkeit|konfidenz\w*|zusammenfass\w*|übersetz\w*|expli(?:que\w*|"
     r"cation\w*|ca\b|"
     r"cación|cação)|pourquoi|confiance|r[eé]sum(?!en\b)\w+|(?:en|em|in) (?:una|uma|une|einem|één|een) (?:frase|"
@@ -63,7 +68,8 @@ _EXTRA = late_pattern(
     re.IGNORECASE,
 )
 _EXTRA_CJK = late_pattern(
-    r"解释|理由|原因|为什么|置信度|概率|翻译|总结|概括|归纳|摘要|分析过程|一步|依据|列出|举例|建议|附上|根拠|挙げ|述べ|添え|提案|返信|改善|근거|이유|설명하|번역|요약|説明|なぜ|確信度|信頼度|翻訳|要約|生成|编写|出\d"
+    r"解释|理由|原因|为什么|置信度|概率|翻译|总结|概括|归纳|摘要|分析过程|一步|依据|列出|举例|建议|附上|根拠|挙げ|述べ|添え|提案|返信|改善|근거|이유|설명하|번역|요약|説明|なぜ|確信度|"
+    r"信頼度|翻訳|要約|生成|编写|出\d"
 )
 _RANKED = late_pattern(
     r"\brank\w*|\btop[- ](?:\d|two|three|five)\b|\b(?:two|three|2|3) (?:most|best|likely|highest)\b|\bin order of\b|"
@@ -99,7 +105,7 @@ _FORM = late_pattern(
     r"\b(?:return|output|give|print|write|repeat|reproduce) (?:back )?(?:the|its) (?:whole|full|entire|original|"
     r"rewritten|"
     r"corrected|marked|tagged) (?:text|message|sentence|review|comment|document)\b|\bprefix\w*|\bsuffix\w*|"
-    r"\bcode (?:snippet|block)|\bin (?:yaml|csv|xml|bold|a table|markdown)\b|\b(?:begin|"
+    r"\b(?<!the )(?<!this )code (?:snippet|block)|\bin (?:yaml|csv|xml|bold|a table|markdown)\b|\b(?:begin|"
     r"start|starting|end) "
     r"(?:your|the|with|each)\b.{0,30}\bwith\b|\bstart(?:ing)? with (?:the field|[\"'`])|\bfollowed by\b|\bemoji|"
     r"\bhashtag|"
@@ -113,12 +119,14 @@ _FORM = late_pattern(
 )
 _EMOJI = late_pattern(r"\bemojis?\b", re.IGNORECASE)
 _SHOWN = late_pattern(
-    r"\b(?:shown|given|gets?|receives?|see|read|contains?|consists? of|send|sends|paste|pastes|takes?)\b", re.IGNORECASE
+    r"\b(?:shown|given|gets?|receives?|see|read|contains?|consists? of|send|sends|paste|pastes|"
+    r"takes?)\b",
+    re.IGNORECASE,
 )
 _TAGGED = late_pattern(r"\b(?:in|inside|within|between|with|by|using) (?:\w+ )?<(\w{2,30})>", re.IGNORECASE)
 _TEMPLATE = late_pattern(
-    r"(?:[Ff]ormat|form|like this|as follows|template|"
-    r"shape)\b[^\n:]{0,40}:?\s*\n?\s*[\"'`]?(?:[A-Z]\w{2,20}: ?[<\[{(\w]|\w{2,20}: ?[<\[{])",
+    r"\b(?:[Ff]ormat|form|like this|as follows|template|"
+    r"shape)\b[^\n:]{0,40}:?\s*\n?\s*[\"'`]?(?:[A-Z]\w{2,20}: ?[<\[{(\w]|\w{2,20}[:=] ?[<\[{])",
     re.MULTILINE,
 )
 _UPPER = late_pattern(
@@ -148,7 +156,10 @@ _UNITS = late_pattern(
     r"conversation|transcript)\b|\beach (?:as |with |one |either )?[\w-]+(?:, [\w-]+)* or [\w-]+|"
     r"\b(?:label|classify|tag|rate|mark) (?:each|every) (?:line|row|word|paragraph|bullet)\b|\bfor (?:each|"
     r"every) (?:line|row|word|"
-    r"paragraph|bullet|sentence)\b|\b(?:each|every one) of the \w+s\b",
+    r"paragraph|bullet|sentence)\b|\b(?:each|every one) of the \w+s\b|"
+    r"\b(?:cada|jede[ns]?|chaque|ogni|elke?) (?:línea|linha|zeile|ligne|riga|regel|frase|phrase|satz|zin|fila|"
+    r"párrafo|"
+    r"absatz)\b",
     re.IGNORECASE,
 )
 _ITEMS_CJK = late_pattern(r"每[一条句个则]|各[条句文]|それぞれ|逐条")
@@ -168,6 +179,7 @@ _MULTI = late_pattern(
     r"topics?|themes?|departments?) (?:that|which|it)\b",
     re.IGNORECASE,
 )
+_ONE_WORD = late_pattern(r"\b(?:not|n't|never|no)\b[^.\n]{0,40}\bmore than one\b", re.IGNORECASE)
 _GOES_ON = late_pattern(
     r"[\"'”»)\]}`*]{0,2}\s*(?:[;；]|,?\s*(?:(?:and|then|plus|with|und|dann|mit|et|puis|avec|y|con|e|com|en|met|poi|"
     r"luego)\b|[&+]))"
@@ -185,6 +197,7 @@ _LANGUAGE = late_pattern(
     r"original )?language|the user's language)\b",
     re.IGNORECASE,
 )
+_CODES = table("code id código codice codigo")
 _SINGLE = frozenset("0123456789bcdefgh") | {"10"}
 _RIGHT_OR_WRONG = table("correct incorrect right wrong pass fail passed failed valid invalid accurate inaccurate")
 _YOUR_VIEW = late_pattern(
@@ -241,6 +254,10 @@ def _other_name(text: str, words: frozenset[str], labels: tuple[str, ...]) -> st
         spoken = _affirmed(text, words)
         index = _INDEX.search(spoken)
         is_code = index is not None and index[0].endswith("code") and all(len(label) <= 5 for label in labels)
+        if index is not None and all(len(label) > 2 for label in labels):
+            # What the list is called is no number: "one of these codes: ... Return the code."
+            named = stem(index[0].rsplit(None, 1)[-1].lower())
+            is_code = is_code or (named in _CODES and named in tied_names(text.lower()))
         if (index is not None and not is_code) or (not narrow and _INDEX_CJK.search(spoken)):
             return "the answer is a number, letter or id that stands for a label."
     if (
@@ -304,6 +321,8 @@ def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json:
         return "the answer is to be wrapped in tags."
     if any(map(str.isalnum, "".join(labels))) is False:
         spoken = _EMOJI.sub("label", spoken)
+    if all(label[:1] in "#@/!" for label in labels):
+        spoken = spoken.replace("including the hash", "").replace("including the #", "").replace("including #", "")
     if _FORM.search(spoken):
         return "the answer is to be written in a form of its own."
     if (
@@ -326,4 +345,4 @@ def goes_on(text: str, end: int) -> bool:
 
 def multi_label(text: str, words: frozenset[str]) -> bool:
     """Whether several labels may be given at once."""
-    return bool(words & MULTI_WORDS) and _MULTI.search(text) is not None
+    return bool(words & MULTI_WORDS) and _MULTI.search(_ONE_WORD.sub(" ", text)) is not None

@@ -7,8 +7,8 @@ enumeration of the text could be meant as well and the words say that one of its
 from __future__ import annotations
 
 from ..patterns import late_pattern
+from .labels import Listing
 from .lexicon_further import FURTHER, FURTHER_ORDERS
-from .listing import Listing
 from .runs import Run, runs
 from .speech import IMPERATIVE
 from .vocabulary import CLASSIFY, NOUNS
@@ -23,8 +23,10 @@ _ONE = table(
     """
     one single only just exactly alone nothing best closest which choose pick select nur genau eine einen einem einer
     eines ein welche welcher welches seulement uniquement quel quelle une un solo sólo única único cuál apenas somente
-    qual quale soltanto alleen welk welke één een один одно одну одной одним только какой какую jedno jedną jeden jednym
-    tylko wyłącznie bir biri birini sadece yalnızca tek hangi endast bara kun én ett et en vilken vilket hvilken hvilket
+    qual quale soltanto alleen welk welke één een один одно одну одной одним только какой какую jedno jedną
+    jeden jednym
+    tylko wyłącznie bir biri birini sadece yalnızca tek hangi endast bara kun én ett et en vilken vilket
+    hvilken hvilket
     label value class category return output print respond reply answer whether either
     """
 )
@@ -56,6 +58,8 @@ _CORE = (
     | NOUNS
     | table("choose pick select which whether either single map code decide word words")
 )
+# Two of these: the answer is limited.
+_LIMITS = table("only just exactly one single word nothing alone answer reply respond return output")
 _ASKS = (
     CLASSIFY
     | FURTHER_ORDERS
@@ -97,6 +101,8 @@ _FORM = table(
 _UNSPACED = late_pattern(r"[\u0e00-\u0e7f\u0900-\u0dff\u0590-\u06ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _CHOICE = late_pattern(r"(?: or |/)[^.?!\n]{1,80}\?|\?[ \n]+[^?.!\n]{2,40}[,/]")
 _EDGE = 800
+_LONG = 1500
+_ONE_ABOVE = late_pattern(r"\bwhich (?:one|of)\b|\bone of (?:these|them|those|the above)\b|\bfrom the list\b", 2)
 _PRONOUNS = table(
     "something someone anything anyone somebody anybody somewhere everything nothing it me you us them him her"
 )
@@ -109,6 +115,15 @@ _ANSWERS = late_pattern(
     r"antwort|réponse|respuesta|resposta|rispost|antwoord|answer|option|zulässig|erlaubt|possible|posible", 2
 )
 _META = table("label labels category categories class classes tag tags option options choice choices field fields key")
+_ITEM_NOUNS = table(
+    """
+    word term ord mot palabra palavra parola woord słowo słowem wort begriff kelime slovo label category class tag
+    kategori kategorie catégorie categoría categoria categorie
+    """
+)
+"""What the items of a list are called."""
+_KINDS = table("type types kind kinds formats language languages")
+"""Behind these "html, json, csv" are answers."""
 _DATA = _FORM | table(
     """
     texts text messages message reviews review comments comment tickets ticket email emails e-mail e-mails mail mails
@@ -129,11 +144,15 @@ def lone_list(text: str, words: frozenset[str], *, is_system: bool) -> Listing |
         and _UNSPACED.search(text) is None
     ):
         return None
-    if not is_system and text.isascii() and (words & _CORE) <= {"which"} and not _asks_choice(text):
+    is_limited = not is_system and _is_limited(text, words)
+    if not (is_system or is_limited) and text.isascii() and (words & _CORE) <= {"which"} and not _asks_choice(text):
         return None
     if not is_system and len(text) > _LONGEST:
         return None
-    found = [run for run in runs(text, None if is_system or not text.isascii() else _CORE) if _may_answer(run)]
+    near = None if is_system or is_limited or not text.isascii() else _CORE
+    if is_limited and len(text) > _LONG:
+        near = _CORE | _LIMITS
+    found = [run for run in map(_without_noun, runs(text, near)) if _may_answer(run)]
     strong = [run for run in found if _is_asked(text, words, run)]
     choices = {frozenset(map(str.casefold, run.listing.labels)) for run in strong if run.joined == "or"}
     if len(choices) > 1:
@@ -155,6 +174,17 @@ def lone_list(text: str, words: frozenset[str], *, is_system: bool) -> Listing |
             ]
         )
     return None if chosen is None else chosen._replace(certainty=_CERTAINTY)
+
+
+def _is_limited(text: str, words: frozenset[str]) -> bool:
+    """Whether the edges of a message say that the answer is short: "just the mood", "one word, nothing else"."""
+    if words.isdisjoint(_LIMITS):
+        return False
+    if len(text) > 2 * _EDGE:
+        text = f"{text[: _EDGE // 2]}\n{text[-_EDGE // 2 :]}"
+        words = words_of(text)
+    found = len(words & _LIMITS)
+    return found > 1 or (found == 1 and ("? " in text or ")" in text))
 
 
 def _asks_choice(text: str) -> bool:
@@ -191,16 +221,36 @@ def _weight(run: Run) -> int:
     )
 
 
+def _without_noun(run: Run) -> Run:
+    """A run without a first item that is what its items are called: "ett ord, klagomål, beröm eller fråga"."""
+    labels = run.listing.labels
+    first = labels[0].lower()
+    if len(labels) < 3 or not (first in _ITEM_NOUNS or (first in NOUNS and first.endswith("s"))):
+        return run
+    return run._replace(listing=run.listing._replace(labels=labels[1:]))
+
+
 def _may_answer(run: Run) -> bool:
     labels = run.listing.labels
     if any(label.lower() in _META or label.lower() in _PRONOUNS for label in labels):
         return False
-    if sum(label.lower() in _DATA for label in labels) * 2 > len(labels):
+    is_form = run.introduced and not words_of(run.head).isdisjoint(_KINDS)
+    if not is_form and sum(label.lower() in _DATA for label in labels) * 2 > len(labels):
         return False
     head = run.head[-80:]
     if _NEGATIVE.search(head) or _OPEN_LIST.search(run.head[-32:]):
         return False
     return run.introduced or run.joined != "and" or len(labels) > 2 or "between" in head
+
+
+def _is_set_apart(run: Run, is_limited: bool) -> bool:
+    """Whether an enumeration stands for itself: "joking or mad?", "Mood of the deed? good / evil", "(good / evil)"."""
+    head = run.head.rstrip()
+    if head.endswith("?"):
+        return run.introduced
+    if head.endswith(("(", "（", "[")):
+        return run.introduced and "only" in run.tail[:40]
+    return is_limited and not any(map(str.isalnum, head)) and (run.tail.lstrip()[:1] in "?(:." or not run.tail)
 
 
 def _is_heading(head: str) -> bool:
@@ -212,8 +262,10 @@ def _is_asked(text: str, words: frozenset[str], run: Run) -> bool:
     """Whether the words around an enumeration say that one of its items is wanted."""
     head, labels = run.head, run.listing.labels
     if not any(map(str.isalnum, "".join(labels))):
-        return not words.isdisjoint(CLASSIFY | NOUNS)  # an emoji may be a reaction as well
-    near = words_of(head)
+        return head.rstrip().endswith(("one of", "pick one", "choose one")) or not words.isdisjoint(
+            CLASSIFY | NOUNS
+        )  # an emoji may be a reaction as well
+    near = words_of(head) if head.isascii() else words_of(f"{head} {run.tail[:60]}")  # the verb may stand last
     last = head.rstrip(" :：=([{\"'“„«`-–—*").rsplit(None, 1)[-1:] or [""]
     is_named = last[0].lower() in _COPULAS
     if is_named:
@@ -224,6 +276,12 @@ def _is_asked(text: str, words: frozenset[str], run: Run) -> bool:
     if not head.isascii() and _ASK_UNSPACED.search(head):
         return True
     asks = not near.isdisjoint(_ASKS) or IMPERATIVE.match(head) is not None
+    if run.joined == "or" and not words.isdisjoint(_LIMITS) and _is_set_apart(run, len(words & _LIMITS) > 1):
+        return True
+    if run.joined == "lines" and not head and _ONE_ABOVE.search(text, run.listing.end) is not None:
+        return True
+    if run.introduced and run.joined == "or" and run.tail.lstrip(" \"'")[:1] == "?":
+        return True  # "Owner: frontend, backend or infra?"
     if run.introduced:
         return asks or name.endswith("s") or not near.isdisjoint(_COUNTED) or any("_" in label for label in labels)
     if run.joined == "or":

@@ -6,16 +6,26 @@ Knows how examples look, not what the labels mean. Their answers tell the shape 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 
+from ..patterns import late_pattern
 from ..types import Contract, Request
 from .blocks import markers
 
-__all__ = ["Shown", "shown_answers"]
+__all__ = ["Shown", "shown_answers", "without_examples"]
 
 _MAX_TURNS = 64
+# "Note: swapped the compressor" and "Label: replaced" on the line below.
+_PAIR = late_pattern(
+    r"^[ \t]*(?P<in>[^\W\d_][^:\n]{0,24})[:：] (?P<text>[^\n]+)\n"
+    r"[ \t]*(?P<out>[^\W\d_][^:\n]{0,24})[:：] (?P<label>[^\n]{1,80})$",
+    re.MULTILINE,
+)
+_VALUE = late_pattern(r"\{\s*\"[^\"]{1,40}\"\s*:\s*\"([^\"]*)\"\s*\}")
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +50,21 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
         if all(answer.casefold() in folded for answer in strange):
             return "the examples spell the labels differently from the list."
         return "the examples give answers that are not in the list."
+
+
+def without_examples(text: str, labels: Sequence[str]) -> str:
+    """An instruction without its worked examples of two lines, whose text is no rule."""
+    if text.count(": ") < 2:
+        return text
+    known = {label.casefold() for label in labels}
+
+    def shown(pair: re.Match[str]) -> str:
+        answer = pair["label"].strip()
+        value = _VALUE.fullmatch(answer)
+        answer = value[1] if value is not None else answer.strip("\"'`*.")
+        return "" if answer.casefold() in known and pair["in"] != pair["out"] else pair[0]
+
+    return _PAIR.sub(shown, text)
 
 
 def shown_answers(request: Request) -> Shown | None:

@@ -57,7 +57,8 @@ RISKS = table(
     if unless except instead rather though although despite regardless otherwise count counts counted treat treated
     consider considered regard regarded prefer priority override overrides outweigh outweighs default mean means meant
     stand stands denote denotes denotes represent than least first second third last latest next previous earlier
-    before after twice both either-way also plus too as-well in-doubt doubt unsure unclear sure assume assuming pretend
+    before after twice both either-way also plus too as-well in-doubt doubt unsure unclear sure assume assuming
+    pretend
     imagine suppose ignore ignoring disregard exclude excluding include including even still however but yet sarcasm
     irony ironic literally sentence-by-sentence poem haiku rhyme joke emoji emojis language english german french
     spanish italian translate translated summarize summarise summary explain explanation why reason reasons because
@@ -72,7 +73,8 @@ RISKS = table(
 ) - table("never goes get gets got write help before after all every each any always reason number code same")
 GIVES = table(
     """
-    give return reply answer respond output write print send emit state report provide say name tell pick choose select
+    give return reply answer respond output write print send emit state report provide say name tell pick
+    choose select
     use put fill enter hand submit show deliver produce generate supply type record set log
     """
 )
@@ -92,7 +94,8 @@ LEADS = late_pattern(
     r"\W*(?:(?:please|now|then|so|kindly|first|just|only|simply|always|task|your task|instruction|note|reminder|"
     r"remember|important|output|format|question)\b(?<!output)(?<!format)(?<!question)(?<!task)[\s:,–—-]*|"
     r"(?:output|format|question|task|your task)(?: format)?[:：–—-]\s*)*"
-    r"(?:(?:for|given|with|in|from|on|upon|after|based on|as|as part of|when) (?:an?|the|this|that|each|every|your|our|"
+    r"(?:(?:for|given|with|in|from|on|upon|after|based on|as|as part of|when) (?:an?|the|this|that|each|every|"
+    r"your|our|"
     r"the user's)\b"
     r"(?:(?! you\b| we\b| i\b)[^,:_.]){1,70}?(?:,|(?= you (?:must|should|will|have|are|need|can|get|decide)\b|"
     r" (?:we|i) | (?:determine|decide|classify|choose|pick|"
@@ -147,7 +150,8 @@ OUTPUT = late_pattern(
 )
 SUBJECTS = table("you we i our this these those here here's below above everything")
 SETTING_VERBS = late_pattern(
-    r"(?:is|are|was|were|will be|has been|have been|may be|can be|comes?|came|arrives?|follows?|contains?|may contain|"
+    r"(?:is|are|was|were|will be|has been|have been|may be|can be|comes?|came|arrives?|follows?|contains?|"
+    r"may contain|"
     r"can contain|might contain|belongs?|falls?|stands?|(?:is|are) to be|go|goes|gets?)\b"
 )
 NOT_NOUNS = table(
@@ -194,13 +198,15 @@ ADVERBS = table(
 # How a label is to be written, or from what.
 HOW = table(
     """
-    before after twice quotes quoted bold italics capitals star stars bracket brackets parentheses random randomly well
+    before after twice quotes quoted bold italics capitals star stars bracket brackets parentheses random
+    randomly well
     account past table bullet bullets stars exclamation hyphen underscore dash comma dot tone style voice way manner
     """
 ) - table("stars quotes brackets dash hyphen comma dot")
 QUALITIES = table(
     """
-    single best exact correct right matching fitting appropriate suitable final main primary most likely probable chosen
+    single best exact correct right matching fitting appropriate suitable final main primary most likely
+    probable chosen
     selected relevant corresponding predicted only one following given listed allowed possible above own bare plain
     exactly same valid full short applicable closest proper
     """
@@ -219,7 +225,8 @@ UNTIED = (
     | DATA_TAGS
     | table(
         """
-        the one two three four five six seven eight nine ten single right correct best these following our your its this
+        the one two three four five six seven eight nine ten single right correct best these following our your
+    its this
         that into from with are is for and give return reply answer output write print choose pick select only just
         exactly you must which what belongs whether either between among possible allowed below above here there of in
         """
@@ -232,7 +239,8 @@ WHICH = late_pattern(
     r"какую)\s([^\W\d_]+)(?:\s([^\W\d_]+))?"
 )
 VERDICT = late_pattern(
-    r"\b(?:good|bad|positive|negative|harmless|harmful|serious|okay|ok|welcome|irrelevant|relevant|important|urgent)\b"
+    r"\b(?:good|bad|positive|negative|harmless|harmful|serious|okay|ok|welcome|irrelevant|relevant|important|"
+    r"urgent)\b"
 )
 IS_THING = late_pattern(
     r"\s*(?:(?:always|usually|often|typically|mostly|to be|all|written|sent|posted|taken|left|typed) )*(?:an?|the|"

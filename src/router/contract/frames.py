@@ -66,6 +66,8 @@ def stem(word: str) -> str:
         return word[:-3] + "y"
     if word.endswith(("ches", "shes", "xes", "sses")):
         return word[:-2]
+    if word.endswith("lves"):
+        return word[:-3] + "f"
     return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
 
 
@@ -82,6 +84,7 @@ def tied_names(lower: str) -> frozenset[str]:
             found.update(WORDS.findall(line[:place])[-6:])
         for asked in WHICH.finditer(line):
             found.update(word for word in asked.groups() if word and asked[1] not in UNTIED)
+    found |= {word[:-2] for word in found if word.endswith("ed") and len(word) > 5}  # "must be marked _ or _"
     return frozenset(stem(word) for word in found if len(word) > 2 and word not in UNTIED)
 
 
@@ -143,6 +146,8 @@ def is_plain(lower: str, names: set[str], tied: frozenset[str], *, is_given: boo
         and _are_nouns(["the", *words], names)
     ):
         return True  # the heading of what follows
+    if words[-2:] == ["nothing", "else"] or words[-1] == "nothing":
+        words = [*words[: words.index("nothing")], "only"]
     if words[-1] in ("only", "alone") and len(words) < 7:
         return _is_label([word for word in words[:-1] if word[0].isalpha() and word not in ADVERBS] or ["it"], tied)
     if (
@@ -172,12 +177,19 @@ def _are_nouns(tokens: list[str], names: set[str]) -> bool:
             continue
         strange += 1
         before = tokens[place - 1] if place else ""
+        after = tokens[place + 1] if place + 1 < len(tokens) else ""
+        if token.endswith("s") and before in ("that", "which") and after in _DETERMINERS:
+            was = False
+            continue  # "the value that suits the caller's words"
         if (
             not was and (not before or before in NOT_NOUNS or not before[0].isalpha()) and before not in ("`", '"', "'")
         ) and (not (before == "or" or before == "and") or place < 2 or tokens[place - 2][0] in "_,"):
             return False
         was = True
     return strange <= 8 and strange * 2 <= len(tokens) + 2
+
+
+_DETERMINERS = ("the", "a", "an", "this", "it", "its", "your", "my", "our")
 
 
 def _known_part(token: str) -> bool:

@@ -24,12 +24,17 @@ _WRAPPED = tuple(
         r"<{2,4}\s*(?P<in>[^<>\s].*[^<>\s])\s*>{2,4}",
         r"\w*>{2,4}\s*(?P<in>[^<>\s].*[^<>\s])\s*<{2,4}\w*",
         r"\[(?P<name>[A-Za-z_]{2,24})\]\s*(?P<in>.*\S)\s*\[/(?P=name)\]",
+        r"<!\[CDATA\[\s*(?P<in>.*\S)\s*\]\]>",
+        r"#{3,6}\s*(?P<in>[^\s#].*[^\s#])\s*#{3,6}",
+        r"(?P<name>[A-Z]{3,20})\n(?P<in>.*\S)\nEND (?P=name)",
         r"[-=*#\[<(]{0,5} ?(?:[A-Z]+ )?(?:START|BEGIN)(?: OF)?(?: [A-Z]+)?[^\w\n]{0,6}\n(?P<in>.*\S)\s*\n"
         r"[-=*#\[<(]{0,5} ?(?:[A-Z]+ )?END(?: OF)?(?: [A-Z]+)?[^\w\n]{0,6}",
     )
 )
 _OPENING = late_pattern(
-    r"\W{0,6}(?:[A-Z]+ )?(?:START|BEGIN)\b|<{2}|>{2}|\[([A-Za-z_]{2,24})\](?=.*\[/\1\])|\w+>{2}", re.DOTALL
+    r"\W{0,6}(?:[A-Z]+ )?(?:START|BEGIN)\b|<{2}|>{2}|\[([A-Za-z_]{2,24})\](?=.*\[/\1\])|\w+>{2}|"
+    r"<!\[CDATA\[|#{3,6}(?=[^\s#].*#{3}\Z)|([A-Z]{3,20})\n(?=.*\nEND \2\Z)",
+    re.DOTALL,
 )
 # DSPy's field marker (https://dspy.ai), a line of dashes, and the sign of a quoted line that stands alone.
 _LEAD = late_pattern(
@@ -46,6 +51,7 @@ _GREETING = late_pattern(
     r"(?:hi|hello|hey|dear|hallo|liebe|guten|sehr|bonjour|cher|hola|buen|estimad|ciao|olá|beste)\w*\b", re.I
 )
 _ADDRESS = late_pattern(r"(?:https?://|www\.)\S+")
+_EMPTY = late_pattern(r"[^:：\n]{1,40}[:：]\W*|\W*")
 _SECOND = late_pattern(
     r"\n[ \t]*[*_#]{0,3}(?:(?:user|customer|the|submitted|expected|expert|model|retrieved) )?(?:question|query|claim|"
     r"hypothesis|"
@@ -67,7 +73,10 @@ _TALK = late_pattern(
     r"(?:can|could|would|will) you (?:please |also |now |then )?(?:draft|write|explain|re-?|try|check|tag|label|"
     r"classify|"
     r"say|tell|give|show|list|summari|translat|elaborat|change|justify|make)|"
-    r"(?:please )?(?:explain|elaborate|rewrite|redo|justify|draft) |what (?:do you mean|about|if)\b|which (?:one|of)\b|"
+    r"how (?:did|do|can|could|would) you (?:know|tell|decide|get|see|come|figure|arrive|mean)\b|"
+    r"what (?:makes|made) you\b|"
+    r"(?:please )?(?:explain|elaborate|rewrite|redo|justify|draft) |what (?:do you mean|about|if)\b|which (?:one|"
+    r"of)\b|"
     r"warum|wieso|bist du|kannst du|pourquoi|peux-tu|por qué|puedes)|"
     r".{0,200}\b(?:would|could|can|did|do|will|should) you (?:still |also |really )?(?:tag|label|classify|"
     r"categori[sz]e|rate|"
@@ -125,9 +134,9 @@ def _under_heading(piece: str) -> int:
 
 def is_nothing(piece: str) -> bool:
     """Whether there is no text: an address alone, or a heading with nothing under it."""
-    return _ADDRESS.fullmatch(piece) is not None or (
-        len(piece) < 40 and piece.endswith((":", "：")) and "\n" not in piece
-    )
+    if _ADDRESS.fullmatch(piece) is not None:
+        return True
+    return len(piece) < 60 and _EMPTY.fullmatch(piece) is not None
 
 
 def is_pair(piece: str) -> bool:

@@ -15,13 +15,13 @@ import msgspec
 from ..patterns import late_pattern
 from ..types import Message, Request, Split
 from .blocks import Block, fences, has_marker, is_input_marker, markers, quotations, tags, trimmed
-from .listing import Listing
+from .labels import Listing
 from .memory import Memory
 from .polar import YES_WORDS
 from .prose_json import pasted_schema, schema_examples
 from .speech import IMPERATIVE, ITEM_LINE, is_instruction, orders
 from .understood import FOREIGN
-from .vocabulary import DATA_TAGS
+from .vocabulary import DATA_TAGS, NOT_DATA
 from .wording import listings, may_list
 from .words import words_of
 
@@ -31,7 +31,7 @@ _HEAD, _TAIL = 6000, 2000
 
 
 _UNSPACED = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_TYPES = late_pattern(r"\b(?:interface|enum|class|type) \w+ ?[({=:]|\bLiteral\[")
+_TYPES = late_pattern(r"\b(?:interface|enum|class|type) \w+ ?[({=:]|\bLiteral\[|\benum\(\[")
 
 
 # "labels: a, b" below the text.
@@ -42,9 +42,13 @@ _LISTED = late_pattern(
 )
 
 
+_QUOTED = late_pattern(r"'[^'\n]+'(?=[.\s])|\"[^\"\n]+\"(?=[.\s])|“[^”\n]+”|„[^“”\n]+[“”]|«[^»\n]+»")
+
+
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """One message's instruction. ``text`` is ``source`` with each of ``cuts`` (offsets in it) replaced by one sign;
-    ``found`` are the lists of answers in ``text``; ``schema`` is a JSON Schema that stands in it, and ``told`` are cuts
+    ``found`` are the lists of answers in ``text``; ``schema`` is a JSON Schema that stands in it, and ``told``
+    are cuts
     (offsets in ``source``) that need no understanding.
     """
 
@@ -215,7 +219,7 @@ def _data(text: str) -> Iterator[tuple[int, int]]:
     """The stretches that hold data by their looks."""
     if "</" in text:
         for block in tags(text):
-            if block.name in DATA_TAGS or block.name in ("example", "examples"):
+            if (block.name in DATA_TAGS and not _holds_labels(text, block)) or block.name in ("example", "examples"):
                 yield block.start, block.end
     if (
         "```" in text
@@ -234,8 +238,17 @@ def _data(text: str) -> Iterator[tuple[int, int]]:
     for block in quotations(text):
         if block.name == "`" and "```" in text[max(0, block.outer - 2) : block.outer + 3]:
             continue  # a fence
-        if _is_prose(text, block) and not text.startswith(("{", "<one of", "one of"), block.start):
+        if _is_prose(text, block) and not (
+            text.startswith(("{", "<one of", "one of"), block.start) or _TYPES.search(text, block.start, block.end)
+        ):
             yield block.start, block.end
+
+
+def _holds_labels(text: str, block: Block) -> bool:
+    """Whether an element that is called as data are holds the instruction as well: "<request><task>...</task>"."""
+    return text.find("</", block.start, block.end) >= 0 and any(
+        inner.name in NOT_DATA for inner in tags(text[block.start : block.end])
+    )
 
 
 def _before_instruction(text: str, start: int) -> int:
@@ -276,6 +289,8 @@ def _marked(text: str) -> Iterator[tuple[int, int]]:
             end = min(end, heading)  # a section ends where the next begins
         if (listed := _LISTED.search(text, block.start, end)) is not None:
             end = listed.start()
+        if (quoted := _QUOTED.match(text, block.start)) is not None and quoted.end() < end:
+            end = quoted.end()
         if end == len(text):
             end = _before_instruction(text, block.start)
         start, end = trimmed(text, block.start, end)

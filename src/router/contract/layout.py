@@ -10,8 +10,19 @@ import re
 from collections.abc import Sequence
 
 from ..patterns import late_pattern
-from .blocks import Block, fences, has_marker, is_answer_cue, markers, quotations, tags, trimmed
-from .speech import is_instruction, is_own, lists, mentions, orders
+from .blocks import Block, fences, has_marker, is_answer_cue, markers, tags, trimmed
+from .paragraphs import (
+    AMBIGUOUS,
+    PARAGRAPH,
+    SPEAKERS,
+    TEXTS_OWN,
+    Found,
+    after_colon,
+    paragraphs,
+    quoted,
+    without_instruction,
+)
+from .speech import is_instruction, lists, orders
 from .vocabulary import DATA_TAGS, NOT_DATA, NOUNS
 from .words import table
 
@@ -56,7 +67,6 @@ _NO_TAGS = NOT_DATA | frozenset(
 )
 """Tags of instructions, and those of HTML: text that is written in it has no tag around it."""
 
-_HEADING = late_pattern(r"\**[A-Z][\w'’-]*(?: [\w'’-]+){0,3}\**[:：]\**(?:[ \t]*\n|[ \t])")
 
 _PARTS = late_pattern(r"(?:(?:^|(?<=[\n.!?/\"”] )|(?<=\n))[ \t]*)([\w][\w /()-]{0,18})[:：]\s", re.MULTILINE)
 
@@ -80,23 +90,6 @@ _UNDER_HEADER = late_pattern(
 )
 
 _OWN_HEADING = late_pattern(r"^(?P<name>[A-Z][\w'-]{2,20}(?: [\w'-]{2,20}){0,2}): (?=\S)", re.MULTILINE)
-
-
-_FILLED = late_pattern(r"(?:reply|response|answer|comment|quote|summary|note)s?[:：] \S+ \S", re.IGNORECASE)
-
-_PARAGRAPH = late_pattern(r"\n[ \t\r]*\n")
-
-
-TEXTS_OWN = table(
-    """
-    re fw fwd aw wg ps edit update urgent warning breaking attention important reminder subject from to dear hi hello
-    fact question tip spoiler verdict pros cons new
-    """
-)
-"""Words before a colon that a text has of its own."""
-Found = tuple[int, int, float]
-AMBIGUOUS: Found = (0, 0, 0.0)
-"""Several readings are possible: no other way of splitting is tried."""
 
 
 def whole_or_wrapped(text: str) -> Found | None:
@@ -124,9 +117,11 @@ def whole_or_wrapped(text: str) -> Found | None:
     if _is_mail(heads) or _is_talk(heads):
         return (start, end, 0.85)
     if inputs and inputs[0].outer <= start + 3:
-        if inputs[0].name in _HEADERS and _PARAGRAPH.search(text, inputs[0].start, end):
+        if inputs[0].name in _HEADERS and PARAGRAPH.search(text, inputs[0].start, end):
             return (start, end, 0.9)  # an e-mail or article with its headline
         return marked(text, ())
+    if inputs and text.endswith("?\n\n", start, inputs[0].outer) and ":" not in text[start : inputs[0].outer]:
+        return marked(text, ())  # "How does the loaf in this note sound?", and then the note
     if orders(text):
         if inputs:
             return marked(text, ())
@@ -134,7 +129,7 @@ def whole_or_wrapped(text: str) -> Found | None:
         if 0 < ask < start + 200 and text[start:ask].rstrip().endswith((":", "：")):
             return (
                 ask,
-                max(ask, _without_instruction(text, ask, end, ())),
+                max(ask, without_instruction(text, ask, end, ())),
                 0.85,
             )  # "Please classify this review:" on a line of its own
         return inside(text, ())
@@ -153,9 +148,6 @@ _MAIL = table(
     "from to cc bcc subject date sent von an betreff datum de à para objet asunto assunto fecha da oggetto van "
     "aan onderwerp"
 )
-_SPEAKERS = table(
-    "a b q agent bot user customer client caller me you assistant operator doctor patient interviewer speaker kunde"
-)
 
 
 def _is_mail(names: Sequence[str]) -> bool:
@@ -166,7 +158,7 @@ def _is_mail(names: Sequence[str]) -> bool:
 def _is_talk(names: Sequence[str]) -> bool:
     """Whether the lines' headings are the speakers of a conversation: they come again."""
     distinct = set(names)
-    return len(names) >= len(distinct) + 2 or (distinct <= _SPEAKERS and len(names) > len(distinct))
+    return len(names) >= len(distinct) + 2 or (distinct <= SPEAKERS and len(names) > len(distinct))
 
 
 def inside(text: str, labels: Sequence[str]) -> Found | None:
@@ -174,8 +166,8 @@ def inside(text: str, labels: Sequence[str]) -> Found | None:
     if _has_reminder(text):
         return AMBIGUOUS
     return (
-        tagged(text, labels) or marked(text, labels) or _quoted(text, labels) or _paragraphs(text, labels)
-        or _after_colon(text, labels)
+        tagged(text, labels) or marked(text, labels) or quoted(text, labels) or paragraphs(text, labels)
+        or after_colon(text, labels)
     )  # fmt: skip
 
 
@@ -258,10 +250,10 @@ def marked(text: str, labels: Sequence[str]) -> Found | None:
             end = answer.outer
             break
     start, end = trimmed(text, block.start, end)
-    end = _without_instruction(text, start, end, labels)
+    end = without_instruction(text, start, end, labels)
     if start >= end:
         return None if end >= 0 else AMBIGUOUS
-    if block.name in _HEADERS and _PARAGRAPH.search(text, start, end):
+    if block.name in _HEADERS and PARAGRAPH.search(text, start, end):
         start = block.outer  # an e-mail or article with its headline
     return (start, end, 0.92)
 
@@ -293,119 +285,3 @@ def _own_heading(text: str, labels: Sequence[str]) -> Block | None:
 def _lists_at(text: str, block: Block, labels: Sequence[str]) -> bool:
     stop = text.find("\n", block.start)
     return lists(text[block.start : len(text) if stop < 0 else stop], labels)
-
-
-def _without_instruction(text: str, start: int, end: int, labels: Sequence[str]) -> int:
-    """The end of the text when its last paragraphs or lines are the instruction; -1 when they hold another text."""
-    for _ in range(12):
-        cut = max(text.rfind("\n", start, end), start)
-        if cut <= start:
-            return end
-        last = text[cut:end].strip()
-        if last and not is_instruction(last, labels):
-            return end
-        if _FILLED.match(last) and not lists(last, labels):
-            return -1  # "Reply: sorry to hear that": another text beside the one that was found
-        end = trimmed(text, start, cut)[1]
-    return end
-
-
-def _quoted(text: str, labels: Sequence[str]) -> Found | None:
-    folded = {label.casefold() for label in labels}
-    found = [
-        block for block in quotations(text)
-        if text[block.start : block.end].casefold().strip(".,") not in folded and block.end - block.start > 1
-    ]  # fmt: skip
-    if len(found) > 1:
-        doubles = [block for block in found if block.name not in "'‘`"]
-        found = doubles if len(doubles) == 1 else found
-    if len(found) != 1:
-        return None
-    block = found[0]
-    quoted = block.end - block.start
-    rest = len(text) - quoted
-    if quoted < 12 and " " not in text[block.start : block.end] and text[block.start : block.end].isascii():
-        return None
-    if rest > 400 and quoted < rest / 3:
-        return None
-    around = f"{text[: block.outer]} {text[block.outer_end :]}"
-    if labels and not mentions(around, labels) and not is_instruction(around, labels):
-        return None
-    # Words of the text may stand outside the quotation marks: a quotation within the text to judge.
-    before, after = text[: block.outer].rstrip(), text[block.outer_end :].lstrip()
-    if before and not before.endswith((":", "：", "?", ".", ")", "\n", ",")) and after and len(after.split()) > 30:
-        return None
-    return (block.start, block.end, 0.9)
-
-
-def _paragraphs(text: str, labels: Sequence[str]) -> Found | None:
-    """Instruction first or last, in paragraphs or lines of its own."""
-    for pattern in (_PARAGRAPH, late_pattern("\n")):
-        parts = _parts(text, pattern)
-        if len(parts) < 2:
-            continue
-        told = [is_instruction(text[start:end], labels) for start, end in parts]
-        if len(parts) == 2 and all(told) and labels:
-            told = [mentions(text[start:end], labels) or not is_own(text[start:end]) for start, end in parts]
-        if all(told) or not any(told):
-            continue
-        first = told.index(False)
-        last = len(told) - 1 - told[::-1].index(False)
-        if any(told[first : last + 1]):
-            return None
-        start, end = _without_header(text, parts[first][0], parts[last][1])
-        if start < 0 or (text[start:end].endswith("?") and end - start < 25):
-            return AMBIGUOUS
-        certainty = 0.86 if pattern is _PARAGRAPH else 0.8
-        return (start, end, certainty if (first > 0) != (last < len(parts) - 1) else certainty - 0.05)
-    return None
-
-
-def _without_header(text: str, start: int, end: int) -> tuple[int, int]:
-    """The text without a heading line such as ``Issue body:``; a start of -1 when words before a colon are unclear."""
-    heading = _HEADING.match(text, start, end)
-    if heading is None:
-        return start, end
-    if heading[0].rstrip(" \t*:：").isupper() and heading[0][-1] != "\n":
-        return start, end  # "URGENT: your parcel is held": a heading known by nobody, shouted by the text itself
-    if heading[0].endswith("\n"):
-        return trimmed(text, heading.end(), end)
-    return -1, end
-
-
-def _parts(text: str, pattern: re.Pattern[str]) -> list[tuple[int, int]]:
-    parts: list[tuple[int, int]] = []
-    position = 0
-    for match in pattern.finditer(text):
-        parts.append((position, match.start()))
-        position = match.end()
-        if len(parts) > 200:
-            break
-    parts.append((position, len(text)))
-    return [(start, end) for start, end in (trimmed(text, *part) for part in parts) if start < end]
-
-
-def _after_colon(text: str, labels: Sequence[str]) -> Found | None:
-    """``Classify as spam or ham: WIN A PRIZE``: instruction, colon, text, all in one line."""
-    place = -1
-    for _ in range(8):
-        narrow, wide = text.find(":", place + 1), text.find("：", place + 1)
-        place = narrow if wide < 0 else wide if narrow < 0 else min(narrow, wide)
-        if place < 0:
-            return None
-        head, rest = text[:place], text[place + 1 :]
-        if "\n" in rest.strip() and len(labels) > 0 and mentions(rest, labels):
-            return None
-        if not rest.strip() or (rest[:1] not in " \t\n" and text[place] == ":"):
-            continue
-        if labels and mentions(head, labels) and not lists(rest, labels):
-            if is_instruction(rest, labels):
-                return None
-            start, end = trimmed(text, place + 1, len(text))
-            return (start, end, 0.85)
-        if not mentions(text, labels) and orders(head) and len(head) < 200:
-            if is_instruction(rest, labels):
-                return AMBIGUOUS
-            start, end = trimmed(text, place + 1, len(text))
-            return (start, end, 0.8)
-    return None

@@ -15,7 +15,9 @@ __all__ = ["ENGLISH", "KNOWN", "UNSPACED"]
 
 ENGLISH = table(
     """
-    gave awarded receive receives received pls plz thx hey hi yes please u r ur me
+    best-fitting best-matching marker markers address addressed typescript interface gave awarded receive
+    receives received pls plz thx hey hi yes please
+    u r ur me
     otherwise depending snake_case snake max token tokens level levels rules guidelines dict
     dictionary python member enum named
     element elements set function value apply applies diary chat
@@ -96,6 +98,7 @@ ENGLISH = table(
 )
 _GERMAN = table(
     """
+    kannst mal eher werkzeug funktion rufe aufrufen wort
     nennen zulässig zulässige zulässigen zulässiger ausgegeben angegeben genannten aufgeführten wörtlich jeweils
     eingehende eingehenden erhältst bekommst liest sortiere sortieren sage schreibe schreib zeile zeilen
     abteilung abteilungen kundenanfrage kundenanfragen kundenmail kundenmails wörter beiden zurück ob ergebnis
@@ -121,6 +124,7 @@ _GERMAN = table(
 )
 _FRENCH = table(
     """
+    dis-moi juste ça pourrais peux outil fonction appelle appeler appelez l'outil
     écris écrivez dis dites fournis fournissez choisi liste étiqueter reçois recevez lettre rien donner nommer
     trier trie
     tries possibles service services
@@ -143,6 +147,7 @@ _FRENCH = table(
 )
 _SPANISH = table(
     """
+    registra tipo herramienta función llama usa marca todos todas aparecen aplican
     esa ese esas esos dicha dicho mismo
     escribe escriba escribir envía dime elegir elegido lista listado etiquetar recibes recibe letra nada salvo ninguna
     dos tres cuatro
@@ -163,6 +168,7 @@ _SPANISH = table(
 )
 _PORTUGUESE = table(
     """
+    ferramenta função chame use todos todas
     essa esse essas esses
     escreva diga informe lista listadas etiquetar recebe letra escolher indicar devolver
     à ao às aos pergunta perguntas
@@ -180,6 +186,7 @@ _PORTUGUESE = table(
 )
 _ITALIAN = table(
     """
+    basta strumento funzione chiama usa tutti tutte
     quella quello quelle quelli
     scrivi scrivere smista smistare invia restituire indicando scegliendo uno seguendo elenco etichettare ricevi
     ricevuto
@@ -229,6 +236,8 @@ KNOWN: frozenset[str] = (
 
 UNSPACED = table(
     """
+    归入 版块 帖子 角色 任务 部门 設定 担当 部署 呼び出 関数 口コミ
+    判斷 屬於 回覆 留言 訊息 類別 標籤 選擇 輸出 請 함수 호출
     どれか いずれか 振り分け 一条 这条 这段 方括号 不带 引号 标点 符号 发来 收到 動作します アシスタント 返して 語のみ
     語だけ
     文字のみ

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..patterns import late_pattern
-from .listing import Listing, clean
+from .labels import Listing, clean
 
 __all__ = ["Run", "line_runs"]
 

@@ -6,54 +6,18 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from ..patterns import late_pattern
+from .labels import FORM, LEAD, MAX_LABELS, Listing, clean, is_plausible
 from .vocabulary import INPUT_WORDS
 
-__all__ = ["FORM", "Listing", "clean", "has_prose", "inside", "list_at"]
+__all__ = ["inside", "list_at"]
 
-MAX_LABELS = 300
-_MAX_CHARS = 64
 
 _OR = r"(?:or|oder|ou|oppure|o|u|eller|или|lub|albo|veya|ya da|或者?|还是|または|もしくは)"
 _AND = r"(?:and|und|et|e|y|en|和|と)"
 
 
-class Listing(NamedTuple):
-    """Labels found at ``text[start:end]``; ``certainty`` is 0..1.
-
-    ``defined``: the list says what its labels mean. ``numbered``: ``digit`` or ``letter`` when its items carry such.
-    ``marks``: numbers or letters that are to be written for the labels. ``closed``: an "or", a slash or a bar says that
-    one of them is meant; a mere enumeration may be fields to fill.
-    """
-
-    labels: tuple[str, ...]
-    start: int
-    end: int
-    certainty: float
-    defined: bool = False
-    numbered: str = ""
-    closed: bool = True
-    marks: tuple[str, ...] = ()
-
-
-_LEAD = late_pattern(
-    r"(?:[ \t]*(?:exactly|only|just|strictly|simply|either|one|a|single|of|the|these|those|following|below|given|"
-    r"word|"
-    r"possible|allowed|predefined|available|candidate|valid|labels?|categor(?:y|ies)|classes|class|options?|choices?|"
-    r"values?|words?|tags?|intents?|topics?|sentiments?|emotions?|strings?|answers?|exact|two|three|four|five|six|"
-    r"seven|"
-    r"with|from|between|among|is it|is|are|be|as|being|must|should|eine[nmrs]?|der|den|die|das|folgenden|kategorien?|"
-    r"wörter|wort|entweder|"
-    r"als|nur|ausschließlich|mit|genau|exakt|l'une?|une?|des|les?|suivant(?:e?s)?|catégories?|uniquement|"
-    r"seulement|par|"
-    r"soit|comme|mots?|una?o?|de|las?|los|siguientes?|categorías?|solo|sólo|solamente|únicamente|con|como|entre|"
-    r"uma?|das|"
-    r"dos|seguintes?|categorias?|apenas|somente|com|delle|dei|seguenti|categorie|solo|soltanto|fra|tra|come|een|"
-    r"één|van|volgende|categorieën|alleen|uitsluitend|met|per|ou)\b)+",
-    re.IGNORECASE,
-)
 _OPENERS = " \t:：=([{（【"
 _QUOTED = late_pattern(
     r"[*_]{0,2}(?:\"([^\"\n]{1,64})\"|'((?:[^'\n]|(?<=\w)'(?=\w)){1,64})'|`([^`\n]{1,64})`|“([^”\n]{1,64})”|"
@@ -70,7 +34,7 @@ _BETWEEN = late_pattern(
 _BULLET = late_pattern(r"([ \t]*)(?:[-*+](?=[ \t])|[•–·・]|\(?(\d{1,3})[.):：、]|\(?([A-Za-z])[.)])[ \t]*(\S[^\n]*)")
 _DEFINED = late_pattern(r"(.{1,64}?)(?:\s*[:：]\s+|\s+[-–—=>]+\s+|：|\s*[（(](?=.{2}))(.+)", re.DOTALL)
 _END = late_pattern(
-    r"[?!](?!\s?[,;|/])|[\n。！？；()（）\[\]{}【】\"“”„«»「」]|\.(?=\s|$|['\"])|:(?=\s|$)|：|\s[-–—]\s|\s(?=<)"
+    r"[?!](?!\s?[,;|/])|[\n。！？；()（）\[\]{}【】\"“”„«»「」]|\.(?=\s|$|['\"])|:(?=\s|$)|：|\s[-–—]\s|\s[-=]{1,2}>|→|⇒|\s(?=<)"
 )
 _SPLIT_OR = late_pattern(rf"\s+(?:{_OR})\s+|(?:或者?|还是|または|もしくは|、|か、)\s*", re.IGNORECASE)
 _SPLIT_OR_NL = late_pattern(r"\s+of\s+", re.IGNORECASE)
@@ -79,7 +43,8 @@ _TAIL = late_pattern(
     r"(?:,?\s+(?:based|depending|according|with|without|and (?:nothing|never|no)|only|for (?:the|this|each|a)|"
     r"in (?:lower|upper|one|the|this|english|json|all|tone)|as (?:the|your|a)|to (?:the|this|an?|most|describe|"
     r"indicate|each)|from|"
-    r"when|if|that|which|using|by|accordingly|followed|please|pls|plz|thx|sentiment|priority|severity|urgency|tone|emotion|"
+    r"when|if|that|which|using|by|accordingly|followed|please|pls|plz|thx|sentiment|priority|severity|urgency|"
+    r"tone|emotion|"
     r"mood|polarity|stance|intent|rating|overall|about|regarding|towards?|"
     r"selon|según|segundo|nach|basierend|ist|zu|ein|est|là|exactly|and then|then|here|label|category|else|nothing|"
     r"é|è|aan|in de|oppure|bitte|s'il|por favor|per favore|alleen)\b|\s+[-–—]|,?\s+(?:do|don't)\s|"
@@ -94,12 +59,6 @@ _PROSE = late_pattern(
     r"must|only|between)\b",
     re.IGNORECASE,
 )
-_SENTENCE_WORDS = late_pattern(
-    r"\b(?:i|my|we|you|he|she|they|is|was|are|were|have|had|has|will|would|should|so|if|me|them|do|did|does|because|"
-    r"but|"
-    r"really)\b",
-    re.IGNORECASE,
-)
 _SEPARATOR = late_pattern(rf"[,/|;，、،]|\s(?:{_OR}|of|and)\s|或|还是|または|もしくは")
 _ONE_OF = late_pattern(rf"[/|]|(?:^|[\s,])(?:{_OR})\s|或|还是|または|もしくは", re.IGNORECASE)
 _JOINED = late_pattern(rf"\s*(?:[,/|]|{_OR}\s)", re.IGNORECASE)
@@ -109,12 +68,11 @@ _BOLD_END = late_pattern(r"\*\*[ \t]+")
 _UNDERLINED = late_pattern(r"[^\S\n]*+[:：]?[^\S\n]*+\n\w{1,40}\n-{3,}[^\S\n]*\n")
 _GOES_ON = late_pattern(rf"\s*(?:[,;/|]|{_OR}\s|{_AND}\s|$)", re.IGNORECASE)
 _HALVES = late_pattern(rf"\s+{_AND}\s+", re.IGNORECASE)
-_EDGE = " \t\r\n*_`\"'“”„‘’«»「」『』<>"
 
 
 def list_at(text: str, place: int, *, introduced: bool = False, dutch: bool = False) -> Listing | None:
     """The list of labels that starts at ``place``, or None. ``introduced``: a colon or bracket stands before it."""
-    lead = _LEAD.match(text, place)
+    lead = LEAD.match(text, place)
     start = lead.end() if lead else place
     bulleted = _bullets(text, start)
     if bulleted is not None:
@@ -135,19 +93,6 @@ def inside(content: str, start: int) -> Listing | None:
     if found is None:
         return None
     return found._replace(start=start, end=start + len(content))
-
-
-def has_prose(labels: tuple[str, ...]) -> bool:
-    """Whether words of a sentence stand among the labels ("the", "was"), so that they may be no labels."""
-    return _SENTENCE_WORDS.search(" ".join(labels)) is not None
-
-
-def clean(item: str) -> str:
-    """An item without the quotes, stars and full stops around it."""
-    item = item.strip(_EDGE)
-    if item.endswith((".", ",", ";", ":", "。")) and not item[:-1].endswith("."):
-        item = item[:-1]
-    return item.strip(_EDGE)
 
 
 def _inline(text: str, place: int, introduced: bool, dutch: bool) -> Listing | None:
@@ -193,7 +138,7 @@ def _quoted(text: str, start: int) -> Listing | None:
         place = between.end()
     else:
         return None
-    if not _plausible(items, 9):
+    if not is_plausible(items, 9):
         return None
     return Listing(tuple(items), start, end, 0.95, defined, closed=closed)
 
@@ -229,7 +174,7 @@ def _bullets(text: str, place: int) -> Listing | None:
         position = stop + 1
         if text.startswith("\n", position) and _BULLET.match(text, position + 1):
             position += 1
-    if not _plausible(items, 9):
+    if not is_plausible(items, 9):
         return None
     return Listing(tuple(items), start, end, 0.92, defined, numbered)
 
@@ -253,7 +198,7 @@ def _lines(text: str, place: int) -> Listing | None:
         if stop >= len(text):
             break
         position = stop + 1
-    if not _plausible(items, 5):
+    if not is_plausible(items, 5):
         return None
     return Listing(tuple(items), start, end, 0.85)
 
@@ -293,9 +238,9 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
         items = [_ARTICLE.sub("", item) for item in items]  # "a question, a request or a statement"
     if not introduced and any(" " in item and item.split(" ", 1)[0].lower() in INPUT_WORDS for item in items):
         return None  # "ob der Kommentar beleidigend oder harmlos ist": the text's own name is no part of a label
-    joined = " ".join(items)
+    joined = " ".join(item for item in items if item.lower() not in ("it", "us"))  # departments are called so
     if not introduced:
-        if _PROSE.search(joined) or not _plausible(items, 3):
+        if _PROSE.search(joined) or not is_plausible(items, 3):
             return None
         joined_by = (
             _SPLIT_OR.search(segment) or "/" in segment or "|" in segment or (dutch and _SPLIT_OR_NL.search(segment))
@@ -304,7 +249,7 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
             return None
         if any(_TWO_IN_ONE.search(item) for item in items):
             return None
-    elif not _plausible(items, 6) or (len(items) == 2 and "," in segment and _PROSE.search(joined)):
+    elif not is_plausible(items, 6) or (len(items) == 2 and "," in segment and _PROSE.search(joined)):
         return None
     if items and items[0].count(" ") > 1 and _PROSE.search(items[0]) and not any(" " in item for item in items[1:]):
         return None  # "does the tweet show joy, sadness or fear": where the first label begins is not clear here
@@ -317,7 +262,7 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
 def _items(segment: str, introduced: bool, dutch: bool) -> list[str] | None:
     split_or = _SPLIT_OR_NL if dutch and _SPLIT_OR_NL.search(segment) else _SPLIT_OR
     head = segment.split(",", 1)[0]
-    if "," in segment and head.count("/") > 1 and " " not in head.strip():
+    if "," in segment and (head.count("/") > 1 if " " not in head.strip() else head.count(" / ") > 1):
         segment = head  # "low/medium/high, only the word"
     for mark in ("|", ";", ",", "，", "、", "،"):
         if mark == ";" and segment.count(";") == 1:
@@ -354,57 +299,5 @@ def _items(segment: str, introduced: bool, dutch: bool) -> list[str] | None:
     return [clean(item) for item in items]
 
 
-def _plausible(items: list[str], max_words: int) -> bool:
-    if not 2 <= len(items) <= MAX_LABELS:
-        return False
-    for item in items:
-        if " " in item and (_LEAD.fullmatch(item) or _CODED.match(item)):
-            return False  # "only with the": words that lead to a list; "1 for positive": what stands for the label
-        if not item or len(item) > _MAX_CHARS or item.count(" ") >= max_words or not any(map(str.isalnum, item)):
-            return False
-        if (
-            (item[-1] in "?!" and "_" not in item)
-            or "\n" in item
-            or "<" in item
-            or (">" in item and " > " not in item)
-            or "…" in item
-            or "=" in item
-            or "**" in item
-            or (item.startswith("[") and "] " in item)
-            or item.startswith(("e.g", "etc", "#", "- ", "* ", "=", "|", "`"))
-            or item.casefold() in _ELLIPSIS
-        ):
-            return False
-    return len({item.casefold() for item in items}) == len(items)
-
-
-_CODED = late_pattern(
-    r"[\"'(\[]?(?:-?\d{1,3}|[A-Za-z]|[+-])[\"')\]]? ?(?:=+>?|->|→| (?:for|if|when|means?|meaning|is|stands for|"
-    r"für|wenn|bedeutet|pour|si|para|per|significa)) ",
-    re.IGNORECASE,
-)
-# A remark on how labels are written, which gives them no meaning.
-FORM = late_pattern(
-    r"(?:(?:in |all |exactly |only |just |as )*(?:upper ?-?case|lower ?-?case|capitals?|caps|(?:one|a single|"
-    r"1) (?:word|token|label)|"
-    r"as written|no punctuation|required|default spelling|case[- ]sensitive)(?: only| letters)?)",
-    re.IGNORECASE,
-)
 _ARTICLE = late_pattern(r"(?:an?|eine?n?|une?|una) ", re.IGNORECASE)
 _LAST_ARTICLE = late_pattern(r"\s((?:an?|eine?n?|une?|una) [^\s]+)$", re.IGNORECASE)
-_ELLIPSIS = frozenset(
-    {
-        "lower-case",
-        "lowercase",
-        "upper-case",
-        "uppercase",
-        "etc",
-        "...",
-        "…",
-        "and so on",
-        "usw",
-        "so on",
-        "others like that",
-        "and more",
-    }
-)

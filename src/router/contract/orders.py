@@ -51,30 +51,41 @@ _MORE_NOUNS = (
     r"function call|party|side|genre|style"
 )
 _DET = (
-    r"(?:(?:the|a|an|one|exactly one|only one|just one|single|your|that|its|any|each|this|these|those|"
+    r"(?:(?:the|a|an|one|exactly one|only one|just one|single|your|that|its|any|each|every|this|these|those|"
     r"one and only one) )*"
 )
 _ADJ = (
-    r"(?:(?:single|exact|best|best[- ]fitting|best[- ]matching|most|more|appropriate|suitable|correct|right|matching|"
+    r"(?:(?:single|exact|best|best[- ]fitting|best[- ]matching|best-suited|most|more|appropriate|suitable|correct|"
+    r"right|matching|"
     r"corresponding|"
     r"relevant|fitting|predicted|chosen|selected|final|main|primary|dominant|overall|following|given|possible|"
     r"allowed|valid|"
-    r"above|closest|likely|probable|predefined|listed|available|only|bare|plain|applicable|resulting|general|specific|"
+    r"above|closest|likely|probable|predefined|listed|available|only|bare|plain|applicable|resulting|general|"
+    r"specific|"
     r"detected|identified|assigned|lowercase|lower-case|uppercase|expected|desired|proper|fit|exactly|specified|"
     r"provided|"
     r"original|prevailing|principal) )*"
 )
 _OWN = (
-    r"(?!(?:customer|user|author|product|sender|company|person|client|first|second|other|last|next|item|text)\b)[\w-]+ "
+    r"(?!(?:customer|user|author|product|sender|company|person|client|first|second|other|last|next|item|"
+    r"text)\b)[\w-]+ "
 )
 _PARTS = tuple(
     (late_pattern(form), " ")
     for form in (
+        r"(?:(?:a|an|one|the|valid|single) )*\bjson(?: objects?| format| string| only| instance)?(?: (?:that|"
+        r"which) (?:matches|"
+        r"conforms to|follows|fits|satisfies|validates against) (?:this|the)(?: (?:following|given|above|"
+        r"typescript))* "
+        r"(?:type|schema|interface|structure|shape|format|definition))?|\bschema\b",
+        rf"^\W*(?:put|file|send|place|sort) {_DET}(?:[\w-]+ )?(?:{_INPUT})s?\b",
+        r"\b(?:for|of|about) the (?:[\w'’-]+ ){1,3}?(?:described|given|sent|pasted|provided|quoted|shown|written) "
+        r"(?:by the (?:user|customer)|below|above|here|in the message)",
         # What is forbidden is not demanded.
         r"(?:,|;|\band\b|\bbut\b|[–—-])?\s*(?:\b(?:no|without|nor|do not|don't|never|not|rather than|instead of|"
         r"nothing|omit|avoid)\b).*$",
-        r"\b(?:answer|respond|reply|return|output|print|give|write|say|provide|state|name|tell|use|report|emit|send|"
-        r"choose|pick|"
+        r"\b(?:answer|respond|reply|return|output|print|give|write|say|provide|state|"
+        r"name(?! (?:as|only|alone|itself)\b)|tell|use|report|emit|send|choose|pick|"
         r"select|put|make sure|be)(?:ing)? (?:me |us |back |out |it |them )?",
         r"\b(?:exactly |word for word |verbatim )?(?:as|like) (?:it is |they are |it's )?(?:written|listed|given|"
         r"shown|spelled|"
@@ -91,10 +102,13 @@ _PARTS = tuple(
         rf"latest)? ?(?:[\w'’-]+ ){{0,2}}(?:{_INPUT})s?\b(?: (?:above|below|i send|you receive|you are shown|"
         rf"in (?:triple |the )?(?:backticks|quotes|brackets|tags|lines)|between the lines))?",
         rf"\b(?:from|of|among|between|in|out of|into|to|for|on) {_DET}{_ADJ}(?:list|options|set|{_NOUN}|"
-        rf"{_MORE_NOUNS}|{_INPUT}|two|three|"
-        rf"four|five|six|seven|eight|nine|ten|\d+|following|above|below|user|customer|author|speaker|writer|team)s?"
+        rf"{_MORE_NOUNS}|{_INPUT}|"
+        rf"(?:two|three|four|five|six|seven|eight|nine|ten|\d+)(?: words)?|following|above|below|user|customer|"
+        rf"author|speaker|writer|team)s?"
         rf"(?: (?:{_NOUN}|{_MORE_NOUNS}|options|words))?(?: (?:above|below|given|listed|provided|here))?",
-        r"\b(?:valid )?json(?: object| format| string| only)?|\bschema\b",
+        rf"\b(?:the )?(?:{_NOUN}|option|value|choice|item)(?:['’]s)? (?:text|wording|name)\b",
+        r"\b(?:words|labels|options|values|names) in (?:the )?(?:brackets|parentheses)\b",
+        r"\bwith the ones (?:that|which)?|\bdescribed by the user|\bbetween the (?:markers|lines|dashes)",
         rf"\b{_DET}{_ADJ}(?:{_OWN})?(?:_|(?:{_NOUN})(?:['’]s)?|(?:{_MORE_NOUNS})(?:['’]s)?)(?: (?:{_NOUN}|"
         rf"{_MORE_NOUNS}|itself|alone|string|value))*",
         r"\b(?:in|all|as|with|using|one of|either|from among|accordingly)\b",
@@ -138,7 +152,11 @@ _SEVERAL = late_pattern(
     + r"(?:write|give|list|name|suggest|make|create|generate|provide|propose|invent|draft)(?: me| us)? (?:two|three|"
     r"four|five|six|seven|eight|nine|ten|\d+|several|some|a few) (?!of\b|words? or\b)"
 )
-_COUNTED_OUT = late_pattern(r"\b(?:the|your) (?:top|other|first|last) (?:two|three|\d)\b")
+_COUNTED_OUT = late_pattern(
+    r"\b(?:the|your) (?:top|other|first|last) (?:two|three|\d)\b|"
+    r"\b(?:exactly|pick|choose|select|give|name|list) (?:me )?(?:the )?(?:two|three|four|five|six|[2-9]) "
+    r"(?:of (?:the|these|those|them)|[\w-]+ (?:from|out of))\b"
+)
 _OTHER_LABEL = late_pattern(
     r"\b(?:second|third|least|worst|opposite|wrong)\b(?: \w+){0,3} (?:label|category|class|option|answer|choice|"
     r"tag)s?\b|"
@@ -174,8 +192,8 @@ _SECOND_OBJECT = late_pattern(
 )
 _MARK = late_pattern(r"\W*(?:please )?mark (?:the|this|each|every|it)\b")
 _DOING = late_pattern(
-    _START
-    + r"(?:(?:reply|respond|write|answer|talk|speak|explain) (?:to )?(?:the |this |our |your )?(?:customer|user|client|"
+    _START + r"(?:(?:reply|respond|write|answer|talk|speak|explain) (?:to )?(?:the |this |our |your )?(?:customer|user|"
+    r"client|"
     r"sender|author|guest|patient)\b|help(?! me (?:to )?(?:label|classify|sort|tag|categori[sz]e|decide|find|choose|"
     r"pick|rate|understand))|"
     r"tell (?:the |our |your )?(?:customer|user|client|sender|author|guest|patient)\b|"

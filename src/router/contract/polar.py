@@ -6,20 +6,27 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..patterns import late_pattern
-from .listing import Listing, list_at
-from .vocabulary import INPUT_WORDS, RANGE_WORDS
-from .words import words_of
+from .labels import Listing
+from .listing import list_at
+from .vocabulary import DATA_TAGS, INPUT_WORDS, RANGE_WORDS
+from .words import table, words_of
 
-__all__ = ["YES_WORDS", "is_polar", "question_of", "ranges", "yes_no"]
+__all__ = ["YES_WORDS", "is_polar", "question_of", "ranges", "unasked", "yes_no"]
 
 _YES = {
     "yes": ("no",), "y": ("n",), "ja": ("nein", "nee"), "oui": ("non",), "sí": ("no",), "si": ("no",), "sì": ("no",),
     "sim": ("não", "nao"), "true": ("false",), "wahr": ("falsch",), "vrai": ("faux",), "verdadero": ("falso",),
-    "verdadeiro": ("falso",), "vero": ("falso",), "waar": ("onwaar",),
+    "verdadeiro": ("falso",), "vero": ("falso",), "waar": ("onwaar",), "tak": ("nie",), "نعم": ("لا",), "да": ("нет",),
+    "evet": ("hayır",), "ano": ("ne",), "áno": ("nie",), "kyllä": ("ei",), "igen": ("nem",), "так": ("ні",),
+    "כן": ("לא",), "ναι": ("όχι",), "da": ("nu",), "ya": ("tidak",),
 }  # fmt: skip
 YES_WORDS = frozenset(_YES)
 _POLAR = frozenset(frozenset((yes, no)) for yes, nos in _YES.items() for no in nos)
-_JOIN = r"[\"'”’»`*.]{0,2}\s*(?:/|\||,\s*or|,|\bor\b|\boder\b|\bou\b|\boppure\b|\bo\b|\bof\b)\s*[\"'“‘«`*]{0,2}"
+_JOIN = (
+    r"[\"'”’»`*.]{0,2}\s*(?:/|\||,\s*or|,|\bor\b|\boder\b|\bou\b|\boppure\b|\bo\b|\bof\b|\b(?:albo|lub|или|або|أو|"
+    r"veya|"
+    r"ya da|eller|tai|nebo|alebo|vagy|czy|או|ή|sau|atau)\b)\s*[\"'“‘«`*]{0,2}"
+)
 _COND = r"[\"'”’»`*]{0,2},?\s+(?:if|when|wenn|falls|si|se|als|indien|for|where)\b[^\n]{2,300}?[\s\"'“‘«`*]"
 _PAIRS = {
     yes: late_pattern(
@@ -34,6 +41,10 @@ _REVERSED = {
     yes: late_pattern(rf"(?<!\w)({'|'.join(nos)})(?:{_JOIN}|{_COND})({yes})(?!\w)(?P<more>\Z\A)?", re.IGNORECASE)
     for yes, nos in _YES.items()
 }
+_ELSE = late_pattern(
+    r"[\"'”’`]{0,2},? (?:if|when) (?:it (?:is|does|has|was)(?: not|n't)|it isn't|it doesn't|not)\b", re.IGNORECASE
+)
+_CONDITION = late_pattern(r"\b(?:if|when|wenn|falls|si|se|als|indien|for|where)\b", re.IGNORECASE)
 _RANGE = late_pattern(
     r"(?<![\d.$€£])(\d{1,2})\s*(?:-|–|—|to|bis|à|a|tot|至|到|~|〜|から)\s*(\d{1,2})(?![\d.%:/])"
     r"(?:\s*(?:stars?|sterne[n]?|étoiles?|estrellas?|estrelas?|stelle|sterren|星|つ星))?",
@@ -62,6 +73,30 @@ _DENIED = late_pattern(r"(?:not?|non|un|free|kein|nicht|pas|sin|sans|less|more|t
 _AGAINST = late_pattern(r"\b(?:no|false|nein|non|não)[\"'”’]{0,2},? (?:if|when|wenn|si|se)\b", re.IGNORECASE)
 
 
+_QUESTIONS = late_pattern(r"[^.?!\n]+\?")
+_ASKS = late_pattern(
+    r"\W*(?:question: *)?(?:is|are|was|were|does|do|did|has|have|had|can|could|will|would|should|may|might)\b"
+)
+_CONDITIONS = late_pattern(
+    r"[?=]|\b(?:whether|if|when|(?:yes|no|true|false)[\"'”’]? for|where|ob|wenn|falls|si|se|als|of|czy|in case|"
+    r"est-ce|classify|classifier|check\w*|"
+    r"detect\w*|flag\w*|filter\w*|moderat\w+|screen\w*)\b"
+)
+_TWICE_DENIED = late_pattern(r"\b(?:not|isn't|doesn't|n't)\b[^.?!\n]*\b(?:not|isn't|doesn't|no|never)\b[^.?!\n]*\?")
+_OF_TEXT = (
+    INPUT_WORDS
+    | DATA_TAGS
+    | table(
+        """
+    this that these those it its he she they them their his her here above below following author writer reviewer
+    customer user sender speaker person poster client caller you someone anybody anyone guest patient buyer tenant
+    passenger reader texts messages reviews comments tweets tickets posts emails mails words image picture chat line
+    answer reply response note there
+    """
+    )
+)
+
+
 def is_polar(labels: Sequence[str]) -> bool:
     """Whether the answers are yes and no, or true and false."""
     return len(labels) == 2 and frozenset([labels[0].casefold(), labels[1].casefold()]) in _POLAR
@@ -86,6 +121,25 @@ def question_of(texts: Iterable[str]) -> str:
     return "" if _DENIED.match(asked) else asked
 
 
+def unasked(texts: Sequence[str]) -> str | None:
+    """Why a bare yes or no cannot be an answer about the text to judge; None when it can.
+
+    ``texts``: the instructions. Nothing may be asked at all ("Yes or no: did vikings have horned helmets"), or
+    something that the text does not decide by itself ("Is the museum open at eleven?").
+    """
+    whole = "\n".join(texts).lower()
+    if not whole.isascii():
+        return None
+    if _TWICE_DENIED.search(whole):
+        return "the question is denied twice."
+    asked = [match[0].split("question:")[-1] for match in _QUESTIONS.finditer(whole) if _ASKS.match(match[0])]
+    if any(_OF_TEXT.isdisjoint(words_of(question)) for question in asked):
+        return "the question is about something else than the text."
+    if not asked and not _CONDITIONS.search(whole):
+        return "nothing says what yes and no mean of the text."
+    return None
+
+
 def yes_no(text: str, words: frozenset[str]) -> Iterator[Listing]:
     for yes in sorted(words & YES_WORDS):
         if not any(no in words for no in _YES[yes]):
@@ -104,14 +158,20 @@ def yes_no(text: str, words: frozenset[str]) -> Iterator[Listing]:
                 break
             alike = match[1].istitle() == match[2].istitle() and match[1].isupper() == match[2].isupper()
             # "True or false: ...": how the answer is to be spelled is not said.
-            yield Listing((match[1], match[2]), match.start(), match.end(), 0.88 if alike else 0.5)
+            end = match.end()
+            if (rest := _ELSE.match(text, end)) is not None and _CONDITION.search(match[0]):
+                end = rest.end()  # "... and FALSE if it is not"
+            listing = Listing((match[1], match[2]), match.start(), end, 0.88 if alike else 0.5)
+            # "NO if it is insulting, YES otherwise": which way round is a rule of the request's own.
+            is_turned = patterns is _REVERSED and _CONDITION.search(match[0]) is not None
+            yield listing._replace(defined=is_turned)
             break
 
 
 def ranges(text: str) -> Iterator[Listing]:
     for match in _RANGE.finditer(text):
         low, high = int(match[1]), int(match[2])
-        if not (low in (0, 1) and 2 <= high - low + 1 <= 11):
+        if not (low in (0, 1) and 2 <= high - low + 1 <= 6):
             continue
         around = words_of(text[max(0, match.start() - 60) : match.end() + 30])
         if around & RANGE_WORDS or "星" in match[0]:

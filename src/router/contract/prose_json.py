@@ -15,11 +15,13 @@ _KEY = late_pattern(r"[\"'“]([\w][\w -]{0,40})[\"'”]\s*:")
 _BARE_KEY = late_pattern(r"[{,;]\s*(\w{1,40})\??\s*:")
 _NAMED_KEY = late_pattern(
     r"\b(?:keys?|fields?|property|attribute|schlüssel|clé|clave|chave|chiave|feld|champ|"
-    r"campo|nøglen?|nyckeln?|kluczem?|anahtarı?|sleutel|veld)\b[^\n\"'`.]{0,30}[\"'`](\w{1,40})[\"'`]|"
+    r"campo|ключ\w*|поле\w*|nøglen?|nyckeln?|kluczem?|anahtarı?|sleutel|"
+    r"veld)\b[^\n\"'`«“.]{0,30}[\"'`«“](\w{1,40})[\"'`»”]|"
     r"\b(?:key|field) (\w{1,20}_\w{1,20})\b|^[ \t]*(\w{1,40}): (?:Literal\[|typing\.Literal\[)|"
     r"[\"'`](\w{1,40})[\"'`] (?:key|field|property|attribute)\b",
     re.IGNORECASE | re.MULTILINE,
 )
+_SLOT = late_pattern(r"(?<=[\"'])\{\w{1,40}\}")
 _BRACES = late_pattern(r"\{[^{}]{0,8000}\}")
 _ARRAY = late_pattern(
     r"\bjson[- ](?:array|liste?)\b|\b(?:array|tableau|lista|matriz|lijst|elenco|liste) json\b|"
@@ -52,7 +54,7 @@ def json_key(text: str) -> tuple[str | None, bool, str | None]:
     """
     keys: list[str] = []
     is_list = False
-    for match in _BRACES.finditer(text.replace("{{", "{").replace("}}", "}")):
+    for match in _BRACES.finditer(_SLOT.sub("_", text.replace("{{", "{").replace("}}", "}"))):
         inner = _KEY.findall(match[0]) or _BARE_KEY.findall(match[0])
         if inner:
             keys.extend(inner)

@@ -6,20 +6,21 @@ import re
 from collections.abc import Iterator
 
 from ..patterns import late_pattern
-from .listing import Listing
+from .labels import Listing
 from .vocabulary import NEVER
 
 __all__ = ["questions"]
 
 _COPULA = late_pattern(
-    r"(?:\b(?:is it|is|are|be|as|about|of|sounds?|more|like|rather|plutôt|eher|est-il|est-elle|ist|es|é|è|tweet|review|"
+    r"(?:\b(?:is it|is|are|be|as|about|of|sounds?|more|like|rather|plutôt|eher|est-il|est-elle|ist|es|é|è|tweet|"
+    r"review|"
     r"text|message|comment|sentence|post|email|headline|statement|article|ticket|passage)|[:\-–])$",
     re.I,
 )
 _ARTICLE = late_pattern(r"\ban? (?:\w+)?$", re.I)
 _QUESTION = late_pattern(
     r"((?:[\w'’-]+,\s+)*)([\w’'-]+),?\s+(?:or|oder|ou|o|of)\s+((?:not?\s)?[\w’'-]+)(?:\s+(?:here|only|"
-    r"overall))?\s*[?:](?=\s|$|[\"'])",
+    r"overall)|\s+(?:for|in|on|to) (?:the|an?|this|our|my) [\w'’ -]{1,30})?\s*[?:](?=\s|$|[\"'])",
     re.IGNORECASE,
 )
 _HEADED = late_pattern(

@@ -8,26 +8,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import msgspec
 
 from ..patterns import late_pattern
-from ..types import Contract, Request, Signal, Split, Tool
+from ..types import Contract, Request, Signal, Split
 from . import demands
 from .codes import without_marks
-from .examples import Shown, shown_answers
+from .examples import Shown, shown_answers, without_examples
 from .frames import tied_names
 from .instruction import Spoken, instructions, remainder
-from .listing import Listing
+from .labels import Listing
 from .memory import Memory
 from .opening import opened, without_wrapping
-from .polar import is_polar, question_of
+from .polar import is_polar, question_of, unasked
 from .prose_json import json_key
-from .rules import described, rule
-from .schema import Field, alternation, grammar_words, read_schema
+from .rules import rule
+from .runs import runs
+from .schema import alternation, grammar_words, read_schema
+from .structured import blocked, conflict, structured, tool_of
 from .understood import unexplained
-from .wording import listings
 from .words import table, words_of
 
 __all__ = ["Draft", "draft", "finished"]
@@ -36,15 +36,9 @@ DETECTOR = "contract"
 _NO_LIST = "the request names no closed list of answers."
 _MORE = "the request asks for more than a label."
 _STRANGE = "the request says something beside the labels that is not understood; it may be a rule."
-_YES_NO = (frozenset({"yes", "no"}), frozenset({"true", "false"}))
-_TOOL_WORDS = (
-    "classif", "label", "categor", "sentiment", "tag", "route", "triage", "moderat", "detect", "intent", "rate",
-    "record", "extract", "response", "answer", "output", "select", "predict", "assign", "topic", "emotion", "spam",
-    "toxic",
-)  # fmt: skip
 
 
-_REASONS = table("reason motivo motif cause summary evidence step aspect suggestion")
+_REASONS = table("reason motivo motif cause summary evidence step aspect suggestion meaning")
 _ONLY_SHOWN = late_pattern(
     r"\bonly (?:the |these )?(?:labels?|categor\w+|tags|classes|codes)\b[^.\n]{0,30}\b(?:examples|above|below)\b",
     re.IGNORECASE,
@@ -66,6 +60,14 @@ _NO_JSON = late_pattern(
 )
 
 
+_NEXT = late_pattern(r"\bnext (?:tool|action|step|role|agent|worker|speaker|move|node)\b", re.IGNORECASE)
+_NO_TOOL = late_pattern(
+    r"\b(?:not|n't|never|without) (?:use|using|call|calling|invoke|invoking) (?:any |the |a )?(?:tools?|"
+    r"functions?)\b",
+    re.I,
+)
+
+
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
     """The labels and the shape as first read, and the instructions that they were read from; see :func:`finished`."""
 
@@ -80,28 +82,32 @@ def draft(request: Request, memory: Memory) -> Draft:
     is_given = request.json_schema is not None or (request.tools and request.tool_choice != "none")
     spoken = instructions(request, memory, is_given=bool(is_given))
     choice = request.body.get("guided_choice") or _grammar(request)
-    tool, tool_blocker = _tool(request)
+    tool, tool_blocker = tool_of(request)
     found = _found(spoken)
     if request.json_schema is not None:
-        contract, confidence = _structured(request, found, read_schema(request.json_schema), "json", None)
+        contract, confidence = structured(request, found, read_schema(request.json_schema), "json", None)
         if tool is not None or tool_blocker is not None:
-            contract = _blocked(contract, "tools are offered beside the asked-for JSON.")
+            contract = blocked(contract, "tools are offered beside the asked-for JSON.")
     elif tool is not None:
-        contract, confidence = _structured(request, found, read_schema(tool.parameters), "tool_call", tool)
-        contract = _blocked(contract, tool_blocker)
+        contract, confidence = structured(request, found, read_schema(tool.parameters), "tool_call", tool)
+        contract = blocked(contract, tool_blocker)
     elif isinstance(choice, Sequence) and not isinstance(choice, str) and len(choice) > 1:
         labels = tuple(str(item) for item in choice)
         contract, confidence = Contract(shape="bare_label", labels=labels), 0.95
     else:
         contract, confidence = _worded(request, spoken, found, memory)
-        contract = _blocked(contract, tool_blocker)
+        contract = blocked(contract, tool_blocker)
     if contract.shape == "json" and any(_forbids_json(part) for part in spoken):
-        contract = _blocked(contract, "JSON is asked for, and forbidden in words.")
+        contract = blocked(contract, "JSON is asked for, and forbidden in words.")
     if tool is not None and request.tool_choice not in (tool.name, "required") and not spoken:
-        contract = _blocked(contract, "a tool is offered, and nothing says that it is to be called.")
-    contract = _blocked(contract, _request_blocker(request, contract))
+        contract = blocked(contract, "a tool is offered, and nothing says that it is to be called.")
+    if contract.shape == "tool_call" and any(_NO_TOOL.search(part.text) for part in spoken):
+        contract = blocked(contract, "a tool is offered, and its use is forbidden in words.")
+    if len(request.messages) > 2 and _goes_on(request, spoken):
+        contract = blocked(contract, "what is to be done next depends on the turns before.")
+    contract = blocked(contract, _request_blocker(request, contract))
     if contract.labels is None:
-        contract = _blocked(contract, _NO_LIST)
+        contract = blocked(contract, _NO_LIST)
     return Draft(contract=contract, confidence=confidence, spoken=tuple(spoken), found=tuple(found))
 
 
@@ -119,13 +125,10 @@ def finished(drafted: Draft, request: Request, split: Split | None, memory: Memo
             told = tuple(remainder(part, split) for part in drafted.spoken)
             question = memory.recall("question", "".join(told), told, partial(question_of, told))
             contract = msgspec.structs.replace(contract, question=question)
+            if contract.shape == "bare_label" and told and not question:
+                said = (*told, *(part.text[one.start : one.end] for part in drafted.spoken for one in part.found))
+                contract = blocked(contract, memory.recall("unasked", "".join(said), said, partial(unasked, said)))
     return Signal(value=contract, confidence=drafted.confidence, detector=DETECTOR)
-
-
-def _blocked(contract: Contract, reason: str | None) -> Contract:
-    if reason is None or contract.blocker is not None:
-        return contract
-    return msgspec.structs.replace(contract, blocker=reason)
 
 
 def _request_blocker(request: Request, contract: Contract) -> str | None:
@@ -150,95 +153,17 @@ def _request_blocker(request: Request, contract: Contract) -> str | None:
     return None
 
 
+def _goes_on(request: Request, spoken: Sequence[Spoken]) -> bool:
+    """Whether the next step of a conversation that is under way is asked for."""
+    return any(message.role == "assistant" for message in request.messages) and any(
+        "next" in part.words and _NEXT.search(part.text) is not None for part in spoken
+    )
+
+
 def _grammar(request: Request) -> tuple[str, ...] | None:
     """The answers that a grammar allows, when it is a choice of words and nothing else."""
     grammar = request.body.get("grammar") or request.body.get("guided_grammar")
     return grammar_words(grammar) if isinstance(grammar, str) else None
-
-
-def _tool(request: Request) -> tuple[Tool | None, str | None]:
-    """The tool whose call is the answer, and why that is not certain."""
-    tools, choice = request.tools, request.tool_choice
-    if not tools or choice == "none":
-        return None, None
-    named = [tool for tool in tools if tool.name == choice]
-    if named:
-        return named[0], None
-    if len(tools) > 1:
-        return None, "several tools are offered and the model may call any of them."
-    only = tools[0]
-    if choice == "required":
-        return only, None
-    about = f"{only.name} {only.description}".lower()
-    if any(word in about for word in _TOOL_WORDS):
-        return only, None
-    return None, "a tool is offered for actions and the model may call it."
-
-
-def _structured(
-    request: Request, found: Sequence[Listing], field: Field, shape: Any, tool: Tool | None
-) -> tuple[Contract, float]:
-    contract = Contract(
-        shape=shape, labels=field.labels, values=field.values, multi_label=field.multi_label, path=field.path,
-        tool=None if tool is None else tool.name, blocker=field.blocker, fixed=field.fixed,
-    )  # fmt: skip
-    confidence = 0.97 if field.certain else 0.85
-    hinted = request.hints.labels
-    descriptions = [
-        text for text in (field.description, field.about, tool.description if tool is not None else "") if text
-    ]
-    if field.labels is None:
-        if field.blocker is not None:
-            return contract, 0.9
-        listed = list(found)
-        if not listed and field.description:
-            listed = listings(field.description, words_of(field.description))
-        labels = hinted or (listed[0].labels if listed else None)
-        if labels is None:
-            return contract, 0.8
-        confidence = 0.93 if hinted else min(0.9, listed[0].certainty)
-        contract = msgspec.structs.replace(contract, labels=tuple(labels))
-        if not hinted and len(listed) > 1 and _conflict(listed):
-            contract = _blocked(contract, "the request names two different lists of labels.")
-    elif hinted:
-        contract = _restricted(contract, hinted)
-    elif found and contract.blocker is None and not _agrees(contract.labels or (), found):
-        contract = _blocked(contract, "the instruction and the schema name different labels.")
-    elif field.defined or any(listing.defined for listing in found):
-        contract = _blocked(contract, "the request gives its labels meanings of their own.")
-    for text in descriptions:
-        contract = _blocked(contract, described(text, words_of(text), contract.labels or ()))
-    return contract, confidence
-
-
-def _restricted(contract: Contract, hinted: Sequence[str]) -> Contract:
-    labels = contract.labels or ()
-    places = {label.casefold(): index for index, label in enumerate(labels)}
-    chosen = [places.get(label.casefold(), -1) for label in hinted]
-    if -1 in chosen or len(set(chosen)) != len(chosen) or not chosen:
-        return _blocked(contract, "the hinted labels are not those of the schema.")
-    values = contract.values
-    return msgspec.structs.replace(
-        contract,
-        labels=tuple(labels[index] for index in chosen),
-        values=None if values is None else tuple(values[index] for index in chosen),
-    )
-
-
-def _agrees(labels: Sequence[str], found: Sequence[Listing]) -> bool:
-    wanted = {_folded(label) for label in labels}
-    sure = [listing for listing in found if listing.certainty >= 0.8]
-    if not sure:
-        return True
-    if wanted == {"true", "false"}:
-        return all({_folded(label) for label in listing.labels} in _YES_NO for listing in sure)
-    return any({_folded(label) for label in listing.labels} == wanted for listing in sure) and all(
-        {_folded(label) for label in listing.labels} <= wanted for listing in sure
-    )
-
-
-def _folded(label: str) -> str:
-    return label.casefold().replace("_", " ").replace("-", " ").strip()
 
 
 def _worded(
@@ -246,7 +171,7 @@ def _worded(
 ) -> tuple[Contract, float]:
     pasted = [part.schema for part in spoken if part.schema is not None]
     if len(pasted) == 1 and not request.hints.labels:
-        contract, confidence = _structured(request, found, read_schema(pasted[0]), "json", None)
+        contract, confidence = structured(request, found, read_schema(pasted[0]), "json", None)
         return contract, min(confidence, 0.9)
     shown = shown_answers(request)
     hinted = request.hints.labels
@@ -258,28 +183,32 @@ def _worded(
     elif found:
         labels, confidence = found[0].labels, found[0].certainty
     elif shown is not None and shown.labels and shown.certainty > 0.0:
+        for part in spoken:
+            for run in runs(part.text, None):
+                if len(run.listing.labels) > 1 and set(shown.answers) <= set(run.listing.labels):
+                    return _worded(request, spoken, [run.listing._replace(certainty=0.85)], memory)
         is_whole = any(_ONLY_SHOWN.search(part.text) is not None for part in spoken)
         labels, confidence = shown.labels, max(shown.certainty, 0.75 if is_whole else 0.0)
     else:
         return Contract(shape="json" if request.wants_json else "free_text"), 0.85
     marks = found[0].marks if found and labels == found[0].labels else ()
     contract = Contract(shape="bare_label", labels=labels, values=marks or None)
-    if not hinted and _conflict(found):
-        contract = _blocked(contract, "the request names two different lists of labels.")
+    if not hinted and conflict(found):
+        contract = blocked(contract, "the request names two different lists of labels.")
         confidence = min(confidence, 0.5)
     if opened(request) is None:
         contract, confidence = _in_json(request, spoken, shown, contract, confidence)
     if shown is not None:
-        contract = _blocked(contract, shown.against(contract))
+        contract = blocked(contract, shown.against(contract))
     is_multi = [memory.recall("multi", p.text, None, partial(demands.multi_label, p.text, p.words)) for p in spoken]
     if any(is_multi) and not contract.multi_label:
         commas = any("comma" in part.words or "commas" in part.words for part in spoken)
         contract = msgspec.structs.replace(contract, multi_label=True)
         if contract.shape != "bare_label" or not commas:
-            contract = _blocked(contract, "several labels may be given, and how they are written is not said.")
+            contract = blocked(contract, "several labels may be given, and how they are written is not said.")
     numbered = found[0].numbered if found and not hinted else ""
     if numbered == "letter" and not any(part.words & {"name", "label", "category", "word", "text"} for part in spoken):
-        contract = _blocked(contract, "the options carry letters, and the answer may be a letter.")
+        contract = blocked(contract, "the options carry letters, and the answer may be a letter.")
     return contract, confidence
 
 
@@ -288,7 +217,8 @@ def _in_json(
 ) -> tuple[Contract, float]:
     if shown is not None and shown.path:
         return msgspec.structs.replace(contract, shape="json", path=shown.path), min(confidence, 0.9)
-    asking = [part for part in spoken if _asks_for_json(part)]
+    is_label = any(label.casefold() == "json" for label in contract.labels or ())
+    asking = [] if is_label else [part for part in spoken if _asks_for_json(part)]
     if not asking and not request.wants_json:
         return contract, confidence
     whole = "\n".join(part.text for part in asking or spoken)
@@ -296,7 +226,7 @@ def _in_json(
     if '"properties"' in whole and "schema" in whole.lower():
         against = against or "the request spells out a schema of its own."
     contract = msgspec.structs.replace(contract, shape="json", path=(key,) if key else (), multi_label=is_list)
-    return _blocked(contract, against), min(confidence, 0.88)
+    return blocked(contract, against), min(confidence, 0.88)
 
 
 def _forbids_json(part: Spoken) -> bool:
@@ -326,7 +256,7 @@ def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory
         asked = (labels, keys, part.by_user, is_json, is_given)
         goes_on = not is_given and any(demands.goes_on(part.text, listing.end) for listing in part.found)
         if goes_on:
-            return _blocked(contract, _MORE)
+            return blocked(contract, _MORE)
         text = remainder(part, split)
         if (begun := opened(request)) is not None:
             text = without_wrapping(text, begun)
@@ -334,7 +264,7 @@ def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory
             text = without_marks(text, tuple(map(str, contract.values)))
         form, meaning = memory.recall("against", text, asked, partial(_against, text, *asked))
         if form is not None:
-            return _blocked(contract, form)
+            return blocked(contract, form)
         learnable = learnable or meaning
     if learnable is None:
         return contract
@@ -345,34 +275,15 @@ def _against(
     text: str, labels: tuple[str, ...], keys: tuple[str, ...], by_user: bool, is_json: bool, is_given: bool
 ) -> tuple[str | None, str | None]:
     """What an instruction says that a label alone does not honour: of the answer's form; of which label is right."""
-    words = words_of(text)
+    text = without_examples(text, labels)
     # What the list is called is no demand: "the reason for the cancellation: price, other".
-    for name in tied_names(text.lower()) & words & _REASONS:
-        text = text.replace(name, "label")
+    for name in tied_names(text.lower()) & _REASONS:
+        text = text.replace(name, "label").replace("Reason", "Label")
     words = words_of(text)
     form = demands.obstacle(text, words, labels, by_user=by_user, is_json=is_json, is_given=is_given)
     if form is not None:
         return form, None
     return None, rule(text, words, labels) or (_STRANGE if unexplained(text, labels, keys, is_given=is_given) else None)
-
-
-def _conflict(found: Sequence[Listing]) -> bool:
-    if len(found) < 2:
-        return False
-    first = {_folded(label) for label in found[0].labels}
-    # "Does it touch security (auth, crypto)? Yes or no": what is asked about is no list of answers.
-    is_asked = is_polar(found[0].labels)
-    return any(
-        listing.certainty >= 0.78
-        and not (is_asked and not listing.closed)
-        and not all(_is_among(_folded(label), first) for label in listing.labels)
-        for listing in found[1:]
-    )
-
-
-def _is_among(label: str, known: set[str]) -> bool:
-    """Whether a label is one of the known, or one with a word more: "passive voice"."""
-    return label in known or any(label.startswith(f"{one} ") or one.startswith(f"{label} ") for one in known)
 
 
 def _found(spoken: Sequence[Spoken]) -> list[Listing]:

@@ -20,7 +20,7 @@ _WHETHER = late_pattern(
     r"wonder|indicate|state|flag|verify)(?: (?:me|us|for me))? if\b|\b(?:diga|indica|indique|di|decide|determina|"
     r"determine|dis(?:-moi)?|dites(?:-moi)?|sag|dimmi|indiquez?|verifica|verifique|zeg) (?:se|si|ob|of|s')\b|"
     r"\bif (?:possible|needed|"
-    r"necessary)\b|"
+    r"necessary)\b|(?:an |the )?empty (?:list|array)[^.\n]{0,60}|\bthe last user message\b|"
     # What comes in, and when: no rule.
     r"(?:^|[.\n] ?)(?:you|we|i) (?:[\w'’-]+ ){1,5}(?:messages|comments|texts) (?:that|which)\b|"
     r"\b(?:messages|comments|texts) (?:that|which) (?:\w+ )?(?:users?|customers?|visitors?|people|readers|"
@@ -45,6 +45,7 @@ _RULE = late_pattern(
     r"\buse [\"'`]?\w+[\"'`]? (?:for|to mean|as a sign)\b|"
     r"\bfirst (?:sentence|paragraph|word|message|mail|turn|part|half|comment|reply|post|tweet|line|item|speaker|"
     r"text)\b|\bcompar\w+|\brelative to\b|"
+    r"\bthe (?:gap|blank)s?\b|"
     r"\bthan(?<!other than)(?<!else than) (?:the|"
     r"a|an|last|before|usual)\b|\blast (?:week|month|year|time)\b|"
     r"\bprevious(?:ly)?\b|"
@@ -57,13 +58,15 @@ _RULE = late_pattern(
     r"slogans|answers|responses|statements|reviews|messages|comments)\b|"
     r"\bif\b|\bunless\b|\bwhenever\b|\bexcept (?:if|when|for|that|where|in)\b|\btreat(?:ed)?\b(?! (?:the|it|this|all|"
     r"everything)[^.\n]{0,30} as (?:data|text|untrusted|plain|content|input))|\bcount(?:s|"
-    r"ed)? as\b|\bconsider(?:ed)?\b(?! the (?:whole|entire|full|complete)\b| the [\w-]+ as a whole\b|"
+    r"ed)? as\b|\bconsider(?:ed)?\b(?! the [\w-]+:| the (?:whole|entire|full|complete)\b| the [\w-]+ as a whole\b|"
     r" the (?:[\w-]+ ){1,4}(?:below|given|following|above)\b) (?:it|a|"
     r"an|as|the(?! [\w ]{1,40}\b(?:below|given|following|above)\b)|any|to be|"
-    r"only)?\b|\bmeans?\b|\bregardless\b|\balways (?!call|invoke|respond|answer|reply|return|output|use|give|choose|"
+    r"only)?\b|\bmeans?\b(?! (?:a |an )?[\"'`]?_)|\bregardless\b|\balways (?!call|invoke|respond|answer|reply|"
+    r"return|output|use|give|choose|"
     r"pick|be\b|"
     r"select|write)|"
-    r"\bdefined (?:as|by)\b|(?<!\bit )(?<!\bthey )\brefers? to\b|\bpoint of view\b|\bperspective\b|\bviewpoint\b|"
+    r"\bdefined (?:as|by)\b|(?<!\bit )(?<!\bthey )\brefers? to\b(?= \w)|\bpoint of view\b|\bperspective\b|"
+    r"\bviewpoint\b|"
     r"\bwhen (?:the|it|a|an|"
     r"in|someone|"
     r"there|both|you|any|no|none|nothing|unsure)\b|\bprefer\b|\bby default\b|\bdefaults? to\b|\bin doubt\b|"
@@ -109,7 +112,8 @@ _QUOTED_IS = late_pattern(
     re.IGNORECASE,
 )
 _SIDE = late_pattern(
-    r"\b(?:sentiment|tone|mood|emotion|attitude|stance|opinion|feelings?) of (?:the|this|that) ([\w-]+)(?: ([\w-]+))?",
+    r"\b(?:sentiment|tone|mood|emotion|attitude|stance|opinion|feelings?) of (?:the|this|"
+    r"that) ([\w-]+)(?: ([\w-]+))?",
     re.IGNORECASE,
 )
 _WHOLE = INPUT_WORDS | table(

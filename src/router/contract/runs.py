@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ..patterns import late_pattern
+from .labels import FORM as _FORM
+from .labels import UNSPACED, Listing, clean, is_bracketed, is_label
 from .lines import Run, line_runs
-from .listing import FORM as _FORM
-from .listing import Listing, clean
 from .vocabulary import INPUT_WORDS
 from .words import table, words_of
 
@@ -56,7 +56,8 @@ _EDGES = table(
     """
     a an the this that these those its it's it he's she's they're that's what's there's who's as into to in at on by of
     for from with within under between among amongst is are be was were being been whether if either neither both like
-    per via about called named labelled labeled say says said answer reply respond return output write print give choose
+    per via about called named labelled labeled say says said answer reply respond return output write print
+    give choose
     pick select name tell state emit send use call mean means one only just exactly strictly simply rather more most
     than me us you your their his her our my we i they he she your who which what whose how when where then so but
     based depending according do does don't did can could will would should must may might has have had gets get goes
@@ -69,7 +70,7 @@ _EDGES = table(
     são é em do da dos das uma um com só apenas se responda escolha
     è sono come tra fra nel della delle dei il lo gli una uno con se rispondi scegli
     zijn is als tussen uit van het de een met alleen kies antwoord
-    czy jest som är er
+    czy jest som är er olarak
     """
 )
 _INDEFINITE = table("a an ein eine einen einer un une una uno um uma een")
@@ -80,7 +81,8 @@ _POLES = table(
 )
 _CLAUSE = table(
     """
-    i my we our you your he she they their his her its it is was are were be been have had has will would may might can
+    i my we our you your he she they their his her its it is was are were be been have had has will would may
+    might can
     could should must do does did don't doesn't if when because but that which who whose whether then than this these
     those please not-only ist sind wird wenn weil dass du sie est sont tu vous qui que si quand es son está cuando
     """
@@ -95,25 +97,11 @@ _POLITE = late_pattern(r"\s+(?:pls|plz|please|thx|thanks|bitte|only)\W*$", re.IG
 _GLOSS = late_pattern(r"\s*[(（]([^()（）\n]{1,200})[)）]")
 _EMOJI = late_pattern(r"(?:[\u2190-\u2bff\u3030-\u303d\u2600-\u27bf\U0001f000-\U0001faff][\ufe0f\u200d]*)+")
 _EMOJIS = late_pattern(
-    r"(?:[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]\ufe0f?(?:\s*[,/|、]\s*(?:or\s+)?|\s+(?:or|oder|ou|o)\s+|\s+|(?=[\U0001f000-\U0001faff]))){1,12}"
+    r"(?:[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]\ufe0f?(?:\s*[,/|、]\s*(?:or\s+)?|\s+(?:or|oder|ou|o)\s+|"
+    r"\s+|(?=[\U0001f000-\U0001faff]))){1,12}"
     r"[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]\ufe0f?"
 )
 _BRACKETED = late_pattern(r"(?:[\[<{]([^\[\]<>{}\n,/|]{1,32})[\]>}][ \t,/|]{0,2}(?:or )?){2,40}")
-
-
-_UNSPACED = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff]")
-_UNSPACED_CLAUSE = late_pattern(r"输出|判断|回答|返回|选择|只|不要|ください|分類|出力|答え|选|算|是|一つ|だけ")
-# Words that say how to answer, which an enumeration may run into.
-_NO_LABEL = late_pattern(
-    r"(?:otherwise|else|if|when|unless|except|wenn|sonst|sinon|without|with|no|never|nothing|only|please|pls|just|"
-    r"using|using \S+|say|name|write|explain|give|return|reply|"
-    r"answer|output|add|tell|quote|justify|translate|summari[sz]e|dont|don't|do|in|not?(?= (?:a|the|your|any|an)\b)|"
-    r"why|what|which|how|etc\.?|and so on|usw\.?|ohne|begründe\w*|nenne|nur|bitte|sans|explique\w*|sin|sem|senza|"
-    r"zonder|"
-    r"s'il|por favor|per favore|explica|solo|sólo|alleen|one(?: word| token)?|nothing else|(?:lower|upper)-?case|"
-    r"as is|exactly|in one|optional|and|or|as)(?:\s.*)?$",
-    re.IGNORECASE,
-)
 
 
 _SIGNS = (
@@ -211,7 +199,8 @@ def _inline(text: str, start: int, end: int, asked: str) -> Iterator[Run]:
             )
             if form is _EMOJIS:
                 items = re.findall(r"[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff]\ufe0f?", match[0])
-            if len(items) > 1 and len(set(items)) == len(items) and (form is _EMOJIS or all(map(_is_label, items))):
+            is_one = is_label if match[0][0] != "[" else is_bracketed
+            if len(items) > 1 and len(set(items)) == len(items) and (form is _EMOJIS or all(map(is_one, items))):
                 listing = Listing(tuple(items), start + match.start(), start + match.end(), 0.72)
                 yield Run(listing, sentence[: match.start()], sentence[match.end() :], True, "or")
                 return
@@ -224,7 +213,8 @@ def _inline(text: str, start: int, end: int, asked: str) -> Iterator[Run]:
             continue  # the arguments of a call
         run = _segment(sentence, left, right, start, introduced=left > 0)
         if run is not None:
-            is_alone = bool(asked) and not run.head.strip(" \"'`(*") and not run.tail.strip(" \"'`).!?;:*")
+            rest = run.tail.strip(" \"'`).!?;:*")
+            is_alone = bool(asked) and not run.head.strip(" \"'`(*") and (not rest or rest[0] in "-–—")
             yield run._replace(head=asked[:-1], introduced=asked[-1] in "?？") if is_alone else run
 
 
@@ -291,7 +281,7 @@ def _joined(
     is_or = sign in "|/·" or any(one["or"] or one.get("or2") for one in said)
     ands = [bool(one["and"] or one.get("and2")) for one in said]
     ors = [bool(one["or"] or one.get("or2")) for one in said]
-    if any(ands[:-1]) or (sign == "," and any(ors[:-1]) and not all(ors)) or not all(map(_is_label, items)):
+    if any(ands[:-1]) or (sign == "," and any(ors[:-1]) and not all(ors)) or not all(map(is_label, items)):
         return None
     if all(item.isdigit() for item in items):
         return None
@@ -307,7 +297,7 @@ def _joined(
         return None  # a word between two labels, taken for one
     joined = "or" if is_or else "and" if any(ands) else ","
     listing = Listing(tuple(items), base + left + begin, base + left + stop, 0.72, closed=is_or)
-    if len({_UNSPACED.search(item) is not None for item in items}) > 1 and _UNSPACED.search(items[0]):
+    if len({UNSPACED.search(item) is not None for item in items}) > 1 and UNSPACED.search(items[0]):
         return None  # words before the list, run into its first label
     behind = sentence[left + stop :]
     if behind.lstrip(" ,").startswith(("...", "…", "[", "(trunc")):
@@ -315,15 +305,6 @@ def _joined(
     if (gloss := _GLOSS.match(behind)) and not _FORM.fullmatch(gloss[1]):
         listing = listing._replace(defined=True)
     return Run(listing, sentence[: left + begin], behind, introduced and not segment[:begin].strip(" \"'“„«`"), joined)
-
-
-def _is_label(item: str) -> bool:
-    """Whether an item can be a label by its looks."""
-    if not 0 < len(item) <= 48 or not any(map(str.isalnum, item)) or any(mark in item for mark in '="{}<>:'):
-        return False
-    if _UNSPACED.search(item):
-        return len(item) <= 8 and not _UNSPACED_CLAUSE.search(item)
-    return _NO_LABEL.match(item) is None
 
 
 def _is_item(piece: str) -> bool:
@@ -358,6 +339,8 @@ def _first_item(piece: str, following: str, introduced: bool, longest: int) -> i
         return words[place].start()  # "is for, against or neutral"
     while place > 0 and words[place - 1][0].lower() not in _EDGES and not words[place - 1][0].endswith(","):
         place -= 1
+    if place == 0 and longest == 0 and len(words) == len(following.split()) < 4 and words[0][0].lower() not in _EDGES:
+        return words[0].start()  # "green flag or red flag?"
     if place == 0 and words[0][0].lower() not in _EDGES and len(words) > 1:
         place = len(words) - 1 if longest == 0 and " " not in following.strip() else -1
     if place < 0:

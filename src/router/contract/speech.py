@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ..patterns import late_pattern
 from .lexicon import KNOWN
 from .lexicon_further import FURTHER_ORDERS
-from .vocabulary import INPUT_WORDS, NOUNS
+from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS
 
 __all__ = ["IMPERATIVE", "ITEM_LINE", "has_residue", "is_instruction", "is_own", "lists", "mentions", "orders"]
 
@@ -73,7 +73,8 @@ _CJK_ASKING = late_pattern(
 )
 # "Number only!", "one word, please", "just the mood": the answer is limited.
 _LIMITS = late_pattern(
-    r"\W*(?:(?:[\w'’-]+ ){1,4}(?:only|alone)|(?:only|just) (?:the |one |a )?[\w-]+(?: [\w-]+)?|(?:one|a single|single) "
+    r"\W*(?:(?:[\w'’-]+ ){1,4}(?:only|alone)|(?:only|just) (?:the |one |a )?[\w-]+(?: [\w-]+)?|(?:one|a single|"
+    r"single) "
     r"(?:word|label|name|tag)|no (?:punctuation|explanations?))(?:,? please)?\W*\Z",
     re.IGNORECASE,
 )
@@ -98,6 +99,11 @@ _OUTPUT = late_pattern(
 ITEM_LINE = late_pattern(r"\s*(?:\(?(?:\d{1,3}|[a-zA-Z])[.):]|[-*•])\s+\S")
 
 
+# "The type of the question is", "Kind: <kind>": the answer is to follow, or how it is to look.
+_OPEN_CUE = late_pattern(r"[^.?!\n]{3,100}\b(?:is|are|as|ist|sind|est|es|è|é)", re.IGNORECASE)
+_SLOT = late_pattern(r"\W{0,3}(?:[\w ]{1,30}[:=] ?)?[<\[{]{1,2}[\w .…-]{1,30}[>\]}]{1,2}\W*")
+
+
 def orders(text: str) -> bool:
     """Whether a text begins by asking for a classification, however short it is."""
     if _ORDER.match(text):
@@ -116,6 +122,10 @@ def is_instruction(part: str, labels: Sequence[str]) -> bool:
         return True
     if part.split(":", 1)[0].lower() in NOUNS:
         return True
+    if len(part) < 80 and ("<" in part or "[" in part or "{" in part) and _SLOT.fullmatch(part) is not None:
+        return True
+    if labels and len(part) < 120 and (part.endswith(("?", "？")) or _OPEN_CUE.fullmatch(part)) and _is_usual(part):
+        return True
     if len(part) < 160 and not FURTHER_ORDERS.isdisjoint(_ends(part)):
         return True
     if not labels and part.isascii() and not part.endswith(("?", ":")):
@@ -130,6 +140,12 @@ def is_instruction(part: str, labels: Sequence[str]) -> bool:
     if not part.isascii() and len(part) < 200:
         return _CJK_ASKING.search(part) is not None
     return part.endswith(":") and len(part) < 80 and "\n" not in part
+
+
+def _is_usual(part: str) -> bool:
+    """Whether a stretch is made of words of instructions, and speaks of an answer: "Qual é o sentimento?"."""
+    words = _WORD.findall(part.lower())
+    return all(word in KNOWN for word in words) and not (NOUNS | ANSWER_WORDS).isdisjoint(words)
 
 
 def _ends(part: str) -> tuple[str, ...]:
@@ -162,7 +178,8 @@ _OF_LABELS = late_pattern(
 
 # "Which category was my first message?": words about the answer.
 _ASKS_LABEL = late_pattern(
-    r"\b(?:categor|kategori|catégori|étiquett|etikett|klassifi|classificat)\w*|\b(?:which|what|why)\b[^?]{0,60}\blabels?\b|"
+    r"\b(?:categor|kategori|catégori|étiquett|etikett|klassifi|classificat)\w*|\b(?:which|what|"
+    r"why)\b[^?]{0,60}\blabels?\b|"
     r"\b(?:classify|label) (?:it|this|that)\b",
     re.IGNORECASE,
 )
@@ -193,7 +210,11 @@ def has_residue(text: str) -> bool:
     if text.endswith("?") and len(text) < 160 and _ASKS_LABEL.search(text):
         return True
     start = text[:300].lower()
-    if any(noun in start for noun in _LABEL_NOUNS) and _OF_LABELS.search(start):
+    if (
+        any(noun in start for noun in _LABEL_NOUNS)
+        and (of := _OF_LABELS.search(start))
+        and ("label" not in of[0] or IMPERATIVE.match(text))
+    ):
         return True
     if ("ready" in start or "i'll " in start or "i will " in start or "going to " in start or "you c" in start) and (
         _MEANT_FOR_MODEL.search(text[:300])

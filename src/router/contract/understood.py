@@ -10,10 +10,12 @@ import re
 from collections.abc import Sequence
 
 from ..patterns import late_pattern
-from .frames import gives, is_plain, tied_names
+from .frame_words import GIVES, WHICH
+from .frames import gives, is_plain, stem, tied_names
 from .frames_abroad import is_plain_abroad
 from .lexicon import KNOWN, UNSPACED
 from .orders import adds_to_label, asks_too_much, is_plain_question
+from .remarks import is_one_edit, is_remark, without_remarks
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
 from .words import table
 
@@ -36,7 +38,8 @@ _ROLE = late_pattern(
 )
 _ASK = late_pattern(
     _PREFIX + r"(?:classif\w+|categori[sz]e\w*|labell?\w*|rate|determine|decide|detect|identif\w+|assign|analy[sz]e|"
-    r"guess|evaluate|assess|judge|predict|sort|tag|mark|flag|route|triage|moderate|(?:tell|say|find)(?: me| us)? (?:if|"
+    r"guess|evaluate|assess|judge|predict|sort|tag|mark|flag|route|triage|moderate|(?:tell|say|find)(?: me|"
+    r" us)? (?:if|"
     r"whether|which|what|the|out)|recogni[sz]e|score|look at|(?:state|report|indicate) whether|"
     r"each [\w-]+ (?:belongs|falls|gets|has|is)|for (?:the|this|"
     r"each) (?:given|following)|"
@@ -103,6 +106,7 @@ _TOKENS = late_pattern(r"</?s>|\[/?INST\]|<</?SYS>>|<\|\w{1,24}\|>(?:system|user
 _SUCH_AS = late_pattern(
     r"\(?(?:e\.g\.|i\.e\.|for example|such as)[,:]? [\"'`“]?([^\"'`”()\n]{1,48}?)[\"'`”]?(?=[).,\n]|$)\)?"
 )
+_VOWELS = late_pattern("[\u064b-\u0652\u0670]")  # marks in Arabic that most writers leave out
 _CIRCLED = late_pattern(r"[①-⑳❶-❿]")
 # The lines around a text: "----- BEGIN EMAIL -----".
 _FRAME = late_pattern(
@@ -126,15 +130,29 @@ _PLAIN = (
     | NOUNS
     | {"yes", "no", "não", "non", "nein", "nee", "si", "sí", "true", "false", "other", "none", "one", "any", "all"}
 )
+_ORDERS = late_pattern(
+    rf"\W*(?:(?:please|only|just|simply|always|and) )*(?:{'|'.join(sorted(GIVES))}) (?:the|only|just|one|a|its)\b"
+)
 _POINTERS = table("this the these that my our it all every each me us")
 _PREDICATE = table("is are was were be must should can may will ist sind muss est sont doit es son debe é são è sono")
-_TAGS = late_pattern(r"</?[a-z_]{2,24}>")
+_TAGS = late_pattern(r"</?[a-z_]{2,24}(?: [a-z_-]+=\"[^\"]*\")*/?>")
 _VERSION = late_pattern(r"\bv\d+(?:\.\d+)*\b")
 _DIGIT = late_pattern(r"\d")
 _POLAR = late_pattern(
     r"(?:and |also,? )?(?:do|does|did|has|have|had|can|could|will|would|is there|are there|was there)\b(?! you)"
 )
-_OR = late_pattern(r"\b(?:or|oder|ou)\b")
+_OR = late_pattern(r"\b(?:or|oder|ou|eller|czy|или)\b|^\W*(?:and|und|et|y|e|en|och|a) ")
+_ASKS_ALSO = late_pattern(
+    r", ?(?:and|und|et|y|e|en) (?:is|are|does|do|did|has|have|must|should|can|could|will|would|what|which|how|who|"
+    r"muss|ist|soll|"
+    r"kann|hat|wird|est|doit|es|debe|è|deve|moet|kan)\b"
+)
+# "up to 280 characters is _": an amount decides.
+_AMOUNT = late_pattern(
+    r"(?<![\w.#/-])\d[\d.,]*(?![\w/])(?! ?(?:words?|labels?|categor\w+|class(?:es)?|options?|tags?|topics?|intents?|"
+    r"tokens?|values?|types?|buckets?|teams?|queues?|departments?|choices|answers?|stars?|of (?:the|these|them)|"
+    r"[.)：:]))"
+)
 # What a list calls its items: "to one desk: _", "Buckets: _".
 _CALLS = late_pattern(r"[:：=(]\s*[\"'`\[{(]*_")
 _TEXTS = INPUT_WORDS | {"user", "customer", "author", "product"}
@@ -163,6 +181,7 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
         text = _SUCH_AS.sub(lambda shown: "" if shown[1].casefold() in names else shown[0].replace(".", ""), text)
     if not text.isascii():
         text = _CIRCLED.sub(" ", text)
+        text = _VOWELS.sub("", text)
     if "BEGIN" in text or "START" in text:
         text = _FRAME.sub("", text)
     if "parsed objects" in text or "JSON_SCHEMA" in text:
@@ -180,8 +199,9 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
         )
         - _TEXTS
     )
-    tied = tied_names(text.lower())
-    called |= tied
+    asked = (match.groups() for match in WHICH.finditer(text.lower()) if not match[0].startswith("what"))
+    heads = frozenset(map(stem, called)) | {stem(word) for words in asked for word in words if word}
+    called |= tied_names(text.lower())
     if names and all(name.isdigit() for name in names):
         called |= {"number", "digit", "rating", "figure"}
     parts = _SENTENCE.split(text)
@@ -203,7 +223,7 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
             is_open = True
             continue
         if not _is_usual(sentence, names, is_question="?" in end or "？" in end, is_first=is_first, called=called,
-                         is_given=is_given):  # fmt: skip
+                         heads=heads, is_given=is_given):  # fmt: skip
             return True
         is_first = False
         lower = sentence.lower()
@@ -237,6 +257,7 @@ def _is_usual(
     is_question: bool,
     is_first: bool,
     called: frozenset[str] = frozenset(),
+    heads: frozenset[str] = frozenset(),
     is_given: bool = False,
 ) -> bool:
     lower = sentence.lower()
@@ -246,20 +267,32 @@ def _is_usual(
         lower = _ANSWERED.sub(lambda match: "_" if match[1] in names else match[0], lower)
     if not lower.isascii() and _CJK.search(lower):
         return all(_is_usual_unspaced(clause) for clause in _CLAUSE.split(lower)) or is_example(sentence, names)
+    if is_remark(lower, names):
+        return True
+    lower = without_remarks(lower)
     is_asked = (is_question and len(lower) < 240) or _ASK.match(lower) is not None
     spoken = [name for name in names if _stands_in(lower, name)]
+    if spoken and spoken[0] in GIVES and _ORDERS.match(lower) is not None:
+        spoken.clear()  # a label that is the order's own verb: "only return the category"
     if len(spoken) == 1 < len(names) and not is_asked and spoken[0] not in _PLAIN and len(spoken[0]) > 2:
         return is_example(sentence, names)  # a rule about one label, or a default
     if len(spoken) > 1 or is_asked:
         for name in sorted(spoken, key=len, reverse=True):
             if name not in KNOWN:
                 lower = lower.replace(name, "_")
+    if is_question and _ASKS_ALSO.search(lower):
+        return False
     if is_question and "_" not in lower and not spoken and (_OR.search(lower) or _asks_anew(lower, names)):
         return False  # a second question beside the one whose answers are listed
     if len(spoken) == 1 < len(names) and _FORBIDS.search(lower):
         return False  # "do not use the word spam"
+    if "_" in lower:
+        if _AMOUNT.search(lower) and not any(map(str.isdigit, "".join(names))):
+            return False
+        if len(spoken) == 1 < len(names) and f" is {spoken[0]} " in f"{lower} ":
+            return False  # "_ or _: whatever is longer is long"
     words = _WORD.findall(lower)
-    strange = [word for word in words if not _is_known(word, names)]
+    strange = [word for word in words if not _is_known(word, names) and stem(word) not in heads]
     masked = lower
     for name in sorted(spoken, key=len, reverse=True) if len(spoken) > 1 else ():
         masked = masked.replace(name, "_")
@@ -333,7 +366,9 @@ def _is_known(word: str, names: set[str]) -> bool:
     if word in KNOWN or word in names:
         return True
     article, _, rest = word.replace("’", "'").partition("'")
-    return (rest in KNOWN and article in _ELIDED) or (rest == "s" and article in KNOWN)
+    if (rest in KNOWN and article in _ELIDED) or (rest == "s" and article in KNOWN):
+        return True
+    return is_one_edit(word) and not any(word.startswith(name[:-1]) for name in names)
 
 
 def _stands_in(text: str, word: str) -> bool:

@@ -33,7 +33,7 @@ __all__ = [
 
 ANSWER_WORDS = table(
     """
-    type kind answer label sentiment category class
+    type kind answer label sentiment category class tipo typ soort
     output classification response intent topic emotion result tag verdict
     polarity prediction rating spam toxic toxicity decision department queue tone mood stance subject priority
     antwort stimmung kategorie ausgabe absicht ergebnis klasse thema réponse catégorie étiquette sortie
@@ -48,15 +48,17 @@ CLASSIFY = table(
     """
     klassificera klassificer klassifiser sklasyfikuj классифицируй классифицируйте clasify classfy classifiy
     catagorize catagorise lable
-    sortierst sortiere sortieren sortiert handle klassifizierst
+    sortierst sortiere sortieren sortiert handle klassifizierst sag sage sagen
     score scores
     classify classified classifies classifying classification categorize categorise categorized categorizing
     categorising label labels labeled labelled labelling rate rated mark sort tag grade flag judge identify
     assign determine decide detect file route read triage predict tell evaluate analyze analyse assess
-    categorizes sorted graded marked tagged call put klassifiziere klassifizieren ordne einordnen bewerte bestimme stufe
+    categorizes sorted graded marked tagged call put klassifiziere klassifizieren ordne einordnen bewerte
+    bestimme stufe
     kategorisiere ordnen beurteile classe classez classifie classifiez catégorise évalue détermine clasifica
     clasificar clasifique categoriza etiqueta evalúa determina indica classifique classificar avalie identifique
-    indica indique identifica identifique decida analiza prüfe entscheide erkenne identifie indiquez identifiez indichi
+    indica indique identifica identifique decida analiza prüfe entscheide erkenne identifie indiquez identifiez
+    indichi
     classifica classificare valuta etichetta classificeer categoriseer beoordeel bepaal
     """
 )
@@ -115,6 +117,7 @@ INPUT_WORDS = table(
     text input review message sms ticket comment tweet email e-mail mail document content sentence post query
     utterance article passage feedback headline transcript complaint statement snippet body title subject
     abstract paragraph request sample verbatim narrative memo remark excerpt caption disclosure inquiry enquiry issue
+    lyric lyrics verse poem bio blurb voicemail tagline slogan joke clue deed obituary advert
     report satz nachricht kommentar bewertung rezension eingabe beitrag anfrage
     schlagzeile artikel texte phrase commentaire avis entrée titre texto frase comentario reseña mensaje entrada
     opinión titular consulta tuit comentário avaliação resenha mensagem manchete testo messaggio commento
@@ -187,7 +190,9 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
-    far until throughout earlier most many some average senders sender domain date length count author price size amount
+    gap gaps blank blanks far until throughout earlier most many some average senders sender
+    domain date length count author price
+    size amount
     recipient who by use
     would relevance relevant grounded entail entails entailed contradict contradicts contradiction paraphrase
     paraphrases

@@ -14,12 +14,13 @@ from ..patterns import late_pattern
 from .codes import coded_list, may_code
 from .cues import DIRECT, OPEN_LIST, as_lists, direct_lists, noun_lists
 from .enumerations import lone_list
-from .listing import Listing, clean, inside, list_at
+from .labels import Listing, clean
+from .listing import inside, list_at
 from .polar import YES_WORDS, ranges, yes_no
 from .questions import questions
 from .unspaced import unspaced_lists
-from .vocabulary import CLASSIFY, INPUT_WORDS, NOUNS, RANGE_WORDS
-from .words import table
+from .vocabulary import CLASSIFY, DATA_TAGS, INPUT_WORDS, NOUNS, RANGE_WORDS
+from .words import table, words_of
 
 __all__ = ["listings", "may_list"]
 
@@ -41,14 +42,17 @@ _EXPLAINED = late_pattern(
     r"<(?:content|description|desc|definition|explanation|meaning|examples?|keywords?|about|note)\b", re.I
 )
 _CHILD = late_pattern(r"<(\w{1,20})>\s*([^<>\n]{1,60}?)\s*</\1>")
+_SIBLINGS = late_pattern(r"(<(\w{1,20})>\s*[^<>\n]{1,60}?\s*</\2>)(?:\s*<\2>\s*[^<>\n]{1,60}?\s*</\2>)+")
 _UNION = late_pattern(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,60}\3)+")
 _PIPED = late_pattern(r"[\"'<\[(](\w(?:[\w -]{0,40}\w)?(?:\s?[|/]\s?\w(?:[\w -]{0,40}\w)?){1,300})[\"'>\])]")
-_OBJECT = late_pattern(r"\{\s*\"(\w{1,40})\"\s*:\s*\"([^\"{}\n|<>]{1,48})\"\s*\}")
+_OBJECT = late_pattern(r"\{\s*\"(\w{1,40})\"\s*:\s*(?:\"([^\"{}\n|<>]{1,48})\"|(true|false))\s*\}")
 _BETWEEN = late_pattern(r"[\s,/|`]*(?:or|oder|ou|o|of|either)?[\s`]*", re.IGNORECASE)
 _ONE_OF = late_pattern(r"[\"'][<\[]?one of:? ([^\"'<>\n]{3,400})[>\]]?[\"']|<one of:? ([^<>\n]{3,400})>", re.IGNORECASE)
 _LITERAL = late_pattern(r"Literal\[([^\]\n]{3,2000})\]")
 _SOME_WORDS = r"[^\s/|:,.()（），。：\"'<>]{1,30}(?: [^\s/|:,.()（），。：\"'<>]{1,20})?"
 _SLASHED = late_pattern(rf"[ \t]*({_SOME_WORDS}(?:(?:[/|]| [/|] ){_SOME_WORDS}){{1,12}})[ \t]*[:?：]")
+# A constraint in SQL: "CHECK (species IN ('owl', 'kite'))".
+_AMONG = late_pattern(r"\bIN\s*\((\s*'[^'\n]{1,60}'(?:\s*,\s*'[^'\n]{1,60}'){1,99}\s*)\)")
 _BRACKET = late_pattern(r"[(（]([^()（）\n]{3,6000})[)）]")
 _ONE_OF_THEM = late_pattern(r"\b(?:one|single|which) (?:[\w-]+ ){0,2}[\w-]+ ?$", re.IGNORECASE)
 _ASKED = late_pattern(
@@ -71,16 +75,31 @@ _QUOTE_OR = late_pattern(
 )
 _DUTCH = frozenset({"een", "één", "antwoord", "kies", "het", "bepaal", "geef", "alleen", "welke"})
 _MOST = 60
+_ASKED_FOR = late_pattern(
+    r"(?:^|[\n.?!\"“] ?)(?:(?:and|so|then|now),? )?(?:what|which|whose|who|quel\w*|welch\w+|cuál|qué|qual[ei]?|"
+    r"welke?)\b"
+    r"(?:[^\n.?!:,–—]* )?(?P<last>[^\s,:.?!–—]+) \Z|(?:^|[\n.?!] ?)(?P<wh>which|what) \Z",
+    re.IGNORECASE,
+)
+_NO_NOUN = table(
+    "is are be here as of between among from it this that these those one ist sind est sont es son é è von"
+)
+_FIELDS = table(
+    "sentiment topic category intent type label class emotion score confidence reason tone priority urgency"
+)
 # Where the verb stands at the end of a clause it is no part of the last label.
 _VERBS_LAST = table("ist sind geht handelt betrifft gehört passt gaat zijn hoort betreft valt")
+_PARTICIPLE = late_pattern(r"(?:ge|be|ver|er)[^\W\d_]{2,}(?:t|en)")
 _OWN_FIRST = table("not no none other neither both all very more less too")
 _RUN_IN = (
     INPUT_WORDS
     | CLASSIFY
     | table(
         """
-        a an the this that these those it its is are was does do did show shows express expresses mention mentions sound
-        sounds seem seems feel feels below above following as to of in on for with about whether if either be been being
+        a an the this that these those it its is are was does do did show shows express expresses mention
+    mentions sound
+        sounds seem seems feel feels below above following as to of in on for with about whether if either be
+    been being
         customer user author speaker writer say says want wants mean means belong belongs go goes fit fits describe
         describes
         """
@@ -97,7 +116,7 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     """
     coded = coded_list(text) if may_code(text) else None
     # A question with lettered answers, and nothing that speaks of classes, asks for knowledge.
-    if coded is not None and (is_system or not words.isdisjoint(CLASSIFY | NOUNS)):
+    if coded is not None and (is_system or not words.isdisjoint(CLASSIFY | NOUNS) or _asks_of_text(text, coded)):
         return [coded]
     candidates = list(islice(_candidates(text, words), _MOST))
     if not candidates and (lone := lone_list(text, words, is_system=is_system)) is not None:
@@ -108,7 +127,8 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     found: list[Listing] = []
     seen: set[frozenset[str]] = set()
     for listing in candidates:
-        if not _begins_well(listing.labels):
+        listing = _without_asked(text, listing)
+        if not _begins_well(listing.labels) or _names_fields(listing):
             continue
         key = frozenset(label.casefold() for label in listing.labels)
         if (key in seen and len(found) > 3) or any(_overlaps(listing, other) for other in found):
@@ -120,12 +140,44 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     return found
 
 
+def _asks_of_text(text: str, coded: Listing) -> bool:
+    """Whether a short question about the text has names as short as labels for answers."""
+    asked = text[max(0, coded.start - 80) : coded.start].rsplit("\n\n", 1)[-1].strip().rsplit("\n", 1)[-1]
+    named = words_of(asked)
+    of_text = INPUT_WORDS | {"caller", "customer", "user", "author", "sender", "writer", "speaker", "guest"}
+    return (
+        asked.endswith("?")
+        and len(named) <= 9
+        and not named.isdisjoint(of_text)
+        and not named.isdisjoint(("this", "the"))
+        and all(label.count(" ") < 2 for label in coded.labels)
+    )
+
+
+def _without_asked(text: str, listing: Listing) -> Listing:
+    """A list without what a question asks for: "What is the customer's intent, delivery or billing?"."""
+    if len(listing.labels) < 3 or not listing.closed or text.startswith(("\n", "-", "*"), listing.start):
+        return listing
+    asked = _ASKED_FOR.search(text, max(0, listing.start - 120), listing.start)
+    first = listing.labels[0]
+    if asked is None or (asked["last"] or "").lower() in _NO_NOUN or not text.startswith(f"{first},", listing.start):
+        return listing
+    return listing._replace(labels=listing.labels[1:], start=listing.start + len(first) + 1)
+
+
+def _names_fields(listing: Listing) -> bool:
+    """Whether what stands as labels are names for labels: "reply sentiment,topic where ..."."""
+    return listing.certainty < 0.9 and sum(label.lower() in _FIELDS for label in listing.labels) * 2 >= len(
+        listing.labels
+    )
+
+
 def _begins_well(labels: tuple[str, ...]) -> bool:
     """Whether the first label is none that words before the list have run into: "show joy, fear or anger"."""
     first, last = labels[0].lower().split(), labels[-1].lower().split()
     if any(" " in label for label in labels[1:-1]):
         return True
-    if len(last) > 1 and last[-1] in _VERBS_LAST:
+    if len(last) > 1 and (last[-1] in _VERBS_LAST or (len(first) == 1 and _PARTICIPLE.fullmatch(last[-1]))):
         return False
     if len(first) < 2 or first[0] in _OWN_FIRST or (len(labels) < 3 and len(last) > 1):
         return True
@@ -147,7 +199,7 @@ def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
         yield from _markup(text)
     if "|" in text or "Literal[" in text or "<one of" in text or '"one of' in text:
         yield from _unions(text)
-    if '": "' in text or '":"' in text:
+    if '": ' in text or '":"' in text:
         yield from _objects(text)
     dutch = not words.isdisjoint(_DUTCH)
     yield from noun_lists(text, words, dutch)
@@ -164,6 +216,8 @@ def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
         yield from ranges(text)
     if "(" in text or "（" in text:
         yield from _brackets(text)
+        for match in _AMONG.finditer(text):
+            yield from filter(None, (inside(match[1], match.start(1)),))
     if "/" in text or "|" in text:
         yield from _slashed(text)
 
@@ -182,6 +236,11 @@ def _markup(text: str) -> Iterator[Listing]:
         listing = inside(match[2], match.start(2))
         if listing is not None:
             yield listing
+    for match in _SIBLINGS.finditer(text) if "</" in text else ():
+        name = match[2].lower()
+        items = [item[1] for item in _CHILD.findall(match[0])]
+        if name not in DATA_TAGS and name not in ("example", "input", "turn") and len(set(items)) == len(items) > 1:
+            yield Listing(tuple(map(clean, items)), match.start(), match.end(), 0.9)
     for pattern, group in ((_ATTRIBUTE, 1), (_ELEMENT, 2)):
         matches = list(pattern.finditer(text))
         items = list(dict.fromkeys(clean(match[group]) for match in matches))
@@ -213,7 +272,7 @@ def _unions(text: str) -> Iterator[Listing]:
 def _objects(text: str) -> Iterator[Listing]:
     """Objects of one and the same key, one a label: ``{"stage": "TOFU"} or {"stage": "MOFU"}``."""
     found = list(islice(_OBJECT.finditer(text), _MOST))
-    labels = tuple(dict.fromkeys(match[2] for match in found))
+    labels = tuple(dict.fromkeys(match[2] or match[3] for match in found))
     if len(labels) > 1 and len({match[1] for match in found}) == 1:
         between = [text[one.end() : other.start()] for one, other in pairwise(found)]
         if all(_BETWEEN.fullmatch(piece) for piece in between):

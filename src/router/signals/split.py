@@ -25,14 +25,18 @@ THRESHOLD = 0.6
 """Below this certainty the split is unknown."""
 
 _MAX_CHARS = 65_536
-_PLACEHOLDER = re.compile(r"\W*(?:\{{1,3}|<<?|\[\[?|\$\{?|%\()\s*[\w .-]{1,40}\s*(?:\}{1,3}|>>?|\]\]?|\)s)\W*|\W*")
+_PLACEHOLDER = re.compile(
+    r"(?:[\w ]{1,40}[:：])?\W*(?:\{{1,3}|<<?|\[\[?|\$\{?|%\()\s*[\w .-]{1,40}\s*(?:\}{1,3}|>>?|\]\]?|\)s)\W*|\W*"
+)
 """A template's slot that was never filled."""
 _EMPTY_TAGS = re.compile(r"(?:\s*</?[\w-]+>)+\s*")
-_OWN_HEADING = re.compile(r"(?P<name>[A-Za-z]+(?: [A-Za-z]+){0,2})[:：]\s+(?=\S)")
+_OWN_HEADING = re.compile(r"(?P<name>[A-Za-z]+(?: [A-Za-z]+){0,2})(?: #?[A-Z]{0,2}\d{1,6})?[:：]\s+(?=\S)")
 _UNSPACED_HEADING = re.compile(
     r"[\u3040-\u30ff\u3400-\u9fff]{0,6}(?:留言|评论|評論|文本|内容|消息|句子|标题|問い合わせ|発話|投稿|コメント|レビュー|メッセージ|"
     r"テキスト|文章|反馈|描述|邮件|メール|本文|问题|質問|入力|输入|新闻|ツイート|문의|리뷰|댓글|문장|메시지|텍스트)\s*[:：]\s*(?=\S)"
 )
+_NAMED = re.compile(r"(?P<name>[A-Z]{1,3}\d{1,5})[:：]\s+(?=\S)")
+_UNSPACED_NAME = re.compile(r"([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,8})[:：]\s*(?=\S)")
 _HEADER = re.compile(r"[^\W\d_][\w -]{0,24}[:：]\s*")
 
 
@@ -71,7 +75,8 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
         or _EMPTY_TAGS.fullmatch(text, start, end)
     ):
         return _UNKNOWN
-    if not _labels_stand_outside(request, contract, index, start, end):
+    is_read = request.json_schema is None and contract.tool is None
+    if is_read and not _labels_stand_outside(request, contract, index, start, end):
         return _UNKNOWN
     return Signal(value=Split(message=index, start=start, end=end), confidence=certainty, detector=DETECTOR)
 
@@ -82,9 +87,20 @@ def _behind_heading(request: Request, index: int, start: int, end: int) -> int:
     Other words before a colon are the text's own: headlines begin so.
     """
     text = request.messages[index].text
-    unspaced = _UNSPACED_HEADING.match(text, start, end)
-    if unspaced is not None:
-        return unspaced.end()
+    colon = text.find(":", start, start + 80)
+    if not text.isascii():
+        unspaced = _UNSPACED_HEADING.match(text, start, end)
+        if unspaced is not None:
+            return unspaced.end()
+        named = _UNSPACED_NAME.match(text, start, end)
+        if named is not None:
+            others = (message.text for place, message in enumerate(request.messages) if place != index)
+            return named.end() if any(named[1] in other for other in (text[:start], *others)) else start
+    if colon < 0 and "：" not in text[start : start + 80]:
+        return start
+    heading = _NAMED.match(text, start, end)
+    if heading is not None and re.search(rf"\b{heading['name']}\b(?!:)", text[:start]):
+        return heading.end()  # "Classify B7." "B7: ..."
     if text[:start].strip() or (heading := _OWN_HEADING.match(text, start, end)) is None:
         return start
     words = heading["name"].lower().split()

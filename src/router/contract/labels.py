@@ -1,0 +1,165 @@
+"""A list of labels, and what can be a label by its looks: how long it is, which signs and words it may hold."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ..patterns import late_pattern
+
+__all__ = [
+    "FORM",
+    "HALF_QUOTED",
+    "LEAD",
+    "MAX_LABELS",
+    "UNSPACED",
+    "Listing",
+    "clean",
+    "has_prose",
+    "is_bracketed",
+    "is_label",
+    "is_plausible",
+]
+
+MAX_LABELS = 300
+_MAX_CHARS = 64
+LEAD = late_pattern(
+    r"(?:[ \t]*(?:exactly|only|just|strictly|simply|either|one|a|single|of|the|these|those|following|below|given|"
+    r"word|"
+    r"possible|allowed|predefined|available|candidate|valid|labels?|categor(?:y|ies)|classes|class|options?|choices?|"
+    r"values?|words?|tags?|intents?|topics?|sentiments?|emotions?|strings?|answers?|exact|two|three|four|five|six|"
+    r"seven|"
+    r"with|from|between|among|is it|is|are|be|as|being|must|should|eine[nmrs]?|der|den|die|das|hier|eher|"
+    r"folgenden|kategorien?|"
+    r"wörter|wort|entweder|"
+    r"als|nur|ausschließlich|mit|genau|exakt|l'une?|une?|des|les?|suivant(?:e?s)?|catégories?|uniquement|"
+    r"seulement|par|"
+    r"soit|comme|mots?|una?o?|de|las?|los|siguientes?|categorías?|solo|sólo|solamente|únicamente|con|como|entre|"
+    r"uma?|das|"
+    r"dos|seguintes?|categorias?|apenas|somente|com|delle|dei|seguenti|categorie|solo|soltanto|fra|tra|come|een|"
+    r"één|van|volgende|categorieën|alleen|uitsluitend|met|per|ou)\b)+",
+    re.IGNORECASE,
+)
+_SENTENCE_WORDS = late_pattern(
+    r"\b(?:i|my|we|you|he|she|they|is|was|are|were|have|had|has|will|would|should|so|if|me|them|do|did|does|because|"
+    r"but|"
+    r"really)\b",
+    re.IGNORECASE,
+)
+_EDGE = " \t\r\n*_`\"'“”„‘’«»「」『』<>"
+_CODED = late_pattern(
+    r"[\"'(\[]?(?:-?\d{1,3}|[A-Za-z]|[+-])[\"')\]]? ?(?:=+>?|->|→| (?:for|if|when|means?|meaning|is|stands for|"
+    r"für|wenn|bedeutet|pour|si|para|per|significa)) ",
+    re.IGNORECASE,
+)
+HALF_QUOTED = late_pattern(r"(?:^|\s)['‘„“«\"]\w[^'’”“»\"]*$")
+# A remark on how labels are written, which gives them no meaning.
+FORM = late_pattern(
+    r"(?:(?:in |all |exactly |only |just |as )*(?:upper ?-?case|lower ?-?case|capitals?|caps|(?:one|a single|"
+    r"1) (?:word|token|label)|"
+    r"as written|no punctuation|required|default spelling|case[- ]sensitive)(?: only| letters)?)|"
+    r"(?:just |only |please )*(?:answer|reply|respond|pick|choose|select|say) .{1,40}",
+    re.IGNORECASE,
+)
+_ELLIPSIS = frozenset(
+    {
+        "lower-case",
+        "lowercase",
+        "upper-case",
+        "uppercase",
+        "etc",
+        "...",
+        "…",
+        "and so on",
+        "usw",
+        "so on",
+        "others like that",
+        "and more",
+    }
+)
+UNSPACED = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff]")
+_UNSPACED_CLAUSE = late_pattern(r"输出|判断|回答|返回|选择|只|不要|ください|分類|出力|答え|选|算|是|一つ|だけ")
+# Words that say how to answer, which an enumeration may run into.
+_NO_LABEL = late_pattern(
+    r"(?:otherwise|else|if|when|unless|except|wenn|sonst|sinon|without|with|no|never|nothing|only|please|pls|just|"
+    r"using|using \S+|say|name|write|explain|give|return|reply|"
+    r"answer|output|add|tell|quote|justify|translate|summari[sz]e|dont|don't|do|in|not?(?= (?:a|the|your|any|an)\b)|"
+    r"why|what|which|how|such as|like|e\.g|etc\.?|and so on|usw\.?|ohne|begründe\w*|nenne|nur|bitte|sans|"
+    r"explique\w*|sin|sem|senza|"
+    r"zonder|"
+    r"s'il|por favor|per favore|explica|solo|sólo|alleen|one(?: word| token)?|nothing else|(?:lower|upper)-?case|"
+    r"as is|exactly|in one|optional|and|or|as)(?:\s.*)?$",
+    re.IGNORECASE,
+)
+
+
+class Listing(NamedTuple):
+    """Labels found at ``text[start:end]``; ``certainty`` is 0..1.
+
+    ``defined``: the list says what its labels mean. ``numbered``: ``digit`` or ``letter`` when its items carry such.
+    ``marks``: numbers or letters that are to be written for the labels. ``closed``: an "or", a slash or a bar says that
+    one of them is meant; a mere enumeration may be fields to fill.
+    """
+
+    labels: tuple[str, ...]
+    start: int
+    end: int
+    certainty: float
+    defined: bool = False
+    numbered: str = ""
+    closed: bool = True
+    marks: tuple[str, ...] = ()
+
+
+def has_prose(labels: tuple[str, ...]) -> bool:
+    """Whether words of a sentence stand among the labels ("the", "was"), so that they may be no labels."""
+    return _SENTENCE_WORDS.search(" ".join(labels)) is not None
+
+
+def clean(item: str) -> str:
+    """An item without the quotes, stars and full stops around it."""
+    item = item.strip(_EDGE)
+    if item.endswith((".", ",", ";", ":", "。")) and not item[:-1].endswith("."):
+        item = item[:-1]
+    return item.strip(_EDGE)
+
+
+def is_plausible(items: list[str], max_words: int) -> bool:
+    if not 2 <= len(items) <= MAX_LABELS:
+        return False
+    for item in items:
+        if " " in item and (LEAD.fullmatch(item) or _CODED.match(item)):
+            return False  # "only with the": words that lead to a list; "1 for positive": what stands for the label
+        if not item or len(item) > _MAX_CHARS or item.count(" ") >= max_words or not any(map(str.isalnum, item)):
+            return False
+        if (
+            (item[-1] in "?!" and "_" not in item)
+            or "\n" in item
+            or "<" in item
+            or (">" in item and " > " not in item)
+            or HALF_QUOTED.search(item) is not None
+            or "…" in item
+            or "=" in item
+            or "**" in item
+            or (item.startswith("[") and "] " in item)
+            or item.startswith(("e.g", "etc", "#", "- ", "* ", "=", "|", "`"))
+            or item.casefold() in _ELLIPSIS
+        ):
+            return False
+    return len({item.casefold() for item in items}) == len(items)
+
+
+def is_bracketed(item: str) -> bool:
+    """Whether an item in square brackets of its own can be a label: "[Not a customer]"."""
+    return any(map(str.isalnum, item)) and not any(mark in item for mark in '="{}<>:')
+
+
+def is_label(item: str) -> bool:
+    """Whether an item can be a label by its looks."""
+    if not 0 < len(item) <= 48 or not any(map(str.isalnum, item)) or any(mark in item for mark in '="{}<>:'):
+        return False
+    if HALF_QUOTED.search(item) is not None:
+        return False
+    if UNSPACED.search(item):
+        return len(item) <= 8 and not _UNSPACED_CLAUSE.search(item)
+    return _NO_LABEL.match(item) is None

@@ -1,0 +1,160 @@
+"""The text to judge where no tag or marker frames it: in quotation marks, in paragraphs of its own, behind a colon."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..patterns import late_pattern
+from .blocks import quotations, trimmed
+from .speech import is_instruction, is_own, lists, mentions, orders
+from .words import table
+
+__all__ = [
+    "AMBIGUOUS",
+    "PARAGRAPH",
+    "SPEAKERS",
+    "TEXTS_OWN",
+    "Found",
+    "after_colon",
+    "paragraphs",
+    "quoted",
+    "without_instruction",
+]
+
+_HEADING = late_pattern(r"\**[A-Z][\w'’-]*(?: [\w'’-]+){0,3}\**[:：]\**(?:[ \t]*\n|[ \t])")
+_SMALL_HEADING = late_pattern(r"^([a-z]{2,12}):[ \t]+(?=\S)", re.MULTILINE)
+_FILLED = late_pattern(r"(?:reply|response|answer|comment|quote|summary|note)s?[:：] \S+ \S", re.IGNORECASE)
+PARAGRAPH = late_pattern(r"\n[ \t\r]*\n")
+TEXTS_OWN = table(
+    """
+    re fw fwd aw wg ps edit update urgent warning breaking attention important reminder subject from to dear hi hello
+    fact question tip spoiler verdict pros cons new
+    """
+)
+"""Words before a colon that a text has of its own."""
+Found = tuple[int, int, float]
+AMBIGUOUS: Found = (0, 0, 0.0)
+"""Several readings are possible: no other way of splitting is tried."""
+SPEAKERS = table(
+    "a b q agent bot user customer client caller me you assistant operator doctor patient interviewer speaker kunde"
+)
+
+
+def without_instruction(text: str, start: int, end: int, labels: Sequence[str]) -> int:
+    """The end of the text when its last paragraphs or lines are the instruction; -1 when they hold another text."""
+    for _ in range(12):
+        cut = max(text.rfind("\n", start, end), start)
+        if cut <= start:
+            return end
+        last = text[cut:end].strip()
+        if last and not is_instruction(last, labels):
+            return end
+        if _FILLED.match(last) and not lists(last, labels):
+            return -1  # "Reply: sorry to hear that": another text beside the one that was found
+        end = trimmed(text, start, cut)[1]
+    return end
+
+
+def quoted(text: str, labels: Sequence[str]) -> Found | None:
+    folded = {label.casefold() for label in labels}
+    found = [
+        block for block in quotations(text)
+        if text[block.start : block.end].casefold().strip(".,") not in folded and block.end - block.start > 1
+    ]  # fmt: skip
+    if len(found) > 1:
+        doubles = [block for block in found if block.name not in "'‘`"]
+        found = doubles if len(doubles) == 1 else found
+    if len(found) != 1:
+        return None
+    block = found[0]
+    length = block.end - block.start
+    rest = len(text) - length
+    if length < 12 and " " not in text[block.start : block.end] and text[block.start : block.end].isascii():
+        return None
+    if rest > 400 and length < rest / 3:
+        return None
+    around = f"{text[: block.outer]} {text[block.outer_end :]}"
+    if labels and not mentions(around, labels) and not is_instruction(around, labels):
+        return None
+    # Words of the text may stand outside the quotation marks: a quotation within the text to judge.
+    before, after = text[: block.outer].rstrip(), text[block.outer_end :].lstrip()
+    if before and not before.endswith((":", "：", "?", ".", ")", "\n", ",")) and after and len(after.split()) > 30:
+        return None
+    return (block.start, block.end, 0.9)
+
+
+def paragraphs(text: str, labels: Sequence[str]) -> Found | None:
+    """Instruction first or last, in paragraphs or lines of its own."""
+    for pattern in (PARAGRAPH, late_pattern("\n")):
+        parts = _parts(text, pattern)
+        if len(parts) < 2:
+            continue
+        told = [is_instruction(text[start:end], labels) for start, end in parts]
+        if len(parts) == 2 and all(told) and labels:
+            told = [mentions(text[start:end], labels) or not is_own(text[start:end]) for start, end in parts]
+        if all(told) or not any(told):
+            continue
+        first = told.index(False)
+        last = len(told) - 1 - told[::-1].index(False)
+        if any(told[first : last + 1]):
+            return None
+        start, end = _without_header(text, parts[first][0], parts[last][1])
+        if start < 0 or (text[start:end].endswith("?") and end - start < 25):
+            return AMBIGUOUS
+        certainty = 0.86 if pattern is PARAGRAPH else 0.8
+        return (start, end, certainty if (first > 0) != (last < len(parts) - 1) else certainty - 0.05)
+    return None
+
+
+def _without_header(text: str, start: int, end: int) -> tuple[int, int]:
+    """The text without a heading line such as ``Issue body:``; a start of -1 when words before a colon are unclear."""
+    heading = _HEADING.match(text, start, end)
+    if heading is None:
+        own = _SMALL_HEADING.match(text, start, end)
+        if own is None or own[1] in TEXTS_OWN or own[1] in SPEAKERS or _SMALL_HEADING.search(text, own.end(), end):
+            return start, end
+        return trimmed(text, own.end(), end)  # "bio: gym, dogs": a heading, written in small letters
+    if heading[0].rstrip(" \t*:：").isupper() and heading[0][-1] != "\n":
+        return start, end  # "URGENT: your parcel is held": a heading known by nobody, shouted by the text itself
+    if heading[0].endswith("\n"):
+        return trimmed(text, heading.end(), end)
+    return -1, end
+
+
+def _parts(text: str, pattern: re.Pattern[str]) -> list[tuple[int, int]]:
+    parts: list[tuple[int, int]] = []
+    position = 0
+    for match in pattern.finditer(text):
+        parts.append((position, match.start()))
+        position = match.end()
+        if len(parts) > 200:
+            break
+    parts.append((position, len(text)))
+    return [(start, end) for start, end in (trimmed(text, *part) for part in parts) if start < end]
+
+
+def after_colon(text: str, labels: Sequence[str]) -> Found | None:
+    """``Classify as spam or ham: WIN A PRIZE``: instruction, colon, text, all in one line."""
+    place = -1
+    for _ in range(8):
+        narrow, wide = text.find(":", place + 1), text.find("：", place + 1)
+        place = narrow if wide < 0 else wide if narrow < 0 else min(narrow, wide)
+        if place < 0:
+            return None
+        head, rest = text[:place], text[place + 1 :]
+        if "\n" in rest.strip() and len(labels) > 0 and mentions(rest, labels):
+            return None
+        if not rest.strip() or (rest[:1] not in " \t\n" and text[place] == ":"):
+            continue
+        if labels and mentions(head, labels) and not lists(rest, labels):
+            if is_instruction(rest, labels):
+                return None
+            start, end = trimmed(text, place + 1, len(text))
+            return (start, end, 0.85)
+        if not mentions(text, labels) and orders(head) and len(head) < 200:
+            if is_instruction(rest, labels):
+                return AMBIGUOUS
+            start, end = trimmed(text, place + 1, len(text))
+            return (start, end, 0.8)
+    return None

@@ -1,0 +1,89 @@
+"""What changes nothing in an instruction: headings, thanks, why an answer must be short, what leads to a text.
+
+Told by form alone, before :mod:`understood` looks at words; a remark that may carry a rule is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..patterns import late_pattern
+from .frame_words import ANSWERING, ASKS, CALLS, GIVES, RISKS
+from .lexicon import ENGLISH
+from .vocabulary import ANSWER_WORDS, CLASSIFY, INPUT_WORDS, NOUNS
+from .words import table
+
+__all__ = ["is_one_edit", "is_remark", "without_remarks"]
+
+# "# Shelves"
+_HEADING = late_pattern(r"#{1,6} *[^\s#:_.,;]+(?: [^\s#:_.,;]+){0,3}:?")
+_THANKS = late_pattern(
+    r"\W*(?:(?:many |thank you|thanks|thx|cheers|merci|danke|vielen dank|gracias|muchas gracias|obrigad[oa]|"
+    r"grazie)\b)"
+    r"[^.:_]{0,24}"
+)
+# "Got this from the landlord: _"
+_LEADS_IN = late_pattern(r"([^_:：.?!\n]{3,70})[:：]\W*_\W*")
+_NO_LEAD = (GIVES | ASKS | CALLS | ANSWERING | RISKS) - table("send post type record note log report mark get got say")
+# "..., so the next step works", "because the answer is parsed": why the answer has its form.
+_PURPOSE = late_pattern(
+    r"[,;–—-]? ?\b(?:so(?: that)? (?:the|my|our|i|we|it)|because (?:the|my|our|i|we)|(?:since|as) (?:the|my|"
+    r"our) (?:answer|"
+    r"output|reply|response|result)|(?<=, )(?:the|my|our) (?:next|downstream|following)) (?:[\w'’-]+ ?){1,8}$"
+)
+# "(no bold)", "without its number", "and not one word more"
+_DENIED = late_pattern(
+    r"[ ,;(–—-]*\b(?:and )?(?:no|without|not) (?!(?:if|when|unless|less|more|the|one|any|only|sure|what|which|to|"
+    r"for|by|in|from|about)\b)"
+    r"(?:(?:a|an|any|its|the|their|further|other) )?(?:[\w'’-]+ ){0,2}?(?P<last>[\w'’-]+)\)?$"
+)
+_USUAL = ENGLISH | ANSWER_WORDS | CLASSIFY | INPUT_WORDS | NOUNS
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_FORMS = table(
+    """
+    bold italics markdown block blocks number numbers numbering text quotes fence fences letter letters bullet bullets
+    dash dashes hash emoji emojis brackets heading headings code formatting tags tag words word punctuation
+    prose index
+    """
+)
+
+
+def is_remark(lower: str, names: Iterable[str]) -> bool:
+    """Whether a sentence in small letters, with ``_`` for listed labels and the text, is such a remark as a whole."""
+    if lower.startswith("#") and _HEADING.fullmatch(lower) is not None:
+        return lower.lstrip("# ") not in names
+    if _THANKS.fullmatch(lower) is not None:
+        return True
+    lead = _LEADS_IN.fullmatch(lower)
+    if lead is None:
+        return False
+    words = lead[1].split()
+    return (
+        _NO_LEAD.isdisjoint(words) and not any(map(str.isdigit, lead[1])) and not any(name in words for name in names)
+    )
+
+
+def without_remarks(lower: str) -> str:
+    """A sentence without its remarks at the end."""
+    if "so " in lower or "because " in lower or "since " in lower or ", " in lower:
+        lower = _PURPOSE.sub("", lower)
+    denied = _DENIED.search(lower)
+    if denied is not None and denied["last"] in _FORMS and denied.start() > 0:
+        lower = lower[: denied.start()]
+    return lower
+
+
+def is_one_edit(word: str) -> bool:
+    """Whether a word is a usual one with a letter too many, too few, or two letters in each other's place."""
+    if not 5 <= len(word) <= 16 or not word.isascii() or word in RISKS:
+        return False
+    if word[-1] == "s" and word[:-1] in _USUAL:
+        return True
+    if len(word) < 6:
+        return False
+    for place in range(len(word)):
+        head, tail = word[:place], word[place + 1 :]
+        if head + tail in _USUAL or head + tail[:1] + word[place] + tail[1:] in _USUAL:
+            return True
+    places = range(1, len(word) + 1)
+    return any(word[:place] + letter + word[place:] in _USUAL for place in places for letter in _LETTERS)
