@@ -52,7 +52,7 @@ _EXTRA = late_pattern(
     r"a brief|1|2) (?:(?!(?:the|this|that|each|given|following|input)\b)[\w-]+ ){0,3}"
     r"(?:sentences?|paragraph)|write (?:a|an|me|your)\b(?! (?:label|single))|write the\b(?!(?: [\w'’-]+){0,2} "
     r"(?:label|word|name|category|class|tag|option|value|team|department|queue|type|title)\b| (?:\w+ )?answer\b)|"
-    r"\bcite\b|spans?\b|\bplus\b|(?:\+|"
+    r"\bcite\b|\b(?:write|talk) about\b|\bor (?:ask|escalate|forward|request)\b(?! or)|spans?\b|\bplus\b|(?:\+|"
     r"&) (?:the|a)\b|generate|compose|come up with|g[ae]r[ae]|cri[ae]|crea|erstelle|generiere|génère|(?:and|then|"
     r"also) (?:reply|fix|"
     r"correct|generate|"
@@ -136,7 +136,8 @@ _UPPER = late_pattern(
 )
 _LOWER = late_pattern(r"lower ?case|kleinbuchstaben|minuscules|minúsculas|minuscolo", re.I)
 _ITEMS = late_pattern(
-    r"\bfor (?:each|every)\b|\b(?:each|every) (?:of )?(?:the |these )?(?:following )?(?:review|comment|message|"
+    r"\b(?:sort|classify|categori[sz]e|label|tag|put) (?:these|them)\b|\bfor (?:each|every)\b|\b(?:each|"
+    r"every) (?:of )?(?:the |these )?(?:following )?(?:review|comment|message|"
     r"tweet|ticket|text|"
     r"sentence|line|item|headline|post|email|row|aspect|title|one|entity|statement|paragraph)s?\b|\b(?:these|"
     r"the following|"
@@ -199,9 +200,12 @@ _LANGUAGE = late_pattern(
 )
 _CODES = table("code id código codice codigo")
 _SINGLE = frozenset("0123456789bcdefgh") | {"10"}
-_RIGHT_OR_WRONG = table("correct incorrect right wrong pass fail passed failed valid invalid accurate inaccurate")
+_RIGHT_OR_WRONG = table(
+    "fact fiction myth correct incorrect right wrong pass fail passed failed valid invalid accurate inaccurate"
+)
+_COMPARED = table("same different similar equal identical duplicate better worse")
 _YOUR_VIEW = late_pattern(
-    r"\bdo you (?:dis)?(?:agree|prefer|like|love|hate|want|feel)\b|"
+    r"\byou (?:like|love|prefer|enjoy)\b|\bdo you (?:dis)?(?:agree|prefer|like|love|hate|want|feel)\b|"
     r"\byour (?:own |personal )?(?:opinion|view)s? (?:on|of|about)\b",
     re.IGNORECASE,
 )
@@ -222,6 +226,8 @@ def obstacle(
         return "the request asks for one label for each part of a text."
     if all(label.lower() in _RIGHT_OR_WRONG for label in labels):
         return "whether something is right is not told by its wording."
+    if all(label.lower() in _COMPARED for label in labels):
+        return "two texts are to be compared."
     if "you" in words and _YOUR_VIEW.search(text):
         return "the request asks what the model itself thinks."
     if is_given:
@@ -242,6 +248,8 @@ def _ranked(text: str, words: frozenset[str]) -> str | None:
 
 
 def _other_name(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
+    if set(labels) == {"0", "1"}:
+        return "the answer is a number, letter or id that stands for a label."
     if all(label.isdigit() for label in labels):
         return None
     if any(len(label) == 1 and label.isascii() for label in labels) and {label.lower() for label in labels} != {

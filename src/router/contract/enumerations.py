@@ -6,6 +6,8 @@ enumeration of the text could be meant as well and the words say that one of its
 
 from __future__ import annotations
 
+import re
+
 from ..patterns import late_pattern
 from .labels import Listing
 from .lexicon_further import FURTHER, FURTHER_ORDERS
@@ -102,6 +104,7 @@ _UNSPACED = late_pattern(r"[\u0e00-\u0e7f\u0900-\u0dff\u0590-\u06ff\u3040-\u30ff
 _CHOICE = late_pattern(r"(?: or |/)[^.?!\n]{1,80}\?|\?[ \n]+[^?.!\n]{2,40}[,/]")
 _EDGE = 800
 _LONG = 1500
+_MAY_BE = late_pattern(r"\b(?:can|may|must|should|will|could) (?:only )?be(?: either)? $", re.IGNORECASE)
 _ONE_ABOVE = late_pattern(r"\bwhich (?:one|of)\b|\bone of (?:these|them|those|the above)\b|\bfrom the list\b", 2)
 _PRONOUNS = table(
     "something someone anything anyone somebody anybody somewhere everything nothing it me you us them him her"
@@ -249,7 +252,7 @@ def _is_set_apart(run: Run, is_limited: bool) -> bool:
     if head.endswith("?"):
         return run.introduced
     if head.endswith(("(", "（", "[")):
-        return run.introduced and "only" in run.tail[:40]
+        return run.introduced and ("only" in run.tail[:40] or run.tail[1:2] in ("?", "？"))
     return is_limited and not any(map(str.isalnum, head)) and (run.tail.lstrip()[:1] in "?(:." or not run.tail)
 
 
@@ -280,6 +283,8 @@ def _is_asked(text: str, words: frozenset[str], run: Run) -> bool:
         return True
     if run.joined == "lines" and not head and _ONE_ABOVE.search(text, run.listing.end) is not None:
         return True
+    if run.joined == "or" and _MAY_BE.search(head) is not None and not words.isdisjoint(_LIMITS):
+        return True  # "It can be enrolment, absence or payments."
     if run.introduced and run.joined == "or" and run.tail.lstrip(" \"'")[:1] == "?":
         return True  # "Owner: frontend, backend or infra?"
     if run.introduced:

@@ -94,6 +94,8 @@ LEADS = late_pattern(
     r"\W*(?:(?:please|now|then|so|kindly|first|just|only|simply|always|task|your task|instruction|note|reminder|"
     r"remember|important|output|format|question)\b(?<!output)(?<!format)(?<!question)(?<!task)[\s:,–—-]*|"
     r"(?:output|format|question|task|your task)(?: format)?[:：–—-]\s*)*"
+    r"(?:when(?:ever)? (?:i|you|we|the user|someone|a user|users) \w+ (?:you )?(?:an?|the|my|"
+    r"some) [^,:_.]{1,40},\s*)?"
     r"(?:(?:for|given|with|in|from|on|upon|after|based on|as|as part of|when) (?:an?|the|this|that|each|every|"
     r"your|our|"
     r"the user's)\b"

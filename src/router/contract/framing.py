@@ -18,6 +18,7 @@ _CUE = late_pattern(
     r"(?:^|(?P<line>\n)|(?<=[.!?;|\"'”’»)])[;|]?[ \t]+|[;|])[ \t]*[*_#>]{0,3}(?P<name>[^\W\d_][\w /'’-]{0,30}?)[ \t]*"
     r"(?:\([^()\n]{0,120}\))?[*_]{0,2}[ \t]*(?:[:：]|=|[-=]{1,2}>|→)[*_ \t]*$"
 )
+_TWIN = late_pattern(r"[^\W\d_][\w -]{0,20}?[ \t]*(?P<sign>[:：=])[ \t]+(?=\S)")
 _WRAPPED = tuple(
     late_pattern(form, re.DOTALL)
     for form in (
@@ -105,7 +106,11 @@ def unframed(text: str, start: int, end: int) -> tuple[int, int]:
             continue
         cue = _CUE.search(piece, max(0, len(piece) - 200)) if piece[-1:] in ":：=>→* " else None
         if cue is not None and (cue["line"] or is_answer_cue(cue["name"].lower())):
+            sign = cue[0].rstrip(" *_\t")[-1]
             start, end = trimmed(text, start, start + cue.start())
+            heading = _TWIN.match(text, start, end)
+            if heading is not None and heading["sign"] == sign and "\n" not in text[start:end]:
+                start = heading.end()  # "Note = ..." above "Pile ="
             continue
         if _OPENING.match(piece) is None:
             break

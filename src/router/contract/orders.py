@@ -147,6 +147,7 @@ _FURTHER = late_pattern(
     r"don't|never|no|avoid|"
     r"make sure|note|remember|be\b))[a-z]+\b"
 )
+_THEN = late_pattern(r"\W*(?:then|finally|afterwards|after that),? (?:an?|the|your|two|three)\b")
 _SEVERAL = late_pattern(
     _START
     + r"(?:write|give|list|name|suggest|make|create|generate|provide|propose|invent|draft)(?: me| us)? (?:two|three|"
@@ -192,7 +193,9 @@ _SECOND_OBJECT = late_pattern(
 )
 _MARK = late_pattern(r"\W*(?:please )?mark (?:the|this|each|every|it)\b")
 _DOING = late_pattern(
-    _START + r"(?:(?:reply|respond|write|answer|talk|speak|explain) (?:to )?(?:the |this |our |your )?(?:customer|user|"
+    _START
+    + r"(?:ask (?:the|our|a|them|him|her|for)\b|(?:reply|respond|write|answer|talk|speak|explain) (?:to )?(?:the |"
+    r"this |our |your )?(?:customer|user|"
     r"client|"
     r"sender|author|guest|patient)\b|help(?! me (?:to )?(?:label|classify|sort|tag|categori[sz]e|decide|find|choose|"
     r"pick|rate|understand))|"
@@ -231,7 +234,13 @@ def asks_too_much(lower: str, called: frozenset[str] = frozenset()) -> bool:
 
 def adds_to_label(lower: str) -> bool:
     """Whether something beside the label, or another than the listed one, is asked for."""
-    if _is_counted(lower) or _OTHER_LABEL.search(lower) or _SEVERAL.match(lower) or _FURTHER.match(lower):
+    if (
+        _is_counted(lower)
+        or _OTHER_LABEL.search(lower)
+        or _SEVERAL.match(lower)
+        or _FURTHER.match(lower)
+        or _THEN.match(lower)
+    ):
         return True
     if _DOING.match(lower) and " as " not in lower[:24] and not (_MARK.match(lower) and "_" in lower):
         return True

@@ -11,7 +11,7 @@ from .listing import list_at
 from .vocabulary import DATA_TAGS, INPUT_WORDS, RANGE_WORDS
 from .words import table, words_of
 
-__all__ = ["YES_WORDS", "is_polar", "question_of", "ranges", "unasked", "yes_no"]
+__all__ = ["OF_TEXT", "YES_WORDS", "is_polar", "question_of", "ranges", "unasked", "yes_no"]
 
 _YES = {
     "yes": ("no",), "y": ("n",), "ja": ("nein", "nee"), "oui": ("non",), "sí": ("no",), "si": ("no",), "sì": ("no",),
@@ -77,13 +77,15 @@ _QUESTIONS = late_pattern(r"[^.?!\n]+\?")
 _ASKS = late_pattern(
     r"\W*(?:question: *)?(?:is|are|was|were|does|do|did|has|have|had|can|could|will|would|should|may|might)\b"
 )
+_PREDICTS = late_pattern(r"\W*(?:will|would|should|may|might|could) ")
+_TRUTH = late_pattern(r"\W*(?:is|are|was) (?:it|this|that|the (?:statement|claim|sentence|following)) (?:_|true)\W")
 _CONDITIONS = late_pattern(
     r"[?=]|\b(?:whether|if|when|(?:yes|no|true|false)[\"'”’]? for|where|ob|wenn|falls|si|se|als|of|czy|in case|"
     r"est-ce|classify|classifier|check\w*|"
     r"detect\w*|flag\w*|filter\w*|moderat\w+|screen\w*)\b"
 )
 _TWICE_DENIED = late_pattern(r"\b(?:not|isn't|doesn't|n't)\b[^.?!\n]*\b(?:not|isn't|doesn't|no|never)\b[^.?!\n]*\?")
-_OF_TEXT = (
+OF_TEXT = (
     INPUT_WORDS
     | DATA_TAGS
     | table(
@@ -133,7 +135,9 @@ def unasked(texts: Sequence[str]) -> str | None:
     if _TWICE_DENIED.search(whole):
         return "the question is denied twice."
     asked = [match[0].split("question:")[-1] for match in _QUESTIONS.finditer(whole) if _ASKS.match(match[0])]
-    if any(_OF_TEXT.isdisjoint(words_of(question)) for question in asked):
+    if any(_TRUTH.match(question) for question in asked):
+        return "whether something is true is not told by its wording."
+    if any(_PREDICTS.match(question) or OF_TEXT.isdisjoint(words_of(question)) for question in asked):
         return "the question is about something else than the text."
     if not asked and not _CONDITIONS.search(whole):
         return "nothing says what yes and no mean of the text."

@@ -43,9 +43,11 @@ _RULE = late_pattern(
     r"(?! (?:label|word|category|name|answer|text|message|input))|"
     r"\bverify\b|\bfact[- ]check\w*|\b(?:your|own|world|general) knowledge\b|"
     r"\buse [\"'`]?\w+[\"'`]? (?:for|to mean|as a sign)\b|"
-    r"\bfirst (?:sentence|paragraph|word|message|mail|turn|part|half|comment|reply|post|tweet|line|item|speaker|"
+    r"\b(?:first|second|third|fourth|fifth) (?:sentence|paragraph|word|message|mail|turn|part|half|comment|reply|"
+    r"post|tweet|line|item|speaker|"
     r"text)\b|\bcompar\w+|\brelative to\b|"
-    r"\bthe (?:gap|blank)s?\b|"
+    r"\bthe (?:gap|blank)s?\b|\bgiven the (?:rules|policy|guidelines|criteria)\b|\bwhat would\b|"
+    r"\bin the same (?:tone|style|way|register|language|manner)\b|"
     r"\bthan(?<!other than)(?<!else than) (?:the|"
     r"a|an|last|before|usual)\b|\blast (?:week|month|year|time)\b|"
     r"\bprevious(?:ly)?\b|"
@@ -67,7 +69,7 @@ _RULE = late_pattern(
     r"select|write)|"
     r"\bdefined (?:as|by)\b|(?<!\bit )(?<!\bthey )\brefers? to\b(?= \w)|\bpoint of view\b|\bperspective\b|"
     r"\bviewpoint\b|"
-    r"\bwhen (?:the|it|a|an|"
+    r"\bwhen (?:two|three|several|more|multiple|the|it|a|an|"
     r"in|someone|"
     r"there|both|you|any|no|none|nothing|unsure)\b|\bprefer\b|\bby default\b|\bdefaults? to\b|\bin doubt\b|"
     r"\bunsure\b|\bspecify\b|"
@@ -112,7 +114,7 @@ _QUOTED_IS = late_pattern(
     re.IGNORECASE,
 )
 _SIDE = late_pattern(
-    r"\b(?:sentiment|tone|mood|emotion|attitude|stance|opinion|feelings?) of (?:the|this|"
+    r"\b(?:sentiment|tone|mood|emotion|attitude|stance|opinion|feelings?)(?: \([^()]{1,40}\))? of (?:the|this|"
     r"that) ([\w-]+)(?: ([\w-]+))?",
     re.IGNORECASE,
 )

@@ -15,6 +15,7 @@ from .frames import gives, is_plain, stem, tied_names
 from .frames_abroad import is_plain_abroad
 from .lexicon import KNOWN, UNSPACED
 from .orders import adds_to_label, asks_too_much, is_plain_question
+from .polar import OF_TEXT
 from .remarks import is_one_edit, is_remark, without_remarks
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
 from .words import table
@@ -208,7 +209,7 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
     if len(parts) > 2 * _MOST:
         return True
     ends = [*parts[1::2], ""]
-    is_first, is_open = True, False
+    is_first, is_open, is_listed = True, False, False
     asks = odd = 0
     for part, end in zip(parts[::2], ends, strict=True):
         if not part or part.isspace():
@@ -229,7 +230,11 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
         lower = sentence.lower()
         is_question = "?" in end or "？" in end
         asks += is_question or _ASK.match(lower) is not None
-        odd += is_question and not is_plain_question(lower)
+        is_odd = is_question and not is_plain_question(lower)
+        if is_odd and is_listed and "_" not in lower and OF_TEXT.isdisjoint(_WORD.findall(lower)):
+            return True  # "My options are _ or _. What is the weather?"
+        is_listed = is_listed or lower.count("_") > 1
+        odd += is_odd
     # What a question asks is not always understood; beside another order it may be a second one.
     return is_open or (odd > 0 and asks > 1 and names.isdisjoint(YES_NO))
 

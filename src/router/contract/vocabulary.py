@@ -77,7 +77,8 @@ DATA_TAGS = table(
 
 EXTRA_WORDS = table(
     """
-    cite span spans plus generate create compose come & gera gere cria crie crea genera erstelle generiere génère
+    ask escalate forward request cite span spans plus generate create compose come & gera gere cria crie crea
+    genera erstelle generiere génère
     translated translating explain explains explaining explanation explanations justify justification rationale
     reasoning reason
     reasons why confidence probability probabilities likelihood percentage step steps translate translation
@@ -130,7 +131,7 @@ INPUT_WORDS = table(
 
 ITEM_WORDS = table(
     """
-    each every these both all respectively jede jeden jedes chaque cada ogni elke per
+    them each every these both all respectively jede jeden jedes chaque cada ogni elke per
     """
 )
 """Without one of these there are not several texts."""
@@ -190,7 +191,8 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
-    gap gaps blank blanks far until throughout earlier most many some average senders sender
+    third fourth fifth given same gap gaps blank blanks far until throughout earlier most many some average
+    senders sender
     domain date length count author price
     size amount
     recipient who by use

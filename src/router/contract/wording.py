@@ -42,6 +42,7 @@ _EXPLAINED = late_pattern(
     r"<(?:content|description|desc|definition|explanation|meaning|examples?|keywords?|about|note)\b", re.I
 )
 _CHILD = late_pattern(r"<(\w{1,20})>\s*([^<>\n]{1,60}?)\s*</\1>")
+_PLURAL = late_pattern(r"<([A-Za-z_]{2,20}s)>([^<>]{2,2000})</\1>")
 _SIBLINGS = late_pattern(r"(<(\w{1,20})>\s*[^<>\n]{1,60}?\s*</\2>)(?:\s*<\2>\s*[^<>\n]{1,60}?\s*</\2>)+")
 _UNION = late_pattern(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,60}\3)+")
 _PIPED = late_pattern(r"[\"'<\[(](\w(?:[\w -]{0,40}\w)?(?:\s?[|/]\s?\w(?:[\w -]{0,40}\w)?){1,300})[\"'>\])]")
@@ -81,9 +82,9 @@ _ASKED_FOR = late_pattern(
     r"(?:[^\n.?!:,–—]* )?(?P<last>[^\s,:.?!–—]+) \Z|(?:^|[\n.?!] ?)(?P<wh>which|what) \Z",
     re.IGNORECASE,
 )
-_NO_NOUN = table(
-    "is are be here as of between among from it this that these those one ist sind est sont es son é è von"
-)
+_NO_NOUN = table("of between among from as von entre unter tra parmi")
+_JOINED_BEFORE = late_pattern(r"\w (?:and|und|et) [\"'`“]?\Z", re.IGNORECASE)
+_EXCEPTED = table("except everything anything without instead besides")
 _FIELDS = table(
     "sentiment topic category intent type label class emotion score confidence reason tone priority urgency"
 )
@@ -128,7 +129,7 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     seen: set[frozenset[str]] = set()
     for listing in candidates:
         listing = _without_asked(text, listing)
-        if not _begins_well(listing.labels) or _names_fields(listing):
+        if not _begins_well(listing.labels) or _names_fields(listing) or _is_cut(text, listing):
             continue
         key = frozenset(label.casefold() for label in listing.labels)
         if (key in seen and len(found) > 3) or any(_overlaps(listing, other) for other in found):
@@ -163,6 +164,14 @@ def _without_asked(text: str, listing: Listing) -> Listing:
     if asked is None or (asked["last"] or "").lower() in _NO_NOUN or not text.startswith(f"{first},", listing.start):
         return listing
     return listing._replace(labels=listing.labels[1:], start=listing.start + len(first) + 1)
+
+
+def _is_cut(text: str, listing: Listing) -> bool:
+    """Whether a list begins within another: "reply with sun and moon or star", "everything except sun or moon"."""
+    before = text[max(0, listing.start - 12) : listing.start]
+    return listing.certainty < 0.9 and (
+        _JOINED_BEFORE.search(before) is not None or not _EXCEPTED.isdisjoint(listing.labels[0].lower().split())
+    )
 
 
 def _names_fields(listing: Listing) -> bool:
@@ -236,6 +245,13 @@ def _markup(text: str) -> Iterator[Listing]:
         listing = inside(match[2], match.start(2))
         if listing is not None:
             yield listing
+    for match in _PLURAL.finditer(text) if "</" in text else ():
+        name = match[1].lower()
+        if name in DATA_TAGS or name[:-1] in DATA_TAGS or name.startswith(("example", "instruction", "rule")):
+            continue
+        listing = inside(match[2], match.start(2))
+        if listing is not None and re.search(rf"\b{name[:-1]}\b", text[match.end() :].lower()):
+            yield listing  # "<piles>...</piles> ... Return the pile."
     for match in _SIBLINGS.finditer(text) if "</" in text else ():
         name = match[2].lower()
         items = [item[1] for item in _CHILD.findall(match[0])]

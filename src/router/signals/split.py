@@ -71,6 +71,7 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
         is_nothing(text[start:end])
         or is_pair(text[start:end])
         or has_residue(text[start:end])
+        or ("___" in text and "___" in text[start:end])
         or _PLACEHOLDER.fullmatch(text, start, end)
         or _EMPTY_TAGS.fullmatch(text, start, end)
     ):
