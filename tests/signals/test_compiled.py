@@ -141,12 +141,13 @@ def test_wrong_sizes_are_refused(arrays) -> None:
 
 
 @settings(deadline=None, max_examples=100)
-@given(text=TEXTS | st.text(alphabet=" \nabAB09.,é", max_size=40))
+@given(text=TEXTS | st.text(alphabet=" \nabAB09.,é!?", max_size=300))
 def test_census(text: str) -> None:
     raw = text.encode("utf-8", "replace")
     fast, slow = both(lambda: census(raw))
     assert fast == slow
     assert fast.blanks - fast.pairs == text.count(" ") - text.count("  ")
+    assert bool(fast.stretches) == any(stretch in text for stretch in ("!!", "??", "..."))
 
 
 WORDS = ["the", "don't", "review", "été", "previous", "x", "42", "a" * 30, "kein-wort", "große"]

@@ -13,7 +13,8 @@ _MARKS = bytes(code for code in range(33, 127) if not chr(code).isalnum())
 
 
 class Census(NamedTuple):
-    """ASCII characters by kind; ``pairs`` are pairs of blanks, none overlapping."""
+    """ASCII characters by kind; ``pairs`` are pairs of blanks, none overlapping; ``stretches`` is 1 where ``!!``,
+    ``??`` or ``...`` stands somewhere, else 0."""
 
     small: int
     capitals: int
@@ -22,6 +23,7 @@ class Census(NamedTuple):
     blanks: int
     pairs: int
     breaks: int
+    stretches: int
 
 
 def census(raw: bytes) -> Census:
@@ -32,4 +34,5 @@ def census(raw: bytes) -> Census:
     small, capitals, digits, marks = (
         size - len(raw.translate(None, kind)) for kind in (_SMALL, _CAPITALS, _DIGITS, _MARKS)
     )
-    return Census(small, capitals, digits, marks, raw.count(b" "), raw.count(b"  "), raw.count(b"\n"))
+    stretches = int(b"!!" in raw or b"??" in raw or b"..." in raw)
+    return Census(small, capitals, digits, marks, raw.count(b" "), raw.count(b"  "), raw.count(b"\n"), stretches)

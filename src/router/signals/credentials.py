@@ -7,7 +7,7 @@ it is ("password:", "api_key="), and never when it is a placeholder or a piece o
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from ..patterns import late_pattern
 from .hits import Hit
@@ -45,6 +45,13 @@ _KEY_GATES = ("secret", "token", "key")
 SECRET_GATES = ("-----begin", "://", "earer", *_PASSWORD_GATES, *_KEY_GATES)
 """Phrases, in lower case, without one of which :func:`worded_secrets` finds nothing."""
 
+# Letters behind these words with which neither they nor what must follow them goes on ("passage", "keyboard").
+_NEVER_BEHIND: Mapping[str, frozenset[str]] = {
+    "pass": frozenset("abghjklmnqrsuvxyz"),
+    **dict.fromkeys(_KEY_GATES, frozenset("bghjlmnqruvwxyz")),
+}
+_NOTHING: frozenset[str] = frozenset()
+
 _WORDED = late_pattern(
     r"(?P<password>pass(?:word|wort|wd|phrase|code|e)?|pwd|kennwort|contraseña|contrasena|senha|hasło|"
     r"wachtwoord|"
@@ -80,7 +87,9 @@ def worded_secrets(text: str, lower: str, found: Collection[str], hits: list[Hit
 
     ``found``: those of :data:`SECRET_GATES` that stand in ``lower``, among others.
     """
-    if "-----BEGIN" in text:
+    # What was not found in small letters does not stand there in any; some texts have none of their length.
+    is_plain = lower is not text
+    if not (is_plain and "-----begin" not in found) and "-----BEGIN" in text:
         _private_keys(text, hits)
     if "://" in found:
         if "@" in text:
@@ -91,7 +100,7 @@ def worded_secrets(text: str, lower: str, found: Collection[str], hits: list[Hit
             )
         if "hooks.slack.com" in text:
             hits.extend(Hit("api_key", match.start(), match.end(), 0.98) for match in _WEBHOOK.finditer(text))
-    if "earer" in text:
+    if not (is_plain and "earer" not in found) and "earer" in text:
         hits.extend(
             Hit("api_key", match.start("secret"), match.end("secret"), 0.95)
             for match in _BEARER.finditer(text)
@@ -101,10 +110,13 @@ def worded_secrets(text: str, lower: str, found: Collection[str], hits: list[Hit
     for gate in (*_PASSWORD_GATES, *_KEY_GATES) if has_digit else _PASSWORD_GATES:
         if gate not in found:
             continue
+        never = _NEVER_BEHIND.get(gate, _NOTHING)
         at = lower.find(gate)
         while at >= 0:
-            _after_word(text, at, hits)
-            at = lower.find(gate, at + len(gate))
+            end = at + len(gate)
+            if lower[end : end + 1] not in never:
+                _after_word(text, at, hits)
+            at = lower.find(gate, end)
 
 
 def _private_keys(text: str, hits: list[Hit]) -> None:

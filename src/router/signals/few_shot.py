@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from ..types import Message, Signals
@@ -31,6 +31,7 @@ _SHOTS = late_pattern(r"<(?:example|shot|sample)(?: [^>]{0,40})?>", re.IGNORECAS
 _NUMBERED = late_pattern(
     r"[ \t*#]*(?:example|beispiel|exemple|ejemplo|exemplo|esempio|例|示例) ?(?:#|no\.? ?)?\d+\b", re.IGNORECASE
 )
+_NUMBERED_STARTS = frozenset(" \t*#eEbB例示")
 _READ, _MOST_MARK = 12_000, 60
 
 
@@ -52,10 +53,11 @@ def _read(signals: Signals) -> tuple[int | None, float]:
 
 def _pairs(text: str, breaks: int) -> int:
     found = 0
-    if text.count(":") + text.count("：") + text.count("=") >= 2:
+    lines = text.split("\n")
+    if text.count(":") + text.count("：") + text.count("=") >= 2 and (marked := _marked(text, lines)):
         marks: Counter[str] = Counter()
         filled: Counter[str] = Counter()
-        for mark, is_filled in _marked(text):
+        for mark, is_filled in marked:
             marks[mark] += 1
             filled[mark] += is_filled
         # One marked line alone is the place for the answer, or a field of a form.
@@ -63,30 +65,35 @@ def _pairs(text: str, breaks: int) -> int:
         # The answer's mark is the one that stands open at the end.
         still_open = [filled[mark] for mark in pairs if filled[mark] == marks[mark] - 1]
         found = max(still_open or [filled[mark] for mark in pairs], default=0)
-    if "->" in text or "=>" in text or "→" in text or "⇒" in text:
+    if (">" in text and ("->" in text or "=>" in text)) or "→" in text or "⇒" in text:
         arrows = len(_ARROW.findall(text))
         found = max(found, arrows if arrows >= 2 and "(" not in text[: text.find("\n")] else 0)
     if "<" in text:
         found = max(found, len(_SHOTS.findall(text)))
     if breaks >= 3 and found == 0:
-        found = sum(_NUMBERED.match(line) is not None for line in text.split("\n"))
+        found = sum([line[:1] in _NUMBERED_STARTS and _NUMBERED.match(line) is not None for line in lines])
     return found
 
 
-def _marked(text: str) -> Iterator[tuple[str, bool]]:
+def _marked(text: str, lines: Sequence[str]) -> list[tuple[str, bool]]:
     """The marks that lines begin with ("**Label:** spam" -> "label"), and whether something follows them."""
-    lines = text.split("\n")
-    signs = [sign for sign in ":：=" if sign in text]
+    marked: list[tuple[str, bool]] = []
+    further = [sign for sign in "：=" if sign in text]
     for number, line in enumerate(lines):
-        cut = min([at for sign in signs if (at := line.find(sign)) >= 0], default=-1)
-        if not 0 < cut <= _MOST_MARK:
+        cut = line.find(":", 0, _MOST_MARK + 1)
+        for sign in further:
+            at = line.find(sign, 0, _MOST_MARK + 1)
+            if at >= 0 and (cut < 0 or at < cut):
+                cut = at
+        if cut <= 0:
             continue
         mark = line[:cut].lstrip(" \t>*-#").rstrip(" \t").rstrip("*").lower()
         if mark not in _MARKS:
             continue
         following = lines[number + 1].strip() if number + 1 < len(lines) else ""
         value = line[cut + 1 :].strip(" *_`\"'")
-        yield mark, bool(value) or (following != "" and not following.endswith((":", "：")))
+        marked.append((mark, bool(value) or (following != "" and not following.endswith((":", "：")))))
+    return marked
 
 
 def _turns(messages: tuple[Message, ...]) -> int:

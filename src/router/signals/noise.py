@@ -53,6 +53,7 @@ _STRETCHED = late_pattern(r"[!?]{3,}|\.{4,}|([a-z])\1{3,}|([!?.,])(?: ?\2){3,}")
 _LOG = late_pattern(
     r"\s*(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\[?(?:INFO|ERROR|WARN|DEBUG)\b|at [\w.$]+\(|\w{3} \d{1,2} \d\d:\d\d)"
 )
+_LOG_STARTS = frozenset(" \t\r\x0b\x0c\x1c\x1d\x1e\x1f0123456789[IEWDa")
 _GARBLED = late_pattern(r"\b(?:[a-z]+\d+[a-z]+|[a-z]*[01][a-z]+)\b", re.IGNORECASE)
 _DIGIT = late_pattern(r"[0-9]")
 _FORWARDED = late_pattern(
@@ -83,13 +84,18 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     points += 0.5 * min(misspelt, 4)
     if chat >= 2:
         points += 0.34 * min(chat, 5)
-    if ("!!" in sample or "??" in sample or "..." in sample) and "```" not in sample:
+    if counted.stretches and "```" not in sample:
         points += 0.35 * min(len(_STRETCHED.findall(sample)), 3)
     if breaks >= 3:
-        if ">" in sample or "-----" in sample or "fw" in view.ask[:40] or "sent from my" in view.ask:
+        if (
+            ">" in sample
+            or ("-" in sample and "-----" in sample)
+            or "fw" in view.ask[:40]
+            or "sent from my" in view.ask
+        ):
             points += 0.5 * min(len(_FORWARDED.findall(sample)), 2)
-        if "```" not in sample and sum(_LOG.match(line) is not None for line in sample.split("\n")) >= 3:
-            points += 1.0
+        if "`" not in sample or "```" not in sample:
+            points += 1.0 if _logged(sample) >= 3 else 0.0
     if letters < 0.45 * len(raw) and sample.isascii() and size > 60 and sample.count("|") + sample.count("~") > 8:
         points += 0.5
     if size > 160 and sample.isascii() and capitals == 0 and not breaks:
@@ -100,6 +106,14 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if points >= 1.0:
         return True, min(0.95, 0.7 + 0.1 * points)
     return (False, 0.92) if points < 0.5 else (None, 0.0)
+
+
+def _logged(text: str) -> int:
+    """How many lines begin with a time, a level or a place in a program."""
+    lines = text.split("\n")
+    if text.isascii():  # tell at a glance which lines cannot
+        lines = [line for line in lines if line[:1] in _LOG_STARTS or line[3:4] == " "]
+    return sum([_LOG.match(line) is not None for line in lines])
 
 
 def _garbled(text: str) -> int:

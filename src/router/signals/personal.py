@@ -12,7 +12,7 @@ from collections.abc import Collection
 from ..patterns import late_pattern
 from .hits import Hit
 
-__all__ = ["NAME_GATES", "birth_date", "may_tell_birth", "names", "street"]
+__all__ = ["BIRTH_GATES", "NAME_GATES", "birth_date", "names", "street", "tells_birth"]
 
 _UP = r"[A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞİŁŃŇŌŐŘŚŞŠŤŪŮŰŹŻŽА-ЯЁΑ-Ω]"
 _LOW = r"[a-zß-öø-ÿāăąćčďđēęěğıłńňōőřśşšťūůűźżžа-яёά-ώ'’]"
@@ -208,6 +208,8 @@ _BIRTH_GATES = (
     "urodz",
 )
 _OTHER_BIRTH_GATES = ("né le", "née le", "nací", "рожд", "родил", "生日", "出生", "誕生日", "생일", "생년월일")
+BIRTH_GATES = frozenset((*_BIRTH_GATES, *_OTHER_BIRTH_GATES))
+"""Phrases, in lower case, without one of which :func:`birth_date` finds nothing."""
 _BIRTH = late_pattern(
     r"(?:(?:date of birth|birth ?date|birthday|d\.?o\.?b\.?)(?: is| was|:| =| -|\))*"
     r"|(?<=i was )born(?: on| in)?|(?<=i'm )born(?: on)?|(?<=i am )born(?: on)?|(?<=patient )born(?: on)?|"
@@ -277,7 +279,7 @@ def street(text: str, lower: str, at: int, hits: list[Hit]) -> None:
         hits.append(Hit("address", start, len(text[:end].rstrip(" ,\n\t")), 0.88 if lives else 0.85))
 
 
-def may_tell_birth(lower: str) -> bool:
+def tells_birth(lower: str) -> bool:
     """A cheap test of the text before a number: can :func:`birth_date` find anything there?"""
     return any(gate in lower for gate in (_BIRTH_GATES if lower.isascii() else _BIRTH_GATES + _OTHER_BIRTH_GATES))
 

@@ -19,7 +19,7 @@ from .credentials import SECRET_GATES, key_in_token, worded_secrets
 from .gates import Gates
 from .hits import Hit, PiiKind, settled
 from .identifiers import identifiers, lettered_identifiers
-from .personal import NAME_GATES, birth_date, may_tell_birth, names, street
+from .personal import BIRTH_GATES, NAME_GATES, birth_date, names, street, tells_birth
 from .phones import phones
 from .surroundings import surroundings
 
@@ -132,7 +132,7 @@ _NO_DOMAIN = frozenset(
 )
 
 
-_GATES = Gates(("at)", "at]", *SECRET_GATES, *NAME_GATES))
+_GATES = Gates(("at)", "at]", *SECRET_GATES, *NAME_GATES, *BIRTH_GATES))
 
 
 def find_pii(text: str) -> tuple[Hit, ...]:
@@ -157,7 +157,7 @@ def find_pii(text: str) -> tuple[Hit, ...]:
         worded_secrets(text, lower, found, hits, has_digit=has_digit)
         names(text, lower, found, hits)
     if has_digit:
-        _numbers(text, lower, hits)
+        _numbers(text, lower, hits, may_tell_birth=not BIRTH_GATES.isdisjoint(found))
     return settled(hits) if hits else ()
 
 
@@ -200,6 +200,8 @@ def _beside(body: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
     """Texts that are none of the messages', each with the message that it belongs to (the first where it has none)."""
     sent = body.get("messages")
     for index, entry in enumerate(sent if isinstance(sent, list) else ()):
+        if type(entry) is dict and len(entry) == 2 and type(entry.get("content")) is str and "role" in entry:
+            continue  # as nearly all are
         if not isinstance(entry, Mapping):
             continue
         content = entry.get("content")
@@ -277,7 +279,7 @@ def _emails(text: str) -> Iterator[Hit]:
         at = text.find("@", at + 1)
 
 
-def _numbers(text: str, lower: str, hits: list[Hit]) -> None:
+def _numbers(text: str, lower: str, hits: list[Hit], *, may_tell_birth: bool) -> None:
     flat = text.encode("latin-1", "replace").translate(_CLASS)
     size = len(flat)
     pos = flat.find(b"0")
@@ -288,7 +290,7 @@ def _numbers(text: str, lower: str, hits: list[Hit]) -> None:
         if right < 0:
             right = size
         left = flat.rfind(b" ", 0, pos) + 1
-        if may_tell_birth(lower[max(0, pos - 56) : pos]):
+        if may_tell_birth and tells_birth(lower[max(0, pos - 56) : pos]):
             birth_date(text, pos, hits)
         street(text, lower, pos, hits)
         if left == pos and end - pos < 7 and end >= right and end - pos != 6:
