@@ -188,14 +188,40 @@ def test_foreign_host_is_refused(strict: str) -> None:
         assert found.startswith(b"HTTP/1.1 403"), host
 
 
+@pytest.mark.parametrize("hosts", [b"", b"host: localhost\r\nhost: localhost\r\n", b"Host: a\r\nhost: localhost\r\n"])
+def test_request_of_no_or_two_hosts_is_refused(strict: str, hosts: bytes) -> None:
+    found = talk(strict, b"GET /healthz HTTP/1.1\r\n%b\r\n" % hosts, wait_s=4)
+    assert found.startswith(b"HTTP/1.1 400")
+    assert b'{"status":"ok"}' not in found
+
+
 def test_upgrade_is_not_taken(strict: str) -> None:
-    found = talk(
-        strict,
-        b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n",
-        wait_s=3,
+    # As Java's client offers HTTP/2: with a body, which must be read.
+    offer = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
+    body = json.dumps(
+        {"messages": [{"role": "user", "content": "I loved it."}], "router": {"task": "sentiment"}}
+    ).encode()
+    post = (
+        HEAD.replace(b"/v1/chat/completions", b"/v1/route") + offer + b"content-length: %d\r\n\r\n" % len(body) + body
     )
-    assert found.count(b"HTTP/1.1") <= 1
-    assert b"101" not in found.split(b"\r\n")[0]
+    for pieces in ([post], [post[:-20], post[-20:]], [post[:60], post[60:200], post[200:]]):
+        found = talk(strict, *pieces, INNER, wait_s=3)
+        assert found.count(b"HTTP/1.1 200") == 2, found
+        assert found.index(b'"decision"') < found.index(b'"status":"ok"')
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"CONNECT localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n" + INNER,
+        HEAD + b"connection: upgrade\r\nupgrade: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n" + INNER,
+        HEAD + b"connection: upgrade\r\nupgrade: x\r\ncontent-length: 45\r\n\r\n" + INNER,
+    ],
+)
+def test_upgrade_smuggles_nothing(strict: str, request_bytes: bytes) -> None:
+    found = talk(strict, request_bytes, wait_s=3)
+    assert b'{"status":"ok"}' not in found
+    assert is_alive(strict)
 
 
 def test_client_that_reads_nothing_is_let_go(tmp_path: Path, start: Start) -> None:

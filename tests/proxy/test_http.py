@@ -84,6 +84,28 @@ def test_local_answer_can_be_streamed(sidecar: str) -> None:
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
 
 
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_old_clients_get_no_chunks(sidecar: str, is_stream: bool) -> None:
+    # HTTP/1.0 knows no chunked bodies (RFC 9112, 6.1): the end of the connection ends the stream.
+    body = json.dumps({**REVIEW, "stream": is_stream}).encode()
+    place = urlsplit(sidecar)
+    found = b""
+    with socket.create_connection((place.hostname, place.port), timeout=20) as raw:
+        raw.sendall(b"POST %b HTTP/1.0\r\ncontent-type: application/json\r\n" % CHAT.encode())
+        raw.sendall(b"content-length: %d\r\n\r\n%b" % (len(body), body))
+        while piece := raw.recv(65536):
+            found += piece
+    head, _, content = found.partition(b"\r\n\r\n")
+    assert b" 200 " in head.splitlines()[0]
+    assert b"transfer-encoding" not in head.lower()
+    assert b"connection: close" in head.lower()
+    if is_stream:
+        assert content.startswith(b"data: {")
+        assert content.endswith(b"data: [DONE]\n\n")
+    else:
+        assert json.loads(content)["choices"][0]["message"]["content"] == "positive"
+
+
 def test_header_hints_reach_the_decision(sidecar: str) -> None:
     body = json.dumps({"messages": [{"role": "user", "content": REVIEW["messages"][1]["content"]}]}).encode()
     hints = {"x-router-task": "sentiment", "x-router-labels": "POSITIVE, NEGATIVE"}

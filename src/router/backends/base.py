@@ -231,8 +231,9 @@ class Completeness:
         return len(self._done) >= self._n and self._done >= self._seen
 
 
-def check_chunk(chunk: object, deployment: str) -> dict[str, Any]:
-    """``chunk`` if it is a chat completion chunk.
+def check_chunk(chunk: object, deployment: str) -> dict[str, Any] | None:
+    """``chunk`` if it is a chat completion chunk; None for one that tells nothing of an answer: a ping, a notice of the
+    provider. What only tells the usage has no choices, as OpenAI writes it.
 
     Raises:
         UpstreamError: an error sent within the stream, or something else.
@@ -240,10 +241,12 @@ def check_chunk(chunk: object, deployment: str) -> dict[str, Any]:
     if isinstance(chunk, dict):
         if chunk.get("error"):
             raise error_in_body(chunk["error"], deployment)
+        if chunk.get("object") == "error" or chunk.get("type") == "error":
+            raise error_in_body(chunk, deployment)
         choices = chunk.get("choices")
-        if (isinstance(choices, list) and all(isinstance(choice, dict) for choice in choices)) or (
-            choices is None and chunk.get("usage")
-        ):
+        if choices is None:
+            return {**chunk, "choices": []} if chunk.get("usage") else None
+        if isinstance(choices, list) and all(isinstance(choice, dict) for choice in choices):
             return chunk
     raise malformed(deployment, "the stream holds something that is no chunk")
 

@@ -224,15 +224,17 @@ class _LitellmStream:
         return self
 
     async def __anext__(self) -> dict[str, Any]:
-        try:
-            chunk = await self._stream.__anext__()
-        except StopAsyncIteration:
-            if not self._completeness.is_complete:
-                raise cut_short(self._name) from None
-            raise
-        except Exception as error:
-            raise upstream_error(error, self._name, began=True) from error
-        found = check_chunk(_plain_chunk(chunk.model_dump()), self._name)
+        found: dict[str, Any] | None = None
+        while found is None:
+            try:
+                chunk = await self._stream.__anext__()
+            except StopAsyncIteration:
+                if not self._completeness.is_complete:
+                    raise cut_short(self._name) from None
+                raise
+            except Exception as error:
+                raise upstream_error(error, self._name, began=True) from error
+            found = check_chunk(_plain_chunk(chunk.model_dump()), self._name)
         if found.get("usage") and not self._reported_usage():
             # litellm counted for itself; the one who keeps the books counts too, and marks it as an estimate.
             del found["usage"]

@@ -48,6 +48,7 @@ _DRAIN_S = 0.05
 _PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _STATE = re.compile(r"[\t\x20-\x7e]{1,512}")
 _MOST_HEADS = 1_000
+_CODED = "the answer is compressed, which was not asked for"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -101,8 +102,8 @@ class OpenAIBackend:
             raise _network(name, error) from error
         if answer.status != 200:
             raise _status_error(answer, name, key)
-        if b"content-encoding" in answer.headers:
-            raise malformed(name, "the answer is compressed, which was not asked for")
+        if _is_coded(answer.headers):
+            raise malformed(name, _CODED)
         try:
             body = RawJson(check_reply(_decode(answer.body), name), answer.body)
         except msgspec.DecodeError as error:
@@ -118,6 +119,9 @@ class OpenAIBackend:
         except OSError as error:
             raise _network(name, error) from error
         kind = stream.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if stream.status == 200 and _is_coded(stream.headers):
+            stream.close()
+            raise malformed(name, _CODED)
         if stream.status == 200 and kind not in (b"application/json", b"text/html"):
             return _SseStream(stream, name, n=call.request.n, max_bytes=self._max_body_bytes)
         status, headers = stream.status, stream.headers
@@ -163,7 +167,13 @@ class OpenAIBackend:
         return target, b"%b%d%b\r\n\r\n%b" % (head, len(body), _trace(call.request), body), key
 
     def _head(self, base: str, accept: str, key: str | None, name: str) -> tuple[Target, bytes]:
-        headers = {"Content-Type": "application/json", "Accept": accept, "User-Agent": "guide-router"}
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": accept,
+            # Without a word, any coding may come (RFC 9110, 12.5.3).
+            "Accept-Encoding": "identity",
+            "User-Agent": "guide-router",
+        }
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         try:
@@ -190,6 +200,10 @@ class OpenAIBackend:
                 connect_timeout_s=self._connect_timeout_s,
             )
         return pool
+
+
+def _is_coded(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(b"content-encoding", b"identity").strip().lower() != b"identity"
 
 
 async def _read(stream: HttpStream, most: int) -> bytes:
@@ -273,10 +287,12 @@ class _SseStream:
                 raise malformed(self._name, "the stream holds an event that is not JSON") from error
             if event.event == "error" and isinstance(chunk, dict):
                 raise error_in_body(chunk.get("error") or chunk, self._name)
-            chunk = check_chunk(chunk, self._name)
-            self._completeness.take(chunk)
+            found = check_chunk(chunk, self._name)
+            if found is None:
+                continue
+            self._completeness.take(found)
             # Data of several lines cannot be sent on as one.
-            self._ready.append(chunk if b"\n" in data else RawJson(chunk, data))
+            self._ready.append(found if found is not chunk or b"\n" in data else RawJson(found, data))
         if not piece:
             self._end()
 

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ..config import ServerSettings
+from .cycle import Cycle
 
 __all__ = ["CONNECTION", "guarded"]
 
 CONNECTION = "router.connection"
 MAX_HEADERS = 100
+_LARGE = "the headers are larger than allowed."
+_OFFERS = frozenset({b"upgrade", b"http2-settings"})
 _CLOSE = b"content-type: application/json\r\ncontent-length: %d\r\nx-should-retry: %b\r\nconnection: close\r\n\r\n%b"
 
 
@@ -28,8 +34,8 @@ def guarded(limits: ServerSettings) -> type[asyncio.Protocol]:
     return type("Guarded", (_Guarded,), {"limits": limits})
 
 
-class _TooMuch(Exception):
-    """The head is larger than allowed; raised through the parser, which wraps it."""
+class _Refused(Exception):
+    """The head is larger than allowed, or no good HTTP; raised through the parser, which wraps it."""
 
 
 class _Guarded(HttpToolsProtocol):
@@ -43,7 +49,7 @@ class _Guarded(HttpToolsProtocol):
         self._unread: asyncio.TimerHandle | None = None
         self._head_bytes = self._fed = 0
         self._in_head = True
-        self._in_message = False
+        self._in_message = self._is_offer = False
 
     # ----- the connection -----------------------------------------------------------------------------------------
 
@@ -68,12 +74,17 @@ class _Guarded(HttpToolsProtocol):
             return
         if self._in_head:
             self._fed += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            while data:
+                data = self._read(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
         if self.transport.is_closing():
             return
         if self._in_head and self._fed > self.limits.max_header_bytes:
             # What the parser still holds back is one header without an end.
-            self._end(431, "the headers are larger than allowed.")
+            self._end(431, _LARGE)
         elif self._arriving is None and (self._in_message or self.cycle is None or self.cycle.response_complete):
             limit = self.limits.header_timeout_s if self._in_head else self.limits.body_timeout_s
             self._arriving = self.loop.call_later(limit, self._too_slow)
@@ -89,6 +100,22 @@ class _Guarded(HttpToolsProtocol):
             self._unread.cancel()
             self._unread = None
 
+    def _read(self, data: bytes) -> bytes:
+        """Let the parser read; what is to be read after that."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            # Another protocol is offered (HTTP/2 by Java's client) and not taken: the request is read as if it were not
+            # (RFC 9110, 7.8). llhttp has read no body for it.
+            kept = b"".join([b"%b: %b\r\n" % header for header in self.headers if header[0] not in _OFFERS])
+            version = self.parser.get_http_version().encode()
+            head = b"%b %b HTTP/%b\r\n%b\r\n" % (self.parser.get_method(), self.url, version, kept)
+            self.parser, self._is_offer = httptools.HttpRequestParser(self), False
+            with suppress(AttributeError):  # httptools < 0.6.3; as uvicorn sets up its own
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            return head + data[offer.args[0] :]
+        return b""
+
     # ----- the parser ---------------------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
@@ -99,33 +126,72 @@ class _Guarded(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
-        self._count(len(url))
+        self._head_bytes += len(url)
+        if self._head_bytes > self.limits.max_header_bytes:
+            raise self._refused(431, _LARGE)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if len(self.headers) > MAX_HEADERS:
-            self._refusal = (431, f"there are more than {MAX_HEADERS} headers.")
-            raise _TooMuch
-        self._count(len(name) + len(value) + 4)
+        name, headers = name.lower(), self.headers
+        headers.append((name, value))
+        self._head_bytes += len(name) + len(value) + 4
+        if len(headers) > MAX_HEADERS:
+            raise self._refused(431, f"there are more than {MAX_HEADERS} headers.")
+        if self._head_bytes > self.limits.max_header_bytes:
+            raise self._refused(431, _LARGE)
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if self.parser.should_upgrade() and method != b"CONNECT":
+            self._is_offer = True
+            return
+        if version == "1.1" and len([name for name, _ in self.headers if name == b"host"]) != 1:
+            raise self._refused(400, "a request must name one host.")
         self._in_head = False
         self._fed = 0
         self._disarm()
-        super().on_headers_complete()
+        scope = self.scope
+        scope["method"], scope["http_version"] = method.decode("ascii"), version
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"], scope["query_string"] = url.path, url.query or b""
+        before, self.cycle = (
+            self.cycle,
+            Cycle(
+                scope=scope,
+                transport=self.transport,
+                flow=self.flow,
+                logger=self.logger,
+                access_logger=self.access_logger,
+                access_log=False,
+                default_headers=self.server_state.default_headers,
+                message_event=asyncio.Event(),
+                expect_100_continue=self.expect_100_continue,
+                keep_alive=version == "1.1" and self.parser.should_keep_alive(),
+                on_response=self.on_response_complete,
+            ),
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            # Answered in order (RFC 9112, 9.3.2).
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_message_complete(self) -> None:
+        if self._is_offer:
+            return
         self._in_head, self._in_message = True, False
         self._disarm()
         super().on_message_complete()
 
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self.limits.max_header_bytes:
-            self._refusal = (431, "the headers are larger than allowed.")
-            raise _TooMuch
-
     # ----- refusals -----------------------------------------------------------------------------------------------
+
+    def _refused(self, status: int, message: str) -> _Refused:
+        self._refusal = (status, message)
+        return _Refused()
 
     def send_400_response(self, msg: str) -> None:
         """Whatever the parser does not take."""

@@ -14,10 +14,11 @@ import msgspec
 
 from ..errors import RequestError, RequestTooLarge, RouterError, UpstreamError
 from ..types import Hints, Request
-from .anthropic_events import MessageEvents, block_id, stop_reason, usage_of
+from .anthropic_events import MessageEvents, block_id, stop_reason, thinking_block, usage_of
 from .forms import Form, StreamForm, message_of
 from .jsonbody import Limits, decoded, shown, wrong
 from .openai import read_chat, said
+from .thoughts import read_thoughts
 
 __all__ = ["anthropic_error", "messages_form", "model_page"]
 
@@ -73,7 +74,12 @@ def messages_form(data: bytes, *, hints: Hints, limits: Limits, is_count: bool =
     _read_thinking(body, chat)
     if chat.get("stream"):
         chat["stream_options"] = {"include_usage": True}
-    return _MessagesForm(read_chat(chat, hints=hints, limits=limits))
+    thinking = body.get("thinking")
+    # Who did not ask for thinking may take the first block for the text.
+    shows_thoughts = (
+        isinstance(thinking, Mapping) and thinking.get("type") != "disabled" and thinking.get("display") != "omitted"
+    )
+    return _MessagesForm(read_chat(chat, hints=hints, limits=limits), shows_thoughts=shows_thoughts)
 
 
 def anthropic_error(error: RouterError, request_id: str) -> dict[str, Any]:
@@ -107,14 +113,14 @@ _ERRORS: Mapping[int, str] = {
 
 
 class _MessagesForm:
-    __slots__ = ("request",)
+    __slots__ = ("_shows_thoughts", "request")
 
-    def __init__(self, request: Request) -> None:
-        self.request = request
+    def __init__(self, request: Request, *, shows_thoughts: bool) -> None:
+        self.request, self._shows_thoughts = request, shows_thoughts
 
     def answer(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         message, finish = message_of(body)
-        blocks: list[dict[str, Any]] = []
+        blocks = [thinking_block(thought) for thought in read_thoughts(message)] if self._shows_thoughts else []
         text = said(message.get("content")) or message.get("refusal")
         if text:
             blocks.append({"type": "text", "text": text, "citations": None})
@@ -141,7 +147,7 @@ class _MessagesForm:
         }
 
     def stream(self) -> StreamForm:
-        return MessageEvents(anthropic_error)
+        return MessageEvents(anthropic_error, shows_thoughts=self._shows_thoughts)
 
 
 def _arguments(text: Any) -> Any:

@@ -11,8 +11,9 @@ from typing import Any
 from ..errors import RouterError
 from .forms import named_event
 from .openai import said
+from .thoughts import Thought, read_thoughts
 
-__all__ = ["MessageEvents", "block_id", "stop_reason", "usage_of"]
+__all__ = ["MessageEvents", "block_id", "stop_reason", "thinking_block", "usage_of"]
 
 _STOPS: Mapping[str, str] = {
     "stop": "end_turn",
@@ -52,17 +53,34 @@ def usage_of(usage: Any) -> dict[str, Any]:
     }
 
 
+def thinking_block(thought: Thought) -> dict[str, Any]:
+    """The block of a thought. Without a signature it was not written by a model of Anthropic's."""
+    if thought.redacted:
+        return {"type": "redacted_thinking", "data": thought.redacted}
+    return {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
+
+
 class MessageEvents:
-    """``message_start``, blocks, ``message_delta`` with the stop reason and usage, ``message_stop``."""
+    """``message_start``, blocks, ``message_delta`` with the stop reason and usage, ``message_stop``.
 
-    __slots__ = ("_error_body", "_finish", "_is_refusal", "_is_started", "_n_blocks", "_open", "_tools", "_usage")
+    ``shows_thoughts``: the caller asked for thinking blocks.
+    """
 
-    def __init__(self, error_body: Callable[[RouterError, str], Mapping[str, Any]]) -> None:
-        self._error_body = error_body
+    __slots__ = (
+        "_error_body", "_finish", "_ids", "_is_refusal", "_is_started", "_kind", "_n_blocks", "_open",
+        "_shows_thoughts", "_tools", "_usage",
+    )  # fmt: skip
+
+    def __init__(
+        self, error_body: Callable[[RouterError, str], Mapping[str, Any]], *, shows_thoughts: bool = False
+    ) -> None:
+        self._error_body, self._shows_thoughts = error_body, shows_thoughts
         self._is_started = self._is_refusal = False
         self._n_blocks = 0
         self._open: int | None = None
+        self._kind = ""
         self._tools: dict[int, int] = {}
+        self._ids: dict[int, Any] = {}
         self._finish: str | None = None
         self._usage: Any = None
 
@@ -76,9 +94,11 @@ class MessageEvents:
                 continue
             delta = choice.get("delta") or {}
             self._is_refusal = self._is_refusal or bool(delta.get("refusal"))
+            for thought in read_thoughts(delta) if self._shows_thoughts else ():
+                out += self._think(thought)
             text = said(delta.get("content")) or delta.get("refusal")
             if text:
-                if self._open is None or self._open in self._tools.values():
+                if self._open is None or self._kind != "text":
                     out += self._begin({"type": "text", "text": "", "citations": None})
                 out += self._delta({"type": "text_delta", "text": text}, self._n_blocks - 1)
             for call in delta.get("tool_calls") or ():
@@ -120,17 +140,32 @@ class MessageEvents:
     def _call(self, call: Mapping[str, Any]) -> bytes:
         function = call.get("function") or {}
         number, out = call.get("index") or 0, b""
-        if number not in self._tools:
-            self._tools[number] = self._n_blocks
+        # Some providers count no calls: each of theirs has the number 0.
+        if number not in self._tools or call.get("id") not in (None, "", self._ids[number]):
+            self._tools[number], self._ids[number] = self._n_blocks, call.get("id")
             out = self._begin({"type": "tool_use", "id": call.get("id"), "name": function.get("name"), "input": {}})
         if function.get("arguments"):
             # A provider may go back to an earlier call: its piece belongs to that block, though another is open.
             out += self._delta({"type": "input_json_delta", "partial_json": function["arguments"]}, self._tools[number])
         return out
 
+    def _think(self, thought: Thought) -> bytes:
+        out = b""
+        if thought.redacted:
+            out = self._begin(thinking_block(thought)) + self._end_block()
+        if (thought.text or thought.signature) and (self._open is None or self._kind != "thinking"):
+            out += self._begin(thinking_block(Thought()))
+        if thought.text:
+            out += self._delta({"type": "thinking_delta", "thinking": thought.text}, self._n_blocks - 1)
+        if thought.signature:
+            # It signs the whole block, so nothing more belongs to it.
+            signed = self._delta({"type": "signature_delta", "signature": thought.signature}, self._n_blocks - 1)
+            out += signed + self._end_block()
+        return out
+
     def _begin(self, block: Mapping[str, Any]) -> bytes:
         out = self._end_block()
-        self._open = self._n_blocks
+        self._open, self._kind = self._n_blocks, block["type"]
         self._n_blocks += 1
         return out + named_event({"type": "content_block_start", "index": self._open, "content_block": block})
 

@@ -1,6 +1,6 @@
 """Chunks of a chat completion as the Responses API's stream events: items opened, filled, closed, then the response.
 
-Source: https://platform.openai.com/docs/api-reference/responses-streaming
+An item is closed when the next one begins, so that who waits for a tool call need not wait for the end. Source: https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
 from __future__ import annotations
@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from ..errors import RequestError, RouterError
 from .forms import named_event
 from .openai import said
+from .thoughts import read_thoughts
 
-__all__ = ["ResponseEvents", "call_item", "envelope", "finished", "message_item", "response_id"]
+__all__ = ["ResponseEvents", "call_item", "envelope", "finished", "message_item", "reasoning_item", "response_id"]
+
+_decode = msgspec.json.Decoder().decode
 
 _ECHOED: tuple[tuple[str, Any], ...] = (
     ("instructions", None),
@@ -87,6 +92,12 @@ def call_item(name: str, call: Mapping[str, Any], status: str) -> dict[str, Any]
     }
 
 
+def reasoning_item(name: str, text: str, status: str) -> dict[str, Any]:
+    """An output item of what the model thought."""
+    parts = [{"type": "reasoning_text", "text": text}] if text else []
+    return {"id": name, "type": "reasoning", "summary": [], "content": parts, "status": status}
+
+
 def _text_part(text: str | None, logprobs: Sequence[Any] = ()) -> dict[str, Any] | None:
     if not text:
         return None
@@ -98,33 +109,48 @@ def _refusal_part(text: str | None) -> dict[str, Any] | None:
 
 
 class _Item:
-    """An output item that is being written."""
+    """An output item that is being written; ``whole`` once it is closed."""
 
-    __slots__ = ("call", "id", "index", "kind", "logprobs", "pieces")
+    __slots__ = ("call", "id", "index", "kind", "logprobs", "pieces", "whole")
 
     def __init__(self, kind: str, name: str, index: int) -> None:
         self.kind, self.id, self.index = kind, name, index
         self.pieces: list[str] = []
         self.logprobs: list[Any] = []
         self.call: dict[str, Any] = {}
+        self.whole: dict[str, Any] | None = None
 
     @property
     def written(self) -> str:
         return "".join(self.pieces)
 
+    @property
+    def may_end(self) -> bool:
+        """Whether nothing more can belong to it once another item begins. Providers that write several calls at the
+        same time go back to one whose arguments are not whole."""
+        if self.kind != "function_call":
+            return True
+        try:
+            _decode(self.written.encode())
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            return False
+        return True
+
 
 class ResponseEvents:
     """``response.created``, items with their deltas, ``response.completed`` (or ``incomplete``, ``failed``)."""
 
-    __slots__ = ("_asked", "_finish", "_head", "_items", "_number", "_usage", "_usage_of")
+    __slots__ = ("_asked", "_finish", "_head", "_is_refused", "_items", "_number", "_open", "_usage", "_usage_of")
 
     def __init__(self, asked: Mapping[str, Any], usage_of: Callable[[Any], Any]) -> None:
         self._asked, self._usage_of = asked, usage_of
         self._head: dict[str, Any] | None = None
-        self._items: dict[object, _Item] = {}
+        self._items: list[_Item] = []
+        self._open: dict[object, _Item] = {}
         self._number = 0
         self._usage: Any = None
         self._finish: str | None = None
+        self._is_refused = False
 
     def take(self, chunk: Mapping[str, Any]) -> bytes:
         """See :class:`~.forms.StreamForm`. Only the first choice is written: a response has one."""
@@ -136,10 +162,14 @@ class ResponseEvents:
                 continue
             delta = choice.get("delta") or {}
             logprobs = (choice.get("logprobs") or {}).get("content") or []
+            thought = "".join([thought.text for thought in read_thoughts(delta)])
+            if thought:
+                out += self._write("reasoning_text", thought, [])
             text = said(delta.get("content"))
             if text:
                 out += self._write("output_text", text, logprobs)
             if delta.get("refusal"):
+                self._is_refused = True
                 out += self._write("refusal", delta["refusal"], [])
             for call in delta.get("tool_calls") or ():
                 out += self._call(call)
@@ -149,12 +179,10 @@ class ResponseEvents:
     def close(self) -> bytes:
         """See :class:`~.forms.StreamForm`."""
         out = self._start({}) if self._head is None else b""
-        status, details = finished(self._finish, is_refusal="refusal" in self._items)
-        output = []
-        for item in self._items.values():
-            whole = self._whole(item, status)
-            out += self._end(item, whole)
-            output.append(whole)
+        status, details = finished(self._finish, is_refusal=self._is_refused)
+        for item in self._open.values():
+            out += self._end(item, status)
+        output = [item.whole for item in self._items]
         response = {**(self._head or {}), "status": status, "incomplete_details": details, "output": output}
         response["usage"] = self._usage_of(self._usage)
         return out + self._event(f"response.{status}", response=response)
@@ -179,33 +207,39 @@ class ResponseEvents:
         return named_event({"type": kind, "sequence_number": self._number - 1, **fields})
 
     def _write(self, kind: str, text: str, logprobs: list[Any]) -> bytes:
-        out, item = self._message(kind)
+        out, item = self._part(kind)
         item.pieces.append(text)
         place = {"item_id": item.id, "output_index": item.index, "content_index": 0}
-        if kind == "refusal":
-            return out + self._event("response.refusal.delta", **place, delta=text)
+        if kind != "output_text":
+            return out + self._event(f"response.{kind}.delta", **place, delta=text)
         item.logprobs += logprobs
         return out + self._event("response.output_text.delta", **place, delta=text, logprobs=logprobs)
 
-    def _message(self, kind: str) -> tuple[bytes, _Item]:
-        item = self._items.get(kind)
+    def _part(self, kind: str) -> tuple[bytes, _Item]:
+        """The open item of that kind, and the events that open it."""
+        item = self._open.get(kind)
         if item is not None:
             return b"", item
-        item = self._add(kind, f"msg_{self._suffix}{'_refusal' if kind == 'refusal' else ''}")
-        empty = {"id": item.id, "type": "message", "role": "assistant", "status": "in_progress", "content": []}
-        part = {"type": "refusal", "refusal": ""} if kind == "refusal" else _empty_text()
-        out = self._event("response.output_item.added", output_index=item.index, item=empty)
+        out, item = self._add(kind, kind, "rs" if kind == "reasoning_text" else "msg")
+        empty = reasoning_item(item.id, "", "in_progress")
+        if kind != "reasoning_text":
+            empty = message_item(item.id, None, None, "in_progress")
+        out += self._event("response.output_item.added", output_index=item.index, item=empty)
         place = {"item_id": item.id, "output_index": item.index, "content_index": 0}
-        return out + self._event("response.content_part.added", **place, part=part), item
+        return out + self._event("response.content_part.added", **place, part=_EMPTY_PARTS[kind]), item
 
     def _call(self, call: Mapping[str, Any]) -> bytes:
         number, function, out = call.get("index") or 0, call.get("function") or {}, b""
-        item = self._items.get(number)
+        item = self._open.get(number)
+        if item is not None and call.get("id") not in (None, "", item.call["id"]):
+            # Some providers count no calls: each of theirs has the number 0.
+            out = self._end(self._open.pop(number), "completed")
+            item = None
         if item is None:
-            item = self._add("function_call", f"fc_{self._suffix}_{number}", key=number)
+            added, item = self._add("function_call", number, "fc")
             item.call = {"id": call.get("id"), "function": {"name": function.get("name")}}
             empty = call_item(item.id, item.call, "in_progress")
-            out = self._event("response.output_item.added", output_index=item.index, item=empty)
+            out += added + self._event("response.output_item.added", output_index=item.index, item=empty)
         piece = function.get("arguments")
         if not piece:
             return out
@@ -214,37 +248,46 @@ class ResponseEvents:
             "response.function_call_arguments.delta", item_id=item.id, output_index=item.index, delta=piece
         )
 
-    def _add(self, kind: str, name: str, *, key: object = None) -> _Item:
-        item = _Item(kind, name, len(self._items))
-        self._items[kind if key is None else key] = item
-        return item
+    def _add(self, kind: str, key: object, prefix: str) -> tuple[bytes, _Item]:
+        """A new item, and the events that close those that it ends."""
+        out = b""
+        for other, item in list(self._open.items()):
+            if item.may_end:
+                out += self._end(item, "completed")
+                del self._open[other]
+        item = _Item(kind, f"{prefix}_{self._suffix}_{len(self._items)}", len(self._items))
+        self._items.append(item)
+        self._open[key] = item
+        return out, item
 
-    def _whole(self, item: _Item, status: str) -> dict[str, Any]:
+    def _end(self, item: _Item, status: str) -> bytes:
+        place: dict[str, Any] = {"item_id": item.id, "output_index": item.index}
+        text, out = item.written, b""
         if item.kind == "function_call":
-            function = {**item.call["function"], "arguments": item.written}
-            return call_item(item.id, {**item.call, "function": function}, status)
-        if item.kind == "refusal":
-            return message_item(item.id, None, item.written, status)
-        return message_item(item.id, item.written, None, status, item.logprobs)
-
-    def _end(self, item: _Item, whole: Mapping[str, Any]) -> bytes:
-        place = {"item_id": item.id, "output_index": item.index}
-        if item.kind == "function_call":
-            name = item.call["function"]["name"]
-            out = self._event("response.function_call_arguments.done", **place, name=name, arguments=item.written)
+            function = {**item.call["function"], "arguments": text}
+            item.whole = call_item(item.id, {**item.call, "function": function}, status)
+            out = self._event("response.function_call_arguments.done", **place, name=function["name"], arguments=text)
         else:
             place["content_index"] = 0
             if item.kind == "refusal":
-                out = self._event("response.refusal.done", **place, refusal=item.written)
+                item.whole = message_item(item.id, None, text, status)
+                out = self._event("response.refusal.done", **place, refusal=text)
+            elif item.kind == "reasoning_text":
+                item.whole = reasoning_item(item.id, text, status)
+                out = self._event("response.reasoning_text.done", **place, text=text)
             else:
-                out = self._event("response.output_text.done", **place, text=item.written, logprobs=item.logprobs)
-            out += self._event("response.content_part.done", **place, part=whole["content"][0])
-        return out + self._event("response.output_item.done", output_index=item.index, item=whole)
+                item.whole = message_item(item.id, text, None, status, item.logprobs)
+                out = self._event("response.output_text.done", **place, text=text, logprobs=item.logprobs)
+            out += self._event("response.content_part.done", **place, part=item.whole["content"][0])
+        return out + self._event("response.output_item.done", output_index=item.index, item=item.whole)
 
     @property
     def _suffix(self) -> str:
         return str((self._head or {}).get("id", "resp_"))[5:]
 
 
-def _empty_text() -> dict[str, Any]:
-    return {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+_EMPTY_PARTS: Mapping[str, Mapping[str, Any]] = {
+    "output_text": {"type": "output_text", "text": "", "annotations": [], "logprobs": []},
+    "refusal": {"type": "refusal", "refusal": ""},
+    "reasoning_text": {"type": "reasoning_text", "text": ""},
+}

@@ -15,7 +15,8 @@ from ..types import Hints, Request
 from .forms import Form, StreamForm, message_of
 from .jsonbody import Limits, decoded, shown, wrong
 from .openai import read_chat, said
-from .response_events import ResponseEvents, call_item, envelope, finished, message_item, response_id
+from .response_events import ResponseEvents, call_item, envelope, finished, message_item, reasoning_item, response_id
+from .thoughts import read_thoughts
 
 __all__ = ["responses_form"]
 
@@ -81,6 +82,9 @@ class _ResponsesForm:
         name = response_id(body)
         text, refused = said(message.get("content")), message.get("refusal")
         status, details = finished(finish, is_refusal=bool(refused))
+        thought = "".join([thought.text for thought in read_thoughts(message)])
+        if thought:
+            output.append(reasoning_item(f"rs_{name[5:]}", thought, "completed"))
         if text or refused:
             logprobs = (body["choices"][0].get("logprobs") or {}).get("content") or []
             output.append(message_item(f"msg_{name[5:]}", text, refused, status, logprobs))
