@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 from router.features import FeatureSpec
 from router.local.base import model_directories, shipped_directory
@@ -160,3 +162,20 @@ def test_notice_names_every_source() -> None:
     for directory in model_directories(shipped_directory()):
         for source in load_local_model(directory).card.sources:
             assert source in notice or source.startswith("sentences written for this project")
+
+
+def test_numerical_libraries_get_one_thread_while_a_model_is_fitted() -> None:
+    from threadpoolctl import threadpool_info
+
+    seen: list[int] = []
+
+    class Watched(LinearMaker):
+        def features(self, texts: Sequence[str]) -> sp.csr_matrix:
+            seen.extend(pool["num_threads"] for pool in threadpool_info())
+            return super().features(texts)
+
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    Watched(spec=SPEC).fit(many(120, 1), many(60, 2), OUTLIERS)
+    assert seen
+    assert set(seen) == {1}
+    assert [pool["num_threads"] for pool in threadpool_info()] == before

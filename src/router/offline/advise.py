@@ -20,6 +20,7 @@ from .fit import temperature_of
 from .harvest import MOST_LABELS, Harvest
 from .promise import STARTS, Goal, choose_threshold, rows_needed, upper_bound, wilson_interval
 from .rows import Rows, count_labels
+from .threads import on_one_thread
 
 __all__ = ["Advice", "Estimated", "advise", "cross_predicted", "least_rows", "rows_for", "suggested_config"]
 
@@ -113,6 +114,7 @@ def rows_for(probability: _F64, wrong: _F64, goal: Goal) -> int | None:
     return None if best is None or best > _MOST_ASKED else math.ceil(best)
 
 
+@on_one_thread
 def cross_predicted(rows: Rows, seed: int = 0) -> tuple[_F64, _F64]:
     """Probability of the predicted label of each row by a model that has not seen it, and whether it was wrong.
 

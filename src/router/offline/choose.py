@@ -16,6 +16,7 @@ from .embedding import EmbeddingMaker
 from .fit import FEW_LABELS, LinearMaker
 from .label_heads import Helper
 from .rows import Rows, count_labels
+from .threads import on_one_thread
 
 __all__ = ["Score", "candidates", "cross_validate", "winner"]
 
@@ -61,6 +62,7 @@ def candidates(rows: Rows, maker: str = "auto") -> list[tuple[str, type[LinearMa
     return found
 
 
+@on_one_thread
 def cross_validate(
     rows: Rows,
     maker: str = "auto",

@@ -34,6 +34,7 @@ from .contrast import contrast_of_label, contrast_of_labels, seen_features
 from .label_heads import Helper, cores, many_heads
 from .promise import NEVER, Goal
 from .rows import Rows
+from .threads import on_one_thread
 from .thresholds import set_thresholds
 from .typos import mistyped
 
@@ -101,6 +102,7 @@ class LinearMaker:
         self.known_from, self.contrast, self.typos, self.seed = known_from, contrast, typos, seed
         self.spells, self.helper = spells, helper
 
+    @on_one_thread
     def fit(self, rows: Rows, calibration: Rows, outliers: Mapping[str, Sequence[str]]) -> Self:
         """Fit on ``rows``, calibrate on ``calibration`` (no text of which may be in ``rows``).
 

@@ -16,6 +16,7 @@ from ..catalogue import LocalCard
 from ..local.base import CardedModel
 from ..signals.shortcut import words_of
 from .rows import Rows
+from .threads import on_one_thread
 
 __all__ = ["find_shortcuts"]
 
@@ -27,6 +28,7 @@ _LEAST_ROWS = 5
 _LEAST_SHARE = 0.005
 
 
+@on_one_thread
 def find_shortcuts(model: CardedModel, card: LocalCard, rows: Rows, *, seed: int = 0) -> tuple[str, ...]:
     """The words of ``rows`` that turn at least half of 24 texts of other labels to one label, the strongest first.
 
