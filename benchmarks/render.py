@@ -344,6 +344,20 @@ def proxy(results: Mapping[str, Any]) -> str:
             )
     told = f"{results['rounds']} rounds of {results['seconds_each']} s each, medians; 20 words unless said, "
     told += f"{results['concurrency']} connections for requests/s, one for latencies; proxy pinned to one core."
+    if results.get("priority"):
+        told += " What is measured runs before the other work of the machine."
+    router = results["added"].get("router", {})
+    if "waited_us" in router:
+        told += f" At one connection, a request of the router's waited {router['waited_us']:,} us for a core."
+    workers = results.get("workers")
+    if workers:
+        one, many = workers["by_workers"]["1"], workers["by_workers"][str(workers["workers"])]
+        told += (
+            f" One worker spends {one['cpu_us']:,.0f} us on a request, each of {workers['workers']} spends "
+            f"{many['cpu_us']:,.0f} us: {workers['scales']:.1f} times as many requests with a core for each; here, "
+            f"{'with' if workers['own_cores'] else 'without'} cores of their own, it were {workers['per_s_times']:.1f} "
+            "times as many."
+        )
     return "\n".join([*rows, "", told, where(results)])
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -35,18 +35,32 @@ class Peer:
 
     def cpu_s(self) -> float:
         """Processor time of the process and its children until now, in seconds."""
-        pids = [self.process.pid, *_children(self.process.pid)]
-        return sum(_ticks(pid) for pid in pids) / os.sysconf("SC_CLK_TCK")
+        return sum(sum(times) for times in self.times_s().values())
+
+    def times_s(self) -> dict[int, tuple[float, float]]:
+        """User and system time of the process and of each of its children until now, in seconds, by process id."""
+        return {pid: _times_s(pid) for pid in [self.process.pid, *_children(self.process.pid)]}
+
+    def waited_s(self) -> float:
+        """How long all their threads had work and no core until now, in seconds: other work was in the way."""
+        return sum(_waited_s(pid) for pid in [self.process.pid, *_children(self.process.pid)])
 
 
 @contextmanager
 def running(
-    name: str, upstream: str, folder: Path, *, core: int | None, workers: int = 1, litellm: str | None = None
+    name: str,
+    upstream: str,
+    folder: Path,
+    *,
+    core: int | str | None,
+    workers: int = 1,
+    litellm: str | None = None,
 ) -> Iterator[Peer]:
-    """Start the server ``name`` in front of ``upstream`` (a base URL), pinned to ``core``, and end it afterwards."""
+    """Start the server ``name`` in front of ``upstream`` (a base URL), pinned to ``core`` (one, or ``0-1``), and end it
+    afterwards."""
     port = free_port()
     command, environment = _command(name, upstream, folder, port, workers, litellm)
-    pinned = ["taskset", "-c", str(core), *command] if core is not None else list(command)
+    pinned = [*(["taskset", "-c", str(core)] if core is not None else []), *command]
     began = time.monotonic()
     log = (folder / f"{name.replace('+', '-')}.log").open("wb")
     kept = {key: value for key, value in os.environ.items() if key in KEPT}
@@ -164,10 +178,20 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _ticks(pid: int) -> int:
-    # user and system time: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+def _times_s(pid: int) -> tuple[float, float]:
+    # https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    tick = os.sysconf("SC_CLK_TCK")
+    return int(fields[11]) / tick, int(fields[12]) / tick
+
+
+def _waited_s(pid: int) -> float:
+    # https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat
+    found = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):  # a thread that has ended since
+            found += int((task / "schedstat").read_text().split()[1])
+    return found / 1e9
 
 
 def _rss(pid: int) -> int:

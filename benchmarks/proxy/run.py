@@ -4,6 +4,11 @@ Needs ``wrk``, ``nginx`` and ``taskset``; ``--litellm PATH`` names the ``litellm
 proxy has core 0 to itself, the load and the upstream the others. Rounds are interleaved, so that a slow moment of the
 machine meets everybody; medians over the rounds are told, with the lowest and highest. No two requests are alike,
 except where ``again`` says that all are: what the router read of a request it does not read a second time.
+
+wrk counts a pause once for every request that could have been sent meanwhile, so that one of 40 ms is seen in the 99th
+percentile of some seconds. ``waited_us`` is how long a server had work and no core, for each request: where other work
+shares the machine, most of such a percentile is that. ``--priority`` (root) runs everything that is measured before the
+rest. ``--workers N`` also compares one worker of the router with several; see ``workers.py``.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from peers import Peer, running
+from workers import scaling
 
 from machine import facts, write
 
@@ -52,6 +58,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=4, help="of each measurement")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--litellm", help="the litellm command of an environment with litellm[proxy]")
+    parser.add_argument("--workers", type=int, default=0, help="compare one worker of the router with so many")
+    parser.add_argument("--priority", action="store_true", help="run what is measured at the highest priority")
     parser.add_argument("--only", help="one server beside the direct way")
     parser.add_argument("--no-write", action="store_true")
     asked = parser.parse_args()
@@ -61,6 +69,8 @@ def main() -> int:
             return 2
     names = ["nginx", "uvicorn+aiohttp", "router", *(["litellm"] if asked.litellm else [])]
     names = [asked.only] if asked.only else names
+    if asked.priority:
+        os.nice(-20)  # servers and load are children
     rows: dict[str, dict[str, list[float]]] = {name: {} for name in ("direct", *names)}
     cores = os.cpu_count() or 1
     others = f"1-{cores - 1}" if cores > 1 else "0"
@@ -83,7 +93,18 @@ def main() -> int:
             rows[name]["rss_mib"] = [peers[name].rss_mib()]
         for name in names:
             rows[name]["cold_start_s"] = _cold_starts(name, base, folder, asked.litellm)
+        workers = None
+        if asked.workers > 1:
+            seconds = asked.seconds
+
+            def load(url: str, on: str, words: int, connections: int) -> dict[str, float]:
+                return _wrk(url, folder, on, words=words, connections=connections, seconds=seconds)
+
+            workers = scaling(upstream, folder, load, workers=asked.workers, rounds=asked.rounds)
+            print(json.dumps(workers, indent=1))
     figures = {
+        "priority": asked.priority,
+        "workers": workers,
         "concurrency": asked.connections,
         "seconds_each": asked.seconds,
         "rounds": asked.rounds,
@@ -101,8 +122,9 @@ def _measure(
     name: str, peer: Peer, row: dict[str, list[float]], folder: Path, cores: str, asked: argparse.Namespace
 ) -> None:
     for is_new in (True, False):
-        told = "" if is_new else "_again"
+        told, waited_s = "" if is_new else "_again", peer.waited_s()
         one = _wrk(peer.url, folder, cores, words=20, is_new=is_new, connections=1, seconds=asked.seconds)
+        row.setdefault(f"waited_us{told}", []).append((peer.waited_s() - waited_s) * 1e6 / one["requests"])
         row.setdefault(f"p50_ms{told}", []).append(one["p50_ms"])
         row.setdefault(f"p99_ms{told}", []).append(one["p99_ms"])
         for words in (20, 200):
@@ -208,6 +230,7 @@ def _added(rows: dict[str, dict[str, list[float]]]) -> dict[str, Any]:
         whole = [
             f"{key}_{words}{told}" for told in ("", "_again") for key in ("per_s", "cpu_us") for words in (20, 200)
         ]
+        whole += ["waited_us", "waited_us_again"]
         found[name] = {
             **{key: round(middle(name, key) - middle("direct", key), 3) for key in added},
             **{key: round(middle(name, key)) for key in whole},
