@@ -128,6 +128,15 @@ def test_silent_connection_is_closed(strict: str) -> None:
     assert talk(strict, b"\r\n\r\n\r\n", wait_s=15) == b""
 
 
+def test_idle_connection_can_be_used_again(strict: str) -> None:
+    # Pools keep theirs for longer than five seconds, and a POST that meets a closing connection is lost.
+    with socket.create_connection((urlsplit(strict).hostname, urlsplit(strict).port), timeout=10) as raw:
+        for pause_s in (6, 0):
+            raw.sendall(INNER)
+            assert b"200 OK" in raw.recv(65536)
+            time.sleep(pause_s)
+
+
 @pytest.mark.parametrize(
     "head",
     [

@@ -45,6 +45,7 @@ Reach = Literal["any", "loopback"]
 
 # The router's own fields: no provider knows them.
 _OWN_FIELDS = frozenset({"router"})
+_PLAIN_USAGE = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
 _SECRET = re.compile(r"(?i)\b(?:(?:sk|pk|gsk|xai|AIza|hf|key)[-_][\w*.-]{6,}|AIza[\w-]{10,}|bearer\s+[\w.~+/-]{8,}=*)")
 _MAX_MESSAGE = 500
@@ -148,14 +149,15 @@ def read_usage(usage: object) -> Usage | None:
     says what no call can have used."""
     if not isinstance(usage, Mapping):
         return None
-    if not (_is_count(usage.get("prompt_tokens")) and _is_count(usage.get("completion_tokens", 0))):
+    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
+    if not (_is_count(read) and _is_count(written)):
         return None
+    if usage.keys() <= _PLAIN_USAGE:
+        return Usage(input=read, output=written)
     details = usage.get("prompt_tokens_details")
     details = details if isinstance(details, Mapping) else {}
     spent = usage.get("completion_tokens_details")
     spent = spent if isinstance(spent, Mapping) else {}
-    read = _count(usage, "prompt_tokens")
-    written = _count(usage, "completion_tokens")
     cached = min(_count(details, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens"), read)
     stored = _count(details, "cache_creation_tokens") or _count(usage, "cache_creation_input_tokens")
     stored = min(stored, read - cached)

@@ -109,7 +109,8 @@ class Course:
         return self.plan.hedge
 
     def _next(self, running: Sequence[Running] = ()) -> Step:
-        health, elapsed = self.means.health, self.elapsed_ms
+        now_s = self.means.clock()
+        elapsed = (now_s - self._start) * 1000.0
         blocked = {
             name: Block(
                 until_ms=elapsed + each.for_s * 1000.0,
@@ -117,7 +118,7 @@ class Course:
                 is_probed=each.is_probed,
                 may_probe=each.may_probe,
             )
-            for name, each in health.blocked(self.means.clock()).items()
+            for name, each in self.means.health.blocked(now_s).items()
         }
         return next_step(
             self.plan,

@@ -146,6 +146,10 @@ async def _forward(
     try:
         if first is not None:
             held.append(translated(form.take, first))
+            if held[0] and stream.has_ready:
+                # Nobody waits for the first token until the rest is read: the loop must turn for it to leave.
+                await exchange.event(held.pop())
+                await asyncio.sleep(0)
             while True:
                 if not stream.has_ready or len(held) >= _MOST_TOGETHER:
                     if data := b"".join(held):

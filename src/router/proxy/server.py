@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import ssl
@@ -32,6 +33,10 @@ from .serving import Serving, Source, is_loopback
 from .tracing import make_tracer
 
 __all__ = ["Process", "address_of", "check_public", "listen"]
+
+# Longer than what pools and load balancers keep an idle connection (60 s at most of them): who closes first is the
+# client, which cannot then be about to send a request.
+_KEEP_ALIVE_S = 75
 
 
 class Process:
@@ -75,7 +80,7 @@ class Process:
         await main.begin(listener)
         if other is not None and admin is not None:
             await other.begin(admin)
-        self._warming = asyncio.create_task(self.serving.current.engine.warm())
+        self._warming = asyncio.create_task(self._warm())
         self._watching = asyncio.create_task(self.serving.watch())
         self._checking = asyncio.create_task(self.serving.check_health())
         started()
@@ -91,6 +96,13 @@ class Process:
             await other.end()
         await self.serving.aclose()
         await asyncio.to_thread(self._stop_tracing)
+
+    async def _warm(self) -> None:
+        """Load what the first requests need, and let the collector of garbage pass by what stays: to walk through it
+        holds up every request for tens of milliseconds."""
+        await self.serving.current.engine.warm()
+        gc.collect()
+        gc.freeze()
 
     def _app(self, *, is_main: bool) -> App:
         """The callers' application, or the operators' where they have a listener of their own."""
@@ -119,6 +131,11 @@ class Process:
             current = self.serving.current
             self._metrics.serves(current.name, current.loaded_s)
             self._listen_to_flywheel()
+            if is_taken:
+                gc.unfreeze()  # the version before must be able to go
+                if self._warming is not None:
+                    self._warming.cancel()
+                self._warming = asyncio.create_task(self._warm())
             if is_taken and tls is not None:
                 _load_certificate(tls, current.settings.server, Path(current.settings.directory))
 
@@ -173,6 +190,7 @@ def _config(application: App, server: ServerSettings, tls: ssl.SSLContext | None
         log_config=None,
         server_header=False,
         proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
         # uvicorn waits forever for 0 seconds.
         timeout_graceful_shutdown=max(1, round(server.drain_s)),
         backlog=2048,

@@ -93,7 +93,7 @@ class Version:
 
 class Serving:
     """The version that serves. ``in_flight`` counts requests over all versions; ``on_change`` hears of each
-    reload whether it took over.
+    reload whether it took over, and warms what did.
 
     Raises:
         ConfigError: the first version cannot be assembled.
@@ -153,9 +153,6 @@ class Serving:
                 log.exception("the reload failed, %s goes on", old.name)
                 self.on_change(False)
                 raise
-            warming = asyncio.ensure_future(new.engine.warm())
-            self._closing.add(warming)
-            warming.add_done_callback(self._closing.discard)
             self.current = new
             old.is_retired = True
             if not old.in_flight:

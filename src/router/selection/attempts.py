@@ -51,8 +51,10 @@ def next_step(
     if plan.refused:
         return _STOPS["refused"]
     if not attempts and not running and not blocked and plan.choices and plan.max_latency_ms is None:
-        # The way that nearly every request takes.
+        # The way that nearly every request takes, and its end.
         return _call(plan, 0, None, elapsed_ms, "first")
+    if attempts and not running and attempts[-1].error is None:
+        return _STOPS["answered"]
     state = _State(plan, attempts, elapsed_ms, running, blocked, spent_out, is_crowded)
     if running:
         return state.beside()

@@ -51,7 +51,7 @@ class LedgerWriter:
         sink: RecordSink,
         *,
         spool: Path,
-        keep: int = 1_000,
+        keep: int = 256,
         refuses_when_down: bool = False,
         keep_s: float | None = None,
         queue_size: int = 10_000,
