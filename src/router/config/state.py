@@ -71,9 +71,9 @@ class StateSettings(Located):
 class LedgerSettings(Located):
     """Where records go: memory, JSON lines or SQLite (``path`` ending in .jsonl or .db), or PostgreSQL.
 
-    ``keep`` newest stay in memory, ``keep_days`` is when written ones are deleted. ``contents``: prompts and answers
-    are recorded too. ``spool`` is where records wait while the ledger cannot be written; ``on_error``: may requests
-    start meanwhile.
+    ``keep`` newest stay in memory (of written ones 2 MiB at most), ``keep_days`` is when written ones are deleted.
+    ``contents``: prompts and answers are recorded too. ``spool`` is where records wait while the ledger cannot be
+    written; ``on_error``: may requests start meanwhile.
     """
 
     keep: int = Field(default=1_000, ge=0, le=1_000_000)

@@ -11,7 +11,6 @@ import atexit
 import hashlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +21,7 @@ import msgspec
 from ..errors import RouterError, StateUnavailable
 from ..telemetry import LEDGER_BACK, LEDGER_DOWN, LEDGER_LOST, log
 from ..types import Record
+from .sized import SizedQueue
 from .spool import Spool
 from .store import RecordSink, Row
 
@@ -32,6 +32,8 @@ _BATCH = 256
 _GATHER_S = 0.01
 _PRUNE_EVERY_S = 600.0
 _FULL = 0.8
+_MOST_KEPT_BYTES = 2 * 1024 * 1024
+_MOST_WAITING_BYTES = 32 * 1024 * 1024
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(Record).decode
 
@@ -40,7 +42,8 @@ _UNSIGNED = b',"writer":"","number":0,"previous":""}'
 
 
 class LedgerWriter:
-    """See :class:`~.store.Ledger`. The newest ``keep`` records stay in memory for :meth:`tail`.
+    """See :class:`~.store.Ledger`. The newest ``keep`` records stay in memory for :meth:`tail`, at most 2 MiB of
+    them. What waits to be written is bounded too, by ``queue_size`` and ``queue_bytes``.
 
     ``refuses_when_down``: while records cannot be written, no new request may start; those that run are spooled. Else
     all go on, and are spooled. ``keep_s`` is how long records are kept (None: for ever).
@@ -51,19 +54,21 @@ class LedgerWriter:
         sink: RecordSink,
         *,
         spool: Path,
-        keep: int = 256,
+        keep: int = 1_000,
         refuses_when_down: bool = False,
         keep_s: float | None = None,
         queue_size: int = 10_000,
+        queue_bytes: int = _MOST_WAITING_BYTES,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._sink, self._refuses, self._keep_s, self._now = sink, refuses_when_down, keep_s, now
         writer = uuid4().hex[:16]
         self._name, self._number, self._previous = writer.encode(), 0, b""
         self._spool = Spool(spool, writer)
-        self._recent: deque[tuple[str, bytes]] = deque(maxlen=keep)
-        self._waiting: deque[Row] = deque()
-        self._queue_size, self._most_waiting = queue_size, int(queue_size * _FULL)
+        self._keep = keep
+        self._recent: SizedQueue[tuple[str, bytes]] = SizedQueue()
+        self._waiting: SizedQueue[Row] = SizedQueue()
+        self._queue_size, self._queue_bytes = queue_size, queue_bytes
         self._has_work, self._closing = threading.Event(), threading.Event()
         self._error: RouterError | None = None
         self._pause_s = self._retry_at_s = 0.0
@@ -80,9 +85,10 @@ class LedgerWriter:
         if not body.endswith(_UNSIGNED):
             body = _encode(msgspec.structs.replace(record, writer="", number=0, previous=""))
         row = Row(record.id, record.at_s, record.tenant, body)
-        self._recent.append((record.decision.id, body))
-        if len(self._waiting) < self._queue_size and not self._closing.is_set():
-            self._waiting.append(row)
+        self._recent.put((record.decision.id, body), len(body))
+        self._recent.trim(self._keep, _MOST_KEPT_BYTES)
+        if not self._is_full(1.0) and not self._closing.is_set():
+            self._waiting.put(row, len(body))
             if not self._has_work.is_set():
                 self._has_work.set()
         else:
@@ -93,7 +99,7 @@ class LedgerWriter:
 
     def check(self) -> None:
         """See :class:`~.store.Ledger`."""
-        if self._refuses and (self._error is not None or len(self._waiting) > self._most_waiting):
+        if self._refuses and (self._error is not None or self._is_full(_FULL)):
             why = f"{self._error.message}" if self._error is not None else "records come faster than they are written."
             raise StateUnavailable(
                 f"the ledger cannot take records, and no request may run without one: {why}",
@@ -103,11 +109,11 @@ class LedgerWriter:
 
     def tail(self, count: int) -> Sequence[Record]:
         """See :class:`~.store.Ledger`."""
-        return [_decode(body) for _, body in list(self._recent)[-count:]] if count > 0 else []
+        return [_decode(body) for _, body in self._recent.items()[-count:]] if count > 0 else []
 
     def find(self, decision: str) -> Record | None:
         """See :class:`~.store.Ledger`. Those of other processes, and older ones, are looked up where they are kept."""
-        for known, body in reversed(self._recent.copy()):
+        for known, body in reversed(self._recent.items()):
             if known == decision:
                 return _decode(body)
         with self._lock:
@@ -137,7 +143,7 @@ class LedgerWriter:
             self._has_work.clear()
             is_last = self._closing.is_set()
             while True:
-                batch = self._next()
+                batch = self._waiting.take(_BATCH)
                 with self._lock:
                     self._write(self._signed(batch))
                 if not self._waiting:
@@ -146,10 +152,9 @@ class LedgerWriter:
             self._sink.close()
         self._spool.close()
 
-    def _next(self) -> list[Row]:
-        """Whatever waits, at most one batch; empty when it is time to look after the spool."""
+    def _is_full(self, share: float) -> bool:
         waiting = self._waiting
-        return [waiting.popleft() for _ in range(min(len(waiting), _BATCH))]
+        return len(waiting) >= self._queue_size * share or waiting.n_bytes >= self._queue_bytes * share
 
     def _signed(self, rows: Iterable[Row]) -> list[Row]:
         """The rows with who writes them down, the how manieth each is, and the hash of the one before."""
