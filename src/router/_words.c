@@ -19,6 +19,7 @@ typedef struct {
 
 typedef struct {
     Entry *entries;
+    PyObject *names; /* the list that it was made of */
     uint8_t *bytes;
     uint32_t *found; /* the numbers that a look has found so far */
     uint32_t *heads; /* 1 + index of a bucket's first entry, 0 for none */
@@ -37,6 +38,7 @@ void words_fill_tables(void) {
 
 static void set_free(Set *set) {
     if (!set) return;
+    Py_XDECREF(set->names);
     PyMem_Free(set->bytes);
     PyMem_Free(set->found);
     PyMem_Free(set->entries);
@@ -47,14 +49,13 @@ static void set_free(Set *set) {
 static void words_destroy(PyObject *capsule) { set_free(PyCapsule_GetPointer(capsule, WORDS)); }
 static void phrases_destroy(PyObject *capsule) { set_free(PyCapsule_GetPointer(capsule, PHRASES)); }
 
-/* A set of a list's byte strings, each of at least least bytes, in no bucket yet; NULL with an error. */
+/* A set of a list's strings, each of at least least bytes as UTF-8, in no bucket yet; NULL with an error. */
 static Set *set_read(PyObject *list, uint32_t buckets, Py_ssize_t least) {
     Py_ssize_t count = PyList_Size(list), total = 0;
-    char *bytes;
     Py_ssize_t size;
     if (count < 0) return NULL;
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (PyBytes_AsStringAndSize(PyList_GetItem(list, i), &bytes, &size)) return NULL;
+        if (!PyUnicode_AsUTF8AndSize(PyList_GetItem(list, i), &size)) return NULL;
         if (size < least || size > 1024) {
             PyErr_Format(PyExc_ValueError, "%zd bytes are not between %zd and 1024", size, least);
             return NULL;
@@ -68,15 +69,16 @@ static Set *set_read(PyObject *list, uint32_t buckets, Py_ssize_t least) {
         set->heads = PyMem_Calloc(buckets, sizeof *set->heads);
         set->bytes = PyMem_Malloc((size_t)total + 1);
         set->mask = buckets - 1;
+        set->names = PyList_GetSlice(list, 0, count);
     }
-    if (!set || !set->entries || !set->found || !set->heads || !set->bytes) {
+    if (!set || !set->entries || !set->found || !set->heads || !set->bytes || !set->names) {
         set_free(set);
         PyErr_NoMemory();
         return NULL;
     }
     for (uint32_t at = 0; set->count < (uint32_t)count; set->count++) {
         Entry *entry = &set->entries[set->count];
-        PyBytes_AsStringAndSize(PyList_GetItem(list, set->count), &bytes, &size);
+        const char *bytes = PyUnicode_AsUTF8AndSize(PyList_GetItem(set->names, set->count), &size);
         memcpy(set->bytes + at, bytes, (size_t)size);
         entry->at = at;
         at += entry->size = (uint32_t)size;
@@ -111,14 +113,15 @@ static int smaller_first(const void *one, const void *other) {
     return a < b ? -1 : a > b;
 }
 
-/* The numbers of the entries that this look has found, in order. */
+/* What this look has found, in the order of the set. */
 static PyObject *set_seen(const Set *set, uint32_t found) {
     PyObject *seen = PyTuple_New((Py_ssize_t)found);
     if (!seen || !found) return seen;
     qsort(set->found, found, sizeof *set->found, smaller_first);
     for (uint32_t i = 0; i < found; i++) {
-        PyObject *number = PyLong_FromUnsignedLong(set->found[i]);
-        if (!number || PyTuple_SetItem(seen, (Py_ssize_t)i, number)) {
+        PyObject *name = PyList_GetItem(set->names, (Py_ssize_t)set->found[i]);
+        Py_XINCREF(name);
+        if (!name || PyTuple_SetItem(seen, (Py_ssize_t)i, name)) {
             Py_DECREF(seen);
             return NULL;
         }
@@ -146,7 +149,7 @@ static inline uint32_t word_key(const uint8_t *word, Py_ssize_t size) {
     return (uint32_t)(hash * FIRST >> 32);
 }
 
-/* words(words: list[bytes], bits: list[int]) -> capsule
+/* words(words: list[str], bits: list[int]) -> capsule
 
    A set of words, each with up to 64 bits, for word_groups. */
 PyObject *words_make(PyObject *module, PyObject *args) {
@@ -173,10 +176,10 @@ PyObject *words_make(PyObject *module, PyObject *args) {
     return capsule;
 }
 
-/* word_groups(words: capsule, data: bytes) -> tuple[int, tuple[int, ...]]
+/* word_groups(words: capsule, data: bytes) -> tuple[int, frozenset[str], bool]
 
    The bits of all words of the set that stand in lower-case UTF-8 between other bytes than letters, digits
-   and apostrophes, and the words' numbers. */
+   and apostrophes, these words, and whether a digit stands there. */
 PyObject *words_groups(PyObject *module, PyObject *args) {
     (void)module;
     PyObject *capsule, *data;
@@ -188,30 +191,34 @@ PyObject *words_groups(PyObject *module, PyObject *args) {
     const uint8_t *bytes = (const uint8_t *)text;
     uint32_t look = set_look(set), found = 0;
     uint64_t bits = 0;
+    int has_digit = 0;
     for (Py_ssize_t at = 0; at < size; at++) {
         if (!IN_WORD[bytes[at]]) continue;
         Py_ssize_t start = at;
-        while (at < size && IN_WORD[bytes[at]]) at++;
+        for (; at < size && IN_WORD[bytes[at]]; at++) has_digit |= (uint8_t)(bytes[at] - '0') < 10;
         Py_ssize_t length = at - start;
         if (length > (Py_ssize_t)set->longest) continue;
         uint32_t key = word_key(bytes + start, length);
         if (!set_may_hold(set, key)) continue;
         for (uint32_t next = set->heads[key & set->mask]; next; next = set->entries[next - 1].next) {
             Entry *entry = &set->entries[next - 1];
-            if (entry->key != key || entry->size != length || memcmp(set->bytes + entry->at, bytes + start, (size_t)length))
+            if (entry->key != key || entry->size != length ||
+                memcmp(set->bytes + entry->at, bytes + start, (size_t)length))
                 continue;
             if (entry->seen != look) set->found[found++] = next - 1;
             entry->seen = look;
             bits |= entry->bits;
         }
     }
-    PyObject *seen = set_seen(set, found);
-    return seen ? Py_BuildValue("(KN)", (unsigned long long)bits, seen) : NULL;
+    PyObject *seen = PyFrozenSet_New(NULL);
+    for (uint32_t i = 0; seen && i < found; i++)
+        if (PySet_Add(seen, PyList_GetItem(set->names, (Py_ssize_t)set->found[i]))) Py_CLEAR(seen);
+    return seen ? Py_BuildValue("(KNN)", (unsigned long long)bits, seen, PyBool_FromLong(has_digit)) : NULL;
 }
 
 static inline uint32_t pair(const uint8_t *bytes) { return (uint32_t)bytes[0] << 8 | bytes[1]; }
 
-/* phrases(phrases: list[bytes]) -> capsule
+/* phrases(phrases: list[str]) -> capsule
 
    A set of phrases of at least two bytes, for phrases_in. */
 PyObject *phrases_make(PyObject *module, PyObject *list) {
@@ -228,9 +235,9 @@ PyObject *phrases_make(PyObject *module, PyObject *list) {
     return capsule;
 }
 
-/* phrases_in(phrases: capsule, data: bytes) -> tuple[int, ...]
+/* phrases_in(phrases: capsule, data: bytes) -> tuple[str, ...]
 
-   The numbers of those phrases of the set that stand anywhere in the data, in order. */
+   Those phrases of the set that stand anywhere in the UTF-8 data, in order. */
 PyObject *phrases_in(PyObject *module, PyObject *args) {
     (void)module;
     PyObject *capsule, *data;

@@ -10,7 +10,8 @@ None where it could not be built. The numpy code is the reference, and what trai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cache
 
 import msgspec
 import numpy as np
@@ -122,7 +123,8 @@ def prepared(text: str, *, head: int, tail: int) -> bytes:
     return data
 
 
-def bits_of(orders: Iterable[int]) -> int:
+@cache
+def bits_of(orders: tuple[int, ...]) -> int:
     """A set of small numbers as an integer with these bits set, which is how ``compiled`` takes n-gram orders."""
     bits = 0
     for order in orders:

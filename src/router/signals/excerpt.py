@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ..types import Request
-from .triggers import Trigger, groups
+from .triggers import Trigger, groups, phrases_in
 
 __all__ = ["Excerpt", "edges", "excerpt", "flow", "is_unspaced", "near"]
 
@@ -26,9 +26,9 @@ _NO_BLANKS_BETWEEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00
 class Excerpt(NamedTuple):
     """``system`` and ``user`` are whole texts; ``text`` is what is read of them, ``lower`` its lower case.
 
-    ``ask`` is the user's part of ``lower``; ``triggers`` the words of triggers that stand in ``lower``,
-    ``groups`` their bits; ``is_unspaced`` tells that it has signs of a script that writes no blanks (or glues words),
-    so that words say little.
+    ``ask`` is the user's part of ``lower``; ``triggers`` the words of triggers that stand in ``lower``, ``groups``
+    their bits; ``phrases`` those that stand in ``ask``; ``is_unspaced`` tells that it has signs of a script that writes
+    no blanks (or glues words), so that words say little.
     """
 
     system: str
@@ -38,12 +38,17 @@ class Excerpt(NamedTuple):
     ask: str
     triggers: frozenset[str]
     groups: int
+    phrases: tuple[str, ...]
     is_unspaced: bool
     has_digit: bool
 
     def has(self, trigger: Trigger) -> bool:
         """Whether one of the trigger's words stands in ``lower``."""
         return self.groups & trigger.bit != 0
+
+    def saying(self, phrases: frozenset[str]) -> list[str]:
+        """Those of a group of phrases that stand in ``ask``."""
+        return [phrase for phrase in self.phrases if phrase in phrases]
 
     def among(self, trigger: Trigger) -> frozenset[str]:
         """Those of the trigger's words that stand in ``lower``."""
@@ -67,9 +72,8 @@ def excerpt(request: Request) -> Excerpt:
     else:
         lower = ask
     raw = lower.encode("utf-8", "replace")
-    bits, found = groups(raw)
-    has_digit = len(raw) != len(raw.translate(None, b"0123456789"))
-    return Excerpt(system, user, read, lower, ask, found, bits, is_unspaced(lower), has_digit)
+    bits, found, has_digit = groups(raw)
+    return Excerpt(system, user, read, lower, ask, found, bits, phrases_in(ask), is_unspaced(lower), has_digit)
 
 
 def edges(text: str) -> str:

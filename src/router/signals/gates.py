@@ -26,6 +26,5 @@ class Gates:
         if features.compiled is None:
             return tuple([phrase for phrase in self._phrases if phrase in text])
         if self._set is None:
-            self._set = features.compiled.phrases([phrase.encode() for phrase in self._phrases])
-        numbers = features.compiled.phrases_in(self._set, text.encode("utf-8", "replace"))
-        return tuple([self._phrases[number] for number in numbers]) if numbers else ()
+            self._set = features.compiled.phrases(list(self._phrases))
+        return features.compiled.phrases_in(self._set, text.encode("utf-8", "replace"))

@@ -11,9 +11,8 @@ import re
 from ..patterns import late_pattern
 from ..types import Signals
 from .excerpt import Excerpt, excerpt, near
-from .gates import Gates
 from .rule import Rule
-from .triggers import trigger, triggers
+from .triggers import phrases, trigger, triggers
 
 __all__ = ["INTENTS"]
 
@@ -95,7 +94,7 @@ _ADDING = triggers(
     "also btw additionally addition besides plus separately außerdem zusätzlich übrigens aussi ailleurs además también "
     "cierto além também inoltre"
 )
-_ADDING_GATES = Gates(
+_ADDING_PHRASES = phrases(
     ("by the way", "on top of that", "another thing", "more thing", "second question", "another question",
      "while you're", "while we're", "while you are", "while we are", "de plus", "en plus", "autre question",
      "autre chose", "par ailleurs", "otra cosa", "otra pregunta", "por cierto", "além disso", "outra coisa",
@@ -135,7 +134,7 @@ def _count(view: Excerpt) -> tuple[int, float]:
             asked = [line for line in _NUMBERED.findall(ask) if "?" in line]
             if len(asked) >= 2 and len(view.user) < 900:
                 return len(asked), 0.7
-    adds = (*view.among(_ADDING), *_ADDING_GATES.found(ask))
+    adds = (*view.among(_ADDING), *view.saying(_ADDING_PHRASES))
     several = len(view.among(_VERBS)) >= 2
     if not adds and not several:
         return 1, 0.93

@@ -9,9 +9,8 @@ from __future__ import annotations
 from ..patterns import late_pattern
 from ..types import Signals
 from .excerpt import Excerpt, excerpt, flow, near
-from .gates import Gates
 from .rule import Rule
-from .triggers import triggers
+from .triggers import phrases, triggers
 
 __all__ = ["REASONING"]
 
@@ -25,7 +24,7 @@ _STRONG_WORDS = triggers(
     "schritt beweise löse étape pas démontre démontrer démontrez prouve prouver prouvez résous résoudre paso demuestra "
     "demostrar resuelve passo resolva dimostra risolvi stap krok шаг докажи докажите реши решите puzzle"
 )
-_QUANTITY_GATES = Gates(
+_QUANTITY_PHRASES = phrases(
     f"{how} {much}"
     for how, muches in (
         ("how", ("many", "much", "long", "far", "old", "fast", "often", "tall")),
@@ -176,7 +175,7 @@ def _points(view: Excerpt) -> float:
     has_digit = view.has_digit
     if has_digit and ("+" in ask or "*" in ask or "=" in ask or "×" in ask or "^" in ask) and _ARITHMETIC.search(ask):
         points += 1.0
-    asks = view.among(_CALCULATING) or ("?" in ask and _QUANTITY_GATES.found(ask))
+    asks = view.among(_CALCULATING) or ("?" in ask and view.saying(_QUANTITY_PHRASES))
     races = view.has(_RATE_WORDS)
     if (asks or races) and (has_digit or view.has(_FIGURE_WORDS)):
         figures = sum(ask.count(word) for word in view.among(_FIGURE_WORDS))

@@ -67,12 +67,15 @@ class RecentSignals:
         """What the signals of ``request`` depend on, as a digest; None where they are not remembered."""
         if request.n_bytes > _MOST_BYTES:
             return None
-        hints, body = request.hints, request.body
+        hints, body, texts = request.hints, request.body, _texts_beside(request)
         try:
             read = _encode(
                 (
                     body.raw if type(body) is RawJson else body,
-                    [(m.role, m.text, sorted(m.modalities), m.has_tool_calls, m.name) for m in request.messages],
+                    [
+                        (m.role, text, sorted(m.modalities) if m.modalities else (), m.has_tool_calls, m.name)
+                        for m, text in zip(request.messages, texts, strict=True)
+                    ],
                     [(tool.name, tool.description, tool.parameters) for tool in request.tools],
                     (
                         request.tool_choice,
@@ -89,3 +92,15 @@ class RecentSignals:
         except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
             return None
         return hashlib.blake2b(read, digest_size=20).digest()
+
+
+def _texts_beside(request: Request) -> list[str | None]:
+    """The messages' texts; None for one that is the very content of the body's message in the same place, so that a
+    digest of the body has it already."""
+    sent = request.body.get("messages")
+    if type(sent) is not list or len(sent) != len(request.messages):
+        return [message.text for message in request.messages]
+    return [
+        None if type(entry) is dict and entry.get("content") is message.text else message.text
+        for entry, message in zip(sent, request.messages, strict=True)
+    ]

@@ -11,8 +11,9 @@ from functools import cache
 from typing import NamedTuple
 
 from .. import features
+from .gates import Gates
 
-__all__ = ["Trigger", "groups", "trigger", "triggers", "words_in"]
+__all__ = ["Trigger", "groups", "phrases", "phrases_in", "trigger", "triggers", "words_in"]
 
 
 class Trigger(NamedTuple):
@@ -25,6 +26,7 @@ class Trigger(NamedTuple):
 # Filled while the modules of the signals are imported, and never after.
 _BITS: dict[str, int] = {}
 _made: list[Trigger] = []
+_PHRASES: dict[str, None] = {}
 
 
 def triggers(words: str) -> Trigger:
@@ -41,17 +43,16 @@ def trigger(words: Iterable[str]) -> Trigger:
     return made
 
 
-def groups(raw: bytes) -> tuple[int, frozenset[str]]:
-    """The bits of all groups of which a word stands in ``raw``, lower-case UTF-8, and those words."""
+def groups(raw: bytes) -> tuple[int, frozenset[str], bool]:
+    """The bits of all groups of which a word stands in ``raw``, lower-case UTF-8, those words, and whether a digit
+    stands there."""
     if features.compiled is None:
         found = _BITS.keys() & {word.decode("utf-8", "replace") for word in words_in(raw)}
         bits = 0
         for word in found:
             bits |= _BITS[word]
-        return bits, frozenset(found)
-    words, known = _known()
-    bits, numbers = features.compiled.word_groups(known, raw)
-    return bits, frozenset([words[number] for number in numbers])
+        return bits, frozenset(found), len(raw) != len(raw.translate(None, b"0123456789"))
+    return features.compiled.word_groups(_known(), raw)
 
 
 def words_in(raw: bytes) -> frozenset[bytes]:
@@ -62,9 +63,25 @@ def words_in(raw: bytes) -> frozenset[bytes]:
 _BLANKS = bytes(c if 48 <= c <= 57 or 97 <= c <= 122 or c == 39 or c >= 128 else 32 for c in range(256))
 
 
+def phrases(texts: Iterable[str]) -> frozenset[str]:
+    """Phrases that :func:`phrases_in` looks for, in lower case."""
+    made = frozenset(texts)
+    _PHRASES.update(dict.fromkeys(made))
+    return made
+
+
+def phrases_in(text: str) -> tuple[str, ...]:
+    """All phrases of :func:`phrases` that stand anywhere in ``text``, which is lower case."""
+    return _known_phrases().found(text)
+
+
+# Both are made when a request first asks: by then all groups are there.
 @cache
-def _known() -> tuple[list[str], object]:
-    # Made when a request first asks: by then all groups are there.
+def _known() -> object:
     assert features.compiled is not None
-    words = list(_BITS)
-    return words, features.compiled.words([word.encode() for word in words], [_BITS[word] for word in words])
+    return features.compiled.words(list(_BITS), list(_BITS.values()))
+
+
+@cache
+def _known_phrases() -> Gates:
+    return Gates(sorted(_PHRASES))
