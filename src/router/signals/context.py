@@ -87,6 +87,9 @@ _POINTING = triggers(
 _LONG, _PASSAGE = 280, 140
 # What a heading's last word ends in, after its number was taken off.
 _HEADING_ENDS = (*_TELLING.words, "result")
+_ENDS_BY_TAIL = {
+    tail: tuple(end for end in _HEADING_ENDS if end.endswith(tail)) for tail in {end[-2:] for end in _HEADING_ENDS}
+}
 _BEHIND_HEADING = " *\t\n0123456789()[]"
 _CLOSING = late_pattern(r"[:：\]]")
 _HEADING_SIZE, _MOST_MARKS = 90, 12
@@ -142,7 +145,10 @@ def _has_heading(text: str) -> bool:
         if number == _MOST_MARKS:
             return _HEADING.search(text, mark.start() - _HEADING_SIZE) is not None
         before = text[max(0, mark.start() - 32) : mark.start()].rstrip(_BEHIND_HEADING).lower()
-        if before.endswith(_HEADING_ENDS) and _HEADING.search(text, max(0, mark.start() - _HEADING_SIZE), mark.end()):
+        ends = _ENDS_BY_TAIL.get(before[-2:])
+        if ends is None or not before.endswith(ends):
+            continue
+        if _HEADING.search(text, max(0, mark.start() - _HEADING_SIZE), mark.end()):
             return True
     return False
 

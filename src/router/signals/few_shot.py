@@ -71,7 +71,9 @@ def _pairs(text: str, breaks: int) -> int:
     if "<" in text:
         found = max(found, len(_SHOTS.findall(text)))
     if breaks >= 3 and found == 0:
-        found = sum([line[:1] in _NUMBERED_STARTS and _NUMBERED.match(line) is not None for line in lines])
+        for line in lines:
+            if line[:1] in _NUMBERED_STARTS and _NUMBERED.match(line):
+                found += 1
     return found
 
 

@@ -189,7 +189,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if not asked or len(text) < 60:
         return None, 0.0
     held = text[:_READ].lower()
-    share = sum(word in held for word in asked) / len(asked)
+    share = sum([word in held for word in asked]) / len(asked)
     if share >= 0.75:
         return True, 0.6 + 0.25 * share
     return (False, 0.75) if share <= 0.2 and len(asked) >= 2 else (None, 0.0)

@@ -110,10 +110,13 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
 
 def _logged(text: str) -> int:
     """How many lines begin with a time, a level or a place in a program."""
-    lines = text.split("\n")
-    if text.isascii():  # tell at a glance which lines cannot
-        lines = [line for line in lines if line[:1] in _LOG_STARTS or line[3:4] == " "]
-    return sum([_LOG.match(line) is not None for line in lines])
+    found, is_ascii = 0, text.isascii()
+    for line in text.split("\n"):
+        # Tell at a glance which lines cannot.
+        if is_ascii and line[:1] not in _LOG_STARTS and line[3:4] != " ":
+            continue
+        found += _LOG.match(line) is not None
+    return found
 
 
 def _garbled(text: str) -> int:

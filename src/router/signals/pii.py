@@ -175,7 +175,7 @@ class PiiDetector:
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         request = signals.request
-        beside = tuple(_beside(request.body))
+        beside = list(_beside(request.body))
         length = sum(len(message.text) for message in request.messages) + sum(len(text) for _, text in beside)
         if length > MAX_CHARS:
             return {"pii": Signal(value=None, confidence=0.0, detector="pii")}

@@ -41,6 +41,7 @@ _RATE_WORDS = triggers("catch meet arrive finish reach overtake")
 _PLAN_WORDS = triggers("plan schedule itinerary timetable strategy route seating tradeoffs trade tradeoff offs optimal")
 _COMPARED = triggers("older younger taller shorter faster slower heavier left right")
 _SOME, _SUPPOSED = triggers("all no some"), triggers("if either")
+_THEN = triggers("then either neither 'either 'neither")
 _FIGURE_WORDS = triggers(
     "two three four five six seven eight nine ten twelve twenty half twice thrice double dozen third"
 )
@@ -159,7 +160,8 @@ def _may_order(view: Excerpt) -> bool:
         ways += ask.count(" than ") + ask.count(" of ")
     if view.has(_SOME):
         ways += ask.count(" are ")
-    if view.has(_SUPPOSED):
+    # A word that is glued to a mark beyond ASCII is not told as a word.
+    if view.has(_SUPPOSED) and (view.has(_THEN) or not ask.isascii()):
         ways += ask.count(" then ") + ask.count("either ")
     return ways >= 2
 

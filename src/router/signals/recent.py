@@ -61,7 +61,7 @@ class RecentSignals:
         if len(self._young) >= _MOST:
             # Replaced, never emptied in place: another thread may be reading.
             self._old, self._young = self._young, {}
-        self._young[key] = signals.known()
+        self._young[key] = signals.all_known()
 
     def _key(self, request: Request) -> bytes | None:
         """What the signals of ``request`` depend on, as a digest; None where they are not remembered."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -23,6 +23,6 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     def provides(self) -> tuple[SignalName, ...]:
         return (self.name,)
 
-    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
+    def __call__(self, signals: Signals, /) -> Signal[Any]:
         value, confidence = self.read(signals)
-        return {self.name: Signal(value=value, confidence=confidence if value is not None else 0.0, detector="rules")}
+        return Signal(value=value, confidence=confidence if value is not None else 0.0, detector="rules")

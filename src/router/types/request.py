@@ -106,7 +106,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def modalities(self) -> frozenset[str]:
         """Kinds of parts that are not text, over all messages (``image``, ``audio``, ``file``)."""
-        return frozenset().union(*(message.modalities for message in self.messages))
+        found: frozenset[str] = frozenset()
+        for message in self.messages:
+            if message.modalities:
+                found |= message.modalities
+        return found
 
     def last_user(self) -> int | None:
         """Index of the last user message, or None."""

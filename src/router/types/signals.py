@@ -199,13 +199,16 @@ class LocalModel(Protocol):
 
 
 class Detector(Protocol):
-    """Reads signals off a request. ``provides`` names them, ``slow`` ones are only run on the engine's demand."""
+    """Reads signals off a request. ``provides`` names them, ``slow`` ones are only run on the engine's demand.
+
+    Called, it gives them by name; one that provides a single signal may give that signal alone.
+    """
 
     @property
     def provides(self) -> tuple[SignalName, ...]: ...
     @property
     def slow(self) -> bool: ...
-    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]: ...
+    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]] | Signal[Any]: ...
 
 
 @runtime_checkable
@@ -289,9 +292,9 @@ class Signals:
 
     def view(self, make: Callable[[Request], T]) -> T:
         """``make(request)``, computed once: a reading of the request that several detectors share, never reported."""
-        if make not in self._views:
-            self._views[make] = make(self.request)
-        view: T = self._views[make]
+        view: T | None = self._views.get(make)
+        if view is None:
+            view = self._views[make] = make(self.request)
         return view
 
     @property
@@ -308,7 +311,12 @@ class Signals:
         """The signals computed so far."""
         return dict(self._known)
 
+    def all_known(self) -> Mapping[SignalName, Signal[Any]]:
+        """The signals computed so far, as they are held here: for who keeps them when no more will be computed."""
+        return self._known
+
     def _run(self, name: SignalName, detector: Detector) -> Signal[Any]:
+        known = self._known
         try:
             found = detector(self)
         except Exception as error:  # noqa: BLE001 one broken detector must not fail the request; unknown is never clean
@@ -316,9 +324,8 @@ class Signals:
             if self._on_error is not None:
                 self._on_error(detector, error)
             found = dict.fromkeys(detector.provides, UNKNOWN)
-        known = self._known
-        if len(found) == 1 and name in found:  # most detectors tell one signal
-            return known.setdefault(name, found[name])
+        if isinstance(found, Signal):
+            return known.setdefault(name, found)
         for key, signal in found.items():
             known.setdefault(key, signal)
         return known.setdefault(name, UNKNOWN)
