@@ -415,6 +415,27 @@ done:
     return result;
 }
 
+PyDoc_STRVAR(softmax_doc,
+             "softmax(scores, temperature) -> tuple[float, ...]\n\n"
+             "The exponentials of a tuple of scores over temperature, scaled so that they add up to one.");
+
+static PyObject *softmax(PyObject *module, PyObject *args) {
+    PyObject *scores;
+    double temperature, top = -INFINITY, total = 0.0, values[256];
+    (void)module;
+    if (!PyArg_ParseTuple(args, "O!d", &PyTuple_Type, &scores, &temperature)) return NULL;
+    Py_ssize_t n = PyTuple_Size(scores);
+    if (!in_range(n, 0, 256, "scores")) return NULL;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        values[i] = PyFloat_AsDouble(PyTuple_GetItem(scores, i));
+        if (PyErr_Occurred()) return NULL;
+        if (values[i] > top) top = values[i];
+    }
+    for (Py_ssize_t i = 0; i < n; i++) total += values[i] = exp((values[i] - top) / temperature);
+    for (Py_ssize_t i = 0; i < n; i++) values[i] /= total;
+    return tuple_of(values, n);
+}
+
 /* ---- worst_windows: the highest score of each head over sliding windows ------------------------------------------- */
 
 /* running[i] is the sum of the first i rows of heads int32 values. */
@@ -787,6 +808,7 @@ PyObject *phrases_in(PyObject *module, PyObject *args);
 
 static PyMethodDef METHODS[] = {
     {"task_scores", task_scores, METH_VARARGS, task_scores_doc},
+    {"softmax", softmax, METH_VARARGS, softmax_doc},
     {"worst_windows", worst_windows, METH_VARARGS, worst_windows_doc},
     {"label_scores", label_scores, METH_VARARGS, label_scores_doc},
     {"word_sum", word_sum, METH_VARARGS, word_sum_doc},

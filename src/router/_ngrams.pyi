@@ -20,6 +20,7 @@ def task_scores(
     bias: _Array,
     /,
 ) -> tuple[float, ...]: ...
+def softmax(scores: tuple[float, ...], temperature: float, /) -> tuple[float, ...]: ...
 def worst_windows(
     data: bytes,
     bits: int,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from math import exp
 
 import msgspec
 import numpy as np
@@ -41,6 +42,7 @@ __all__ = [
     "pairs",
     "prepared",
     "read",
+    "softmax",
     "sparse_rows",
     "task_scores",
     "token_hashes",
@@ -430,6 +432,16 @@ def task_scores(
     gathered = table.take(reading.rows, axis=0).astype(np.float32)
     scores: list[float] = ((reading.weights @ gathered).ravel() @ weights + bias).tolist()
     return scores
+
+
+def softmax(scores: Sequence[float], temperature: float) -> Sequence[float]:
+    """Probabilities: the exponentials of ``scores`` over ``temperature``, scaled so that they add up to one."""
+    if compiled is not None:
+        return compiled.softmax(tuple(scores), temperature)
+    top = max(scores)
+    exponentials = [exp((score - top) / temperature) for score in scores]
+    total = sum(exponentials)
+    return [exponential / total for exponential in exponentials]
 
 
 def pairs(tokens: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

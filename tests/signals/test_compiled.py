@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import router
 from router import features
-from router.features import ReadingSpec, prepared, task_scores
+from router.features import ReadingSpec, prepared, softmax, task_scores
 from router.local.files import read_arrays
 from router.local.linear import LinearModel
 from router.local.linear import load_linear as load_local_model
@@ -148,6 +148,14 @@ def test_census(text: str) -> None:
     assert fast == slow
     assert fast.blanks - fast.pairs == text.count(" ") - text.count("  ")
     assert bool(fast.stretches) == any(stretch in text for stretch in ("!!", "??", "..."))
+
+
+@settings(deadline=None, max_examples=100)
+@given(scores=st.lists(st.floats(-40.0, 40.0), min_size=1, max_size=30), temperature=st.floats(0.2, 5.0))
+def test_softmax(scores: list[float], temperature: float) -> None:
+    fast, slow = both(lambda: softmax(scores, temperature))
+    assert fast == pytest.approx(slow, rel=1e-12)
+    assert sum(fast) == pytest.approx(1.0)
 
 
 WORDS = ["the", "don't", "review", "été", "previous", "x", "42", "a" * 30, "kein-wort", "große"]

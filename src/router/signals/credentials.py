@@ -42,6 +42,8 @@ _PASSWORD_GATES = (
     "비밀번호",
 )  # fmt: skip
 _KEY_GATES = ("secret", "token", "key")
+_PASSWORDS = frozenset(_PASSWORD_GATES)
+_TELLING = _PASSWORDS | frozenset(_KEY_GATES)
 SECRET_GATES = ("-----begin", "://", "earer", *_PASSWORD_GATES, *_KEY_GATES)
 """Phrases, in lower case, without one of which :func:`worded_secrets` finds nothing."""
 
@@ -107,8 +109,9 @@ def worded_secrets(text: str, lower: str, found: Collection[str], hits: list[Hit
             if _is_random(match["secret"], 16) and not _is_filler(match["secret"])
         )
     # A password may have no digit, a key always has one.
-    for gate in (*_PASSWORD_GATES, *_KEY_GATES) if has_digit else _PASSWORD_GATES:
-        if gate not in found:
+    telling = _TELLING if has_digit else _PASSWORDS
+    for gate in found:
+        if gate not in telling:
             continue
         never = _NEVER_BEHIND.get(gate, _NOTHING)
         at = lower.find(gate)

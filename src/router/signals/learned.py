@@ -6,7 +6,7 @@ in, a detector comes out (``router.offline.fit_signals`` makes the arrays).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import exp
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelFileError
-from ..features import ReadingSpec, prepared, task_scores
+from ..features import ReadingSpec, prepared, softmax, task_scores
 from ..types import Request, Signal, SignalName, Signals, Span
 from .windows import WindowSpec, worst_windows
 
@@ -42,7 +42,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     thresholds: dict[str, float] = {}
 
 
-class Risk(msgspec.Struct, frozen=True, kw_only=True):
+class Risk(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How likely the conversation holds a risk of one kind (0..1), and where it looked most like it."""
 
     kind: str
@@ -74,7 +74,7 @@ class Understanding:
     slow = False
     provides: tuple[SignalName, ...] = ("task", "scores", "risks")
 
-    __slots__ = ("_bias", "_risk_bias", "_risk_scale", "_risk_table", "_table", "_weights", "facts", "name")
+    __slots__ = ("_bias", "_heads", "_risk_bias", "_risk_scale", "_risk_table", "_table", "_weights", "facts", "name")
 
     def __init__(
         self,
@@ -90,6 +90,9 @@ class Understanding:
         """Shapes: table (2**reading.bits, d), weights (3 * d, tasks), risk_table (2**windows.bits, risks)."""
         self.facts = facts
         self.name = f"understanding-{facts.version}"
+        self._heads = tuple(
+            (kind, *facts.platt.get(kind, (1.0, 0.0)), facts.thresholds.get(kind, 0.5)) for kind in facts.risks
+        )
         self._table, self._weights, self._bias = table, weights, bias
         self._risk_table, self._risk_scale, self._risk_bias = risk_table, risk_scale, risk_bias
 
@@ -111,32 +114,23 @@ class Understanding:
             unknown = Signal[Any](value=None, confidence=0.0, detector=self.name)
             found["task"] = found["scores"] = unknown
         risks = self.risks(signals.request, text, data)
-        found["risks"] = Signal(
-            value=risks, confidence=max((r.probability for r in risks.risks), default=0.0), detector=self.name
-        )
+        likeliest = max([risk.probability for risk in risks.risks], default=0.0)
+        found["risks"] = Signal(value=risks, confidence=likeliest, detector=self.name)
         return found
 
-    def task_probabilities(self, data: bytes) -> list[float]:
+    def task_probabilities(self, data: bytes) -> Sequence[float]:
         """Calibrated probabilities in the order of ``facts.tasks``; empty when ``data`` holds no token."""
         scores = task_scores(data, self.facts.reading, self._table, self._weights, self._bias)
-        if not scores:
-            return []
-        top, temperature = max(scores), self.facts.temperature
-        exponentials = [exp((score - top) / temperature) for score in scores]
-        total = sum(exponentials)
-        return [exponential / total for exponential in exponentials]
+        return softmax(scores, self.facts.temperature) if scores else ()
 
     def risks(self, request: Request, text: str, data: bytes) -> Risks:
         """The risks of a conversation, ``text`` being its transcript as far as it is read, ``data`` its bytes."""
-        facts = self.facts
         risks = []
-        for kind, (score, begin, end) in zip(facts.risks, self.worst(data), strict=True):
-            probability = 1.0 / (1.0 + exp(-min(max(self.odds(kind, score), -30.0), 30.0)))
+        for (kind, slope, offset, threshold), (score, begin, end) in zip(self._heads, self.worst(data), strict=True):
+            probability = 1.0 / (1.0 + exp(-min(max(slope * score + offset, -30.0), 30.0)))
             spans = _spans(request, text, data, begin, end) if probability >= RISK_FLOOR else ()
-            risks.append(
-                Risk(kind=kind, probability=probability, threshold=facts.thresholds.get(kind, 0.5), spans=spans)
-            )
-        length = sum(len(message.text) for message in request.messages)
+            risks.append(Risk(kind=kind, probability=probability, threshold=threshold, spans=spans))
+        length = sum([len(message.text) for message in request.messages])
         return Risks(risks=tuple(risks), is_complete=length <= len(text) and len(data) < SCAN_HEAD + SCAN_TAIL)
 
     def odds(self, kind: str, score: float) -> float:

@@ -53,6 +53,10 @@ _STRETCHED = late_pattern(r"[!?]{3,}|\.{4,}|([a-z])\1{3,}|([!?.,])(?: ?\2){3,}")
 _LOG = late_pattern(
     r"\s*(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d|\[?(?:INFO|ERROR|WARN|DEBUG)\b|at [\w.$]+\(|\w{3} \d{1,2} \d\d:\d\d)"
 )
+# One byte a character: "0" figure, "a" letter, " " anything else.
+_FIGURE_OR_LETTER = bytes(
+    48 if 48 <= code <= 57 else 97 if 65 <= code <= 90 or 97 <= code <= 122 else 32 for code in range(256)
+)
 _LOG_STARTS = frozenset(" \t\r\x0b\x0c\x1c\x1d\x1e\x1f0123456789[IEWDa")
 _GARBLED = late_pattern(r"\b(?:[a-z]+\d+[a-z]+|[a-z]*[01][a-z]+)\b", re.IGNORECASE)
 _DIGIT = late_pattern(r"[0-9]")
@@ -121,6 +125,8 @@ def _logged(text: str) -> int:
 
 def _garbled(text: str) -> int:
     """Words with figures among their letters, as character recognition leaves them."""
+    if text.isascii() and b"0a" not in text.encode().translate(_FIGURE_OR_LETTER):
+        return 0
     words = [word for word in text.split() if not word.isalpha()]
     return sum(len(_GARBLED.findall(word)) for word in words if _DIGIT.search(word))
 

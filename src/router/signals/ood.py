@@ -183,7 +183,7 @@ class LocalDetector:
     def _is_elsewhere(self, signals: Signals) -> bool:
         """Whether no model could match, whatever labels are asked for: then they need not be read."""
         scores: Mapping[str, float] | None = signals["scores"].value
-        if not scores or sum(scores.get(task, 0.0) for task in self._tasks) >= self._least_share:
+        if not scores or sum([scores.get(task, 0.0) for task in self._tasks]) >= self._least_share:
             return False
         request = signals.request
         return request.json_schema is None and not request.tools and request.hints.labels is None

@@ -176,13 +176,13 @@ class PiiDetector:
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         request = signals.request
         beside = list(_beside(request.body))
-        length = sum(len(message.text) for message in request.messages) + sum(len(text) for _, text in beside)
+        length = sum([len(message.text) for message in request.messages]) + sum([len(text) for _, text in beside])
         if length > MAX_CHARS:
             return {"pii": Signal(value=None, confidence=0.0, detector="pii")}
         spans: list[Span] = []
         surest = 0.0
         severity: Severity = "low"
-        for index, text in (*enumerate(message.text for message in request.messages), *beside):
+        for index, text in (*enumerate([message.text for message in request.messages]), *beside):
             inside = text is request.messages[index].text
             for hit in find_pii(text):
                 start, end = (hit.start, hit.end) if inside else (0, 0)

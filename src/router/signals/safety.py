@@ -51,7 +51,7 @@ class Safety:
         personal: tuple[Flag, ...] | None = signals["pii"].value
         flags = [_flag(risk) for risk in risks.risks if risk.probability >= risk.threshold] if risks else []
         # An encoder reads what stands around an order, so it needs no such rule.
-        by_words = detector == "safety" and any(flag.kind == "prompt_injection" for flag in flags)
+        by_words = bool(flags) and detector == "safety" and any(flag.kind == "prompt_injection" for flag in flags)
         if by_words and not _can_be_injected(signals):
             flags = [flag for flag in flags if flag.kind != "prompt_injection"]
         flags.extend(personal or ())
@@ -61,7 +61,7 @@ class Safety:
         if flags:
             confidence = max(flag.score for flag in flags)
         else:
-            confidence = 1.0 - max((risk.probability for risk in risks.risks), default=0.0) if risks else 0.0
+            confidence = 1.0 - max([risk.probability for risk in risks.risks], default=0.0) if risks else 0.0
         return {"safety": Signal(value=tuple(flags), confidence=confidence, detector=detector)}
 
 
