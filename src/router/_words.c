@@ -24,7 +24,7 @@ typedef struct {
     uint32_t *found; /* the numbers that a look has found so far */
     uint32_t *heads; /* 1 + index of a bucket's first entry, 0 for none */
     uint32_t count, mask, longest, looks;
-    uint8_t filter[8192]; /* a bit for each 16 bits of an entry's key */
+    uint8_t filter[8192]; /* a bit for each 16 bits of a key that something in the set has */
 } Set;
 
 static const char *WORDS = "router.words", *PHRASES = "router.phrases";
@@ -92,6 +92,9 @@ static void set_link(Set *set, uint32_t index, uint32_t key) {
     set->entries[index].key = key;
     set->entries[index].next = *head;
     *head = index + 1;
+}
+
+static void set_let_through(Set *set, uint32_t key) {
     set->filter[(key & 0xFFFF) >> 3] |= (uint8_t)(1u << (key & 7));
 }
 
@@ -131,7 +134,7 @@ static PyObject *set_seen(const Set *set, uint32_t found) {
 
 static const uint64_t FIRST = 0x9E3779B97F4A7C15ULL, LAST = 0xFF51AFD7ED558CCDULL;
 
-/* A hash of a word's size and of its first and last bytes: words are short, and what it cannot tell apart is compared. */
+/* A hash of a word's size, first and last bytes: words are short, and what it cannot tell apart is compared. */
 static inline uint32_t word_key(const uint8_t *word, Py_ssize_t size) {
     uint64_t first = 0, last = 0;
     if (size >= 8) {
@@ -169,7 +172,9 @@ PyObject *words_make(PyObject *module, PyObject *args) {
             set_free(set);
             return NULL;
         }
-        set_link(set, i, word_key(set->bytes + entry->at, entry->size));
+        uint32_t key = word_key(set->bytes + entry->at, entry->size);
+        set_link(set, i, key);
+        set_let_through(set, key);
     }
     PyObject *capsule = PyCapsule_New(set, WORDS, words_destroy);
     if (!capsule) set_free(set);
@@ -218,6 +223,11 @@ PyObject *words_groups(PyObject *module, PyObject *args) {
 
 static inline uint32_t pair(const uint8_t *bytes) { return (uint32_t)bytes[0] << 8 | bytes[1]; }
 
+/* The filter tells three bytes apart: pairs of letters are too common. */
+static inline uint32_t three(const uint8_t *bytes, uint8_t third) {
+    return ((uint32_t)third << 16 | pair(bytes)) * 2654435761u >> 16;
+}
+
 /* phrases(phrases: list[str]) -> capsule
 
    A set of phrases of at least two bytes, for phrases_in. */
@@ -229,7 +239,13 @@ PyObject *phrases_make(PyObject *module, PyObject *list) {
     }
     Set *set = set_read(list, 4096, 2);
     if (!set) return NULL;
-    for (uint32_t i = 0; i < set->count; i++) set_link(set, i, pair(set->bytes + set->entries[i].at));
+    for (uint32_t i = 0; i < set->count; i++) {
+        const Entry *entry = &set->entries[i];
+        const uint8_t *phrase = set->bytes + entry->at;
+        set_link(set, i, pair(phrase));
+        if (entry->size > 2) set_let_through(set, three(phrase, phrase[2]));
+        for (int c = 0; entry->size == 2 && c < 256; c++) set_let_through(set, three(phrase, (uint8_t)c));
+    }
     PyObject *capsule = PyCapsule_New(set, PHRASES, phrases_destroy);
     if (!capsule) set_free(set);
     return capsule;
@@ -249,9 +265,9 @@ PyObject *phrases_in(PyObject *module, PyObject *args) {
     const uint8_t *bytes = (const uint8_t *)text;
     uint32_t look = set_look(set), found = 0;
     for (Py_ssize_t at = 0; at + 1 < size; at++) {
-        uint32_t key = pair(bytes + at);
-        if (!set_may_hold(set, key)) continue;
-        for (uint32_t next = set->heads[key & set->mask]; next; next = set->entries[next - 1].next) {
+        /* Behind the last byte of a bytes object stands a zero. */
+        if (!set_may_hold(set, three(bytes + at, bytes[at + 2]))) continue;
+        for (uint32_t next = set->heads[pair(bytes + at) & set->mask]; next; next = set->entries[next - 1].next) {
             Entry *entry = &set->entries[next - 1];
             if (entry->seen == look || (Py_ssize_t)entry->size > size - at ||
                 memcmp(set->bytes + entry->at, bytes + at, entry->size))

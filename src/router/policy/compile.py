@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ..types import TASKS, Budget, Escalation, Fired, Mirroring, Objective, SignalName, Strength, Tier, Verdict
-from .conditions import Check
+from .conditions import FACTS, Check
 from .flow import CompiledFlow, compile_flow
 from .gaps import check_closed
 from .read import PolicyFile, matching_ids
@@ -45,11 +45,12 @@ class CompiledRule(msgspec.Struct, frozen=True, kw_only=True):
 
 class TaskRules(msgspec.Struct, frozen=True, kw_only=True):
     """The rules that one task leaves: those that fire in any case, those to check, and those to check only when a fact
-    (their gate) is neither false, zero, empty nor unknown. A rule is told by its index."""
+    (their gate) is neither false, zero, empty nor unknown; beside a gate stands whether it is a signal's plain value.
+    A rule is told by its index."""
 
     always: tuple[int, ...]
     checked: tuple[tuple[Check, int], ...]
-    gated: tuple[tuple[str, tuple[tuple[Check, int], ...]], ...]
+    gated: tuple[tuple[str, bool, tuple[tuple[Check, int], ...]], ...]
 
 
 class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,5 +250,5 @@ def _task_rules(task: str, parts_of: list[tuple[CompiledRule, list[Condition]]])
     return TaskRules(
         always=tuple(always),
         checked=tuple(checked),
-        gated=tuple((gate, tuple(entries)) for gate, entries in gated.items()),
+        gated=tuple((gate, gate not in FACTS, tuple(entries)) for gate, entries in gated.items()),
     )

@@ -58,7 +58,7 @@ class Values(dict[str, Any]):
 
     def __missing__(self, key: str) -> Any:
         fact = FACTS.get(key)
-        value = self.signals[key].value if fact is None else fact.read(self.signals, self.request)
+        value = self.signals.get(key).value if fact is None else fact.read(self.signals, self.request)
         self[key] = value
         return value
 
@@ -68,14 +68,14 @@ Check = Callable[[Values], bool | None]
 
 def _part(signal: str, read: Callable[[Any], Any]) -> Fact:
     def of(signals: Signals, _: Request) -> Any:
-        value = signals[signal].value
+        value = signals.get(signal).value
         return None if value is None else read(value)
 
     return Fact(signal=signal, read=of)
 
 
-def _of_request(read: Callable[[Request], Any]) -> Fact:
-    return Fact(signal=None, read=lambda _, request: read(request))
+def _of_request(read: Callable[[Signals, Request], Any]) -> Fact:
+    return Fact(signal=None, read=read)
 
 
 def _task_probability(signals: Signals, _: Request) -> float | None:
@@ -102,13 +102,13 @@ FACTS: Final[Mapping[str, Fact]] = {
     "local.may_answer": _part("local", lambda evidence: evidence.reason is None),
     "local.template": _part("local", lambda evidence: bool(evidence.template)),
     "local.probability": _part("local", lambda evidence: evidence.probability),
-    "budget.max_usd": _of_request(lambda request: _limit(request.hints.budget.max_usd)),
-    "budget.max_latency_ms": _of_request(lambda request: _limit(request.hints.budget.max_latency_ms)),
-    "tenant": _of_request(lambda request: request.hints.tenant or ""),
-    "modality": _of_request(lambda request: request.modalities),
-    "tools": _of_request(lambda request: bool(request.tools)),
-    "stream": _of_request(lambda request: request.stream),
-    "messages": _of_request(lambda request: len(request.messages)),
+    "budget.max_usd": _of_request(lambda _, request: _limit(request.hints.budget.max_usd)),
+    "budget.max_latency_ms": _of_request(lambda _, request: _limit(request.hints.budget.max_latency_ms)),
+    "tenant": _of_request(lambda _, request: request.hints.tenant or ""),
+    "modality": _of_request(lambda _, request: request.modalities),
+    "tools": _of_request(lambda _, request: bool(request.tools)),
+    "stream": _of_request(lambda _, request: request.stream),
+    "messages": _of_request(lambda _, request: len(request.messages)),
 }
 
 # The signal behind a fact that is not called like it.

@@ -29,10 +29,10 @@ def judge(policy: CompiledPolicy, signals: Signals, request: Request) -> Verdict
     # Where every fact that was read is known, no signal that nobody fetched yet had a say. Where one is not, all such
     # signals count as open: what stands behind an unknown gate was not read at all.
     if None in values.values():
-        pending = signals.missing(policy.reads)
+        pending = signals.missing(policy.reads.difference(signals.all_known()))
         if pending:
             return _with_pending(policy, values, frozenset(pending))
-    task = values["task"] or ""
+    task: str = values["task"] or ""
     told = (task, "" if end is None else end.name, tuple(fired))
     verdict = policy.verdicts.get(told)
     if verdict is None:
@@ -50,8 +50,13 @@ def _fired(policy: CompiledPolicy, values: Values) -> list[int]:
     for check, rule in rules.checked:
         if check(values):
             fired.append(rule)
-    for gate, entries in rules.gated:
-        if values[gate]:
+    signals = values.signals
+    for gate, is_plain, entries in rules.gated:
+        if is_plain:  # as Values would read it
+            value = values[gate] = signals.get(gate).value
+        else:
+            value = values[gate]
+        if value:
             for check, rule in entries:
                 if check(values):
                     fired.append(rule)

@@ -38,8 +38,9 @@ from .stickiness import stay_note, staying, warm_tier
 __all__ = ["choose"]
 
 _INFINITE = float("inf")
-_LAST = 1 << 62
+_LAST = 1 << 20
 _MOST_PLACES = 64
+_NO_REASON = (None, "model")
 
 
 def choose(
@@ -77,6 +78,7 @@ def choose(
             reason = f"{reason}; drawn to learn from it, instead of {exploration.greedy}"
         if snapshot.soft_limits:
             reason = f"{reason}; the cheapest is wanted, since {snapshot.soft_limits[0]} is used up"
+    is_limited = budget.max_usd is not None or bool(snapshot.model_left_usd)
     later = [candidate for candidate in order[1:] if candidate.kind == "llm"] if is_auto(request.model) else []
     named = verdict.fallback
     if named is None and target.kind == "llm":
@@ -97,7 +99,7 @@ def choose(
         signals=signals.known(),
         verdict=verdict,
         budget=budget,
-        max_output_tokens=_output_limit([*order[:1], *later], fleet, signals, budget, snapshot),
+        max_output_tokens=_output_limit(order, later, fleet, signals, budget, snapshot) if is_limited else None,
         evidence=signals["local"].value,
         snapshot=snapshot,
         exploration=exploration,
@@ -109,7 +111,7 @@ def _order(
     found: Sequence[Candidate], verdict: Verdict, fleet: Fleet, snapshot: Snapshot, draw: str, *, is_learned: bool
 ) -> tuple[list[Candidate], Exploration | None]:
     # Those that are cooling down are the last resort, behind everybody in good health.
-    able = [c for c in found if c.failed is None]
+    able = [candidate for candidate in found if candidate.failed is None]
     resort = [c for c in found if c.failed == "cooling"] if snapshot.unhealthy else []
     if not able:
         able, resort = resort, able
@@ -157,7 +159,9 @@ def _ranks(
     ranks: list[_Rank] = []
     for candidate in found:
         name, estimate = candidate.model, candidate.estimate
-        place = local if candidate.kind == "local" else places[name] - (name in stays)
+        place = local if candidate.kind == "local" else places[name]
+        if stays and name in stays:
+            place -= 1
         usd = estimate.usd
         # Quality less what cost and latency weigh; an unknown price counts as the worst.
         worth = (
@@ -217,7 +221,7 @@ def _reason(chosen: Candidate, verdict: Verdict, found: Sequence[Candidate], tas
     if chosen.kind == "local":
         return said if verdict.prefer != "llm" else f"{said}, but no hosted model fits the limits; a local model can"
     if verdict.prefer == "local" or local is not None:
-        failed = next((c for c in found if c.kind == "local" and c.failed not in (None, "model")), None)
+        failed = next(iter([c for c in found if c.kind == "local" and c.failed not in _NO_REASON]), None)
         why = f"{failed.model}: {failed.reason}" if failed else f"none is registered for {task}"
         if verdict.prefer == "local":
             return f"{said}, but no local model may answer ({why})"
@@ -240,15 +244,18 @@ def _task(signals: Signals) -> TaskReading:
 
 
 def _output_limit(
-    order: Sequence[Candidate], fleet: Fleet, signals: Signals, budget: Budget, snapshot: Snapshot
+    order: Sequence[Candidate],
+    later: Sequence[Candidate],
+    fleet: Fleet,
+    signals: Signals,
+    budget: Budget,
+    snapshot: Snapshot,
 ) -> int | None:
     by_model = snapshot.model_left_usd
-    if budget.max_usd is None and not by_model:
-        return None
     tokens = signals["tokens"].value or TokenCount(input=1, output=256, output_max=4096)
     limits = [
         limit
-        for candidate in order
+        for candidate in (*order[:1], *later)
         if candidate.kind == "llm"
         for max_usd in (budget.max_usd, by_model.get(candidate.model))
         if (limit := output_limit(fleet.deployments[candidate.model], tokens, max_usd, budget.max_latency_ms))

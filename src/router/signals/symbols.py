@@ -102,7 +102,8 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
 
 
 def _may_be_art(text: str) -> bool:
-    return sum(not line.strip(_ART_MARKS) for line in text.split("\n") if len(line) >= 5) >= 4
+    lines = [line for line in text.split("\n") if len(line) >= 5]
+    return len(lines) >= 4 and sum([line[0] in _ART_MARKS and not line.strip(_ART_MARKS) for line in lines]) >= 4
 
 
 def _is_art(text: str) -> bool:

@@ -258,12 +258,15 @@ class Signals:
         """Know ``known`` without computing it."""
         self._known.update(known)
 
-    def __getitem__(self, name: SignalName) -> Signal[Any]:
+    def get(self, name: SignalName) -> Signal[Any]:
+        """``signals[name]``, without what Python adds to a call in brackets."""
         known = self._known.get(name)
         if known is not None:
             return known
         detector = self._by_name.get(name)
         return UNKNOWN if detector is None or detector.slow else self._run(name, detector)
+
+    __getitem__ = get
 
     def fetch(self, names: Iterable[SignalName]) -> None:
         """Compute ``names``, slow ones included. Blocking: call it in a worker thread when one is slow."""
