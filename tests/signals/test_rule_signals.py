@@ -91,6 +91,17 @@ AGENT_NO = [{"messages": [("user", text)]} for text in CASES["reasoning"][False]
 ]
 
 
+@pytest.mark.parametrize("heading", ["Passage", "DOCUMENTS", "source", "Faq", "Results", "transcript"])
+def test_headings_alone_and_dressed_are_read_alike(heading: str) -> None:
+    story = "The ferry leaves at nine and at four, and takes an hour to the island. In winter it leaves at nine only."
+    alone, dressed = (
+        signals_of(("user", f"{line}: {story}\n\nWhen does it leave in March?"))["context"]
+        for line in (heading, f"## The given {heading}")
+    )
+    assert alone == dressed
+    assert alone.value is True
+
+
 def test_agent_steps_are_told_from_answers() -> None:
     assert len(AGENT_YES) >= 15
     assert len(AGENT_NO) >= 15

@@ -87,6 +87,13 @@ _POINTING = triggers(
 _LONG, _PASSAGE = 280, 140
 # What a heading's last word ends in, after its number was taken off.
 _HEADING_ENDS = (*_TELLING.words, "result")
+# Headings that stand alone in their line need no pattern: each of these words before a colon is one.
+_HEADINGS = frozenset((
+    "context", "contexts", "passage", "passages", "document", "documents", "article", "articles", "paragraph",
+    "paragraphs", "excerpt", "excerpts", "background", "source", "sources", "results", "reference", "references",
+    "knowledge", "text", "transcript", "story", "snippet", "snippets", "chunk", "chunks", "notes", "facts", "evidence",
+    "manual", "faq", "policy", "contract", "report",
+))  # fmt: skip
 _ENDS_BY_TAIL = {
     tail: tuple(end for end in _HEADING_ENDS if end.endswith(tail)) for tail in {end[-2:] for end in _HEADING_ENDS}
 }
@@ -144,11 +151,14 @@ def _has_heading(text: str) -> bool:
     for number, mark in enumerate(_CLOSING.finditer(text)):
         if number == _MOST_MARKS:
             return _HEADING.search(text, mark.start() - _HEADING_SIZE) is not None
-        before = text[max(0, mark.start() - 32) : mark.start()].rstrip(_BEHIND_HEADING).lower()
+        at = mark.start()
+        if text[text.rfind("\n", 0, at) + 1 : at].lower() in _HEADINGS:
+            return True
+        before = text[max(0, at - 32) : at].rstrip(_BEHIND_HEADING).lower()
         ends = _ENDS_BY_TAIL.get(before[-2:])
         if ends is None or not before.endswith(ends):
             continue
-        if _HEADING.search(text, max(0, mark.start() - _HEADING_SIZE), mark.end()):
+        if _HEADING.search(text, max(0, at - _HEADING_SIZE), mark.end()):
             return True
     return False
 

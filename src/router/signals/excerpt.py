@@ -102,6 +102,9 @@ def near(text: str, words: Iterable[str], reach: int) -> str:
         while place >= 0 and len(places) < _MAX_PLACES:
             places.append((place, place + len(word)))
             place = text.find(word, place + len(word))
+    if len(places) == 1:
+        (first, last), *_ = places
+        return text[text.rfind(" ", 0, max(0, first - reach)) + 1 : _blank_after(text, last + reach)]
     places.sort()
     parts: list[str] = []
     start = end = -1

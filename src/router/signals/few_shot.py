@@ -54,7 +54,7 @@ def _read(signals: Signals) -> tuple[int | None, float]:
 def _pairs(text: str, breaks: int) -> int:
     found = 0
     lines = text.split("\n")
-    if text.count(":") + text.count("：") + text.count("=") >= 2 and (marked := _marked(text, lines)):
+    if _holds_two(text) and (marked := _marked(text, lines)):
         marks: Counter[str] = Counter()
         filled: Counter[str] = Counter()
         for mark, is_filled in marked:
@@ -75,6 +75,12 @@ def _pairs(text: str, breaks: int) -> int:
             if line[:1] in _NUMBERED_STARTS and _NUMBERED.match(line):
                 found += 1
     return found
+
+
+def _holds_two(text: str) -> bool:
+    """Whether two of the signs that stand behind a mark are there."""
+    colons = text.count(":")
+    return colons >= 2 or colons + text.count("：") + text.count("=") >= 2
 
 
 def _marked(text: str, lines: Sequence[str]) -> list[tuple[str, bool]]:

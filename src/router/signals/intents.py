@@ -72,6 +72,7 @@ _ITEM = late_pattern(
     rf"[ \t]*(?:\(?\d{{1,2}}[.):]|[-*•]|\(?[a-d]\)|(?:first|second|third|finally|then|"
     rf"next),?)[ \t]+{_POLITE}(?:{_VERB})\b"
 )
+_ITEM_WORDS = ("a)", "b)", "c)", "d)", "first", "second", "third", "finally", "then", "next")
 _ITEM_STARTS = frozenset("0123456789-*•(abcdfstn")
 _NUMBERED = late_pattern(r"^[ \t]*\(?(?:\d{1,2})[.)][ \t]+[^\n]{4,200}$", re.M)
 _ADDED = late_pattern(
@@ -162,8 +163,15 @@ def _count(view: Excerpt) -> tuple[int, float]:
 
 def _listed(ask: str) -> set[str | None]:
     """The kinds of what the lines of a list ask for."""
-    items = [line for line in ask.split("\n") if line.lstrip(" \t")[:1] in _ITEM_STARTS]
-    return {match.lastgroup for line in items if (match := _ITEM.match(line)) is not None}
+    kinds: set[str | None] = set()
+    for line in ask.split("\n"):
+        start = line.lstrip(" \t")[:8]
+        if start[:1] not in _ITEM_STARTS or (start[:1].isalpha() and not start.startswith(_ITEM_WORDS)):
+            continue
+        match = _ITEM.match(line)
+        if match is not None:
+            kinds.add(match.lastgroup)
+    return kinds
 
 
 def _are_asks(found: dict[str, int]) -> bool:
