@@ -611,7 +611,7 @@ static PyObject *label_scores(PyObject *module, PyObject *args) {
     Sum sum = {0};
     float *sums = NULL;
     double *values = NULL;
-    uint64_t *grams = NULL;
+    uint64_t *grams = NULL, *hashes = NULL;
     uint32_t *rows = NULL;
     Py_ssize_t width = bias.len / 4;
     if (!in_range(bits, 1, KNOWN_BITS, "bits") || !in_range(data.len, 0, MAX_BYTES, "data") ||
@@ -630,7 +630,8 @@ static PyObject *label_scores(PyObject *module, PyObject *args) {
     values = calloc((size_t)width, sizeof *values);
     grams = malloc(((size_t)n + 1) * sizeof *grams);
     rows = malloc(((size_t)bytes + 1) * sizeof *rows);
-    if (!sums || !values || !grams || !rows || sum_new(&sum, table.buf, (int32_t)width)) goto no_memory;
+    hashes = calloc((size_t)bytes + 1, sizeof *hashes);
+    if (!sums || !values || !grams || !rows || !hashes || sum_new(&sum, table.buf, (int32_t)width)) goto no_memory;
     int shift = 64 - bits;
     int32_t counts[3] = {0}, seen[3] = {0}, size = n;
     memcpy(grams, text.tokens, (size_t)n * sizeof *grams);
@@ -650,12 +651,14 @@ static PyObject *label_scores(PyObject *module, PyObject *args) {
         sum_rows(&sum, rows, size);
     }
     sum_take(&sum, counts[0] + counts[1], sums);
-    for (int order = 1; chars >> order; order++) {
-        if (!(chars >> order & 1) || bytes < order) continue;
+    /* One byte more makes the hashes of an order those of the next. */
+    for (int order = 1; chars >> order && order <= bytes; order++) {
         int32_t count = bytes - order + 1;
+        for (int32_t i = 0; i < count; i++) hashes[i] += (text.data[i + order - 1] + 1ULL) * POWER[order - 1];
+        if (!(chars >> order & 1)) continue;
         counts[2] += count;
         for (int32_t i = 0; i < count; i++) {
-            uint64_t gram = mixed(bytes_hash(text.data, i, i + order));
+            uint64_t gram = mixed(hashes[i]);
             rows[i] = (uint32_t)(gram >> shift);
             seen[2] += is_known(known.buf, gram);
         }
@@ -673,6 +676,7 @@ no_memory:
     PyErr_NoMemory();
 done:
     free(sum.total);
+    free(hashes);
     free(rows);
     free(grams);
     free(values);
