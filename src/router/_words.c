@@ -221,6 +221,40 @@ PyObject *words_groups(PyObject *module, PyObject *args) {
     return seen ? Py_BuildValue("(KNN)", (unsigned long long)bits, seen, PyBool_FromLong(has_digit)) : NULL;
 }
 
+/* word_count(data: bytes) -> int
+
+   How many distinct words lower-case UTF-8 has. */
+PyObject *words_count(PyObject *module, PyObject *data) {
+    (void)module;
+    char *text;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(data, &text, &size)) return NULL;
+    const uint8_t *bytes = (const uint8_t *)text;
+    size_t words = 0, slots = 16;
+    int in_word = 0;
+    for (Py_ssize_t at = 0; at < size; at++) {
+        words += IN_WORD[bytes[at]] & !in_word;
+        in_word = IN_WORD[bytes[at]];
+    }
+    while (slots < 2 * words) slots *= 2;
+    struct { Py_ssize_t at, size; } *seen = PyMem_Calloc(slots, sizeof *seen);
+    if (!seen) return PyErr_NoMemory();
+    long count = 0;
+    for (Py_ssize_t at = 0; at < size; at++) {
+        if (!IN_WORD[bytes[at]]) continue;
+        Py_ssize_t start = at;
+        while (at < size && IN_WORD[bytes[at]]) at++;
+        size_t slot = word_key(bytes + start, at - start) & (slots - 1);
+        while (seen[slot].size && (seen[slot].size != at - start ||
+                                   memcmp(bytes + seen[slot].at, bytes + start, (size_t)(at - start))))
+            slot = (slot + 1) & (slots - 1);
+        count += !seen[slot].size;
+        seen[slot].at = start, seen[slot].size = at - start;
+    }
+    PyMem_Free(seen);
+    return PyLong_FromLong(count);
+}
+
 static inline uint32_t pair(const uint8_t *bytes) { return (uint32_t)bytes[0] << 8 | bytes[1]; }
 
 /* The filter tells three bytes apart: pairs of letters are too common. */

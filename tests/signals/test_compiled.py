@@ -19,7 +19,7 @@ from router.local.linear import load_linear as load_local_model
 from router.local.static import shipped_encoder
 from router.signals.census import census
 from router.signals.gates import Gates
-from router.signals.triggers import groups, words_in
+from router.signals.triggers import WordSet, groups, n_words, words_in
 from router.signals.windows import WindowSpec, worst_windows
 
 SHIPPED = Path(router.__file__).parent / "builtin"
@@ -175,6 +175,8 @@ def test_word_groups(text: str) -> None:
     assert found == {WORDS[number] for number in held}
     assert bits == sum(1 << number for number in held)
     assert has_digit == any(digit in text for digit in "0123456789")
+    fast, slow = both(lambda: (WordSet(WORDS).among(raw), n_words(raw)))
+    assert fast == slow
 
 
 @settings(deadline=None, max_examples=150)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..types import Signal, SignalName, Signals
 from .excerpt import excerpt, is_unspaced
-from .triggers import words_in
+from .triggers import WordSet, n_words
 
 __all__ = ["LANGUAGES", "Language", "identify"]
 
@@ -125,11 +125,12 @@ _WORDS = {
     "fa": "در از به که این آن را با برای است چه چرا چگونه کجا می من تو ما شما یا هم نیست های کن چیست",
     "ur": "میں کے کی ہے کا کو سے اور یہ وہ نہیں کیا ہیں پر اس کیسے کیوں ایک مجھے آپ",
 }
-_SETS = {code: frozenset(word.encode() for word in words.split()) for code, words in _WORDS.items()}
+_SETS = {code: frozenset(words.split()) for code, words in _WORDS.items()}
 _PLAIN_ENGLISH = 8  # so many of its common words, a quarter of all, and no other language need be asked
-_SPOKEN: dict[bytes, tuple[str, ...]] = {
+_SPOKEN: dict[str, tuple[str, ...]] = {
     word: tuple(code for code, words in _SETS.items() if word in words) for word in frozenset().union(*_SETS.values())
 }
+_SPOKEN_WORDS = WordSet(_SPOKEN)
 _LATIN = tuple(code for code in _SETS if code not in ("ru", "uk", "bg", "ar", "fa", "ur"))
 _CYRILLIC, _ARABIC = ("ru", "uk", "bg"), ("ar", "fa", "ur")
 _LETTERS = {
@@ -201,14 +202,15 @@ def _by_script(text: str) -> str:
 
 
 def _by_words(text: str, codes: tuple[str, ...]) -> tuple[str | None, float]:
-    words = words_in(text.encode("utf-8", "replace"))
+    raw = text.encode("utf-8", "replace")
+    words = _SPOKEN_WORDS.among(raw)
     is_ascii = text.isascii()
     if is_ascii:
         english = len(words & _SETS["en"])
-        if english >= _PLAIN_ENGLISH and 4 * english >= len(words):
+        if english >= _PLAIN_ENGLISH and 4 * english >= n_words(raw):
             return "en", 0.99
     counts = dict.fromkeys(codes, 0)
-    for word in _SPOKEN.keys() & words:
+    for word in words:
         for code in _SPOKEN[word]:
             if code in counts:
                 counts[code] += 1

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .. import features
 from .gates import Gates
 
-__all__ = ["Trigger", "groups", "phrases", "phrases_in", "trigger", "triggers", "words_in"]
+__all__ = ["Trigger", "WordSet", "groups", "n_words", "phrases", "phrases_in", "trigger", "triggers", "words_in"]
 
 
 class Trigger(NamedTuple):
@@ -53,6 +53,30 @@ def groups(raw: bytes) -> tuple[int, frozenset[str], bool]:
             bits |= _BITS[word]
         return bits, frozenset(found), len(raw) != len(raw.translate(None, b"0123456789"))
     return features.compiled.word_groups(_known(), raw)
+
+
+class WordSet:
+    """A fixed set of words, apart from all groups."""
+
+    __slots__ = ("_set", "_words")
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = frozenset(words)
+        self._set: object | None = None
+
+    def among(self, raw: bytes) -> frozenset[str]:
+        """Those of the words that stand in ``raw``, lower-case UTF-8."""
+        if features.compiled is None:
+            return self._words & {word.decode("utf-8", "replace") for word in words_in(raw)}
+        if self._set is None:
+            words = list(self._words)
+            self._set = features.compiled.words(words, [0] * len(words))
+        return features.compiled.word_groups(self._set, raw)[1]
+
+
+def n_words(raw: bytes) -> int:
+    """How many distinct words ``raw`` has, lower-case UTF-8."""
+    return len(words_in(raw)) if features.compiled is None else features.compiled.word_count(raw)
 
 
 def words_in(raw: bytes) -> frozenset[bytes]:
