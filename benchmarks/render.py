@@ -475,6 +475,27 @@ def local_answers(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", where(results)])
 
 
+def contract(results: Mapping[str, Any]) -> str:
+    rows = [
+        "| written requests | plain ones | read right | left to a hosted model | wrong | near misses | wrong |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in results["first"].items():
+        rows.append(_contract_row(f"{name}, met for the first time (commit {row['commit']})", row))
+    names = {"unseen": "written without sight of the reader, now", "others": "written with it in sight, now"}
+    rows += [_contract_row(names[name], row) for name, row in results["now"].items()]
+    return "\n".join([*rows, "", where(results)])
+
+
+def _contract_row(name: str, row: Mapping[str, Any]) -> str:
+    clear, near = row["clear"], row["near_miss"]
+    plain, missed = sum(clear.values()), sum(near.values())
+    return (
+        f"| {name} | {plain:,} | {clear['right'] / plain:.0%} | {clear['abstained'] / plain:.0%} | {clear['wrong']} | "
+        f"{missed:,} | {near['wrong']} |"
+    )
+
+
 def dispatch_faults(results: Mapping[str, Any]) -> str:
     rows = [
         "| calls that fail | | answered in time (least to most of the rounds) | calls a request | p50 | p95 | p99 |",
@@ -633,6 +654,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "understanding": understanding,
     "tasks": tasks,
     "risks": risks,
+    "contract": contract,
     "local_answers": local_answers,
     "local_models": local_models,
     "routing": routing,
