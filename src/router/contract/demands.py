@@ -329,8 +329,6 @@ def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json:
         return "the answer is to be wrapped in tags."
     if any(map(str.isalnum, "".join(labels))) is False:
         spoken = _EMOJI.sub("label", spoken)
-    if all(label[:1] in "#@/!" for label in labels):
-        spoken = spoken.replace("including the hash", "").replace("including the #", "").replace("including #", "")
     if _FORM.search(spoken):
         return "the answer is to be written in a form of its own."
     if (

@@ -30,6 +30,7 @@ __all__ = [
     "IS_THING",
     "LEADS",
     "MEANS",
+    "NAMED",
     "NOT_NOUNS",
     "ONE_OF_THEM",
     "ONE_WORD",
@@ -181,7 +182,7 @@ ANSWERS = (
     | table(
         """
     word words name names one term string token tokens member value key item phrase line element entry answer result
-    code it them this that those these _ choice pick title field column cell match verdict outcome
+    code identifier it them this that those these _ choice pick title field column cell match verdict outcome
     """
     )
 )
@@ -239,6 +240,11 @@ WORDS = late_pattern(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 WHICH = late_pattern(
     r"\b(?:which|what|welch\w+|quel\w*|qué|cuál|qual|quale|welke?|jaki\w*|vilken|vilket|hvilken|hvilket|какой|какая|"
     r"какую)\s([^\W\d_]+)(?:\s([^\W\d_]+))?"
+)
+# "Alignment of this deed?", "Choose one shelf for the book:"
+NAMED = late_pattern(
+    r"(?:^|\n)\W*([^\W\d_]{3,20}) of (?:the|this|that|each|an?) [^.\n]{2,60}[?:]|"
+    r"\b(?:choose|pick|select) (?:exactly |only |just )?(?:one|a single) ([^\W\d_]{3,20})\b"
 )
 VERDICT = late_pattern(
     r"\b(?:good|bad|positive|negative|harmless|harmful|serious|okay|ok|welcome|irrelevant|relevant|important|"

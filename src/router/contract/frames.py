@@ -33,6 +33,7 @@ from .frame_words import (
     IS_THING,
     LEADS,
     MEANS,
+    NAMED,
     NOT_NOUNS,
     ONE_OF_THEM,
     ONE_WORD,
@@ -84,6 +85,7 @@ def tied_names(lower: str) -> frozenset[str]:
             found.update(WORDS.findall(line[:place])[-6:])
         for asked in WHICH.finditer(line):
             found.update(word for word in asked.groups() if word and asked[1] not in UNTIED)
+    found.update(named[1] or named[2] for named in NAMED.finditer(lower))
     found |= {word[:-2] for word in found if word.endswith("ed") and len(word) > 5}  # "must be marked _ or _"
     return frozenset(stem(word) for word in found if len(word) > 2 and word not in UNTIED)
 

@@ -15,7 +15,8 @@ __all__ = ["ENGLISH", "KNOWN", "UNSPACED"]
 
 ENGLISH = table(
     """
-    best-fitting best-matching marker markers address addressed typescript interface gave awarded receive
+    react reacts identifier identifiers inbound best-fitting best-matching marker markers address addressed
+    typescript interface gave awarded receive
     receives received pls plz thx hey hi yes please
     u r ur me
     otherwise depending snake_case snake max token tokens level levels rules guidelines dict

@@ -191,7 +191,7 @@ def _lines(text: str, place: int) -> Listing | None:
         line = text[position:stop].strip().rstrip(",")
         if not line or (len(items) > 1 and line.endswith(".") and line.count(" ") > 2):
             break  # "Return the name exactly as in the list.": the sentence after the list
-        if ": " in line or line.endswith((":", ".", "?", "!")) or line.count(" ") > 4 or "," in line:
+        if line[0] == "<" or ": " in line or line.endswith((":", ".", "?", "!")) or line.count(" ") > 4 or "," in line:
             return None
         items.append(clean(line))
         end = position = stop

@@ -48,7 +48,7 @@ _MORE_NOUNS = (
     r"names?|word|string|term|choice|item|decision|folder|bucket|code|member|constant|element|tool|function|team|"
     r"rating|"
     r"field|judge?ment|assessment|outcome|mood|feeling|language|number|digit|stars?|score|grade|level|platform|area|"
-    r"function call|party|side|genre|style"
+    r"function call|identifier|party|side|genre|style"
 )
 _DET = (
     r"(?:(?:the|a|an|one|exactly one|only one|just one|single|your|that|its|any|each|every|this|these|those|"
@@ -108,6 +108,7 @@ _PARTS = tuple(
         rf"(?: (?:{_NOUN}|{_MORE_NOUNS}|options|words))?(?: (?:above|below|given|listed|provided|here))?",
         rf"\b(?:the )?(?:{_NOUN}|option|value|choice|item)(?:['’]s)? (?:text|wording|name)\b",
         r"\b(?:words|labels|options|values|names) in (?:the )?(?:brackets|parentheses)\b",
+        r"\bit (?:refers to|is about|belongs to|concerns|falls under)\b",
         r"\bwith the ones (?:that|which)?|\bdescribed by the user|\bbetween the (?:markers|lines|dashes)",
         rf"\b{_DET}{_ADJ}(?:{_OWN})?(?:_|(?:{_NOUN})(?:['’]s)?|(?:{_MORE_NOUNS})(?:['’]s)?)(?: (?:{_NOUN}|"
         rf"{_MORE_NOUNS}|itself|alone|string|value))*",
@@ -138,7 +139,7 @@ _SIMPLE = (
     | table("choose pick select")
 )
 _COUNTED = late_pattern(
-    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|\d{1,2}|several|top|other two)\b(?: \w+)? "
+    r"\b(?:two|three|four|five|six|seven|eight|nine|ten|[02-9]|\d\d|several|top|other two)\b(?: \w+)? "
     r"(?:words?|letters?|labels?|answers?|characters|sentences?)\b"
 )
 _COUNT_OF_LIST = table("of the these those following into among between are predefined possible allowed")

@@ -60,6 +60,9 @@ _NO_JSON = late_pattern(
 )
 
 
+_SIGN = late_pattern(
+    r",? ?\b(?:including|with) (?:the |its )?(?:leading )?(?:hash(?:tag)?|#|at sign|@|slash)", re.IGNORECASE
+)
 _NEXT = late_pattern(r"\bnext (?:tool|action|step|role|agent|worker|speaker|move|node)\b", re.IGNORECASE)
 _NO_TOOL = late_pattern(
     r"\b(?:not|n't|never|without) (?:use|using|call|calling|invoke|invoking) (?:any |the |a )?(?:tools?|"
@@ -276,6 +279,8 @@ def _against(
 ) -> tuple[str | None, str | None]:
     """What an instruction says that a label alone does not honour: of the answer's form; of which label is right."""
     text = without_examples(text, labels)
+    if all(label[:1] in "#@/!" for label in labels):
+        text = _SIGN.sub("", text)
     # What the list is called is no demand: "the reason for the cancellation: price, other".
     for name in tied_names(text.lower()) & _REASONS:
         text = text.replace(name, "label").replace("Reason", "Label")

@@ -24,6 +24,9 @@ _THANKS = late_pattern(
 )
 # "Got this from the landlord: _"
 _LEADS_IN = late_pattern(r"([^_:：.?!\n]{3,70})[:：]\W*_\W*")
+_EMPTY_LIST = late_pattern(r"(?:return |give |use )?(?:an |the )?empty (?:list|array)\b[^_]{0,60}")
+# "Any other output breaks the pipeline"
+_ELSE = late_pattern(r"(?:any|all|every) other (?:output|answer|text|word|reply|response|format)s? [^_]{2,60}")
 _NO_LEAD = (GIVES | ASKS | CALLS | ANSWERING | RISKS) - table("send post type record note log report mark get got say")
 # "..., so the next step works", "because the answer is parsed": why the answer has its form.
 _PURPOSE = late_pattern(
@@ -52,8 +55,12 @@ def is_remark(lower: str, names: Iterable[str]) -> bool:
     """Whether a sentence in small letters, with ``_`` for listed labels and the text, is such a remark as a whole."""
     if lower.startswith("#") and _HEADING.fullmatch(lower) is not None:
         return lower.lstrip("# ") not in names
-    if _THANKS.fullmatch(lower) is not None:
-        return True
+    if lower.startswith(
+        ("thank", "many", "thx", "cheers", "merci", "danke", "vielen", "gracias", "muchas", "obrigad", "grazie")
+    ):
+        return _THANKS.fullmatch(lower) is not None
+    if _EMPTY_LIST.fullmatch(lower) is not None or _ELSE.fullmatch(lower) is not None:
+        return not any(name in lower for name in names)
     lead = _LEADS_IN.fullmatch(lower)
     if lead is None:
         return False

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from ..patterns import late_pattern
-from .frame_words import GIVES, WHICH
+from .frame_words import GIVES, RISKS, WHICH
 from .frames import gives, is_plain, stem, tied_names
 from .frames_abroad import is_plain_abroad
 from .lexicon import KNOWN, UNSPACED
@@ -30,7 +30,8 @@ _PREFIX = r"\W*(?:[\w'’-]{1,24}(?: [\w'’-]{1,24}){0,2} ?[:：]\W*)?(?:(?:ple
 _ROLE = late_pattern(
     _PREFIX + r"(?:you(?: are|'re|r (?:task|job|role|goal|purpose) is| (?:will be |)(?:given|shown|receive|read|"
     r"label|"
-    r"classify|sort|route|moderate|tag|triage|filter|grade|judge|rate|detect|screen|categori[sz]e)\b)|act as|as an? |"
+    r"assign|decide|choose|pick|check|map|file|classify|sort|route|moderate|tag|triage|filter|grade|judge|rate|"
+    r"detect|screen|categori[sz]e)\b)|act as|as an? |"
     r"you (?:work|help|support|assist) |i am|i'm|i have|i run|we are|we run|here (?:is|are)|below (?:is|are)|"
     r"this is|these are|the following (?:is|are)|"
     r"du (?:bist|klassifizierst|sortierst|ordnest|bewertest)|sie sind|tu (?:es|classes|tries|modères)|vous êtes|eres|"
@@ -98,7 +99,7 @@ _INSTRUCTOR = late_pattern(
     r"(?:As a )?genius expert, your task is to understand the content and provide\s+the parsed objects"
     r"(?: in json that match the following json_schema)?[.:]?|"
     r"Return the correct JSON response within a ```json codeblock\. not the JSON_SCHEMA|"
-    r"Make sure to return an instance of the JSON, not the schema itself",
+    r"Make sure to return an instance of the JSON, not the schema itself|^Answer the user query\.(?=\n|$)",
     re.IGNORECASE,
 )
 # A chat template's own marks, left in the prompt.
@@ -134,6 +135,7 @@ _PLAIN = (
 _ORDERS = late_pattern(
     rf"\W*(?:(?:please|only|just|simply|always|and) )*(?:{'|'.join(sorted(GIVES))}) (?:the|only|just|one|a|its)\b"
 )
+_RISKY = RISKS | table("to is as null none empty")
 _POINTERS = table("this the these that my our it all every each me us")
 _PREDICATE = table("is are was were be must should can may will ist sind muss est sont doit es son debe é são è sono")
 _TAGS = late_pattern(r"</?[a-z_]{2,24}(?: [a-z_-]+=\"[^\"]*\")*/?>")
@@ -185,7 +187,7 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
         text = _VOWELS.sub("", text)
     if "BEGIN" in text or "START" in text:
         text = _FRAME.sub("", text)
-    if "parsed objects" in text or "JSON_SCHEMA" in text:
+    if "parsed objects" in text or "JSON_SCHEMA" in text or "user query" in text:
         text = _INSTRUCTOR.sub("", text)
     if "</" in text:
         text = _PAIRED.sub(lambda shown: "" if shown[3].strip().strip(_EDGES).casefold() in names else shown[0], text)
@@ -297,6 +299,8 @@ def _is_usual(
         if len(spoken) == 1 < len(names) and f" is {spoken[0]} " in f"{lower} ":
             return False  # "_ or _: whatever is longer is long"
     words = _WORD.findall(lower)
+    if is_given and "field" in words and len(words) < 6 and not spoken and _RISKY.isdisjoint(words):
+        return True  # "Rufe immer `route` auf"
     strange = [word for word in words if not _is_known(word, names) and stem(word) not in heads]
     masked = lower
     for name in sorted(spoken, key=len, reverse=True) if len(spoken) > 1 else ():

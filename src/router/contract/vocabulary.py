@@ -118,7 +118,7 @@ INPUT_WORDS = table(
     text input review message sms ticket comment tweet email e-mail mail document content sentence post query
     utterance article passage feedback headline transcript complaint statement snippet body title subject
     abstract paragraph request sample verbatim narrative memo remark excerpt caption disclosure inquiry enquiry issue
-    lyric lyrics verse poem bio blurb voicemail tagline slogan joke clue deed obituary advert
+    story lyric lyrics verse poem bio blurb voicemail tagline slogan joke clue deed obituary advert
     report satz nachricht kommentar bewertung rezension eingabe beitrag anfrage
     schlagzeile artikel texte phrase commentaire avis entrée titre texto frase comentario reseña mensaje entrada
     opinión titular consulta tuit comentário avaliação resenha mensagem manchete testo messaggio commento

@@ -83,6 +83,7 @@ _ASKED_FOR = late_pattern(
     re.IGNORECASE,
 )
 _NO_NOUN = table("of between among from as von entre unter tra parmi")
+_LATIN_END = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af] ?([\x21-\x7e]+)\Z")
 _JOINED_BEFORE = late_pattern(r"\w (?:and|und|et) [\"'`“]?\Z", re.IGNORECASE)
 _EXCEPTED = table("except everything anything without instead besides")
 _FIELDS = table(
@@ -128,7 +129,7 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     found: list[Listing] = []
     seen: set[frozenset[str]] = set()
     for listing in candidates:
-        listing = _without_asked(text, listing)
+        listing = _without_script(_without_asked(text, listing))
         if not _begins_well(listing.labels) or _names_fields(listing) or _is_cut(text, listing):
             continue
         key = frozenset(label.casefold() for label in listing.labels)
@@ -164,6 +165,14 @@ def _without_asked(text: str, listing: Listing) -> Listing:
     if asked is None or (asked["last"] or "").lower() in _NO_NOUN or not text.startswith(f"{first},", listing.start):
         return listing
     return listing._replace(labels=listing.labels[1:], start=listing.start + len(first) + 1)
+
+
+def _without_script(listing: Listing) -> Listing:
+    """A list in Latin letters without what another script says before it: "标签只能是 bug、feature"."""
+    first, *others = listing.labels
+    if first.isascii() or not all(label.isascii() for label in others) or (bare := _LATIN_END.search(first)) is None:
+        return listing
+    return listing._replace(labels=(bare[1], *others), start=listing.start + bare.start(1))
 
 
 def _is_cut(text: str, listing: Listing) -> bool:
