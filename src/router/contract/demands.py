@@ -130,7 +130,8 @@ _TEMPLATE = late_pattern(
     re.MULTILINE,
 )
 _UPPER = late_pattern(
-    r"upper ?case|capital letters|all caps|in caps|großbuchstaben|majuscules|mayúsculas|maiúsculas|maiuscolo|"
+    r"upper ?case|capital letters|in capitals|all caps|in caps|großbuchstaben|majuscules|mayúsculas|maiúsculas|"
+    r"maiuscolo|"
     r"hoofdletters",
     re.I,
 )
@@ -157,7 +158,8 @@ _UNITS = late_pattern(
     r"conversation|transcript)\b|\beach (?:as |with |one |either )?[\w-]+(?:, [\w-]+)* or [\w-]+|"
     r"\b(?:label|classify|tag|rate|mark) (?:each|every) (?:line|row|word|paragraph|bullet)\b|\bfor (?:each|"
     r"every) (?:line|row|word|"
-    r"paragraph|bullet|sentence)\b|\b(?:each|every one) of the \w+s\b|"
+    r"paragraph|bullet|sentence)\b|\b(?:each|every one) of the \w+s\b|\bseveral (?:texts|mails|e-?mails|messages|"
+    r"reviews|comments|tickets|tweets|posts)\b|"
     r"\b(?:cada|jede[ns]?|chaque|ogni|elke?) (?:línea|linha|zeile|ligne|riga|regel|frase|phrase|satz|zin|fila|"
     r"párrafo|"
     r"absatz)\b",
@@ -201,7 +203,8 @@ _LANGUAGE = late_pattern(
 _CODES = table("code id código codice codigo")
 _SINGLE = frozenset("0123456789bcdefgh") | {"10"}
 _RIGHT_OR_WRONG = table(
-    "fact fiction myth correct incorrect right wrong pass fail passed failed valid invalid accurate inaccurate"
+    "fact fiction myth supported refuted correct incorrect right wrong pass fail passed failed "
+    "valid invalid accurate inaccurate"
 )
 _COMPARED = table("same different similar equal identical duplicate better worse")
 _YOUR_VIEW = late_pattern(

@@ -55,7 +55,7 @@ _ADDRESS = late_pattern(r"(?:https?://|www\.)\S+")
 _EMPTY = late_pattern(r"[^:：\n]{1,40}[:：]\W*|\W*")
 _SECOND = late_pattern(
     r"\n[ \t]*[*_#]{0,3}(?:(?:user|customer|the|submitted|expected|expert|model|retrieved) )?(?:question|query|claim|"
-    r"hypothesis|"
+    r"hypothesis|frage|antwort|pregunta|respuesta|réponse|domanda|risposta|pergunta|resposta|vraag|antwoord|"
     r"premise|answer|document|context|passage|evidence|rubric|criteria|reference|candidate)(?: \d)?[*_]{0,2}[:：]",
     re.IGNORECASE,
 )
@@ -167,6 +167,9 @@ def is_talk(piece: str) -> bool:
 _ROW = late_pattern(r"\s*\d{1,6}[;,\t|]\s*[^\d\s]")  # a row of a table, by its number
 
 
+_WORDS_ALONE = late_pattern(r"[^\W\d_]+(?:, [^\W\d_]+)+,? (?:and |und |et |y |e |or )?[^\W\d_]+\.?")
+
+
 _OPENED = late_pattern(r"<([A-Za-z_]{2,24})[ >]")
 
 
@@ -192,6 +195,8 @@ def is_several(piece: str) -> bool:
         names = [match[1].lower() for match in _OPENED.finditer(piece, 0, 4000)]
         if any(names.count(name) > 1 for name in set(names) & DATA_TAGS):
             return True
+    if len(piece) < 80 and ", " in piece and _WORDS_ALONE.fullmatch(piece) is not None:
+        return True
     lines = [line for line in piece.split("\n", 40) if line.strip()]
     items = sum(ITEM_LINE.match(line) is not None or _ROW.match(line) is not None for line in lines)
     return len(lines) > 1 and items * 2 > len(lines)

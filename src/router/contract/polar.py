@@ -21,7 +21,9 @@ _YES = {
     "כן": ("לא",), "ναι": ("όχι",), "da": ("nu",), "ya": ("tidak",),
 }  # fmt: skip
 YES_WORDS = frozenset(_YES)
-_POLAR = frozenset(frozenset((yes, no)) for yes, nos in _YES.items() for no in nos)
+_POLAR = frozenset(frozenset((yes, no)) for yes, nos in _YES.items() for no in nos) | frozenset(
+    map(frozenset, (("是", "否"), ("是", "不是"), ("对", "错"), ("はい", "いいえ"), ("예", "아니요"), ("네", "아니요")))
+)
 _JOIN = (
     r"[\"'”’»`*.]{0,2}\s*(?:/|\||,\s*or|,|\bor\b|\boder\b|\bou\b|\boppure\b|\bo\b|\bof\b|\b(?:albo|lub|или|або|أو|"
     r"veya|"
@@ -77,6 +79,8 @@ _QUESTIONS = late_pattern(r"[^.?!\n]+\?")
 _ASKS = late_pattern(
     r"\W*(?:question: *)?(?:is|are|was|were|does|do|did|has|have|had|can|could|will|would|should|may|might)\b"
 )
+_ENGLISH = table("the is are does answer reply respond return output yes")
+_CONDITIONS_CJK = late_pattern(r"是否|吗|嗎|是不是|有没有|かどうか|ですか|ますか|여부|인지|니까|나요|ή όχι")
 _PREDICTS = late_pattern(r"\W*(?:will|would|should|may|might|could) ")
 _TRUTH = late_pattern(r"\W*(?:is|are|was) (?:it|this|that|the (?:statement|claim|sentence|following)) (?:_|true)\W")
 _CONDITIONS = late_pattern(
@@ -130,8 +134,9 @@ def unasked(texts: Sequence[str]) -> str | None:
     something that the text does not decide by itself ("Is the museum open at eleven?").
     """
     whole = "\n".join(texts).lower()
-    if not whole.isascii():
-        return None
+    if not whole.isascii() or _ENGLISH.isdisjoint(words_of(whole)):
+        is_asked = any(mark in whole for mark in "?？؟¿") or _CONDITIONS.search(whole) or _CONDITIONS_CJK.search(whole)
+        return None if is_asked else "nothing says what yes and no mean of the text."
     if _TWICE_DENIED.search(whole):
         return "the question is denied twice."
     asked = [match[0].split("question:")[-1] for match in _QUESTIONS.finditer(whole) if _ASKS.match(match[0])]

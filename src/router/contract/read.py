@@ -129,7 +129,11 @@ def finished(drafted: Draft, request: Request, split: Split | None, memory: Memo
             question = memory.recall("question", "".join(told), told, partial(question_of, told))
             contract = msgspec.structs.replace(contract, question=question)
             if contract.shape == "bare_label" and told and not question:
-                said = (*told, *(part.text[one.start : one.end] for part in drafted.spoken for one in part.found))
+                said = (
+                    *told,
+                    _around(request, split, drafted),
+                    *(part.text[one.start : one.end] for part in drafted.spoken for one in part.found),
+                )
                 contract = blocked(contract, memory.recall("unasked", "".join(said), said, partial(unasked, said)))
     return Signal(value=contract, confidence=drafted.confidence, detector=DETECTOR)
 
@@ -154,6 +158,14 @@ def _request_blocker(request: Request, contract: Contract) -> str | None:
     if any(stop and stop in str(value) for stop in request.stop for value in written):
         return "a stop sequence cuts one of the labels."
     return None
+
+
+def _around(request: Request, split: Split | None, drafted: Draft) -> str:
+    """What a message says around the text to judge that was not taken for an instruction."""
+    if split is None or split.message < 0 or any(part.index == split.message for part in drafted.spoken):
+        return ""
+    text = request.messages[split.message].text
+    return f"{text[: split.start]}\n{text[split.end :]}"
 
 
 def _goes_on(request: Request, spoken: Sequence[Spoken]) -> bool:

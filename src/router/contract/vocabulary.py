@@ -131,7 +131,7 @@ INPUT_WORDS = table(
 
 ITEM_WORDS = table(
     """
-    them each every these both all respectively jede jeden jedes chaque cada ogni elke per
+    several them each every these both all respectively jede jeden jedes chaque cada ogni elke per
     """
 )
 """Without one of these there are not several texts."""
@@ -191,7 +191,8 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
-    third fourth fifth given same gap gaps blank blanks far until throughout earlier most many some average
+    salvo will might winner decides alone third fourth fifth given same gap gaps blank blanks far until
+    throughout earlier most many some average
     senders sender
     domain date length count author price
     size amount

@@ -77,7 +77,8 @@ _QUOTE_OR = late_pattern(
 _DUTCH = frozenset({"een", "één", "antwoord", "kies", "het", "bepaal", "geef", "alleen", "welke"})
 _MOST = 60
 _ASKED_FOR = late_pattern(
-    r"(?:^|[\n.?!\"“] ?)(?:(?:and|so|then|now),? )?(?:what|which|whose|who|quel\w*|welch\w+|cuál|qué|qual[ei]?|"
+    r"(?:^|[\n.?!\"“] ?)(?:(?:and|so|then|now),? )?(?:what|which|whose|who|how|where|when|quel\w*|welch\w+|cuál|"
+    r"qué|qual[ei]?|"
     r"welke?)\b"
     r"(?:[^\n.?!:,–—]* )?(?P<last>[^\s,:.?!–—]+) \Z|(?:^|[\n.?!] ?)(?P<wh>which|what) \Z",
     re.IGNORECASE,
@@ -160,9 +161,11 @@ def _without_asked(text: str, listing: Listing) -> Listing:
     """A list without what a question asks for: "What is the customer's intent, delivery or billing?"."""
     if len(listing.labels) < 3 or not listing.closed or text.startswith(("\n", "-", "*"), listing.start):
         return listing
-    asked = _ASKED_FOR.search(text, max(0, listing.start - 120), listing.start)
     first = listing.labels[0]
-    if asked is None or (asked["last"] or "").lower() in _NO_NOUN or not text.startswith(f"{first},", listing.start):
+    if not text.startswith(f"{first},", listing.start):
+        return listing
+    asked = _ASKED_FOR.search(text, max(0, listing.start - 120), listing.start)
+    if asked is None or " - " in asked[0] or (asked["last"] or "").lower() in _NO_NOUN:
         return listing
     return listing._replace(labels=listing.labels[1:], start=listing.start + len(first) + 1)
 
