@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..patterns import late_pattern
-from .labels import Listing
+from .labels import ELLIPSIS, Listing
 from .lexicon_further import FURTHER, FURTHER_ORDERS
 from .runs import Run, runs
 from .speech import IMPERATIVE
@@ -235,6 +235,8 @@ def _without_noun(run: Run) -> Run:
 
 def _may_answer(run: Run) -> bool:
     labels = run.listing.labels
+    if any(label.casefold() in ELLIPSIS or label.endswith(" etc") for label in labels):
+        return False
     if any(label.lower() in _META or label.lower() in _PRONOUNS for label in labels):
         return False
     is_form = run.introduced and not words_of(run.head).isdisjoint(_KINDS)

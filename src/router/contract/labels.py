@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ..patterns import late_pattern
 
 __all__ = [
+    "ELLIPSIS",
     "FORM",
     "HALF_QUOTED",
     "LEAD",
@@ -52,6 +53,7 @@ _CODED = late_pattern(
     r"für|wenn|bedeutet|pour|si|para|per|significa)) ",
     re.IGNORECASE,
 )
+_HALF_CLOSED = late_pattern(r"\w+['’”\"] ")
 HALF_QUOTED = late_pattern(r"(?:^|\s)['‘„“«\"]\w[^'’”“»\"]*$")
 # A remark on how labels are written, which gives them no meaning.
 FORM = late_pattern(
@@ -61,7 +63,7 @@ FORM = late_pattern(
     r"(?:just |only |please )*(?:answer|reply|respond|pick|choose|select|say) .{1,40}",
     re.IGNORECASE,
 )
-_ELLIPSIS = frozenset(
+ELLIPSIS = frozenset(
     {
         "lower-case",
         "lowercase",
@@ -74,6 +76,11 @@ _ELLIPSIS = frozenset(
         "usw",
         "so on",
         "others like that",
+        "similar",
+        "the like",
+        "something similar",
+        "whatever fits",
+        "whatever else",
         "and more",
     }
 )
@@ -143,7 +150,9 @@ def is_plausible(items: list[str], max_words: int) -> bool:
             or "**" in item
             or (item.startswith("[") and "] " in item)
             or item.startswith(("e.g", "etc", "#", "- ", "* ", "=", "|", "`"))
-            or item.casefold() in _ELLIPSIS
+            or item.casefold() in ELLIPSIS
+            or item.endswith((" etc", " etc."))
+            or _HALF_CLOSED.match(item) is not None
         ):
             return False
     return len({item.casefold() for item in items}) == len(items)
@@ -158,7 +167,7 @@ def is_label(item: str) -> bool:
     """Whether an item can be a label by its looks."""
     if not 0 < len(item) <= 48 or not any(map(str.isalnum, item)) or any(mark in item for mark in '="{}<>:'):
         return False
-    if HALF_QUOTED.search(item) is not None:
+    if HALF_QUOTED.search(item) is not None or _HALF_CLOSED.match(item) is not None:
         return False
     if UNSPACED.search(item):
         return len(item) <= 8 and not _UNSPACED_CLAUSE.search(item)

@@ -238,6 +238,8 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
         items = [_ARTICLE.sub("", item) for item in items]  # "a question, a request or a statement"
     if not introduced and any(" " in item and item.split(" ", 1)[0].lower() in INPUT_WORDS for item in items):
         return None  # "ob der Kommentar beleidigend oder harmlos ist": the text's own name is no part of a label
+    if not introduced and len(items) > 2 and not any(" " in item for item in items[:-1]):
+        items[-1] = _ADVERBIAL.sub("", items[-1])  # "a, b or c at random"
     joined = " ".join(item for item in items if item.lower() not in ("it", "us"))  # departments are called so
     if not introduced:
         if _PROSE.search(joined) or not is_plausible(items, 3):
@@ -299,5 +301,6 @@ def _items(segment: str, introduced: bool, dutch: bool) -> list[str] | None:
     return [clean(item) for item in items]
 
 
+_ADVERBIAL = late_pattern(r"(?<=\w) (?:at|by|from|in|on) [^,]+$")
 _ARTICLE = late_pattern(r"(?:an?|eine?n?|une?|una) ", re.IGNORECASE)
 _LAST_ARTICLE = late_pattern(r"\s((?:an?|eine?n?|une?|una) [^\s]+)$", re.IGNORECASE)

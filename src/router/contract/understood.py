@@ -145,6 +145,15 @@ _POLAR = late_pattern(
     r"(?:and |also,? )?(?:do|does|did|has|have|had|can|could|will|would|is there|are there|was there)\b(?! you)"
 )
 _OR = late_pattern(r"\b(?:or|oder|ou|eller|czy|или)\b|^\W*(?:and|und|et|y|e|en|och|a) ")
+# "_ for screens, _ for routes"
+_GLOSSED = late_pattern(r"_[\"'”`]? (?:for|means|=) [^_]{2,40}[,;] (?:and )?[\"'“`]?_[\"'”`]? (?:for|means|=) ")
+_TURN = late_pattern(r"(?:[,;:(–—]| - |\b(?:but|prefer\w*|except|not|never|than|over|before)\b).*", re.DOTALL)
+_PER = late_pattern(r" (?:for|per) (?:each|every) ")
+_DOES_MORE = late_pattern(
+    r"\W*(?:assign|set|rate|label|mark|tag|name|close|fix|open|move|file|send|route|forward) (?:it|its|them|two|"
+    r"three)\b"
+    r"(?! (?:as|to|with|by) (?:one|the|a|its|exactly)\b)"
+)
 _ASKS_ALSO = late_pattern(
     r", ?(?:and|und|et|y|e|en) (?:is|are|does|do|did|has|have|must|should|can|could|will|would|what|which|how|who|"
     r"muss|ist|soll|"
@@ -226,7 +235,7 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
             is_open = True
             continue
         if not _is_usual(sentence, names, is_question="?" in end or "？" in end, is_first=is_first, called=called,
-                         heads=heads, is_given=is_given):  # fmt: skip
+                         heads=heads, is_given=is_given, is_listed=is_listed):  # fmt: skip
             return True
         is_first = False
         lower = sentence.lower()
@@ -266,6 +275,7 @@ def _is_usual(
     called: frozenset[str] = frozenset(),
     heads: frozenset[str] = frozenset(),
     is_given: bool = False,
+    is_listed: bool = False,
 ) -> bool:
     lower = sentence.lower()
     if "<" in lower:
@@ -281,6 +291,12 @@ def _is_usual(
     spoken = [name for name in names if _stands_in(lower, name)]
     if spoken and spoken[0] in GIVES and _ORDERS.match(lower) is not None:
         spoken.clear()  # a label that is the order's own verb: "only return the category"
+    if lower.count("_") > 1:
+        behind = _TURN.search(lower, lower.rfind("_"))
+        if behind is not None and any(_stands_in(behind[0], name) for name in spoken if name not in _PLAIN):
+            return False  # "_ or _: whatever is longer is long", "_ or _, preferring spam"
+        if _PER.search(lower, lower.rfind("_")) is not None:
+            return False
     if len(spoken) == 1 < len(names) and not is_asked and spoken[0] not in _PLAIN and len(spoken[0]) > 2:
         return is_example(sentence, names)  # a rule about one label, or a default
     if len(spoken) > 1 or is_asked:
@@ -296,8 +312,8 @@ def _is_usual(
     if "_" in lower:
         if _AMOUNT.search(lower) and not any(map(str.isdigit, "".join(names))):
             return False
-        if len(spoken) == 1 < len(names) and f" is {spoken[0]} " in f"{lower} ":
-            return False  # "_ or _: whatever is longer is long"
+    if lower.count("_") > 1 and _GLOSSED.search(lower) is not None:
+        return False
     words = _WORD.findall(lower)
     if is_given and "field" in words and len(words) < 6 and not spoken and _RISKY.isdisjoint(words):
         return True  # "Rufe immer `route` auf"
@@ -346,6 +362,8 @@ def _is_usual(
             # A strange word may say more of the answer's name, never how it is to be written: "say it in Swahili".
             return all(_is_known(word, names) for word in (last[-1:] if listed < 0 else last))
     if is_asked:
+        if is_listed and "_" not in lower and _DOES_MORE.match(lower) is not None:
+            return False  # "Assign it to Kim", after the list
         listed = lower.rfind("_")
         if listed >= 0 and any(not _is_known(word, names) for word in _WORD.findall(lower[listed:])):
             return False  # "label it _ or _ with a smiley behind it"

@@ -85,6 +85,11 @@ _ASKED_FOR = late_pattern(
 )
 _NO_NOUN = table("of between among from as von entre unter tra parmi")
 _LATIN_END = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af] ?([\x21-\x7e]+)\Z")
+_OPEN_END = late_pattern(
+    r"[\"'”`)\]]{0,2},? (?:etc\b|or similar|or the like|and so on|and similar|and others|or something|"
+    r"whatever (?:fits|else))",
+    re.I,
+)
 _JOINED_BEFORE = late_pattern(r"\w (?:and|und|et) [\"'`“]?\Z", re.IGNORECASE)
 _EXCEPTED = table("except everything anything without instead besides")
 _FIELDS = table(
@@ -181,6 +186,8 @@ def _without_script(listing: Listing) -> Listing:
 def _is_cut(text: str, listing: Listing) -> bool:
     """Whether a list begins within another: "reply with sun and moon or star", "everything except sun or moon"."""
     before = text[max(0, listing.start - 12) : listing.start]
+    if _OPEN_END.match(text, listing.end) is not None:
+        return True  # "a, b or similar"
     return listing.certainty < 0.9 and (
         _JOINED_BEFORE.search(before) is not None or not _EXCEPTED.isdisjoint(listing.labels[0].lower().split())
     )
