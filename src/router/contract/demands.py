@@ -206,6 +206,12 @@ _RIGHT_OR_WRONG = table(
     "fact fiction myth supported refuted correct incorrect right wrong pass fail passed failed "
     "valid invalid accurate inaccurate"
 )
+_GENERATES = late_pattern(
+    r"(?:^|[.!?\n] ?)(?:(?:please|now|first|then),? )?(?:write|generate|compose|draft|invent|make up) "
+    r"(?:(?:me|us) )?(?:an?|some|two|three|\d+) (?!(?:single |one |valid )?(?:label|word|category|class|tag|json|"
+    r"name|answer))\w",
+    re.IGNORECASE,
+)
 _COMPARED = table("same different similar equal identical duplicate better worse")
 _YOUR_VIEW = late_pattern(
     r"\byou (?:like|love|prefer|enjoy)\b|\bdo you (?:dis)?(?:agree|prefer|like|love|hate|want|feel)\b|"
@@ -233,6 +239,8 @@ def obstacle(
         return "two texts are to be compared."
     if "you" in words and _YOUR_VIEW.search(text):
         return "the request asks what the model itself thinks."
+    if _GENERATES.search(text) is not None:
+        return "a text is to be written."
     if is_given:
         return None
     return (

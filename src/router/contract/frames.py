@@ -180,6 +180,8 @@ def _are_nouns(tokens: list[str], names: set[str]) -> bool:
         strange += 1
         before = tokens[place - 1] if place else ""
         after = tokens[place + 1] if place + 1 < len(tokens) else ""
+        if token.endswith("s") and not after and ("that" in tokens or "which" in tokens):
+            continue  # "all components that the report touches"
         if token.endswith("s") and before in ("that", "which") and after in _DETERMINERS:
             was = False
             continue  # "the value that suits the caller's words"

@@ -11,7 +11,7 @@ from .listing import list_at
 from .vocabulary import DATA_TAGS, INPUT_WORDS, RANGE_WORDS
 from .words import table, words_of
 
-__all__ = ["OF_TEXT", "YES_WORDS", "is_polar", "question_of", "ranges", "unasked", "yes_no"]
+__all__ = ["OF_TEXT", "YES_WORDS", "asks_truth", "is_polar", "question_of", "ranges", "unasked", "yes_no"]
 
 _YES = {
     "yes": ("no",), "y": ("n",), "ja": ("nein", "nee"), "oui": ("non",), "sí": ("no",), "si": ("no",), "sì": ("no",),
@@ -82,7 +82,10 @@ _ASKS = late_pattern(
 _ENGLISH = table("the is are does answer reply respond return output yes")
 _CONDITIONS_CJK = late_pattern(r"是否|吗|嗎|是不是|有没有|かどうか|ですか|ますか|여부|인지|니까|나요|ή όχι")
 _PREDICTS = late_pattern(r"\W*(?:will|would|should|may|might|could) ")
-_TRUTH = late_pattern(r"\W*(?:is|are|was) (?:it|this|that|the (?:statement|claim|sentence|following)) (?:_|true)\W")
+_TRUTH = late_pattern(
+    r"\W*(?:is|are|was) (?:it|this|that|the (?:statement|claim|sentence|following)) "
+    r"(?:_|true|correct|right|accurate|factual)\W"
+)
 _CONDITIONS = late_pattern(
     r"[?=]|\b(?:whether|if|when|(?:yes|no|true|false)[\"'”’]? for|where|ob|wenn|falls|si|se|als|of|czy|in case|"
     r"est-ce|classify|classifier|check\w*|"
@@ -127,6 +130,14 @@ def question_of(texts: Iterable[str]) -> str:
     return "" if _DENIED.match(asked) else asked
 
 
+def asks_truth(texts: Sequence[str]) -> str | None:
+    """Why what an instruction asks is no matter of wording: whether a statement is true. None when it is."""
+    for text in texts:
+        if "?" in text and any(_TRUTH.match(match[0]) for match in _QUESTIONS.finditer(text.lower())):
+            return "whether something is true is not told by its wording."
+    return None
+
+
 def unasked(texts: Sequence[str]) -> str | None:
     """Why a bare yes or no cannot be an answer about the text to judge; None when it can.
 
@@ -140,8 +151,6 @@ def unasked(texts: Sequence[str]) -> str | None:
     if _TWICE_DENIED.search(whole):
         return "the question is denied twice."
     asked = [match[0].split("question:")[-1] for match in _QUESTIONS.finditer(whole) if _ASKS.match(match[0])]
-    if any(_TRUTH.match(question) for question in asked):
-        return "whether something is true is not told by its wording."
     if any(_PREDICTS.match(question) or OF_TEXT.isdisjoint(words_of(question)) for question in asked):
         return "the question is about something else than the text."
     if not asked and not _CONDITIONS.search(whole):

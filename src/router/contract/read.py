@@ -21,7 +21,7 @@ from .instruction import Spoken, instructions, remainder
 from .labels import Listing
 from .memory import Memory
 from .opening import opened, without_wrapping
-from .polar import is_polar, question_of, unasked
+from .polar import asks_truth, is_polar, question_of, unasked
 from .prose_json import json_key
 from .rules import rule
 from .runs import runs
@@ -128,6 +128,7 @@ def finished(drafted: Draft, request: Request, split: Split | None, memory: Memo
             told = tuple(remainder(part, split) for part in drafted.spoken)
             question = memory.recall("question", "".join(told), told, partial(question_of, told))
             contract = msgspec.structs.replace(contract, question=question)
+            contract = blocked(contract, asks_truth(told))
             if contract.shape == "bare_label" and told and not question:
                 said = (
                     *told,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from ..patterns import late_pattern
+from .frame_words import RISKS
 from .understood import unexplained
 from .vocabulary import COPULAS, INPUT_WORDS, RULE_WORDS, SCOPE_WORDS
 from .words import table
@@ -46,6 +47,8 @@ _RULE = late_pattern(
     r"\b(?:first|second|third|fourth|fifth) (?:sentence|paragraph|word|message|mail|turn|part|half|comment|reply|"
     r"post|tweet|line|item|speaker|"
     r"text)\b|\bcompar\w+|\brelative to\b|"
+    r"\b(?:that|which)\b[^.\n]{0,40}\b(?:(?:is|are|does|do|was) not|isn't|aren't|doesn't)\b(?! (?:if|when|only))|"
+    r"\b(?:should|to) [^.\n]{0,20}\bnext\b|\b(?:second|third|least|next)[- ](?:most|best|likely)\b|"
     r"\bat random\b|\b(?:output|return|answer|reply|say|write|give) nothing (?:for|if|when|on)\b|\bleft? out\b|"
     r"\bleave out\b|"
     r"\b(?:just|only|mere) examples\b|\bnot (?:exhaustive|complete)\b|\bamong others\b|\bsalvo\b|\b(?:how|"
@@ -133,6 +136,7 @@ _WHOLE = INPUT_WORDS | table(
     string chat reader conversation dialogue caption answer response call letter news item entry description
     """
 )
+_PIECES = late_pattern(r"[;:\d\n(]|[.?!,] \S|\b(?:or|and|not|use|is to be|must|should|only)\b", re.IGNORECASE)
 # What the instructor library says of every tool (https://python.useinstructor.com).
 _BOILERPLATE = late_pattern(r"Correctly extracted `[^`]{1,80}` with all the required parameters with correct types\.?")
 
@@ -166,10 +170,22 @@ def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | Non
     return None
 
 
+def _is_noun_phrase(text: str, words: frozenset[str], labels: tuple[str, ...]) -> bool:
+    """Whether a description is short and of one piece, and says nothing of single labels: "The part that is broken"."""
+    return (
+        len(text) < 80
+        and _PIECES.search(text) is None
+        and RISKS.isdisjoint(words)
+        and not any(label.casefold() in text.casefold() for label in labels)
+    )
+
+
 def described(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
     """Why the description of a schema, field or tool decides the label; None when it only says what is there."""
     text = _BOILERPLATE.sub("", text)
     found = rule(text, words, labels)
+    if found is None and _is_noun_phrase(text, words, labels):
+        return None
     if found is None and unexplained(text, labels, is_given=True):
         return "a description in the schema or tool may decide the label."
     return found

@@ -253,7 +253,9 @@ def _joined(
             (joint["or"] or joint.get("or2")) and sign in ", " and not (later.get("or") or later.get("or2"))
         )
         if is_last or place == len(pieces) - 1 or not _is_item(pieces[place]):
-            if best is None or place - first > best[1] - best[0] - (sign == " "):
+            longer = place - first - (best[1] - best[0] if best is not None else 0)
+            is_or = bool(joint["or"] or joint.get("or2"))
+            if best is None or longer > -(sign == " ") or (longer == 0 and is_or):
                 best = (first, place)
             first = place
     if best is None:

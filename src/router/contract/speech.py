@@ -104,6 +104,8 @@ ITEM_LINE = late_pattern(r"\s*(?:\(?(?:\d{1,3}|[a-zA-Z])[.):]|[-*•])\s+\S")
 
 # "The type of the question is", "Kind: <kind>": the answer is to follow, or how it is to look.
 _OPEN_CUE = late_pattern(r"[^.?!\n]{3,100}\b(?:is|are|as|ist|sind|est|es|è|é)", re.IGNORECASE)
+# "Which component?"
+_BARE_QUESTION = late_pattern(r"(?:which|what|welche\w*|quel\w*|qué|cuál|quale?|welke?) [\w-]+ ?\?", re.IGNORECASE)
 _SLOT = late_pattern(r"\W{0,3}(?:[\w ]{1,30}[:=] ?)?[<\[{]{1,2}[\w .…-]{1,30}[>\]}]{1,2}\W*")
 
 
@@ -130,6 +132,8 @@ def is_instruction(part: str, labels: Sequence[str]) -> bool:
     if labels and len(part) < 120 and (part.endswith(("?", "？")) or _OPEN_CUE.fullmatch(part)) and _is_usual(part):
         return True
     if len(part) < 160 and not FURTHER_ORDERS.isdisjoint(_ends(part)):
+        return True
+    if labels and len(part) < 40 and _BARE_QUESTION.fullmatch(part) is not None:
         return True
     if not labels and part.isascii() and not part.endswith(("?", ":")):
         return False

@@ -135,7 +135,7 @@ _PLAIN = (
 _ORDERS = late_pattern(
     rf"\W*(?:(?:please|only|just|simply|always|and) )*(?:{'|'.join(sorted(GIVES))}) (?:the|only|just|one|a|its)\b"
 )
-_RISKY = RISKS | table("to is as null none empty")
+_RISKY = (RISKS - table("once")) | table("to is as null none empty")
 _POINTERS = table("this the these that my our it all every each me us")
 _PREDICATE = table("is are was were be must should can may will ist sind muss est sont doit es son debe é são è sono")
 _TAGS = late_pattern(r"</?[a-z_]{2,24}(?: [a-z_-]+=\"[^\"]*\")*/?>")
@@ -309,9 +309,8 @@ def _is_usual(
         return False  # a second question beside the one whose answers are listed
     if len(spoken) == 1 < len(names) and _FORBIDS.search(lower):
         return False  # "do not use the word spam"
-    if "_" in lower:
-        if _AMOUNT.search(lower) and not any(map(str.isdigit, "".join(names))):
-            return False
+    if "_" in lower and _AMOUNT.search(lower) and not any(map(str.isdigit, "".join(names))):
+        return False
     if lower.count("_") > 1 and _GLOSSED.search(lower) is not None:
         return False
     words = _WORD.findall(lower)

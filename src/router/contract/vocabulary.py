@@ -191,7 +191,8 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
-    random nothing left leave examples exhaustive complete others salvo will might winner decides alone third
+    least next random nothing left leave examples exhaustive complete others salvo will might winner decides
+    alone third
     fourth fifth given same gap gaps blank blanks far until
     throughout earlier most many some average
     senders sender

@@ -167,7 +167,7 @@ def _without_asked(text: str, listing: Listing) -> Listing:
     if len(listing.labels) < 3 or not listing.closed or text.startswith(("\n", "-", "*"), listing.start):
         return listing
     first = listing.labels[0]
-    if not text.startswith(f"{first},", listing.start):
+    if not text.startswith(f"{first},", listing.start) or text[listing.end :].lstrip("\"'”’)* ")[:1] not in ("?", "？"):
         return listing
     asked = _ASKED_FOR.search(text, max(0, listing.start - 120), listing.start)
     if asked is None or " - " in asked[0] or (asked["last"] or "").lower() in _NO_NOUN:

@@ -36,6 +36,12 @@ _UNSPACED_HEADING = re.compile(
     r"テキスト|文章|反馈|描述|邮件|メール|本文|问题|質問|入力|输入|新闻|ツイート|문의|리뷰|댓글|문장|메시지|텍스트)\s*[:：]\s*(?=\S)"
 )
 _NAMED = re.compile(r"(?P<name>[A-Z]{1,3}\d{1,5})[:：]\s+(?=\S)")
+_WHICH = re.compile(r"\W*(?:which|welche[rs]?|quel(?:le)?s?|cuál|quale?)\b", re.IGNORECASE)
+_POLAR = re.compile(
+    r"\W*(?:is|are|was|were|does|do|did|has|have|can|could|will|would|should|ist|sind|hat|kann|est-ce|es|é|"
+    r"è)\b",
+    re.IGNORECASE,
+)
 _UNSPACED_NAME = re.compile(r"([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,8})[:：]\s*(?=\S)")
 _HEADER = re.compile(r"[^\W\d_][\w -]{0,24}[:：]\s*")
 
@@ -206,7 +212,7 @@ def _located(request: Request, contract: Contract) -> tuple[int, Found] | None:
         found = inside(text, labels)
         is_guided = "guided_choice" in request.body or "guided_regex" in request.body
         is_told = contract.shape != "bare_label" or request.hints.labels is not None or is_guided
-        if found is None and is_told and labels and not is_instruction(text, labels):
+        if found is None and is_told and labels and not (is_instruction(text, labels) or _asks_itself(text, labels)):
             found = (0, len(text), 0.75)  # the schema, a tool or a hint says what is asked; the message is bare text
     if found is not None:
         return last, found
@@ -216,6 +222,13 @@ def _located(request: Request, contract: Contract) -> tuple[int, Found] | None:
     if is_instruction(text, labels):
         return _in_system(request, contract, systems)
     return None
+
+
+def _asks_itself(text: str, labels: Sequence[str]) -> bool:
+    """Whether a bare message is the question that a schema's answers answer, and no text: "Is 7 prime?"."""
+    if not text.rstrip().endswith(("?", "？")) or len(text) > 200:
+        return False
+    return _WHICH.match(text) is not None or (set(labels) == {"true", "false"} and _POLAR.match(text) is not None)
 
 
 def _in_system(request: Request, contract: Contract, places: Sequence[int]) -> tuple[int, Found] | None:
