@@ -12,13 +12,13 @@ from .blocks import is_answer_cue, is_input_marker, trimmed
 from .speech import ITEM_LINE
 from .vocabulary import DATA_TAGS
 
-__all__ = ["is_nothing", "is_pair", "is_several", "is_talk", "unframed", "unquoted"]
+__all__ = ["TWIN", "is_nothing", "is_pair", "is_several", "is_talk", "unframed", "unquoted"]
 
 _CUE = late_pattern(
     r"(?:^|(?P<line>\n)|(?<=[.!?;|\"'”’»)])[;|]?[ \t]+|[;|])[ \t]*[*_#>]{0,3}(?P<name>[^\W\d_][\w /'’-]{0,30}?)[ \t]*"
     r"(?:\([^()\n]{0,120}\))?[*_]{0,2}[ \t]*(?:[:：]|=|[-=]{1,2}>|→)[*_ \t]*$"
 )
-_TWIN = late_pattern(r"[^\W\d_][\w -]{0,20}?[ \t]*(?P<sign>[:：=])[ \t]+(?=\S)")
+TWIN = late_pattern(r"[^\W\d_][\w -]{0,20}?[ \t]*(?P<sign>[:：=])[ \t]+(?=\S)")
 _WRAPPED = tuple(
     late_pattern(form, re.DOTALL)
     for form in (
@@ -111,7 +111,7 @@ def unframed(text: str, start: int, end: int) -> tuple[int, int]:
         if cue is not None and (cue["line"] or is_answer_cue(cue["name"].lower())):
             sign = cue[0].rstrip(" *_\t")[-1]
             start, end = trimmed(text, start, start + cue.start())
-            heading = _TWIN.match(text, start, end)
+            heading = TWIN.match(text, start, end)
             if heading is not None and heading["sign"] == sign and "\n" not in text[start:end]:
                 start = heading.end()  # "Note = ..." above "Pile ="
             continue

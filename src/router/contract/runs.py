@@ -73,6 +73,7 @@ _EDGES = table(
     czy jest som är er olarak
     """
 )
+_COPULAS = table("is are be sind ist sont est son es são é sono è zijn")
 _INDEFINITE = table("a an ein eine einen einer un une una uno um uma een")
 _ARTICLES = table("a an the ein eine einen einer un une una uno um uma il la le el lo een het de der die das den")
 # What a clause is made of: no item holds such a word.
@@ -278,6 +279,10 @@ def _joined(
         if not all(articles) or not all(item.split(" ", 1)[0].lower() in _INDEFINITE for item in items):
             return None
         items = [item.split(" ", 1)[1] for item in items]
+    if len(items) > 2 and " " not in items[0] and all(" " in item for item in items[1:]):
+        before = segment[:begin].rsplit(None, 1)[-1:]
+        if before and before[0].lower() in _COPULAS:
+            return None  # "Screens are ui, routes api, tables db"
     used = joints[first:last]
     said = [joint.groupdict() for joint in used]
     is_or = sign in "|/·" or any(one["or"] or one.get("or2") for one in said)

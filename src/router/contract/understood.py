@@ -17,8 +17,9 @@ from .lexicon import KNOWN, UNSPACED
 from .orders import adds_to_label, asks_too_much, is_plain_question
 from .polar import OF_TEXT
 from .remarks import is_one_edit, is_remark, without_remarks
+from .riders import does_more, has_rider, has_rule
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
-from .words import table
+from .words import stands_in, table
 
 __all__ = ["FOREIGN", "is_example", "unexplained"]
 
@@ -145,26 +146,6 @@ _POLAR = late_pattern(
     r"(?:and |also,? )?(?:do|does|did|has|have|had|can|could|will|would|is there|are there|was there)\b(?! you)"
 )
 _OR = late_pattern(r"\b(?:or|oder|ou|eller|czy|или)\b|^\W*(?:and|und|et|y|e|en|och|a) ")
-# "_ for screens, _ for routes"
-_GLOSSED = late_pattern(r"_[\"'”`]? (?:for|means|=) [^_]{2,40}[,;] (?:and )?[\"'“`]?_[\"'”`]? (?:for|means|=) ")
-_TURN = late_pattern(r"(?:[,;:(–—]| - |\b(?:but|prefer\w*|except|not|never|than|over|before)\b).*", re.DOTALL)
-_PER = late_pattern(r" (?:for|per) (?:each|every) ")
-_DOES_MORE = late_pattern(
-    r"\W*(?:assign|set|rate|label|mark|tag|name|close|fix|open|move|file|send|route|forward) (?:it|its|them|two|"
-    r"three)\b"
-    r"(?! (?:as|to|with|by) (?:one|the|a|its|exactly)\b)"
-)
-_ASKS_ALSO = late_pattern(
-    r", ?(?:and|und|et|y|e|en) (?:is|are|does|do|did|has|have|must|should|can|could|will|would|what|which|how|who|"
-    r"muss|ist|soll|"
-    r"kann|hat|wird|est|doit|es|debe|è|deve|moet|kan)\b"
-)
-# "up to 280 characters is _": an amount decides.
-_AMOUNT = late_pattern(
-    r"(?<![\w.#/-])\d[\d.,]*(?![\w/])(?! ?(?:words?|labels?|categor\w+|class(?:es)?|options?|tags?|topics?|intents?|"
-    r"tokens?|values?|types?|buckets?|teams?|queues?|departments?|choices|answers?|stars?|of (?:the|these|them)|"
-    r"[.)：:]))"
-)
 # What a list calls its items: "to one desk: _", "Buckets: _".
 _CALLS = late_pattern(r"[:：=(]\s*[\"'`\[{(]*_")
 _TEXTS = INPUT_WORDS | {"user", "customer", "author", "product"}
@@ -288,31 +269,23 @@ def _is_usual(
         return True
     lower = without_remarks(lower)
     is_asked = (is_question and len(lower) < 240) or _ASK.match(lower) is not None
-    spoken = [name for name in names if _stands_in(lower, name)]
+    spoken = [name for name in names if stands_in(lower, name)]
     if spoken and spoken[0] in GIVES and _ORDERS.match(lower) is not None:
         spoken.clear()  # a label that is the order's own verb: "only return the category"
-    if lower.count("_") > 1:
-        behind = _TURN.search(lower, lower.rfind("_"))
-        if behind is not None and any(_stands_in(behind[0], name) for name in spoken if name not in _PLAIN):
-            return False  # "_ or _: whatever is longer is long", "_ or _, preferring spam"
-        if _PER.search(lower, lower.rfind("_")) is not None:
-            return False
+    if lower.count("_") > 1 and has_rider(lower, [name for name in spoken if name not in _PLAIN]):
+        return False
     if len(spoken) == 1 < len(names) and not is_asked and spoken[0] not in _PLAIN and len(spoken[0]) > 2:
         return is_example(sentence, names)  # a rule about one label, or a default
     if len(spoken) > 1 or is_asked:
         for name in sorted(spoken, key=len, reverse=True):
             if name not in KNOWN:
                 lower = lower.replace(name, "_")
-    if is_question and _ASKS_ALSO.search(lower):
+    if has_rule(lower, names, is_question=is_question) or (is_listed and does_more(lower)):
         return False
     if is_question and "_" not in lower and not spoken and (_OR.search(lower) or _asks_anew(lower, names)):
         return False  # a second question beside the one whose answers are listed
     if len(spoken) == 1 < len(names) and _FORBIDS.search(lower):
         return False  # "do not use the word spam"
-    if "_" in lower and _AMOUNT.search(lower) and not any(map(str.isdigit, "".join(names))):
-        return False
-    if lower.count("_") > 1 and _GLOSSED.search(lower) is not None:
-        return False
     words = _WORD.findall(lower)
     if is_given and "field" in words and len(words) < 6 and not spoken and _RISKY.isdisjoint(words):
         return True  # "Rufe immer `route` auf"
@@ -361,8 +334,6 @@ def _is_usual(
             # A strange word may say more of the answer's name, never how it is to be written: "say it in Swahili".
             return all(_is_known(word, names) for word in (last[-1:] if listed < 0 else last))
     if is_asked:
-        if is_listed and "_" not in lower and _DOES_MORE.match(lower) is not None:
-            return False  # "Assign it to Kim", after the list
         listed = lower.rfind("_")
         if listed >= 0 and any(not _is_known(word, names) for word in _WORD.findall(lower[listed:])):
             return False  # "label it _ or _ with a smiley behind it"
@@ -395,16 +366,6 @@ def _is_known(word: str, names: set[str]) -> bool:
     if (rest in KNOWN and article in _ELIDED) or (rest == "s" and article in KNOWN):
         return True
     return is_one_edit(word) and not any(word.startswith(name[:-1]) for name in names)
-
-
-def _stands_in(text: str, word: str) -> bool:
-    place = text.find(word)
-    while place >= 0:
-        before, after = text[place - 1 : place], text[place + len(word) : place + len(word) + 1]
-        if not (before.isalnum() or after.isalnum()):
-            return True
-        place = text.find(word, place + 1)
-    return False
 
 
 def _is_usual_unspaced(clause: str) -> bool:

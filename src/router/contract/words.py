@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..patterns import late_pattern
 
-__all__ = ["table", "words_of"]
+__all__ = ["stands_in", "table", "words_of"]
 
 _MARKS = b"\n\t\r.,;:!?()[]{}<>\"'`*#|/=_-"
 _FOLD = bytes.maketrans(_MARKS, b" " * len(_MARKS))
@@ -21,3 +21,14 @@ def words_of(text: str) -> frozenset[str]:
 def table(words: str) -> frozenset[str]:
     """The words of a table written with blanks between."""
     return frozenset(words.split())
+
+
+def stands_in(text: str, word: str) -> bool:
+    """Whether a word stands in a text by itself."""
+    place = text.find(word)
+    while place >= 0:
+        before, after = text[place - 1 : place], text[place + len(word) : place + len(word) + 1]
+        if not (before.isalnum() or after.isalnum()):
+            return True
+        place = text.find(word, place + 1)
+    return False

@@ -13,7 +13,7 @@ import msgspec
 
 from ..contract.blocks import trimmed
 from ..contract.examples import shown_answers
-from ..contract.framing import is_nothing, is_pair, is_several, is_talk, unframed, unquoted
+from ..contract.framing import TWIN, is_nothing, is_pair, is_several, is_talk, unframed, unquoted
 from ..contract.layout import TEXTS_OWN, Found, inside, marked, tagged, whole_or_wrapped
 from ..contract.speech import has_residue, is_instruction, lists, mentions
 from ..types import Contract, Message, Request, Signal, Split
@@ -42,6 +42,7 @@ _POLAR = re.compile(
     r"è)\b",
     re.IGNORECASE,
 )
+_LAST_CUE = re.compile(r"\s*[^\W\d_][\w ]{0,24}(?P<sign>[:：=])\s*")
 _UNSPACED_NAME = re.compile(r"([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,8})[:：]\s*(?=\S)")
 _HEADER = re.compile(r"[^\W\d_][\w -]{0,24}[:：]\s*")
 
@@ -103,6 +104,10 @@ def _behind_heading(request: Request, index: int, start: int, end: int) -> int:
         if named is not None:
             others = (message.text for place, message in enumerate(request.messages) if place != index)
             return named.end() if any(named[1] in other for other in (text[:start], *others)) else start
+    cue = _LAST_CUE.fullmatch(text, end) if end < len(text) < end + 60 else None
+    if cue is not None and "\n" not in text[start:end]:
+        twin = TWIN.match(text, start, end)
+        return twin.end() if twin is not None and twin["sign"] == cue["sign"] else start  # "T: ..." above "E:"
     if colon < 0 and "：" not in text[start : start + 80]:
         return start
     heading = _NAMED.match(text, start, end)

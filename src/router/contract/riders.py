@@ -1,0 +1,64 @@
+"""What rides in the sentence that lists the labels, or behind it, and may decide which of them is right.
+
+"_ or _, preferring spam", "_ for screens, _ for routes", "up to 280 characters is _", "... Assign it to Kim."
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ..patterns import late_pattern
+from .words import stands_in
+
+__all__ = ["does_more", "has_rider", "has_rule"]
+
+_TURN = late_pattern(r"(?:[,;:(–—]| - |\b(?:but|prefer\w*|except|not|never|than|over|before)\b).*", re.DOTALL)
+_PER = late_pattern(r" (?:for|per) (?:each|every) ")
+# "_ for screens, _ for routes"
+_GLOSSED = late_pattern(r"_[\"'”`]? (?:for|means|=) [^_]{2,40}[,;] (?:and )?[\"'“`]?_[\"'”`]? (?:for|means|=) ")
+# "up to 280 characters is _": an amount decides.
+_AMOUNT = late_pattern(
+    r"(?<![\w.#/-])\d[\d.,]*(?![\w/])(?! ?(?:words?|labels?|categor\w+|class(?:es)?|options?|tags?|topics?|intents?|"
+    r"tokens?|values?|types?|buckets?|teams?|queues?|departments?|choices|answers?|stars?|of (?:the|these|them)|"
+    r"[.)：:]))"
+)
+_ASKS_ALSO = late_pattern(
+    r", ?(?:and|und|et|y|e|en) (?:is|are|does|do|did|has|have|must|should|can|could|will|would|what|which|how|who|"
+    r"muss|ist|soll|"
+    r"kann|hat|wird|est|doit|es|debe|è|deve|moet|kan)\b"
+)
+_DOES_MORE = late_pattern(
+    r"\W*(?:(?:close|fix|open|move|file|send|forward) (?:it|them)|"
+    r"(?:assign|set|rate|label|mark|tag|name|route) (?:(?:it|them) (?=\w)|its|two|three))\b"
+    r"(?! ?(?:as|to|with|by) (?:one|the|a|its|exactly)\b)"
+)
+
+
+def has_rider(lower: str, spoken: Iterable[str]) -> bool:
+    """Whether a label is spoken of again behind the list, or something is labelled for each of several things.
+
+    ``lower``: a sentence in small letters with ``_`` for each listed label; ``spoken``: other labels that
+    stand in it.
+    """
+    last = lower.rfind("_")
+    behind = _TURN.search(lower, last)
+    if behind is not None and any(stands_in(behind[0], name) for name in spoken):
+        return True
+    return _PER.search(lower, last) is not None
+
+
+def has_rule(lower: str, names: Iterable[str], *, is_question: bool) -> bool:
+    """Whether glosses, an amount or a second question stand in a sentence, all labels being ``_``."""
+    if is_question and _ASKS_ALSO.search(lower) is not None:
+        return True
+    if "_" not in lower:
+        return False
+    if _AMOUNT.search(lower) is not None and not any(map(str.isdigit, "".join(names))):
+        return True
+    return _GLOSSED.search(lower) is not None
+
+
+def does_more(lower: str) -> bool:
+    """Whether an order behind the list wants something done with the label: "assign it to Kim", "label it twice"."""
+    return "_" not in lower and _DOES_MORE.match(lower) is not None
