@@ -243,7 +243,7 @@ WHICH = late_pattern(
 )
 # "Alignment of this deed?", "Choose one shelf for the book:"
 NAMED = late_pattern(
-    r"(?:^|\n)\W*([^\W\d_]{3,20}) of (?:the|this|that|each|an?) [^.\n]{2,60}[?:]|"
+    r"(?:^|\n)[^\w\n]{0,6}([^\W\d_]{3,20}) of (?:the|this|that|each|an?) [^.\n]{2,60}[?:]|"
     r"\b(?:choose|pick|select) (?:exactly |only |just )?(?:one|a single) ([^\W\d_]{3,20})\b"
 )
 VERDICT = late_pattern(

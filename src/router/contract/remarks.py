@@ -15,6 +15,7 @@ from .words import table
 
 __all__ = ["is_one_edit", "is_remark", "without_remarks"]
 
+_LONGEST = 400
 # "# Shelves"
 _HEADING = late_pattern(r"#{1,6} *[^\s#:_.,;]+(?: [^\s#:_.,;]+){0,3}:?")
 _THANKS = late_pattern(
@@ -32,7 +33,7 @@ _NO_LEAD = (GIVES | ASKS | CALLS | ANSWERING | RISKS) - table("send post type re
 _PURPOSE = late_pattern(
     r"[,;–—-]? ?\b(?:so(?: that)? (?:the|my|our|i|we|it)|because (?:the|my|our|i|we)|(?:since|as) (?:the|my|"
     r"our) (?:answer|"
-    r"output|reply|response|result)|(?<=, )(?:the|my|our) (?:next|downstream|following)) (?:[\w'’-]+ ?){1,8}$"
+    r"output|reply|response|result)|(?<=, )(?:the|my|our) (?:next|downstream|following)) [\w'’-]+(?: [\w'’-]+){0,7}$"
 )
 # "(no bold)", "without its number", "and not one word more"
 _DENIED = late_pattern(
@@ -53,6 +54,8 @@ _FORMS = table(
 
 def is_remark(lower: str, names: Iterable[str]) -> bool:
     """Whether a sentence in small letters, with ``_`` for listed labels and the text, is such a remark as a whole."""
+    if len(lower) > _LONGEST:
+        return False
     if lower.startswith("#") and _HEADING.fullmatch(lower) is not None:
         return lower.lstrip("# ") not in names
     if lower.startswith(
@@ -72,6 +75,8 @@ def is_remark(lower: str, names: Iterable[str]) -> bool:
 
 def without_remarks(lower: str) -> str:
     """A sentence without its remarks at the end."""
+    if len(lower) > _LONGEST:
+        return lower
     if "so " in lower or "because " in lower or "since " in lower or ", " in lower:
         lower = _PURPOSE.sub("", lower)
     denied = _DENIED.search(lower)
