@@ -52,6 +52,13 @@ _EXTRA = late_pattern(
     r"a brief|1|2) (?:(?!(?:the|this|that|each|given|following|input)\b)[\w-]+ ){0,3}"
     r"(?:sentences?|paragraph)|write (?:a|an|me|your)\b(?! (?:label|single))|write the\b(?!(?: [\w'’-]+){0,2} "
     r"(?:label|word|name|category|class|tag|option|value|team|department|queue|type|title)\b| (?:\w+ )?answer\b)|"
+    r"\b(?:two|three|dos|tres|deux|trois|zwei|drei|due|tre|twee|drie|duas|três) (?:questions|preguntas|fragen|"
+    r"domande|"
+    r"vragen|perguntas)\b|"
+    r"\b(?:nenne|gib|schreibe?|liste)\b[^.\n]{0,20}\b(?:auch|außerdem|zusätzlich)\b|\bund (?:schreibe?|nenne|"
+    r"liste)\b|"
+    r"\b(?:donne|indique|écris|nomme|cite)[zr]? (?:aussi|également)\b|\b(?:da|indica|nombra|escribe) también\b|"
+    r"\b(?:indica|scrivi|nomina) anche\b|\b(?:geef|noem|schrijf) ook\b|\b(?:dê|indique|escreva) também\b|"
     r"\bcite\b|\b(?:write|talk) about\b|\bor (?:ask|escalate|forward|request)\b(?! or)|spans?\b|\bplus\b|(?:\+|"
     r"&) (?:the|a)\b|generate|compose|come up with|g[ae]r[ae]|cri[ae]|crea|erstelle|generiere|génère|(?:and|then|"
     r"also) (?:reply|fix|"
@@ -186,7 +193,8 @@ _ONE_WORD = late_pattern(r"\b(?:not|n't|never|no)\b[^.\n]{0,40}\bmore than one\b
 _GOES_ON = late_pattern(
     r"[\"'”»)\]}`*]{0,2}\s*(?:[;；]|,?\s*(?:(?:and|then|plus|with|und|dann|mit|et|puis|avec|y|con|e|com|en|met|poi|"
     r"luego)\b|[&+]))"
-    r"(?!\s*(?://|\}|\n|$))(?!\s*(?:only|nothing|never|no|not|do|don't|return|reply|respond|answer|output|just|print|"
+    r"(?!\s*(?://|\}|\n|$))(?!\s*(?:what|which|only|nothing|never|no|not|do|don't|return|reply|respond|answer|"
+    r"output|just|print|"
     r"say|use|nichts|nur|rien|"
     r"nada|niente|un mot|une? seule?|un[ao]? sol[ao]|min[uú]scul\w+|mai?[uú]scul\w+|kleinbuch\w+|großbuch\w+|"
     r"exactly|pick|choose|select|give (?:only|just|the|one))\b)",
@@ -199,6 +207,20 @@ _LANGUAGE = late_pattern(
     r"that|(?:the )?\w+['’]s) (?:own |same |"
     r"original )?language|the user's language)\b",
     re.IGNORECASE,
+)
+_LANGUAGE_ABROAD = late_pattern(
+    r"\b(?:antwort|schreib|gib|répon|écri|respon|contest|escri|rispon|scriv|antwoord|schrijf|svar|odpowied|ответ|"
+    r"отвеч)\w*\b"
+    r"[^.\n]{0,40}\b(?:auf|en|em|in(?: het)?|på|po|по-?) ?(?:englisch|deutsch|französisch|spanisch|italienisch|"
+    r"anglais|"
+    r"allemand|français|espagnol|italien|inglés|alemán|francés|italiano|inglês|alemão|francês|espanhol|inglese|"
+    r"tedesco|"
+    r"francese|spagnolo|engels|duits|frans|spaans|engelska?|tyska?|angielsku|английски|немецки)\b",
+    re.IGNORECASE,
+)
+_LANGUAGE_CJK = late_pattern(
+    r"(?:英語|日本語|中国語|ドイツ語|フランス語)で(?:答|回答|出力|書)|"
+    r"用(?:英文|英语|英語|中文|日语|德语)(?:回答|回复|输出|作答)|영어로"
 )
 _CODES = table("code id código codice codigo")
 _SINGLE = frozenset("0123456789bcdefgh") | {"10"}
@@ -325,7 +347,9 @@ def _affirmed(text: str, words: frozenset[str]) -> str:
 
 
 def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json: bool) -> str | None:
-    if words & LANGUAGE_WORDS and _LANGUAGE.search(text):
+    if (words & LANGUAGE_WORDS and (_LANGUAGE.search(text) or _LANGUAGE_ABROAD.search(text))) or (
+        not text.isascii() and _LANGUAGE_CJK.search(text)
+    ):
         return "the answer is to be given in another language."
     if not ("<" in text or "[[" in text or words & FORM_WORDS):
         return None

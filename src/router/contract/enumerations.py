@@ -235,7 +235,7 @@ def _without_noun(run: Run) -> Run:
 
 def _may_answer(run: Run) -> bool:
     labels = run.listing.labels
-    if any(label.casefold() in ELLIPSIS or label.endswith(" etc") for label in labels):
+    if any(label.casefold() in ELLIPSIS or label.endswith((" etc", " usw", " ecc", " enz")) for label in labels):
         return False
     if any(label.lower() in _META or label.lower() in _PRONOUNS for label in labels):
         return False

@@ -61,6 +61,10 @@ def is_plain_abroad(lower: str, names: set[str], tied: frozenset[str]) -> bool:
     strange = [token for token in tokens if token[0].isalpha() and token not in KNOWN and token not in names]
     if len(tokens) <= 9 and all(any(token.startswith(name[:_STEM]) for name in tied) for token in strange):
         return True
+    if any(
+        token.startswith(name) and len(token) < len(name) + 3 for token in tokens for name in names if len(name) > 3
+    ):
+        return False
     if not names.isdisjoint(tokens) or tokens[0] in strange:
         return False
     for place, token in enumerate(tokens):

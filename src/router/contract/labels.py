@@ -47,7 +47,7 @@ _SENTENCE_WORDS = late_pattern(
     r"really)\b",
     re.IGNORECASE,
 )
-_EDGE = " \t\r\n*_`\"'“”„‘’«»「」『』<>"
+_EDGE = "¿¡ \t\r\n*_`\"'“”„‘’«»「」『』<>"
 _CODED = late_pattern(
     r"[\"'(\[]?(?:-?\d{1,3}|[A-Za-z]|[+-])[\"')\]]? ?(?:=+>?|->|→| (?:for|if|when|means?|meaning|is|stands for|"
     r"für|wenn|bedeutet|pour|si|para|per|significa)) ",
@@ -76,6 +76,10 @@ ELLIPSIS = frozenset(
         "usw",
         "so on",
         "others like that",
+        "ähnliches",
+        "usw.",
+        "similares",
+        "simili",
         "similar",
         "the like",
         "something similar",
@@ -151,7 +155,7 @@ def is_plausible(items: list[str], max_words: int) -> bool:
             or (item.startswith("[") and "] " in item)
             or item.startswith(("e.g", "etc", "#", "- ", "* ", "=", "|", "`"))
             or item.casefold() in ELLIPSIS
-            or item.endswith((" etc", " etc."))
+            or item.endswith((" etc", " etc.", " usw", " usw.", " ecc", " enz"))
             or _HALF_CLOSED.match(item) is not None
         ):
             return False

@@ -208,6 +208,9 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
     end = stop.start() if stop else len(text)
     if end - start > 4000 or _SEPARATOR.search(text, start, min(end + 1, len(text))) is None:
         return None
+    semicolon = text.find(";", start, end)
+    if semicolon > 0 and text.count(";", start, end) == 1 and _SEPARATOR.search(text, start, semicolon) is not None:
+        end, stop = semicolon, None
     defined = False
     parts: list[str] = [text[start:end]]
     # Remarks in brackets after an item belong to it: "billing (invoices, refunds), technical (errors)".
@@ -255,6 +258,8 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
         return None
     if items and items[0].count(" ") > 1 and _PROSE.search(items[0]) and not any(" " in item for item in items[1:]):
         return None  # "does the tweet show joy, sadness or fear": where the first label begins is not clear here
+    if len(items) == 2 and abs(items[0].count(" ") - items[1].count(" ")) > 2:
+        return None  # "praise or criticism and write an answer"
     closed = _ONE_OF.search(segment) is not None or (dutch and _SPLIT_OR_NL.search(segment) is not None)
     if "," in segment and any(_SPLIT_OR.search(item) for item in items):
         return None

@@ -77,7 +77,9 @@ DATA_TAGS = table(
 
 EXTRA_WORDS = table(
     """
-    ask escalate forward request cite span spans plus generate create compose come & gera gere cria crie crea
+    questions preguntas fragen domande vragen perguntas auch außerdem zusätzlich schreibe nenne liste aussi
+    également también anche ook também ask escalate forward
+    request cite span spans plus generate create compose come & gera gere cria crie crea
     genera erstelle generiere génère
     translated translating explain explains explaining explanation explanations justify justification rationale
     reasoning reason
@@ -191,7 +193,10 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
-    least next random nothing left leave examples exhaustive complete others salvo will might winner decides
+    ersten zweiten dritten letzten erste zweite letzte première premier deuxième dernière dernier primera
+    primer segunda
+    última último prima primo seconda secondo ultima ultimo eerste tweede laatste uniquement least next random
+    nothing left leave examples exhaustive complete others salvo will might winner decides
     alone third
     fourth fifth given same gap gaps blank blanks far until
     throughout earlier most many some average
@@ -246,6 +251,10 @@ COPULAS = table("is are stands denotes covers includes indicates ist est es hei�
 LANGUAGE_WORDS = table(
     """
     language languages
+    englisch deutsch französisch spanisch italienisch anglais allemand français espagnol italien inglés alemán francés
+    italiano inglês alemão francês espanhol inglese tedesco francese spagnolo engels duits frans spaans
+    engelska engelsk
+    tyska tysk angielsku английски
     german french spanish italian portuguese dutch chinese japanese korean russian arabic polish turkish hindi
     """
 )
