@@ -292,7 +292,8 @@ def _is_named_before(text: str, line: int, head: str, name: str) -> bool:
         return False
     return (
         re.search(
-            rf"(?:the|this|each|following|a|an|den|die|das|le|la|el|il|het)\s(?:[\w-]+\s){{0,3}}{re.escape(word)}\b",
+            rf"(?:the|this|each|following|type of|kind of|sort of|a|an|den|die|das|le|la|el|il|"
+            rf"het)\s(?:[\w-]+\s){{0,3}}{re.escape(word)}\b",
             text[:line].lower(),
         )
         is not None

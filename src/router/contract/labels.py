@@ -53,6 +53,12 @@ _CODED = late_pattern(
     r"für|wenn|bedeutet|pour|si|para|per|significa)) ",
     re.IGNORECASE,
 )
+# "Do not explain": a rule among others, no label.
+_ORDER = late_pattern(
+    r"(?:do not|don't|never|always|only|just|return|answer|reply|respond|output|avoid|be|if|when|you (?:must|"
+    r"should|may)) (?!to\b)",
+    re.IGNORECASE,
+)
 _HALF_CLOSED = late_pattern(r"\w+['’”\"] ")
 HALF_QUOTED = late_pattern(r"(?:^|\s)['‘„“«\"]\w[^'’”“»\"]*$")
 # A remark on how labels are written, which gives them no meaning.
@@ -139,7 +145,7 @@ def is_plausible(items: list[str], max_words: int) -> bool:
     if not 2 <= len(items) <= MAX_LABELS:
         return False
     for item in items:
-        if " " in item and (LEAD.fullmatch(item) or _CODED.match(item)):
+        if " " in item and (LEAD.fullmatch(item) or _CODED.match(item) or _ORDER.match(item)):
             return False  # "only with the": words that lead to a list; "1 for positive": what stands for the label
         if not item or len(item) > _MAX_CHARS or item.count(" ") >= max_words or not any(map(str.isalnum, item)):
             return False
