@@ -164,7 +164,7 @@ def direct_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[List
                 listing = list_at(text, after, dutch=dutch)
                 if listing is None:
                     intro = _INTRO.match(text, after)
-                    if intro is None or OPEN_LIST.search(intro[0]):
+                    if intro is None or OPEN_LIST.search(intro[0]) or (word == "one" and " or " in intro[0]):
                         continue
                     listing = list_at(text, intro.end(), introduced=True, dutch=dutch)
                 if listing is None:

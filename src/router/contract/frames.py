@@ -103,7 +103,7 @@ def is_plain(lower: str, names: set[str], tied: frozenset[str], *, is_given: boo
     ``is_given``: a schema or tool fixes the answer's form, so that an order to fill it, whatever its words, adds
     nothing.
     """
-    lower = HOW_MANY.sub("what", lower).replace("the next message", "the message")
+    lower = HOW_MANY.sub("what", IF.sub(r"\1 whether", lower)).replace("the next message", "the message")
     if not any(map(str.isalnum, "".join(names))):
         lower = lower.replace("emojis", "labels").replace("emoji", "label")
     tokens: list[str] = TOKEN.findall(lower)
@@ -114,7 +114,6 @@ def is_plain(lower: str, names: set[str], tied: frozenset[str], *, is_given: boo
         return False
     lower = ONE_WORD.sub(" ", lower).replace("nothing more", "nothing")
     lower = EQUALS.sub(r"\1: ", lower)
-    lower = IF.sub(r"\1 whether", lower)
     lead = LEADS.match(lower)
     rest = lower[lead.end() :] if lead is not None else lower
     if not _are_nouns(TOKEN.findall(lower[: len(lower) - len(rest)]), names):

@@ -104,6 +104,7 @@ _RUN_IN = (
     | CLASSIFY
     | table(
         """
+        c'est ça es est ist das é è sono son está être sei tell if
         a an the this that these those it its is are was does do did show shows express expresses mention
     mentions sound
         sounds seem seems feel feels below above following as to of in on for with about whether if either be
