@@ -99,7 +99,7 @@ ENGLISH = table(
 )
 _GERMAN = table(
     """
-    kannst mal eher werkzeug funktion rufe aufrufen wort
+    gemeint ein wort kannst mal eher werkzeug funktion rufe aufrufen wort
     nennen zulässig zulässige zulässigen zulässiger ausgegeben angegeben genannten aufgeführten wörtlich jeweils
     eingehende eingehenden erhältst bekommst liest sortiere sortieren sage schreibe schreib zeile zeilen
     abteilung abteilungen kundenanfrage kundenanfragen kundenmail kundenmails wörter beiden zurück ob ergebnis

@@ -70,7 +70,7 @@ _EDGES = table(
     são é em do da dos das uma um com só apenas se responda escolha
     è sono come tra fra nel della delle dei il lo gli una uno con se rispondi scegli
     zijn is als tussen uit van het de een met alleen kies antwoord
-    czy jest som är er olarak
+    czy jest som är er olarak c'est ¿es ¿está ¿son
     """
 )
 _COPULAS = table("is are be sind ist sont est son es são é sono è zijn")

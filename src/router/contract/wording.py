@@ -97,7 +97,7 @@ _FIELDS = table(
 )
 # Where the verb stands at the end of a clause it is no part of the last label.
 _VERBS_LAST = table("ist sind geht handelt betrifft gehört passt gaat zijn hoort betreft valt")
-_PARTICIPLE = late_pattern(r"(?:ge|be|ver|er)[^\W\d_]{2,}(?:t|en)")
+_PARTICIPLE = late_pattern(r"(?:ge[^\W\d_]{2,}t|gehalten|geschrieben|verfasst|formuliert)")
 _OWN_FIRST = table("not no none other neither both all very more less too")
 _RUN_IN = (
     INPUT_WORDS
@@ -136,7 +136,7 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     found: list[Listing] = []
     seen: set[frozenset[str]] = set()
     for listing in candidates:
-        listing = _without_script(_without_asked(text, listing))
+        listing = _without_participle(_without_script(_without_asked(text, listing)))
         if not _begins_well(listing.labels) or _names_fields(listing) or _is_cut(text, listing):
             continue
         key = frozenset(label.casefold() for label in listing.labels)
@@ -176,6 +176,14 @@ def _without_asked(text: str, listing: Listing) -> Listing:
     return listing._replace(labels=listing.labels[1:], start=listing.start + len(first) + 1)
 
 
+def _without_participle(listing: Listing) -> Listing:
+    """A list without the verb that German puts behind it: "nett oder gemein gemeint?"."""
+    last = listing.labels[-1].split()
+    if len(last) != 2 or any(" " in label for label in listing.labels[:-1]) or not _PARTICIPLE.fullmatch(last[1]):
+        return listing
+    return listing._replace(labels=(*listing.labels[:-1], last[0]))
+
+
 def _without_script(listing: Listing) -> Listing:
     """A list in Latin letters without what another script says before it: "标签只能是 bug、feature"."""
     first, *others = listing.labels
@@ -206,7 +214,7 @@ def _begins_well(labels: tuple[str, ...]) -> bool:
     first, last = labels[0].lower().split(), labels[-1].lower().split()
     if any(" " in label for label in labels[1:-1]):
         return True
-    if len(last) > 1 and (last[-1] in _VERBS_LAST or (len(first) == 1 and _PARTICIPLE.fullmatch(last[-1]))):
+    if len(last) > 1 and last[-1] in _VERBS_LAST:
         return False
     if len(first) < 2 or first[0] in _OWN_FIRST or (len(labels) < 3 and len(last) > 1):
         return True
