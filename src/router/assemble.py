@@ -53,6 +53,7 @@ from .stores import budgets_of, cache_of, feedback_path, ledger_of, shared_healt
 
 if TYPE_CHECKING:
     from .backends.probing import Prober
+    from .catalogue import Deployment
     from .embedding import Embeddings
     from .signals.quality import LearnedQuality
     from .signals.second_look import SecondLook
@@ -101,6 +102,8 @@ def assemble(
     dispatch = settings.dispatch
     fleet = fleet_of(settings, environment, cards, policy.file.models)
     hosted = tuple(fleet.deployments.values())
+    for learned in quality:
+        _check_names(learned, settings.quality, hosted)
     for each in hosted:
         for word in each.fallback or ():
             if not any(fits(other, word) for other in hosted):
@@ -305,6 +308,21 @@ def _quality(settings: Settings) -> tuple[LearnedQuality, ...]:
         return (quality_from_arrays(*read_arrays(path)),)
     except ModelFileError as error:
         raise error if error.file else ModelFileError(error.message, file=str(path), hint=error.hint) from error
+
+
+def _check_names(quality: LearnedQuality, file: str | None, hosted: Sequence[Deployment]) -> None:
+    """What was learnt must be about somebody who can be asked.
+
+    Raises:
+        ConfigError: no deployment has a name or a model that the file tells of.
+    """
+    known = set(quality.facts.models)
+    if not any({each.name, each.model} & known for each in hosted):
+        listed = ", ".join(sorted(f"{each.name} ({each.model})" for each in hosted)) or "none"
+        raise ConfigError(
+            f"quality: {file} tells of {', '.join(quality.facts.models)}, and no deployment or its model is called so.",
+            hint=f"Call the models of the outcomes as the deployments are called: {listed}.",
+        )
 
 
 def _config_hash(settings: Settings) -> str:

@@ -248,6 +248,18 @@ def _shared() -> Router:
     return _routers[0]
 
 
+def test_whole_numbers_of_an_objective_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.yaml").write_text("policy: mine\nextends: guide\nobjective: {quality: 1, cost: 20, latency: 0}\n")
+    config = tmp_path / "router.yaml"
+    config.write_text("policy: mine.yaml\nledger: {path: ledger.jsonl}\n", encoding="utf-8")
+    with Router.from_config(config) as router:
+        router.complete(
+            messages=[{"role": "system", "content": REVIEWS}, {"role": "user", "content": "I loved it all."}]
+        )
+    assert _run(["replay", str(tmp_path / "ledger.jsonl"), "-c", str(config)]) == 0
+    assert "1 records: 1 the same byte for byte" in capsys.readouterr().out
+
+
 def test_replay_command_proves_a_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = tmp_path / "router.yaml"
     config.write_text("policy: guide\nledger: {path: ledger.jsonl}\n", encoding="utf-8")

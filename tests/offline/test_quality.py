@@ -240,7 +240,9 @@ def test_quality_first_follows_what_was_learnt(learnt: QualityFit, tmp_path: Pat
     assert tiers["not learned"] == {"hard": "large", "easy": "large"}
 
 
-@pytest.mark.parametrize("harm", ["cut", "format", "shape", "missing", "array", "spread", "bits", "shift"])
+@pytest.mark.parametrize(
+    "harm", ["cut", "format", "shape", "missing", "array", "spread", "bits", "shift", "weight", "twice"]
+)
 def test_a_wrong_file_is_refused(learnt: QualityFit, tmp_path: Path, harm: str) -> None:
     path = tmp_path / "q.safetensors"
     save_quality(learnt, path)
@@ -253,6 +255,12 @@ def test_a_wrong_file_is_refused(learnt: QualityFit, tmp_path: Path, harm: str) 
         write_arrays(path, {name: array for name, array in arrays.items() if name != "word_table"}, metadata)
     elif harm == "spread":
         write_arrays(path, {**arrays, "spread": np.zeros_like(arrays["spread"])}, metadata)
+    elif harm == "weight":
+        table = arrays["table"].copy()
+        table[0, 0] ^= 1
+        write_arrays(path, {**arrays, "table": table}, metadata)
+    elif harm == "twice":
+        write_arrays(path, arrays, {**metadata, "facts": metadata["facts"].replace('"large"', '"small"')})
     elif harm in ("bits", "shift"):
         facts = json.loads(metadata["facts"])
         facts["words"]["bits"] = 60 if harm == "bits" else 18

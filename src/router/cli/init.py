@@ -62,6 +62,10 @@ local_models:
 #   path: ledger.jsonl
 #   keep_days: 90
 
+# How good each hosted model's answer would be, learnt from outcomes, and moved by verdicts: docs/quality.md.
+# quality: quality.safetensors           # router train-quality writes it
+# learning: {max_shift: 10%}             # by /v1/feedback, while the sidecar runs
+
 # How patient a request is: docs/dispatch.md.
 # dispatch:
 #   first_token_timeout: 30s

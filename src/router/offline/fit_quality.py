@@ -9,7 +9,6 @@ is linear, and is served as the tables that ``signals/quality.py`` reads.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -26,7 +25,7 @@ from ..errors import RequestError
 from ..features import FeatureSpec, TextHashes, prepared, sparse_rows
 from ..local.files import write_arrays
 from ..local.static import shipped_encoder
-from ..signals.quality import FORMAT, LearnedQuality, QualityFacts, standardised
+from ..signals.quality import FORMAT, LearnedQuality, QualityFacts, digest_of, standardised
 from ..signals.surface import SURFACE, surface_of
 from .outcomes import Outcomes, prompt_folds
 
@@ -187,8 +186,10 @@ class QualityFit:
     def serving(self) -> LearnedQuality:
         """The detector as a router runs it, without scikit-learn."""
         arrays = self.arrays()
+        digest = digest_of(arrays)
         facts = QualityFacts(
-            version=hashlib.sha256(b"".join(array.tobytes() for array in arrays.values())).hexdigest()[:12],
+            version=digest[:12],
+            digest=digest,
             models=self.models_,
             spec=SPEC,
             words=WORDS,

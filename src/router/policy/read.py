@@ -146,7 +146,8 @@ class _Resolution:
             generation=self.generation,
             flow=self.flow,
             otherwise=self.otherwise,
-            objective=Objective(**self.objective),
+            # Whole numbers come back from a record as fractions, and a replay must find the same bytes.
+            objective=Objective(**{name: float(weight) for name, weight in self.objective.items()}),
             budget=Budget(**self.budget),
             thresholds=self.thresholds,
             promises=tuple(self.promises.values()),

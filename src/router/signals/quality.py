@@ -6,6 +6,7 @@ selector's objective; the rules of the policy stay above it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,9 +19,9 @@ from ..features import FeatureSpec, linear_scores, prepared, unsupported
 from ..types import Signal, SignalName, Signals
 from .surface import SURFACE, surface_of
 
-__all__ = ["ALL_TASKS", "FORMAT", "LearnedQuality", "QualityFacts", "quality_from_arrays", "standardised"]
+__all__ = ["ALL_TASKS", "FORMAT", "LearnedQuality", "QualityFacts", "digest_of", "quality_from_arrays", "standardised"]
 
-FORMAT = "quality-3"
+FORMAT = "quality-4"
 ALL_TASKS = "*"
 _MAX_MODELS = 256
 _ARRAYS = ("table", "scale", "bias", "word_table", "word_scale", "surface", "middle", "spread")
@@ -31,7 +32,8 @@ class QualityFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     ``models`` are named as in the outcomes, in the order of the columns; ``means`` their mean scores over the ``rows``
     prompts that were learnt from. ``shifts``: by how much verdicts of users moved a model's scores, by task;
-    :data:`ALL_TASKS` for the tasks that are not there.
+    :data:`ALL_TASKS` for the tasks that are not there. ``digest``: of the arrays (:func:`digest_of`), so that a damaged
+    file is noticed; who can write the file can write that, too.
     """
 
     version: str
@@ -40,6 +42,7 @@ class QualityFacts(msgspec.Struct, frozen=True, kw_only=True):
     words: FeatureSpec
     rows: int
     means: tuple[float, ...]
+    digest: str
     shifts: Mapping[str, Mapping[str, float]] = msgspec.field(default_factory=dict)
 
 
@@ -90,6 +93,8 @@ def quality_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mappin
         ModelFileError: not such a file, or its arrays do not fit what it says of them.
     """
     again = "Train it again: router train-quality"
+    if metadata.get("format", FORMAT) != FORMAT:
+        raise ModelFileError(f"the file has format {metadata['format']!r} instead of {FORMAT!r}.", hint=again)
     try:
         facts = msgspec.json.decode(metadata["facts"], type=QualityFacts)
         missing = [name for name in _ARRAYS if name not in arrays]
@@ -97,10 +102,10 @@ def quality_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mappin
         raise ModelFileError(f"the file holds no learned quality ({error}).", hint=again) from error
     spec, count = facts.spec, len(facts.models)
     wrong = None
-    if metadata.get("format") != FORMAT:
-        wrong = f"format {metadata.get('format')!r} instead of {FORMAT!r}"
-    elif not (1 <= count <= _MAX_MODELS and len(facts.means) == count and len(set(facts.models)) == count):
+    if not (1 <= count <= _MAX_MODELS and len(facts.means) == count):
         wrong = f"{count} models with {len(facts.means)} means"
+    elif len(set(facts.models)) < count:
+        wrong = f"{', '.join(sorted(set(facts.models)))} stand for {count} models"
     elif missing:
         wrong = f"it lacks {', '.join(missing)}"
     elif (limits := unsupported(spec, 20) or unsupported(facts.words, 20)) is not None:
@@ -109,9 +114,19 @@ def quality_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mappin
         wrong = "a shift is no number of -1..1"
     else:
         wrong = next(filter(None, (_misfit(name, arrays[name], *_expected(name, facts)) for name in _ARRAYS)), None)
+    if wrong is None and digest_of(arrays) != facts.digest:
+        wrong = "they are not those that were written"
     if wrong is not None:
         raise ModelFileError(f"the arrays do not fit: {wrong}.", hint=again)
     return LearnedQuality(facts, {name: np.ascontiguousarray(arrays[name]) for name in _ARRAYS})
+
+
+def digest_of(arrays: Mapping[str, npt.NDArray[Any]]) -> str:
+    """SHA-256 of the arrays that :class:`LearnedQuality` reads."""
+    found = hashlib.sha256()
+    for name in _ARRAYS:
+        found.update(np.ascontiguousarray(arrays[name]).data)
+    return found.hexdigest()
 
 
 def standardised(
