@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PACKAGES = ("guide-router", "msgspec", "numpy", "pydantic", "litellm", "uvicorn")
+PACKAGES = ("guide-router", "msgspec", "numpy", "pydantic", "litellm", "uvicorn", "scikit-learn", "tracer-llm")
 
 
 def facts() -> dict[str, Any]:

@@ -264,17 +264,85 @@ def routing_published(results: Mapping[str, Any]) -> str:
     return "\n".join([*rows, "", where(results)])
 
 
+GOALS = (  # set, figure, goal, what an untuned linear model reaches
+    ("routellm_mmlu", "apgr", 0.66, 0.596),
+    ("routellm_mmlu", "auroc_weak_fails", 0.75, 0.707),
+    ("routellm_gsm8k", "apgr", 0.58, 0.541),
+    ("routerbench_arc_challenge", "apgr", 0.60, 0.536),
+    ("routerbench_mbpp", "apgr", 0.60, 0.564),
+    ("routerbench_winogrande", "apgr", 0.53, 0.494),
+)
+
+
+def routing_goals(results: Mapping[str, Any]) -> str:
+    names = {"apgr": "APGR", "auroc_weak_fails": "AUROC weak fails"}
+    rows = [
+        "| outcomes | figure | untuned linear model | goal | router (95 %) | reached |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, figure, goal, floor in GOALS:
+        found = results["sets"][name]["routers"]["router"]["pair"][figure]
+        told = (
+            "yes" if found["value"] >= goal else "no, the interval holds it" if found["interval"][1] >= goal else "no"
+        )
+        rows.append(f"| {name} | {names[figure]} | {floor:.3f} | {goal:.2f} | {_interval(found)} | {told} |")
+        pooled = results["sets"].get("one pair, all sets together")
+        dataset = name.removeprefix("routerbench_")
+        if told != "yes" and pooled is not None and dataset in pooled["datasets"]:
+            both = pooled["routers"]["router"]["datasets"][dataset]["apgr"]
+            told = "yes" if both["value"] >= goal else "no, the interval holds it"
+            rows.append(f"| {name}, learnt with other sets | APGR | | {goal:.2f} | {_interval(both)} | {told} |")
+    many = results["sets"]["routerdc_7models"]["routers"]["router"]["many"]["over_best_single"]
+    reached = "yes" if many["interval"][0] > 0 else "no"
+    rows.append(f"| routerdc_7models | over best single, same cost | | above 0 | {_interval(many)} | {reached} |")
+    return "\n".join([*rows, "", where(results)])
+
+
+def routing_bounds(results: Mapping[str, Any]) -> str:
+    goals, rows = results["goals"], ["| outcomes, figure, goal | told by | figure (95 %) |", "|---|---|---|"]
+    mbpp, together = results["mbpp"], results["together"]
+    told = {
+        f"routellm_mmlu, AUROC weak fails, {goals['mmlu']}": results["mmlu"],
+        f"routerbench_mbpp, APGR, {goals['mbpp']}": {"router": mbpp["router"]},
+        f"routerbench_winogrande, APGR, {goals['winogrande']}": results["winogrande"],
+        "RouterBench's three sets together, over best single, above 0": {
+            "router": together["router"]["over_best_single"]
+        },
+        "RouterBench's three sets together, AIQ over random mix, above 0": {
+            "router": together["router"]["over_random_mix"]
+        },
+    }
+    for name, figures in told.items():
+        rows.extend(f"| {name} | {who} | {_interval(figure)} |" for who, figure in figures.items())
+    low, high = mbpp["other_folds"]
+    best = together["best_single"]
+    lines = [
+        f"mbpp: {mbpp['prompts_that_tell']} of {mbpp['router']['prompts']} prompts tell the two models apart. With "
+        f"other draws of folds alone the router's APGR is {low:.3f} to {high:.3f}; "
+        f"{mbpp['prompts_to_tell_goal_from_chance']:,} prompts would tell the goal from chance, "
+        f"{mbpp['prompts_to_tell_goal_from_router']:,} from what the router has.",
+        "",
+        f"RouterBench's sets together ({together['prompts']:,} prompts, {together['models']} models): {best['model']} "
+        f"alone is right in {best['quality']:.3f}, and is the best model of "
+        + ("each set" if set(together["best_of_each_set"].values()) == {best["model"]} else "some sets, not of all")
+        + f"; in {together['best_fails_another_right']:.1%} of the prompts it is wrong and another right.",
+    ]
+    return "\n".join([*rows, "", *lines, "", where(results)])
+
+
 def routing_routes(results: Mapping[str, Any]) -> str:
     rows = [
-        "| | accuracy, all taken | taken | wrong of the taken (95 %) | outsiders taken | AUROC of outsiders | one text "
-        "| fitting, processor |",
-        "|---|---|---|---|---|---|---|---|",
+        "| | accuracy, all taken | taken | taken and right | wrong of the taken (95 %) | outsiders taken "
+        "| AUROC of outsiders | one text | fitting, processor |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, row in results["routers"].items():
         low, high = row["wrong_of_taken_interval"]
         wrong = f"{row['wrong_of_taken']:.1%} ({low:.1%} to {high:.1%})" if row["taken"] else ""
+        accuracy = "not told" if row["accuracy"] is None else f"{row['accuracy']:.3f}"
         rows.append(
-            f"| {name} | {row['accuracy']:.3f} | {row['taken']:.1%} | {wrong} | {row['outsiders_taken']:.1%} | "
+            f"| {name} | {accuracy} | {row['taken']:.1%} | {row['taken'] * (1 - row['wrong_of_taken']):.1%} | "
+            f"{wrong} | {row['outsiders_taken']:.1%} | "
             f"{row['outsiders_auroc']:.3f} | {row['us']:,.0f} us | {row['fit_processor_seconds']:.0f} s |"
         )
     told = f"{results['routes']} routes, {results['utterances']} utterances each."
@@ -289,22 +357,31 @@ def _interval(figure: Mapping[str, Any]) -> str:
 def day(results: Mapping[str, Any]) -> str:
     large = results["always_large"]
     rows = [
-        "| | bill | accuracy | random, same bill | answered here | of it right | wrongly here | refused | p50 | p99 |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| | bill | accuracy | random, same bill | answered here | of it right | wrongly here | refused | redacted "
+        "| p50 | p99 |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, key in (("always the large model", "always_large"), ("always the small model", "always_small")):
+    for name, key in (("always the large model, the best alone", "always_large"), ("always the small", "always_small")):
         row = results[key]
-        rows.append(f"| {name} | {row['usd'] / large['usd']:.0%} | {row['accuracy']:.3f} | | | | | | | |")
+        rows.append(f"| {name} | {row['usd'] / large['usd']:.0%} | {row['accuracy']:.3f} | | | | | | | | |")
     for name, row in results["presets"].items():
         refused = sum(count for target, count in row["targets"].items() if target.startswith("refuse"))
         rows.append(
             f"| `{name}` | {row['usd'] / large['usd']:.0%} | {row['accuracy']:.3f} | "
             f"{row['random_at_equal_cost']:.3f} | {row['local_share']:.0%} | {row['local_accuracy']:.3f} | "
-            f"{row['wrongly_local']} | {refused / results['requests']:.0%} | {row['p50_ms']:.0f} ms | "
-            f"{row['p99_ms']:.0f} ms |"
+            f"{row['wrongly_local']} | {refused / results['requests']:.0%} | {row['masked']} | "
+            f"{row['p50_ms']:.0f} ms | {row['p99_ms']:.0f} ms |"
         )
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in results["kinds"].items())
-    return "\n".join([*rows, "", f"{results['requests']:,} requests ({kinds}).", "", where(results)])
+    told = f"{results['requests']:,} requests ({kinds}), arriving as a Poisson process, {results['rate']:.0f} a second."
+    capped = results.get("capped")
+    if capped is not None:
+        refused, spent = capped["targets"].get("refused: BudgetExceeded", 0), capped["usd"] / capped["cap_usd"]
+        told += (
+            f" With a budget of half its bill, `{capped['preset']}` spent {spent:.1%} of it "
+            f"(${capped['overshoot_usd']:.6f} too much) and refused {refused:,} requests for it."
+        )
+    return "\n".join([*rows, "", told, "", where(results)])
 
 
 def day_tiers(results: Mapping[str, Any]) -> str:
@@ -660,6 +737,8 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "routing": routing,
     "routing_parts": routing_parts,
     "routing_published": routing_published,
+    "routing_goals": routing_goals,
+    "routing_bounds": routing_bounds,
     "routing_routes": routing_routes,
     "day": day,
     "day_tiers": day_tiers,
@@ -683,6 +762,7 @@ BLOCKS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 SOURCE = {
     "tasks": "understanding",
+    "routing_goals": "routing",
     "routing_parts": "routing",
     "routing_published": "routing",
     "day_tiers": "day",

@@ -2,13 +2,15 @@
 
     python benchmarks/day/run.py --data DIR [--requests 2000]
 
-Hosted models are a loopback server. Its answers come from recorded outcomes (knowledge: MMLU, arithmetic: GSM8K, with
-Mixtral-8x7B as the small and GPT-4 as the large model) or are the gold label with stated noise (right in 93 % of the
-cases for the small, 96 % for the large model). It waits 40 ms (small) or 90 ms (large) before it answers. Arrivals are
-a Poisson process; prices are those of a small and a large hosted model, in USD a million tokens.
+Hosted models are a loopback server. Its answers come from recorded outcomes (knowledge: MMLU, arithmetic: GSM8K, code:
+MBPP, with Mixtral-8x7B as the small and GPT-4 as the large model) or are the gold answer with stated noise (labels, and
+names to be extracted: right in 93 % of the cases for the small, 96 % for the large model). It waits 40 ms (small) or
+90 ms (large) before it answers. Arrivals are a Poisson process; prices are those of a small and a large hosted model,
+in USD a million tokens.
 
 `learned-N` is the guide with learned quality (`router train-quality`), from what both models answered to other requests
-of the same traffic, where a right answer is worth N cents: a dollar weighs as much as 100 / N of them.
+of the same traffic, where a right answer is worth N cents: a dollar weighs as much as 100 / N of them. Last, the first
+preset has a budget of half of what it spent, for the same requests: `overshoot_usd` is what was spent above it.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from aiohttp import web
 
+from day.picture import draw
 from day.traffic import HIT, LARGE, SMALL, Asked, days_before, key_of, traffic
 from machine import write
 from router import Router
@@ -35,7 +38,7 @@ from router.offline.fit_quality import QualityFit, save_quality
 
 PRICE = {SMALL: (0.15, 0.60), LARGE: (2.50, 10.00)}
 WAIT_S = {SMALL: 0.040, LARGE: 0.090}
-ANSWER_TOKENS = {"labelling": 6, "other": 180}
+ANSWER_TOKENS = {"labelling": 6, "extraction": 24, "other": 180}
 PRESETS = ("guide", "cost-first", "latency-first", "quality-first", "private", "learned-1", "learned-2")
 LEARNED = """
 policy: {name}
@@ -84,6 +87,8 @@ def answer(asked: Asked, model: str, body: dict[str, Any]) -> str:
     if asked.gold is None:
         return "right" if asked.right and asked.right[model] else "wrong" if asked.right else "Certainly."
     assert asked.right is not None
+    if not asked.labels:
+        return asked.gold if asked.right[model] else f"{asked.gold}\nPER: somebody else"
     others = [label for label in asked.labels if label != asked.gold]
     label = asked.gold if asked.right[model] else others[int(asked.key, 16) % len(others)]
     form = body.get("response_format")
@@ -100,7 +105,9 @@ def prompt_tokens(body: dict[str, Any]) -> int:
 
 
 def answer_tokens(asked: Asked | None) -> int:
-    return ANSWER_TOKENS["labelling" if asked is not None and asked.gold is not None else "other"]
+    if asked is None or asked.gold is None:
+        return ANSWER_TOKENS["other"]
+    return ANSWER_TOKENS["labelling" if asked.labels else "extraction"]
 
 
 def is_right(asked: Asked, content: str) -> bool | None:
@@ -133,7 +140,9 @@ async def one(router: Router, asked: Asked, due_s: float, rows: list[dict[str, A
     rows.append(row)
 
 
-async def day(preset: str, asked: list[Asked], rate: float, seed: int, quality: QualityFit | None) -> dict[str, Any]:
+async def day(
+    preset: str, asked: list[Asked], rate: float, seed: int, quality: QualityFit | None, cap_usd: float | None = None
+) -> dict[str, Any]:
     hosted = Hosted(asked)
     app = web.Application(client_max_size=16 * 1024 * 1024)
     app.router.add_post("/v1/chat/completions", hosted)
@@ -144,6 +153,8 @@ async def day(preset: str, asked: list[Asked], rate: float, seed: int, quality: 
     with tempfile.TemporaryDirectory() as folder:
         config, policy = Path(folder) / "router.yaml", preset
         settings = CONFIG.format(url=url)
+        if cap_usd is not None:
+            settings += f"budgets: [{{usd: {cap_usd}, window: total}}]\n"
         if preset.startswith("learned-"):
             assert quality is not None
             save_quality(quality, Path(folder) / "quality.safetensors")
@@ -252,6 +263,10 @@ def main() -> None:
         found["random_at_equal_cost"] = mixed(small, large, found["usd"])
         presets[preset] = found
         print(preset, json.dumps(found), flush=True)
+    half = round(presets[chosen[0]]["usd"] / 2, 6)
+    capped = asyncio.run(day(chosen[0], asked, options.rate, options.seed, quality, half))
+    capped |= {"preset": chosen[0], "cap_usd": half, "overshoot_usd": round(max(0.0, capped["usd"] - half), 6)}
+    print(f"{chosen[0]} with ${half}", json.dumps(capped), flush=True)
     kinds: dict[str, int] = {}
     for request in asked:
         kinds[request.kind] = kinds.get(request.kind, 0) + 1
@@ -260,9 +275,10 @@ def main() -> None:
         {
             "requests": len(asked), "kinds": kinds, "rate": options.rate, "seed": options.seed, "hit": HIT,
             "price_per_million": PRICE, "always_small": small, "always_large": large, "presets": presets,
-            "tiers": tiers(asked), "learned_from": quality.n_rows_ if quality is not None else 0,
+            "capped": capped, "tiers": tiers(asked), "learned_from": quality.n_rows_ if quality is not None else 0,
         },
     )  # fmt: skip
+    draw()
 
 
 if __name__ == "__main__":

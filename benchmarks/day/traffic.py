@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from router.offline.outcomes import Outcomes, read_outcomes
+from router.signals.pii import find_pii
 from router.wire.openai import read_row
 
 SMALL, LARGE = "small", "large"
@@ -24,7 +25,7 @@ HIT = {SMALL: 0.93, LARGE: 0.96}
 class Asked(msgspec.Struct, frozen=True):
     """One request. ``right`` tells of each hosted model whether its answer is good, None where nobody knows.
 
-    ``labels``: allowed answers of a labelling request, ``gold`` the right one.
+    ``labels``: allowed answers of a labelling request; ``gold``: the right answer, where it is a text.
     """
 
     kind: str
@@ -36,16 +37,18 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def traffic(data: Path, count: int, seed: int) -> list[Asked]:
-    """``count`` requests: 45 % labelling, 25 % questions with recorded answers, 20 % chat, 8 % with personal data, 2 %
-    that no model should answer."""
+    """``count`` requests: 40 % labelling, 28 % questions and code with recorded answers, 6 % extraction, 16 % chat, 8 %
+    with personal data, 2 % that no model should answer."""
     chance = random.Random(seed)
     makers: list[tuple[float, Iterator[Asked]]] = [
-        (0.20, _labelling(data / "experts/sst2/test.jsonl.gz", "sentiment", SENTIMENT, chance)),
-        (0.10, _labelling(data / "experts_permissive/sms_spam/test.jsonl.gz", "spam", SPAM, chance)),
-        (0.15, _labelling(data / "experts/banking77/test.jsonl.gz", "intent", INTENT, chance)),
-        (0.15, _recorded(data / "outcomes/routellm_mmlu.jsonl.gz", "knowledge", chance)),
-        (0.10, _recorded(data / "outcomes/routellm_gsm8k.jsonl.gz", "arithmetic", chance)),
-        (0.20, _chat(data / "tasks/chat_dev.jsonl.gz", chance)),
+        (0.18, _labelling(data / "experts/sst2/test.jsonl.gz", "sentiment", SENTIMENT, chance)),
+        (0.08, _labelling(data / "experts_permissive/sms_spam/test.jsonl.gz", "spam", SPAM, chance)),
+        (0.14, _labelling(data / "experts/banking77/test.jsonl.gz", "intent", INTENT, chance)),
+        (0.06, _extraction(data / "experts_permissive/broad_twitter_ner/test.jsonl.gz", chance)),
+        (0.14, _recorded(data / "outcomes/routellm_mmlu.jsonl.gz", "knowledge", ROUTELLM, chance)),
+        (0.08, _recorded(data / "outcomes/routellm_gsm8k.jsonl.gz", "arithmetic", ROUTELLM, chance)),
+        (0.06, _recorded(data / "outcomes/routerbench_mbpp.jsonl.gz", "code", ROUTERBENCH, chance)),
+        (0.16, _chat(data / "tasks/chat_dev.jsonl.gz", chance)),
         (0.08, _personal(chance)),
         (0.02, _harmful(data / "safety/dev.jsonl.gz", chance)),
     ]
@@ -112,6 +115,13 @@ SPAM = (
     _schema("Classify the user's text message as spam or ham.", "label"),
     _marked("Is this message spam?", "Message"),
 )
+EXTRACTION = (
+    "List every person, organisation and location that this message names, one a line, as PER: name, ORG: name or "
+    "LOC: name. If it names none, write none.\n\nMessage: "
+)
+# The small and the large model, as the recorded outcomes call them.
+ROUTELLM = ("mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview")
+ROUTERBENCH = ("mistralai/mixtral-8x7b-chat", "gpt-4-1106-preview")
 INTENT = (_schema("Classify the bank customer's message by its intent.", "intent"),)
 
 
@@ -129,15 +139,39 @@ def _labelling(path: Path, kind: str, shapes: tuple[Shape, ...], chance: random.
     for row in _rows(path, chance):
         body = chance.choice(shapes)(row["text"], labels)
         key = key_of(body)
-        right = {model: _hash(f"{model} {key}") < hit for model, hit in HIT.items()}
-        yield Asked(kind, body, key, labels, row["label"], right)
+        yield Asked(kind, body, key, labels, row["label"], _by_chance(key))
 
 
-def _recorded(path: Path, kind: str, chance: random.Random) -> Iterator[Asked]:
+def _extraction(path: Path, chance: random.Random) -> Iterator[Asked]:
+    """Names to be listed, from messages without personal data: what is masked nobody could list."""
+    for row in _rows(path, chance):
+        text = " ".join(row["tokens"])
+        if find_pii(text):
+            continue
+        body = {"messages": [{"role": "user", "content": EXTRACTION + text}]}
+        key = key_of(body)
+        yield Asked("extraction", body, key, gold=_named(row["tokens"], row["tags"]), right=_by_chance(key))
+
+
+def _named(tokens: list[str], tags: list[str]) -> str:
+    found: list[str] = []
+    for token, tag in zip(tokens, tags, strict=True):
+        if token == "@":
+            continue  # the name follows
+        if tag.startswith("B-"):
+            found.append(f"{tag[2:]}: {token}")
+        elif tag.startswith("I-") and found:
+            found[-1] += f" {token}"
+    return "\n".join(found) or "none"
+
+
+def _by_chance(key: str) -> dict[str, bool]:
+    return {model: _hash(f"{model} {key}") < hit for model, hit in HIT.items()}
+
+
+def _recorded(path: Path, kind: str, models: tuple[str, str], chance: random.Random) -> Iterator[Asked]:
     outcomes = read_outcomes([path])
-    small, large = (
-        outcomes.models.index(name) for name in ("mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview")
-    )
+    small, large = map(outcomes.models.index, models)
     order = list(range(len(outcomes)))
     while True:
         chance.shuffle(order)
@@ -148,7 +182,7 @@ def _recorded(path: Path, kind: str, chance: random.Random) -> Iterator[Asked]:
 
 
 def _chat(path: Path, chance: random.Random) -> Iterator[Asked]:
-    wanted = {"dialogue", "open_generation", "other", "code", "summarization", "translation", "paraphrase_rewrite"}
+    wanted = {"dialogue", "open_generation", "other", "summarization", "translation", "paraphrase_rewrite"}
     for row in _rows(path, chance):
         if row["task"] in wanted:
             body = {"messages": [{"role": "user", "content": row["prompt"]}]}
@@ -185,7 +219,7 @@ def _harmful(path: Path, chance: random.Random) -> Iterator[Asked]:
 
 def key_of(body: dict[str, Any]) -> str:
     """Names a request by what the user wrote, letters alone: masking and templates leave it as it is."""
-    text = "".join(char for char in body["messages"][-1]["content"][:400].lower() if char.isalpha())
+    text = "".join(char for char in body["messages"][-1]["content"][:600].lower() if char.isalpha())
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

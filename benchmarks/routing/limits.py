@@ -34,20 +34,25 @@ def limits(outcomes: Outcomes, weak: int, strong: int) -> dict[str, Any]:
 
 
 def twins(outcomes: Outcomes, gain: np.ndarray) -> dict[str, Any]:
-    """Prompts whose last paragraph shares 85 % of its words with another's, and how their gains go together: below 0,
-    who learns from one is misled about the other."""
-    words = [set(prompt.rstrip().rsplit("\n\n", 1)[-1].lower().split()) for prompt in outcomes.prompts]
-    pairs = [
-        (one, other)
-        for one in range(len(words))
-        for other in range(one)
-        if len(words[one] & words[other]) >= 0.85 * len(words[one] | words[other])
-    ]
+    """How many prompts have a twin, and how twins' gains go together: below 0, who learns from one is misled about the
+    other."""
+    pairs = twin_pairs(outcomes)
     if len(pairs) < 20:
         return {"twins": len({row for pair in pairs for row in pair})}
     left, right = np.array([*pairs, *((other, one) for one, other in pairs)]).T
     both = float(np.corrcoef(gain[left], gain[right])[0, 1])
     return {"twins": len(set(left.tolist())), "twins_correlation": round(both, 4)}
+
+
+def twin_pairs(outcomes: Outcomes) -> list[tuple[int, int]]:
+    """Rows of prompts whose last paragraphs share 85 % of their words."""
+    words = [set(prompt.rstrip().rsplit("\n\n", 1)[-1].lower().split()) for prompt in outcomes.prompts]
+    return [
+        (one, other)
+        for one in range(len(words))
+        for other in range(one)
+        if len(words[one] & words[other]) >= 0.85 * len(words[one] | words[other])
+    ]
 
 
 def learning_curve(outcomes: Outcomes, weak: int, strong: int, *, draws: int = 500) -> dict[str, Any]:
