@@ -7,13 +7,14 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router import Router
+from router import Router, features
 from router.errors import ConfigError, RequestError
 from router.local.files import read_arrays, write_arrays
 from router.local.static import shipped_encoder
@@ -24,6 +25,7 @@ from router.offline.rivals import RIVALS
 from router.offline.routing_curves import apgr
 from router.signals.quality import quality_from_arrays
 from router.signals.surface import SURFACE, surface_of
+from router.types import Message, Request, Signal, Signals
 
 EASY = "say name list tell show give find the colour capital animal river town a simple short word of".split()  # noqa: SIM905
 HARD = "prove derive integral theorem asymptotic eigenvalue lemma homotopy recursion invariant".split()  # noqa: SIM905
@@ -238,6 +240,40 @@ def test_quality_first_follows_what_was_learnt(learnt: QualityFit, tmp_path: Pat
             tiers[name] = {kind: router.decide(prompt).target.tier for kind, prompt in prompts.items()}
     assert tiers["learned"] == {"hard": "large", "easy": "small"}
     assert tiers["not learned"] == {"hard": "large", "easy": "large"}
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_confidence_is_the_share_of_known_words(
+    learnt: QualityFit, monkeypatch: pytest.MonkeyPatch, is_compiled: bool
+) -> None:
+    if not is_compiled:
+        monkeypatch.setattr(features, "compiled", None)
+    detector = learnt.serving()
+
+    def told(text: str) -> Signal[Any]:
+        request = Request(messages=(Message(role="user", text=text),))
+        return Signals(request, {"quality": detector})["quality"]
+
+    known = "derive the homotopy lemma"
+    assert told(known).confidence == 1.0
+    assert told(f"{known} zxcvb qwopu mnbvc tyuio").confidence == pytest.approx(0.5)
+    assert told("今天天气很好").confidence < 0.1
+    assert told("").value is None
+    expected = dict(zip(learnt.models_, np.clip(learnt.predict([known])[0], 0.0, 1.0).tolist(), strict=True))
+    assert told(known).value == pytest.approx(expected, abs=0.02)
+
+
+def test_a_file_about_nobody_who_can_be_asked_is_refused(learnt: QualityFit, tmp_path: Path) -> None:
+    save_quality(learnt, tmp_path / "q.safetensors")
+    config = tmp_path / "router.yaml"
+    config.write_text(CONFIG.format(path="q.safetensors").replace("name: ", "name: my-"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"q\.safetensors tells of small, large.*my-small \(openai/small\)"):
+        Router.from_config(config)
+    config.write_text(config.read_text().replace("my-small", "small"), encoding="utf-8")
+    with Router.from_config(config) as router:
+        found = router.decide("write a short story: tell the colour of a river")
+    quality = {candidate.model: candidate.estimate.quality for candidate in found.candidates}
+    assert quality["small"] == pytest.approx(found.signals["quality"].value["small"])
 
 
 @pytest.mark.parametrize(

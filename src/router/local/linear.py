@@ -32,6 +32,7 @@ __all__ = [
     "LinearArrays",
     "LinearModel",
     "arrays_of",
+    "known_scores",
     "load_linear",
 ]
 
@@ -166,33 +167,41 @@ class LinearModel:
         arrays = self.arrays
         data = prepared(text, head=arrays.spec.head, tail=arrays.spec.tail)
         if features.compiled is None:
-            return _scores(arrays, data)
+            return known_scores(data, arrays.spec, arrays.table, arrays.scale, arrays.bias, arrays.known)
         return features.compiled.label_scores(
             data, self._words, self._chars, arrays.spec.bits, arrays.table, arrays.scale, arrays.bias, arrays.known
         )
 
 
-def _scores(arrays: LinearArrays, data: bytes) -> tuple[Sequence[float], float, float, float] | None:
-    """What ``features.compiled.label_scores`` says, by numpy."""
+def known_scores(
+    data: bytes,
+    spec: FeatureSpec,
+    table: npt.NDArray[np.int8],
+    scale: _F32,
+    bias: _F32,
+    known: npt.NDArray[np.uint8],
+) -> tuple[Sequence[float], float, float, float] | None:
+    """What ``features.compiled.label_scores`` says, by numpy: all columns' scores for the bytes that ``prepared`` made,
+    and the shares of known words, pairs and letters; None when they hold no token."""
     hashes = TextHashes.of(data)
     n_words = len(hashes.tokens)
     if n_words == 0:
         return None
-    blocks, scales = buckets(hashes, msgspec.structs.replace(arrays.spec, bits=KNOWN_BITS))
+    blocks, scales = buckets(hashes, msgspec.structs.replace(spec, bits=KNOWN_BITS))
     fine = np.concatenate(blocks)
     weights = np.repeat(np.array(scales, np.float32), [len(block) for block in blocks])
-    rows = fine >> (KNOWN_BITS - arrays.spec.bits)
-    total = np.zeros(len(arrays.bias), np.float32)
+    rows = fine >> (KNOWN_BITS - spec.bits)
+    total = np.zeros(len(bias), np.float32)
     for start in range(0, len(rows), _CHUNK):
         stop = start + _CHUNK
-        total += weights[start:stop] @ arrays.table.take(rows[start:stop], axis=0).astype(np.float32)
-    seen = (arrays.known.take(fine >> 3) >> (fine & 7).astype(np.uint8)) & 1
+        total += weights[start:stop] @ table.take(rows[start:stop], axis=0).astype(np.float32)
+    seen = (known.take(fine >> 3) >> (fine & 7).astype(np.uint8)) & 1
     words_end = len(blocks[0])
     count = np.count_nonzero
     words = int(count(seen[:n_words])) / n_words
     pairs = int(count(seen[n_words:words_end])) / (words_end - n_words) if words_end > n_words else words
     letters = int(count(seen[words_end:])) / (len(seen) - words_end) if len(seen) > words_end else words
-    return (total * arrays.scale + arrays.bias).tolist(), words, pairs, letters
+    return (total * scale + bias).tolist(), words, pairs, letters
 
 
 def load_linear(directory: Path) -> LinearModel:

@@ -14,8 +14,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from .. import features
 from ..errors import ModelFileError
-from ..features import FeatureSpec, linear_scores, prepared, unsupported
+from ..features import FeatureSpec, bits_of, linear_scores, prepared, unsupported
+from ..local.linear import KNOWN_BITS, known_scores
 from ..types import Signal, SignalName, Signals
 from .surface import SURFACE, surface_of
 
@@ -24,7 +26,7 @@ __all__ = ["ALL_TASKS", "FORMAT", "LearnedQuality", "QualityFacts", "digest_of",
 FORMAT = "quality-4"
 ALL_TASKS = "*"
 _MAX_MODELS = 256
-_ARRAYS = ("table", "scale", "bias", "word_table", "word_scale", "surface", "middle", "spread")
+_ARRAYS = ("table", "scale", "bias", "word_table", "word_scale", "surface", "middle", "spread", "known")
 
 
 class QualityFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +49,10 @@ class QualityFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LearnedQuality:
-    """Provides ``quality``: ``{model: expected score}``, 0..1; unknown for a request without text."""
+    """Provides ``quality``: ``{model: expected score}``, 0..1; unknown for a request without text.
+
+    The confidence is the share of the request's words that stood in the outcomes: where it is low, little was learnt.
+    """
 
     provides: tuple[SignalName, ...] = ("quality",)
     slow = False
@@ -58,28 +63,41 @@ class LearnedQuality:
         ``(len(SURFACE), M)``, and ``middle`` and ``spread``, float32, ``(len(SURFACE),)``, which standardise it."""
         self.facts = facts
         self.name = f"quality-{facts.version}"
-        self._ngrams = (facts.spec, arrays["table"], arrays["scale"], arrays["bias"])
+        self._ngrams = (arrays["table"], arrays["scale"], arrays["bias"], arrays["known"])
+        self._bits = (bits_of(facts.spec.words), bits_of(facts.spec.chars), facts.spec.bits)
         self._words = (facts.words, arrays["word_table"], arrays["word_scale"], np.zeros_like(arrays["bias"]))
         self._surface = (arrays["middle"], np.float32(1.0) / arrays["spread"], arrays["surface"])
 
     def predict(self, text: str) -> dict[str, float] | None:
         """Expected scores of the models for a prompt, 0..1; None when it has no word."""
+        found = self._read(text)
+        return None if found is None else found[0]
+
+    def _read(self, text: str) -> tuple[dict[str, float], float] | None:
+        """The expected scores, and the share of the prompt's words that are known."""
         spec = self.facts.spec
         data = prepared(text, head=spec.head, tail=spec.tail)
-        ngrams = linear_scores(data, *self._ngrams)
-        if not ngrams:
+        if features.compiled is None:
+            found = known_scores(data, spec, *self._ngrams)
+        else:
+            found = features.compiled.label_scores(data, *self._bits, *self._ngrams)
+        if found is None:
             return None
         middle, width, weights = self._surface
         looks = standardised(surface_of(data), middle, width) @ weights
-        scores = [sum(each) for each in zip(ngrams, linear_scores(data, *self._words), looks.tolist(), strict=True)]
-        return {model: min(1.0, max(0.0, score)) for model, score in zip(self.facts.models, scores, strict=True)}
+        scores = [sum(each) for each in zip(found[0], linear_scores(data, *self._words), looks.tolist(), strict=True)]
+        expected = {model: min(1.0, max(0.0, score)) for model, score in zip(self.facts.models, scores, strict=True)}
+        return expected, found[1]
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
-        found = self.predict(signals.request.transcript(self.facts.spec.head, self.facts.spec.tail))
-        if found is not None and self.facts.shifts:
+        read = self._read(signals.request.transcript(self.facts.spec.head, self.facts.spec.tail))
+        if read is None:
+            return {"quality": Signal(value=None, confidence=0.0, detector=self.name)}
+        found, known = read
+        if self.facts.shifts:
             task = signals["task"].value
             found = {model: min(1.0, max(0.0, score + self._shift(model, task))) for model, score in found.items()}
-        return {"quality": Signal(value=found, confidence=0.0 if found is None else 1.0, detector=self.name)}
+        return {"quality": Signal(value=found, confidence=known, detector=self.name)}
 
     def _shift(self, model: str, task: str | None) -> float:
         by_task = self.facts.shifts.get(model, {})
@@ -108,8 +126,10 @@ def quality_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mappin
         wrong = f"{', '.join(sorted(set(facts.models)))} stand for {count} models"
     elif missing:
         wrong = f"it lacks {', '.join(missing)}"
-    elif (limits := unsupported(spec, 20) or unsupported(facts.words, 20)) is not None:
+    elif (limits := unsupported(spec, KNOWN_BITS) or unsupported(facts.words, 20)) is not None:
         wrong = limits
+    elif spec.edges:
+        wrong = "n-grams at edges are not read here"
     elif not all(abs(shift) <= 1.0 for by_task in facts.shifts.values() for shift in by_task.values()):
         wrong = "a shift is no number of -1..1"
     else:
@@ -142,6 +162,8 @@ def _expected(name: str, facts: QualityFacts) -> tuple[type, tuple[int, ...]]:
     count = len(facts.models)
     if name in ("table", "word_table"):
         return np.int8, (1 << (facts.spec if name == "table" else facts.words).bits, count)
+    if name == "known":
+        return np.uint8, ((1 << KNOWN_BITS) // 8,)
     if name in ("middle", "spread"):
         return np.float32, (len(SURFACE),)
     return np.float32, (len(SURFACE), count) if name == "surface" else (count,)
