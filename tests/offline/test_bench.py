@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from router.cli.main import main
+from router.offline.rivals import RIVALS
 
 Score = Callable[[int, int], float]
 Report = Callable[..., dict[str, Any]]
@@ -169,9 +170,15 @@ def test_too_few_prompts_say_how_many_are_needed(tmp_path: Path, bench: Run) -> 
     assert "without 'big', 1 prompts are left" in alone.errors
 
 
+def test_help_names_all_predictors(run: Run) -> None:
+    told = run("bench", "--help").output
+    assert all(name in told for name in RIVALS)
+
+
 def test_training_without_a_gap_says_so(tmp_path: Path, run: Run) -> None:
     path = outcomes(tmp_path, lambda model, at: 1.0)
     done = run("train-quality", "--outcomes", path, "--out", tmp_path / "q")
     assert done.code == 0, done.errors
     assert "nothing to measure" in done.errors
+    assert "expected scores are 0.000 and 0.000 off" in done.errors
     assert "None" not in done.errors

@@ -12,7 +12,12 @@ _FILES = click.argument("files", nargs=-1, required=True, type=click.Path(exists
 
 @click.command()
 @_FILES
-@click.option("--rival", "rivals", multiple=True, help="Measure this predictor too; may be repeated (see --list).")
+@click.option(
+    "--rival",
+    "rivals",
+    multiple=True,
+    help="Measure this predictor too: knn, mlp, mf, routes or length; may be repeated.",
+)
 @click.option("--all-rivals", is_flag=True, help="Measure all predictors.")
 @click.option("--pair", nargs=2, metavar="WEAK STRONG", help="The two models of APGR (default: told by cost, quality).")
 @click.option("--models", metavar="A,B,...", help="Only these models.")

@@ -73,6 +73,11 @@ def _train(files: tuple[Path, ...], out: Path, models: str | None, seed: int) ->
     else:
         low, high = apgr["interval"]
         click.echo(f"{pair}: APGR {apgr['value']} ({low} to {high}; random 0.5)", err=True)
+    click.echo(
+        f"expected scores are {measured['ece']['weak']:.3f} and {measured['ece']['strong']:.3f} off on average "
+        "(calibration error over ten bins)",
+        err=True,
+    )
     if apgr["interval"][0] is None or apgr["interval"][0] <= 0.5:
         click.echo(
             "warning: no better than random routing with certainty; more outcomes, or other prompts, are needed.",

@@ -124,7 +124,7 @@ def saving_at_quality(curve: Curve, quality: float, usd: float) -> float:
 
 
 def aiq(curve: Curve, cheapest: float, dearest: float) -> float:
-    """Mean quality of the hull between two costs, flat where the curve has ended; NaN where it has not begun."""
+    """Mean quality of the hull between two costs, from where the curve begins; flat where it has ended."""
     best = hull(curve)
     grid = np.linspace(max(cheapest, best.usd[0]), dearest, 512)
     return float(np.interp(grid, best.usd, best.quality).mean())

@@ -196,6 +196,8 @@ def _plain(value: Any) -> str:
         return f"{value:.3g}"
     if isinstance(value, tuple):
         return "/".join(str(part) for part in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
