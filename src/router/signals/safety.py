@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ..types import Flag, FlagKind, Severity, Signal, SignalName, Signals
-from .excerpt import excerpt
+from ..types import Flag, FlagKind, Request, Severity, Signal, SignalName, Signals
+from .excerpt import excerpt, is_unspaced
 from .learned import Risk, Risks
 from .second_look import SecondLook
 from .triggers import triggers
@@ -27,6 +27,9 @@ _OVERRIDING = triggers(
 )
 _OVERRIDING_UNSPACED = ("忽略", "无视", "忘记", "指令", "提示词", "無視", "指示", "忘れ", "무시", "지시")
 _LONG = 400
+# A word alone asks for nothing, and of two or three the wording tells little: "negative", "she left", "out of stock".
+_FEW_WORDS = 3
+_LEAST_SCORE_OF_FEW = {"harmful": 0.65, "jailbreak": 0.65, "prompt_injection": 0.65, "toxicity": 0.4}
 
 
 class Safety:
@@ -54,6 +57,10 @@ class Safety:
         by_words = bool(flags) and detector == "safety" and any(flag.kind == "prompt_injection" for flag in flags)
         if by_words and not _can_be_injected(signals):
             flags = [flag for flag in flags if flag.kind != "prompt_injection"]
+        if flags and (words := _words(signals.request)) <= _FEW_WORDS:
+            flags = [flag for flag in flags if flag.score >= _LEAST_SCORE_OF_FEW.get(flag.kind, 0.0)]
+            if words == 1:
+                flags = [flag for flag in flags if flag.kind == "toxicity"]
         flags.extend(personal or ())
         is_whole = risks is not None and risks.is_complete and personal is not None
         if not flags and not is_whole:
@@ -75,6 +82,14 @@ def _can_be_injected(signals: Signals) -> bool:
         return True
     view = signals.view(excerpt)
     return view.has(_OVERRIDING) or any(word in view.lower for word in _OVERRIDING_UNSPACED)
+
+
+def _words(request: Request) -> int:
+    """How many words a request of one short message has, of two characters each where blanks do not part them."""
+    text = request.messages[0].text if len(request.messages) == 1 else ""
+    if not text or len(text) > _LONG:
+        return _LONG
+    return (len(text) + 1) // 2 if is_unspaced(text) else len(text.split())
 
 
 def _flag(risk: Risk) -> Flag:
