@@ -167,10 +167,10 @@ class Budgets:
             self._note([claim.account for claim in claims], reply.balances, now_s)
             if isinstance(reply, Granted):
                 return Hold(id, counts, calls * dearest if has_cap else None, needs.requests)
-            limit, account = owners[reply.index]  # type: ignore[union-attr]
+            limit, account = owners[reply.index]
             if calls == 1 or limit.unit != "usd":
-                claim = claims[reply.index]  # type: ignore[union-attr]
-                _refuse(limit, account, claim, reply.balances[reply.index], now_s)  # type: ignore[union-attr]
+                claim = claims[reply.index]
+                _refuse(limit, account, claim, reply.balances[reply.index], now_s)
             calls = 1
 
     def settle(self, hold: Hold, nano: Mapping[str, int], tokens: int) -> None:

@@ -280,7 +280,7 @@ def _account(entry: Claim | Share) -> str:
 def _reply(op: Op, sums: Mapping[str, Balance], *, is_refused: bool) -> Reply:
     """The answer in the order of the operation's own entries."""
     if not isinstance(op, Reserve):
-        return Settled(tuple(sums[share.account] for share in op.shares))
+        return Settled()
     balances = tuple(sums[claim.account] for claim in op.claims)
     if not is_refused:
         return Granted(balances)

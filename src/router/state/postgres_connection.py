@@ -84,7 +84,9 @@ class Connection:
         except SerializationFailure:
             raise
         except (psycopg.Error, OSError) as error:
-            if self._found is not None and (self._found.broken or self._found.closed):
+            # A statement that is not known any more: a pooler in between gave this session another server's.
+            is_lost = isinstance(error, psycopg.errors.InvalidSqlStatementName)
+            if self._found is not None and (is_lost or self._found.broken or self._found.closed):
                 self.close()
             raise StateUnavailable(
                 f"the state in {self._where} cannot be used ({type(error).__name__}).",

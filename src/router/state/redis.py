@@ -36,64 +36,73 @@ local function clock(given)
   local t = redis.call('TIME')
   return tonumber(t[1]) + tonumber(t[2]) / 1e6
 end
-local function account(name) return prefix .. 'a:' .. name end
-local function sums(name)
-  local found = redis.call('HMGET', account(name), 's', 'r')
-  return tonumber(found[1] or '0'), tonumber(found[2] or '0')
-end
 local function text(n) return string.format('%.0f', n) end
-local function add(name, spent, reserved, ends)
-  local key = account(name)
-  if spent ~= 0 then redis.call('HINCRBY', key, 's', text(spent)) end
-  if reserved ~= 0 then redis.call('HINCRBY', key, 'r', text(reserved)) end
-  if ends and ends ~= cjson.null then redis.call('EXPIREAT', key, math.ceil(ends) + 86400) end
-end
-local function listed(entries)
-  local found = {}
-  for _, entry in ipairs(entries) do
-    local s, r = sums(entry[1])
-    found[#found + 1] = text(s)
-    found[#found + 1] = text(r)
+local sums, changed = {}, {}
+local function sum(name)
+  local found = sums[name]
+  if not found then
+    local kept = redis.call('HMGET', prefix .. 'a:' .. name, 's', 'r')
+    found = {s = tonumber(kept[1] or '0'), r = tonumber(kept[2] or '0'), ds = 0, dr = 0,
+             is_new = not kept[1] and not kept[2]}
+    sums[name] = found
   end
   return found
 end
+local function add(name, spent, reserved, ends)
+  local found = sum(name)
+  found.s, found.ds = found.s + spent, found.ds + spent
+  found.r, found.dr = found.r + reserved, found.dr + reserved
+  if ends and ends ~= cjson.null then found.ends = ends end
+  changed[name] = found
+end
+local function write()
+  for name, found in pairs(changed) do
+    local key = prefix .. 'a:' .. name
+    if found.ds ~= 0 then redis.call('HINCRBY', key, 's', text(found.ds)) end
+    if found.dr ~= 0 then redis.call('HINCRBY', key, 'r', text(found.dr)) end
+    if found.is_new and found.ends then redis.call('EXPIREAT', key, math.ceil(found.ends) + 86400) end
+  end
+end
 """
-# ARGV: owner, id, claims, lease, clock
-_RESERVE = (
+# ARGV: owner, lease, clock, seconds to remember, then of each operation its kind (r: reserve, s: settle), its id and
+# its entries. What a batch changes is worked out first and written at its end. Answers with numbers between spaces: of
+# each reservation -1 or the claim that does not fit, then spent and reserved of each claim's account.
+_APPLY = (
     _PRELUDE
     + """
-local owner, id, claims = ARGV[1], ARGV[2], cjson.decode(ARGV[3])
-local held = prefix .. 'o:' .. owner
-redis.call('ZADD', prefix .. 'owners', clock(ARGV[5]) + tonumber(ARGV[4]), owner)
-if redis.call('HEXISTS', held, id) == 0 and redis.call('EXISTS', prefix .. 'd:' .. id) == 0 then
-  for index, claim in ipairs(claims) do
-    if claim[3] ~= cjson.null then
-      local s, r = sums(claim[1])
-      if s + r + claim[2] > claim[3] then
-        return {index - 1, listed(claims)}
+local held, answer = prefix .. 'o:' .. ARGV[1], {}
+redis.call('ZADD', prefix .. 'owners', clock(ARGV[3]) + tonumber(ARGV[2]), ARGV[1])
+for at = 5, #ARGV, 3 do
+  local id, entries, over = ARGV[at + 1], cjson.decode(ARGV[at + 2]), -1
+  local done = prefix .. 'd:' .. id
+  if ARGV[at] == 'r' then
+    if redis.call('EXISTS', done) == 0 and redis.call('HEXISTS', held, id) == 0 then
+      for index, claim in ipairs(entries) do
+        local found = sum(claim[1])
+        if claim[3] ~= cjson.null and found.s + found.r + claim[2] > claim[3] then over = index - 1 break end
+      end
+      if over < 0 then
+        for _, claim in ipairs(entries) do add(claim[1], 0, claim[2], claim[4]) end
+        redis.call('HSET', held, id, ARGV[at + 2])
       end
     end
+    answer[#answer + 1] = over
+    for _, claim in ipairs(entries) do
+      local found = sum(claim[1])
+      answer[#answer + 1] = text(found.s)
+      answer[#answer + 1] = text(found.r)
+    end
+  elseif redis.call('SET', done, '1', 'NX', 'EX', ARGV[4]) then
+    local found = redis.call('HGET', held, id)
+    if found then
+      for _, claim in ipairs(cjson.decode(found)) do add(claim[1], 0, -claim[2], claim[4]) end
+      redis.call('HDEL', held, id)
+    end
+    for _, share in ipairs(entries) do add(share[1], share[2], 0, share[3]) end
   end
-  for _, claim in ipairs(claims) do add(claim[1], 0, claim[2], claim[4]) end
-  redis.call('HSET', held, id, ARGV[3])
 end
-return {-1, listed(claims)}
-"""
-)
-# ARGV: owner, id, shares, seconds to remember
-_SETTLE = (
-    _PRELUDE
-    + """
-local held, shares = prefix .. 'o:' .. ARGV[1], cjson.decode(ARGV[3])
-if redis.call('SET', prefix .. 'd:' .. ARGV[2], '1', 'NX', 'EX', ARGV[4]) then
-  local found = redis.call('HGET', held, ARGV[2])
-  if found then
-    for _, claim in ipairs(cjson.decode(found)) do add(claim[1], 0, -claim[2], claim[4]) end
-    redis.call('HDEL', held, ARGV[2])
-  end
-  for _, share in ipairs(shares) do add(share[1], share[2], 0, share[3]) end
-end
-return {-1, listed(shares)}
+write()
+return table.concat(answer, ' ')
 """
 )
 # ARGV: owner, lease, clock, whether what is lost is charged
@@ -113,6 +122,7 @@ for _, owner in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'owners', '-inf', s
   redis.call('DEL', held)
   redis.call('ZREM', prefix .. 'owners', owner)
 end
+write()
 return lost
 """
 )
@@ -140,18 +150,19 @@ class RedisStore:
         self._lease_clock = lease_clock
         self._owner = uuid4().hex
         self._client = connect(url, timeout_s)
-        self._scripts = {name: self._client.register_script(text) for name, text in _SCRIPTS.items()}
+        self._apply = self._client.register_script(_APPLY)
+        self._beat = self._client.register_script(_BEAT)
 
     def apply(self, ops: Sequence[Op]) -> list[Reply]:
         """See :class:`~.store.Store`."""
+        args: list[Any] = [self._owner, self._lease_s, self._clock(), _REMEMBER_S]
+        for op in ops:
+            is_reserve = isinstance(op, Reserve)
+            entries = op.claims if isinstance(op, Reserve) else op.shares
+            args += ("r" if is_reserve else "s", op.id, _encode(entries) if entries else "[]")
         with telling(self._where):
-            if len(ops) == 1:
-                return [_reply(ops[0], self._call(ops[0], None))]
-            self._load()
-            with self._client.pipeline(transaction=False) as pipe:
-                for op in ops:
-                    self._call(op, pipe)
-                return [_reply(op, found) for op, found in zip(ops, pipe.execute(), strict=True)]
+            found = iter(self._apply(keys=[self._prefix], args=args).split())
+        return [_reply(op, found) for op in ops]
 
     def balances(self, accounts: Sequence[str]) -> list[Balance]:
         """See :class:`~.store.Store`."""
@@ -164,32 +175,15 @@ class RedisStore:
         """See :class:`~.store.Store`. What is over forgets itself (EXPIRE)."""
         with telling(self._where):
             args = [self._owner, self._lease_s, self._clock(), int(self._charge_lost)]
-            return int(self._scripts["beat"](keys=[self._prefix], args=args))
+            return int(self._beat(keys=[self._prefix], args=args))
 
     def close(self) -> None:
         """See :class:`~.store.Store`."""
         with suppress(redis.RedisError, OSError):
             self._client.close()
 
-    def _call(self, op: Op, client: Any) -> Any:
-        if isinstance(op, Reserve):
-            args = [self._owner, op.id, _encode(op.claims), self._lease_s, self._clock()]
-            return self._scripts["reserve"](keys=[self._prefix], args=args, client=client)
-        args = [self._owner, op.id, _encode(op.shares) if op.shares else "[]", _REMEMBER_S]
-        return self._scripts["settle"](keys=[self._prefix], args=args, client=client)
-
-    def _load(self) -> None:
-        # A server that was restarted has forgotten the scripts, and a pipeline cannot load them in the middle.
-        known = self._client.script_exists(*(script.sha for script in self._scripts.values()))
-        for script, is_known in zip(self._scripts.values(), known, strict=True):
-            if not is_known:
-                self._client.script_load(script.script)
-
     def _clock(self) -> float:
         return self._lease_clock() if self._lease_clock is not None else 0.0
-
-
-_SCRIPTS = {"reserve": _RESERVE, "settle": _SETTLE, "beat": _BEAT}
 
 
 def connect(url: str, timeout_s: float) -> Any:
@@ -226,12 +220,12 @@ def telling(where: str) -> Iterator[None]:
         ) from error
 
 
-def _reply(op: Op, found: Any) -> Reply:
-    index, flat = found
-    balances = tuple(Balance(int(flat[at]), int(flat[at + 1])) for at in range(0, len(flat), 2))
+def _reply(op: Op, numbers: Iterator[bytes]) -> Reply:
     if not isinstance(op, Reserve):
-        return Settled(balances)
-    return Granted(balances) if index < 0 else Refused(int(index), balances)
+        return Settled()
+    over = int(next(numbers))
+    balances = tuple([Balance(int(next(numbers)), int(next(numbers))) for _ in op.claims])
+    return Granted(balances) if over < 0 else Refused(over, balances)
 
 
 class RedisCache:

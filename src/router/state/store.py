@@ -7,7 +7,7 @@ they are exact. Every operation carries an id and may be sent again: it is done 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -23,6 +23,7 @@ __all__ = [
     "Health",
     "Ledger",
     "Op",
+    "QuickStore",
     "RecordSink",
     "Refused",
     "Reply",
@@ -104,9 +105,7 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """``balances`` after a settlement, in the order of its shares."""
-
-    balances: tuple[Balance, ...]
+    """It is settled, now or before."""
 
 
 Reply = Granted | Refused | Settled
@@ -134,6 +133,14 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Close connections; what is still held stays held until the lease ends."""
+
+
+@runtime_checkable
+class QuickStore(Store, Protocol):
+    """A store that takes less time than handing an operation to a thread does, while nobody else is at work on it."""
+
+    def attempt(self, ops: Sequence[Op]) -> list[Reply] | None:
+        """As :meth:`apply`; None, with nothing done, where it would have to wait. For any thread, one at a time."""
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
