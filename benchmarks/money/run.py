@@ -3,12 +3,13 @@
 Run: ``python benchmarks/money/run.py [--calls 1500]``. Redis and PostgreSQL by ROUTER_TEST_REDIS and
 ROUTER_TEST_POSTGRES, else on their usual ports; one that is not there is left out and named.
 
-Measured is the time that the request itself spends: it waits for the reservation; settlement and record are handed over.
-Other threads write them, or the next reservation does it with its own (in memory: done at once). Twice: with requests back to back, and (at rest) with 2 ms of
-sleep between two, after which the processor's caches are cold and each thread must be woken. litellm's path is what its
-Router does for a budgeted deployment: ``async_filter_deployments`` before the call, ``async_log_success_event`` after
-it. It reads what was spent and adds to it, and sets nothing aside: of N concurrent requests all may pass. ``overshoot``
-counts that: 200 concurrent requests of $0.01 against $1.
+Measured is the time that the request itself spends: it waits for the reservation; settlement and record are handed
+over. Other threads write them, or the next reservation does it with its own (in memory: done at once). Twice: with
+requests back to back, and (at rest) with 2 ms of sleep between two, after which the processor's caches are cold and
+each thread must be woken. litellm's path is what its Router does for a budgeted deployment:
+``async_filter_deployments`` before the call, ``async_log_success_event`` after it. It reads what was spent and adds to
+it, and sets nothing aside: of N concurrent requests all may pass. ``overshoot`` counts that: 200 concurrent requests of
+$0.01 against $1.
 """
 
 from __future__ import annotations
