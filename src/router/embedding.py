@@ -17,7 +17,15 @@ from .backends.base import read_usage
 from .backends.embeddings import Embedder
 from .catalogue import Deployment, cost_usd
 from .engine import Engine
-from .errors import BudgetExceeded, NoCandidate, NotConfigured, RequestError, UnknownModel, UpstreamError
+from .errors import (
+    BudgetExceeded,
+    NoCandidate,
+    NotConfigured,
+    RequestError,
+    RouterError,
+    UnknownModel,
+    UpstreamError,
+)
 from .policy.judge import judge
 from .types import (
     Attempt,
@@ -118,11 +126,15 @@ class Embeddings:
         deployment = self._named(asked.model)
         worst = decision.estimate.worst_usd
         tokens = -(-asked.request.n_bytes // _BYTES_A_TOKEN)
-        entry = await engine.accounting.open_named(asked.request, decision, worst or 0.0, tokens)
+        began_s = engine.clock_s()
+        try:
+            entry = await engine.accounting.open_named(asked.request, decision, worst or 0.0, tokens)
+        except (RouterError, asyncio.CancelledError) as error:
+            engine.turn_away(asked.request, decision, error, began_s)
+            raise
         attempts: list[Attempt] = []
         found: dict[str, Any] | None = None
         failure: UpstreamError | None = None
-        began_s = engine.clock_s()
         limit_ms = decision.budget.max_latency_ms
         try:
             while found is None and len(attempts) < _TRIES:

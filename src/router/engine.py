@@ -17,7 +17,15 @@ from .backends.flywheel import Flywheel
 from .backends.mirror import Mirror
 from .backends.run import Dispatcher
 from .backends.stream import CachedRun, SettledStream
-from .errors import BudgetExceeded, NotConfigured, RequestError, RouterError, StateUnavailable, UnknownModel
+from .errors import (
+    BudgetExceeded,
+    NotConfigured,
+    RateLimited,
+    RequestError,
+    RouterError,
+    StateUnavailable,
+    UnknownModel,
+)
 from .policy.compile import CompiledPolicy
 from .policy.judge import judge
 from .selection.candidates import Fleet, candidates, is_auto
@@ -29,10 +37,11 @@ from .state.cache import AnswerCache
 from .state.learning import VerdictLearner
 from .state.lifecycle import Lifecycle
 from .state.limits import Who
+from .state.pace import Pace
 from .state.sessions import MemorySessions, conversation_key
 from .state.store import Health
 from .state.watch import Watch
-from .telemetry import DETECTOR_FAILED, log
+from .telemetry import DETECTOR_FAILED, REFUSALS_UNRECORDED, log
 from .types import (
     Decision,
     Detector,
@@ -56,6 +65,8 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "note_failure"]
 
 _UNLIMITED = Allowance()
+# Records of refusals: about 2 KB each, at most 170 MB a day.
+_REFUSALS_AT_ONCE, _REFUSALS_PER_S = 100, 1.0
 _REHEARSED: tuple[tuple[tuple[Role, str], ...], ...] = (
     (
         ("system", "Is the message spam or ham? Answer with one word, without an explanation."),
@@ -114,6 +125,7 @@ class Engine:
         self.lifecycle, self.watch, self.flywheel = lifecycle, watch, flywheel
         to, share, at_once = mirror
         self._mirror = Mirror(dispatcher, accounting, to=to, share=share, at_once=at_once)
+        self._refusals = Pace(_REFUSALS_AT_ONCE, _REFUSALS_PER_S)
         self._models = frozenset({*fleet.deployments, *fleet.local, *(d.model for d in fleet.deployments.values())})
 
     @property
@@ -205,18 +217,22 @@ class Engine:
         """As :meth:`adecide`, for a request that is to be carried out.
 
         Raises:
-            StateUnavailable: budgets cannot be read, and nothing may run without them; that is on the ledger, with the
-                decision as it would be without limits.
+            StateUnavailable: budgets cannot be read, and nothing may run without them.
+            BudgetExceeded: what is left of a limit does not reach.
+                Both are on the ledger, with the decision as it would be without limits.
         """
         now_s = self._clock()
+        snapshot: Snapshot | None = None
         try:
             snapshot = await self.asnapshot(request)
-        except StateUnavailable as error:
-            with suppress(RouterError):
-                decision = await self.adecide(request, snapshot=self._snapshot(request, now_s, _UNLIMITED))
-                self._turn_away(request, decision, error, started_s)
+            return await self.adecide(request, snapshot=snapshot)
+        except (StateUnavailable, BudgetExceeded) as error:
+            is_limited = snapshot is None or snapshot.left_usd is not None or bool(snapshot.model_left_usd)
+            if is_limited and self._may_note(error):
+                with suppress(RouterError):
+                    decision = await self.adecide(request, snapshot=self._snapshot(request, now_s, _UNLIMITED))
+                    self._turn_away(request, decision, error, started_s)
             raise
-        return await self.adecide(request, snapshot=snapshot)
 
     def clock_s(self) -> float:
         """Seconds of the monotonic clock that requests are timed by."""
@@ -368,16 +384,20 @@ class Engine:
 
     async def _open(self, request: Request, decision: Decision | None, started_s: float) -> tuple[Entry, Timing]:
         decision = decision or await self.admit(request, started_s=started_s)
-        self._check_configured(decision)
         self.ledger.check()
         decided_s = self.clock_s()
         try:
+            self._check_configured(decision)
             entry = await self.accounting.open(request, decision, lambda: self.adecide(request))
-        except (StateUnavailable, asyncio.CancelledError) as error:
-            self._turn_away(request, decision, error, started_s)
+        except (RouterError, asyncio.CancelledError) as error:
+            self.turn_away(request, decision, error, started_s)
             raise
         if entry.decision is not decision:
-            self._check_configured(entry.decision)
+            try:
+                self._check_configured(entry.decision)
+            except NotConfigured as error:
+                self.accounting.close(request, entry, Outcome(status="failed", error=error.code), Timing())
+                raise
         timing = Timing(decide=(decided_s - started_s) * 1000.0, reserve=(self.clock_s() - decided_s) * 1000.0)
         return entry, timing
 
@@ -410,8 +430,24 @@ class Engine:
         entry = self.accounting.free_entry(request, decision)
         self.accounting.close(request, entry, outcome, Timing(total=outcome.latency_ms), on_record)
 
+    def turn_away(self, request: Request, decision: Decision, error: BaseException, started_s: float) -> None:
+        """Record that nothing ran, and why: a limit, no provider, a store that is away, a caller who left before."""
+        if self._may_note(error):
+            self._turn_away(request, decision, error, started_s)
+
+    def _may_note(self, error: BaseException) -> bool:
+        """Whether a refusal gets a record. It costs whoever is refused nothing, so it must not fill a disk."""
+        pace = self._refusals
+        if not isinstance(error, BudgetExceeded | RateLimited | NotConfigured):
+            return True
+        if not pace.take(self.clock_s()):
+            return False
+        if pace.missed:
+            log.warning("%s: %d", REFUSALS_UNRECORDED, pace.missed)
+            pace.missed = 0
+        return True
+
     def _turn_away(self, request: Request, decision: Decision, error: BaseException, started_s: float) -> None:
-        """Record that nothing ran, and why: the store is away, or the caller left before it answered."""
         waited_ms = (self.clock_s() - started_s) * 1000.0
         outcome = Outcome(status="cancelled", latency_ms=waited_ms)
         if isinstance(error, RouterError):

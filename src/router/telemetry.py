@@ -48,6 +48,7 @@ __all__ = [
     "MODEL_MOVED",
     "MODEL_READY",
     "MODEL_REFUSED",
+    "REFUSALS_UNRECORDED",
     "STATE_BACK",
     "STATE_DOWN",
     "log",
@@ -65,6 +66,7 @@ HEALTH_SHARED = "what is out is shared between replicas again"
 LEDGER_DOWN = "the ledger cannot be written; records are spooled"
 LEDGER_BACK = "the ledger is back; spooled records were written"
 LEDGER_LOST = "records could neither be written nor spooled"
+REFUSALS_UNRECORDED = "refused requests came faster than they are recorded; without a record remained"
 LIFECYCLE_DOWN = "the life cycle of local models cannot be read; their states stay as they were"
 MODEL_MOVED = "a local model changes its state"
 MODEL_READY = "a local model keeps its promise in shadow; `router models promote` lets it answer"

@@ -1,6 +1,7 @@
 """The HTTP client for upstreams against servers that answer whatever bytes a test says."""
 
 import asyncio
+import contextlib
 import ssl
 import subprocess
 from contextlib import asynccontextmanager
@@ -287,3 +288,88 @@ def test_addresses_are_read_or_refused():
             target_of(wrong)
     with pytest.raises(ValueError, match="line break"):
         head_of(target_of("http://h/"), {"Authorization": "Bearer a\r\nX: y"})
+
+
+class Forgetful:
+    """Answers the first request of each connection, and closes on the next: ``after_s``, having sent ``said``."""
+
+    def __init__(self, *, after_s=0.0, said=b"", first=(OK,)):
+        self.after_s, self.said, self.first = after_s, said, list(first)
+        self.requests = self.connections = 0
+
+    async def serve(self, reader, writer):
+        self.connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            for turn in range(2):
+                head = await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+                self.requests += 1
+                if turn == 0 and self.first:
+                    writer.write(self.first[0] if len(self.first) == 1 else self.first.pop(0))
+                    continue
+                await asyncio.sleep(self.after_s)
+                writer.write(self.said)
+                break
+        writer.close()
+
+
+@asynccontextmanager
+async def forgetting(**options):
+    server = Forgetful(**options)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    pool = HttpPool()
+    try:
+        yield server, pool, target_of(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1/chat/completions")
+    finally:
+        pool.close()
+        listening.close()
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_a_kept_connection_that_was_closed_is_replaced(is_stream):
+    async with forgetting() as (server, pool, target):
+        for _ in range(4):
+            if is_stream:
+                stream = await pool.open(target, ask(target))
+                assert await stream.read() == b"{}"
+                assert await stream.read() == b""
+            else:
+                assert (await pool.send(target, ask(target), most=100)).body == b"{}"
+        assert (server.requests, server.connections) == (7, 4)
+
+
+async def test_what_was_closed_late_was_read():
+    async with forgetting(after_s=1.05) as (server, pool, target):
+        await pool.send(target, ask(target), most=100)
+        with pytest.raises(HttpError) as error:
+            await pool.send(target, ask(target), most=100)
+        assert error.value.is_sent
+        assert server.requests == 2
+
+
+async def test_an_answer_that_has_begun_is_not_asked_for_again():
+    async with forgetting(said=b"HTTP/1.1 20") as (server, pool, target):
+        await pool.send(target, ask(target), most=100)
+        with pytest.raises(HttpError) as error:
+            await pool.send(target, ask(target), most=100)
+        assert error.value.is_sent
+        assert server.requests == 2
+
+
+async def test_a_new_connection_that_is_closed_may_have_been_read():
+    async with forgetting(first=()) as (server, pool, target):
+        with pytest.raises(HttpError) as error:
+            await pool.send(target, ask(target), most=100)
+        assert error.value.is_sent
+        assert server.requests == 1
+
+
+async def test_a_server_that_always_closes_is_asked_twice():
+    async with forgetting(first=(OK, b"")) as (server, pool, target):
+        await pool.send(target, ask(target), most=100)
+        server.first.clear()
+        with pytest.raises(HttpError) as error:
+            await pool.send(target, ask(target), most=100)
+        assert error.value.is_sent
+        assert server.requests == 3

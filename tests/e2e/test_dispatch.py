@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -252,3 +253,37 @@ async def test_a_real_saving_moves_a_conversation(tmp_path: Path) -> None:
             answers = [await router.acomplete(messages=talk(turn)) for turn in range(2)]
     assert [answer.outcome.model for answer in answers] == ["big", "little"]
     assert "the conversation leaves big" in answers[-1].decision.reason
+
+
+class ClosesWhatItKept:
+    """Answers the first request of each connection, and closes on the next one without a word."""
+
+    BODY = (
+        b'{"id":"x","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop",'
+        b'"message":{"role":"assistant","content":"Hello."}}],"usage":{"prompt_tokens":10,"completion_tokens":2,'
+        b'"total_tokens":12}}'
+    )
+    connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]))
+            size = b"Content-Length: %d" % len(self.BODY)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n%b\r\n\r\n%b" % (size, self.BODY))
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
+async def test_a_kept_connection_that_was_closed_costs_nothing(tmp_path: Path) -> None:
+    server = ClosesWhatItKept()
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1"
+    async with configured(tmp_path, [at(url, "little")]) as router:
+        for _ in range(4):
+            outcome = (await router.acomplete(HARD)).outcome
+            assert [attempt.error for attempt in outcome.attempts] == [None]
+            assert outcome.usd == pytest.approx(10e-6 + 8e-6)
+    assert server.connections == 4
+    listening.close()

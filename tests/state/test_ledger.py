@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import resource
@@ -19,13 +20,13 @@ import stores
 from ledger_records import a_record
 
 from router import Router
-from router.errors import ConfigError, StateUnavailable
+from router.errors import BudgetExceeded, ConfigError, NotConfigured, RateLimited, StateUnavailable, UpstreamError
 from router.state.jsonl import JsonlSink
 from router.state.ledger import LedgerWriter, read_records, verify
 from router.state.postgres import PostgresSink
 from router.state.spool import Spool
-from router.state.sqlite import SqliteSink
-from router.state.store import RecordSink, Row
+from router.state.sqlite import SqliteSink, SqliteStore
+from router.state.store import Balance, RecordSink, Row
 
 KINDS = ["jsonl", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
@@ -335,3 +336,74 @@ async def test_a_request_that_the_store_could_not_admit_is_recorded(tmp_path: Pa
     found = list(read_records(JsonlSink(tmp_path / "ledger.jsonl")))
     assert [(record.outcome.status, record.outcome.error) for record in found] == [("failed", "state_unavailable")] * 2
     assert {(record.tenant, record.decision.target.model, record.nano_usd) for record in found} == {("acme", "here", 0)}
+
+
+PLACES = (
+    "local_models: {shipped: false}\nledger: {path: ledger.jsonl}\ndeployments:\n"
+    "  - {name: here, model: tiny, backend: openai, api_base: 'http://127.0.0.1:9/v1', "
+    "price_per_million: {input: $1, output: $4}}\n"
+)
+STORY = "Write a story about the sea."
+
+
+def outcomes_in(folder: Path) -> list[tuple[str, str | None, str | None, int]]:
+    found = read_records(JsonlSink(folder / "ledger.jsonl"))
+    return [(r.outcome.status, r.outcome.error, r.decision.target.model, len(r.outcome.attempts)) for r in found]
+
+
+@pytest.mark.parametrize(
+    ("limit", "error", "code"),
+    [
+        ("{requests: 1, window: total}", RateLimited, "rate_limit_exceeded"),
+        ("{tokens: 10, window: total}", RateLimited, "rate_limit_exceeded"),
+        ("{usd: $0.000001, window: total}", BudgetExceeded, "budget_exceeded"),
+    ],
+)
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_what_a_limit_refuses_is_recorded(
+    tmp_path: Path, limit: str, error: type[Exception], code: str, is_stream: bool
+) -> None:
+    (tmp_path / "router.yaml").write_text(f"{PLACES}budgets: [{limit}]\n")
+    async with Router.from_config(tmp_path / "router.yaml") as router:
+        if "requests" in limit:
+            with pytest.raises(UpstreamError):
+                await router.acomplete(STORY)
+        with pytest.raises(error):
+            await router.acomplete(STORY, stream=is_stream)
+    assert outcomes_in(tmp_path)[-1] == ("failed", code, "here", 0)
+    assert verify(JsonlSink(tmp_path / "ledger.jsonl").scan()).faults == ()
+
+
+async def test_what_no_provider_can_answer_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOBODYS_KEY", raising=False)
+    text = PLACES.replace("api_base: 'http://127.0.0.1:9/v1'", "key_env: NOBODYS_KEY")
+    (tmp_path / "router.yaml").write_text(text)
+    async with Router.from_config(tmp_path / "router.yaml") as router:
+        with pytest.raises(NotConfigured):
+            await router.acomplete(STORY)
+    assert outcomes_in(tmp_path) == [("failed", "provider_not_configured", "here", 0)]
+
+
+async def test_refusals_cannot_fill_the_ledger(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "router.yaml").write_text(f"{PLACES}budgets: [{{usd: $0.000001, window: total}}]\n")
+    async with Router.from_config(tmp_path / "router.yaml") as router:
+        for _ in range(150):
+            with pytest.raises(BudgetExceeded):
+                await router.acomplete(STORY)
+        await asyncio.sleep(1.05)
+        with pytest.raises(BudgetExceeded):
+            await router.acomplete(STORY)
+    assert 101 <= len(outcomes_in(tmp_path)) < 130
+    assert any("without a record" in record.getMessage() for record in caplog.records)
+
+
+async def test_a_refused_request_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "router.yaml").write_text(f"{PLACES}budgets: [{{requests: 1, window: total}}]\nstate: {{path: s.db}}\n")
+    async with Router.from_config(tmp_path / "router.yaml") as router:
+        with pytest.raises(UpstreamError):
+            await router.acomplete(STORY)
+        with pytest.raises(RateLimited):
+            await router.acomplete(STORY)
+    store = SqliteStore(tmp_path / "s.db")
+    assert store.balances(["requests|total"]) == [Balance(1, 0)]
+    store.close()

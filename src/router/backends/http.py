@@ -2,6 +2,11 @@
 
 llhttp reads the answers. No redirect is followed, no cookie kept, no proxy setting read and no compression asked for;
 how long anything may take, whoever calls decides. Source: RFC 9112.
+
+A server may close a kept connection just when a request goes out on it. Where it closes one at once and without a byte
+of an answer, it has not read the request, and this is sent once more on a new connection: what is sent here (an answer
+is generated, a list is read) changes nothing at the server, so that even one that had read it is asked no more than
+twice (RFC 9112, 9.3.1; RFC 9110, 9.2.2).
 """
 
 from __future__ import annotations
@@ -20,14 +25,17 @@ __all__ = ["HttpAnswer", "HttpError", "HttpPool", "HttpStream", "HttpTooLarge", 
 
 _MAX_HEAD_BYTES = 64 * 1024
 _MOST_UNREAD = 256 * 1024
+# A server that closes a kept connection later than this after a request went out has read the request.
+_STALE_S = 1.0
 
 
 class HttpError(OSError):
-    """An exchange failed. ``is_sent``: the server may have got the request."""
+    """An exchange failed. ``is_sent``: the server may have got the request. ``is_stale``: it went out on a connection
+    that had been closed; a new one may do."""
 
-    def __init__(self, message: str, *, is_sent: bool) -> None:
+    def __init__(self, message: str, *, is_sent: bool, is_stale: bool = False) -> None:
         super().__init__(message)
-        self.is_sent = is_sent
+        self.is_sent, self.is_stale = is_sent, is_stale
 
 
 class HttpTooLarge(HttpError):
@@ -98,8 +106,10 @@ class _Connection(asyncio.Protocol):
         "_loop",
         "_most",
         "_parser",
+        "_sent_s",
         "_size",
         "_waiter",
+        "has_bytes",
         "has_head",
         "headers",
         "idle_since_s",
@@ -107,6 +117,7 @@ class _Connection(asyncio.Protocol):
         "is_complete",
         "is_excessive",
         "is_lost",
+        "is_reused",
         "pieces",
         "status",
         "transport",
@@ -117,7 +128,7 @@ class _Connection(asyncio.Protocol):
         self._loop = loop
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
-        self._is_paused = self.is_active = self.is_lost = self._keeps_alive = False
+        self._is_paused = self.is_active = self.is_lost = self.is_reused = self._keeps_alive = False
         self.idle_since_s = 0.0
 
     def begin(self, data: bytes, *, most: int, is_stream: bool) -> None:
@@ -127,10 +138,11 @@ class _Connection(asyncio.Protocol):
         self._error: HttpError | None = None
         self.pieces: list[bytes] = []
         self.headers: dict[bytes, bytes] = {}
-        self.has_head = self.is_complete = self.is_excessive = self._keeps_alive = False
+        self.has_bytes = self.has_head = self.is_complete = self.is_excessive = self._keeps_alive = False
         self.is_active = True
+        self._sent_s = self._loop.time()
         if self.is_lost or self.transport.is_closing():
-            self._error = HttpError("the connection was closed", is_sent=False)
+            self._error = HttpError("the connection was closed", is_sent=False, is_stale=self.is_reused)
             return
         self.transport.write(data)
 
@@ -181,6 +193,7 @@ class _Connection(asyncio.Protocol):
             # Nobody asked: whatever it is, it must not be taken for the next answer.
             self.transport.abort()
             return
+        self.has_bytes = True
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -201,8 +214,11 @@ class _Connection(asyncio.Protocol):
         if ends_with_it:
             self.is_complete = True
             self._wake()
-        else:
-            self._fail(str(exc) if exc is not None else "the server closed the connection before its answer was whole")
+            return
+        is_closed = exc is None or isinstance(exc, ConnectionError)
+        is_early = not self.has_bytes and self._loop.time() - self._sent_s < _STALE_S
+        said = str(exc) if exc is not None else "the server closed the connection before its answer was whole"
+        self._fail(said, is_stale=self.is_reused and is_closed and is_early)
 
     # ----- llhttp -----------------------------------------------------------------------------------------------------
 
@@ -257,9 +273,9 @@ class _Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    def _fail(self, message: str) -> None:
+    def _fail(self, message: str, *, is_stale: bool = False) -> None:
         if self._error is None:
-            self._error = HttpError(message, is_sent=True)
+            self._error = HttpError(message, is_sent=not is_stale, is_stale=is_stale)
         self._wake()
         self.transport.abort()
 
@@ -340,28 +356,14 @@ class HttpPool:
             HttpError: no connection, a broken one, or an answer that is too large or no HTTP.
             TimeoutError: no connection within ``connect_timeout_s``.
         """
-        connection = await self._take(target)
-        try:
-            connection.begin(data, most=most, is_stream=False)
-            while not connection.is_complete:
-                await connection.wait()
-            pieces = connection.pieces
-            body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            return HttpAnswer(connection.status, connection.headers, body)
-        finally:
-            self.give_back(target, connection)
+        connection = await self._exchange(target, data, most=most, is_stream=False)
+        pieces, status, headers = connection.pieces, connection.status, connection.headers
+        self.give_back(target, connection)
+        return HttpAnswer(status, headers, pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     async def open(self, target: Target, data: bytes) -> HttpStream:
         """Send ``data`` and wait for the head of the answer. Raises as :meth:`send`."""
-        connection = await self._take(target)
-        try:
-            connection.begin(data, most=0, is_stream=True)
-            while not connection.has_head:
-                await connection.wait()
-        except BaseException:
-            self.give_back(target, connection)
-            raise
-        return HttpStream(self, target, connection)
+        return HttpStream(self, target, await self._exchange(target, data, most=0, is_stream=True))
 
     @property
     def idle(self) -> int:
@@ -371,7 +373,7 @@ class HttpPool:
     def give_back(self, target: Target, connection: _Connection) -> None:
         """An exchange is over: keep its connection, or cut it where its end was not reached."""
         if connection.is_reusable and not self._is_closed and self._idle_count < self._most_idle:
-            connection.is_active = False
+            connection.is_active, connection.is_reused = False, True
             connection.idle_since_s = self._loop.time()
             self._idle.setdefault((target.host, target.port, target.is_tls), deque()).append(connection)
             self._idle_count += 1
@@ -405,6 +407,25 @@ class HttpPool:
                 connection.transport.abort()
         self._idle.clear()
         self._idle_count = 0
+
+    async def _exchange(self, target: Target, data: bytes, *, most: int, is_stream: bool) -> _Connection:
+        """A connection with the whole answer, or the head of a stream."""
+        connection = await self._take(target)
+        try:
+            while True:
+                connection.begin(data, most=most, is_stream=is_stream)
+                try:
+                    while not (connection.has_head if is_stream else connection.is_complete):
+                        await connection.wait()
+                    return connection
+                except HttpError as error:
+                    if not error.is_stale:
+                        raise
+                # Only a connection that was used before is stale, so this happens once.
+                connection = await self._connect(target)
+        except BaseException:
+            self.give_back(target, connection)
+            raise
 
     async def _take(self, target: Target) -> _Connection:
         while not self._free:
