@@ -140,12 +140,13 @@ class Engine:
             return self._snapshot(request, now_s, _UNLIMITED)
         return self._snapshot(request, now_s, self.budgets.allowance_now(self._who(request), now_s))
 
-    async def asnapshot(self, request: Request) -> Snapshot:
-        """As :meth:`snapshot`, without blocking."""
+    async def asnapshot(self, request: Request, *, is_fresh: bool = False) -> Snapshot:
+        """As :meth:`snapshot`, without blocking. ``is_fresh``: what budgets leave is asked for again."""
         now_s = self._clock()
         if not self.budgets.limits:
             return self._snapshot(request, now_s, _UNLIMITED)
-        return self._snapshot(request, now_s, await self.budgets.allowance(self._who(request), now_s))
+        left = await self.budgets.allowance(self._who(request), now_s, is_fresh=is_fresh)
+        return self._snapshot(request, now_s, left)
 
     def rates(self, request: Request) -> list[Rate]:
         """What limits of requests and tokens leave whoever sends ``request``, as far as this process knows."""
@@ -225,7 +226,14 @@ class Engine:
         snapshot: Snapshot | None = None
         try:
             snapshot = await self.asnapshot(request)
-            return await self.adecide(request, snapshot=snapshot)
+            try:
+                return await self.adecide(request, snapshot=snapshot)
+            except BudgetExceeded:
+                # Nobody is refused for what others may have given back since the accounts were looked at.
+                if not self.budgets.limits:
+                    raise
+                snapshot = await self.asnapshot(request, is_fresh=True)
+                return await self.adecide(request, snapshot=snapshot)
         except (StateUnavailable, BudgetExceeded) as error:
             is_limited = snapshot is None or snapshot.left_usd is not None or bool(snapshot.model_left_usd)
             if is_limited and self._may_note(error):

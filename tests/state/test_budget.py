@@ -238,3 +238,26 @@ async def test_closing_settles_what_was_posted() -> None:
         budgets.settle(hold, {"small": 1}, 1)
     await asyncio.to_thread(budgets.close)
     assert store.balances([ACCOUNT]) == [Balance(100, 0)]
+
+
+@pytest.mark.parametrize("store_kind", stores.KINDS, indirect=True)
+async def test_what_a_finished_request_held_is_there_for_the_next(make) -> None:  # type: ignore[no-untyped-def]
+    budgets = make(DAY)
+    for turn in range(3):
+        hold = await budgets.reserve(f"{turn}", Who(), usd(0.45), NOON)
+        budgets.settle(hold, {"small": USD // 100}, 1)
+        left = await budgets.allowance(Who(), NOON)
+        assert left.left_usd == pytest.approx(1 - 0.01 * (turn + 1))
+
+
+async def test_a_fresh_allowance_sees_what_others_gave_back(store_kind: str, open_store: stores.Open) -> None:
+    if store_kind == "memory":
+        pytest.skip("memory is not shared")
+    mine, other = (Budgets([DAY], StoreWorker(open_store), models=["small"]) for _ in range(2))
+    hold = await other.reserve("a", Who(), usd(0.4), NOON)
+    assert (await mine.allowance(Who(), NOON)).left_usd == pytest.approx(0.2)
+    other.settle(hold, {"small": 0}, 0)
+    await asyncio.to_thread(other.close)
+    assert (await mine.allowance(Who(), NOON)).left_usd == pytest.approx(0.2)
+    assert (await mine.allowance(Who(), NOON, is_fresh=True)).left_usd == pytest.approx(1.0)
+    await asyncio.to_thread(mine.close)

@@ -27,6 +27,7 @@ from router.state.postgres import PostgresSink
 from router.state.spool import Spool
 from router.state.sqlite import SqliteSink, SqliteStore
 from router.state.store import Balance, RecordSink, Row
+from router.testing.upstream import Answer, Upstream
 
 KINDS = ["jsonl", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
@@ -407,3 +408,16 @@ async def test_a_refused_request_holds_nothing(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.db")
     assert store.balances(["requests|total"]) == [Balance(1, 0)]
     store.close()
+
+
+async def test_nobody_is_refused_for_what_has_ended(tmp_path: Path) -> None:
+    async with Upstream([Answer(text="Once.")] * 20) as upstream:
+        text = PLACES.replace("http://127.0.0.1:9/v1", upstream.url)
+        # Two answers of the longest kind fit, and twenty short ones.
+        (tmp_path / "router.yaml").write_text(
+            f"{text}budgets: [{{usd: $0.033, window: total}}]\nstate: {{path: s.db}}\n"
+        )
+        async with Router.from_config(tmp_path / "router.yaml") as router:
+            for turn in range(20):
+                await router.acomplete(f"{STORY} Number {turn}.", max_tokens=4_000)
+    assert [found[0] for found in outcomes_in(tmp_path)] == ["answered"] * 20

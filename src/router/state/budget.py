@@ -45,13 +45,14 @@ class Needs(msgspec.Struct, frozen=True):
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """A reservation: its ``id``, and where it counts. ``nano`` is what hard money limits let the run spend at most,
-    None when there is none."""
+    """A reservation: its ``id``, where it counts, and what is ``held`` by account. ``nano`` is what hard money limits
+    let the run spend at most, None when there is none."""
 
     id: str
     counts: tuple[tuple[Limit, Account, str | None], ...] = ()
     nano: int | None = None
     requests: int = 1
+    held: tuple[tuple[str, int], ...] = ()
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -108,8 +109,9 @@ class Budgets:
                 found[limit.unit] = Rate(limit.unit, limit.amount, left, resets_s)
         return list(found.values())
 
-    async def allowance(self, who: Who, now_s: float) -> Allowance:
-        """What is left for a request of ``who``: for the decision only, for it may be a second old.
+    async def allowance(self, who: Who, now_s: float, *, is_fresh: bool = False) -> Allowance:
+        """What is left for a request of ``who``: for the decision only, for it may be a second old, unless it must be
+        fresh.
 
         Raises:
             StateUnavailable: the store is away, and nothing may run without it.
@@ -117,7 +119,7 @@ class Budgets:
         if not self.limits:
             return _FREE
         found = self._money(who, now_s)
-        missing = self._stale(found, now_s)
+        missing = self._stale(found, float("inf") if is_fresh else now_s)
         if missing:
             try:
                 self._note(missing, await self._runner.read(missing), now_s)
@@ -166,7 +168,8 @@ class Budgets:
                 return Hold(f"{id}+", counts, requests=needs.requests)
             self._note([claim.account for claim in claims], reply.balances, now_s)
             if isinstance(reply, Granted):
-                return Hold(id, counts, calls * dearest if has_cap else None, needs.requests)
+                held = tuple([(claim.account, claim.amount) for claim in claims])
+                return Hold(id, counts, calls * dearest if has_cap else None, needs.requests, held)
             limit, account = owners[reply.index]
             if calls == 1 or limit.unit != "usd":
                 claim = claims[reply.index]
@@ -187,6 +190,13 @@ class Budgets:
                 used = sum(nano.values()) if model is None else nano.get(model, 0)
             shares[account.name] = Share(account.name, min(used, MAX_COUNT), account.ends_s)
         self._runner.post(Settle(hold.id, tuple(shares.values())))
+        # What was held must not count as used until the store is asked again: the next request may need it.
+        for name, amount in hold.held:
+            seen = self._seen.get(name)
+            if seen is not None:
+                balance, share = seen[0], shares[name]
+                spent, reserved = balance.spent + share.amount, max(0, balance.reserved - amount)
+                self._seen[name] = (Balance(spent, reserved), seen[1])
 
     def refusal(self, who: Who, error: BudgetExceeded, now_s: float) -> BudgetExceeded:
         """``error`` of a decision, told by the limit that leaves the least where that is what bound it."""
