@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from test_commands import router
 
-from router import Router
+from router import BudgetExceeded, Router
 from router.testing.upstream import Answer, Fault, Upstream
 
 USAGE = {"prompt_tokens": 100, "completion_tokens": 10, "prompt_tokens_details": {"cached_tokens": 40}}
@@ -140,3 +140,18 @@ def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert b"no ledger yet" in done.stderr
     assert not (tmp_path / "none.db").exists()
+
+
+def test_a_refused_request_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "router.yaml"
+    path.write_text(
+        "ledger: {path: ledger.jsonl}\nlocal_models: {shipped: false}\nbudgets: [{usd: $0.000001, window: total}]\n"
+        "deployments:\n  - {name: small, model: tiny, backend: openai, api_base: 'http://127.0.0.1:9/v1',"
+        " price_per_million: {input: $1, output: $4}}\n"
+    )
+    with Router.from_config(path) as made, pytest.raises(BudgetExceeded):
+        made.complete("Write a story about the sea.")
+    (line,) = router("ledger", "tail", "--config", "router.yaml", cwd=tmp_path).stdout.decode().splitlines()
+    assert "failed (budget_exceeded)" in line
+    told = router("spend", "--explain", line.split()[2], "--config", "router.yaml", cwd=tmp_path).stdout.decode()
+    assert "failed, budget_exceeded" in told

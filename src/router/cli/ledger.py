@@ -38,9 +38,10 @@ def tail(count: int, timezone: str, ledger: Path | None, config: Path | None) ->
         when = datetime.fromtimestamp(record.at_s, zone).isoformat(" ", "seconds")
         cost = f"${record.nano_usd / 1e9:.6f}{'' if record.is_priced else '+?'}"
         what = f"{record.decision.task.label} -> {outcome.model or record.decision.target.kind}"
+        how = " (cached)" if outcome.cached else f" ({outcome.error})" if outcome.error else ""
         print(
-            f"{when}  {record.id[:12]}  {record.tenant or '-'}  {what}  {outcome.status}"
-            f"{' (cached)' if outcome.cached else ''}  {format_ms(outcome.latency_ms)}  {cost}"
+            f"{when}  {record.id[:12]}  {record.tenant or '-'}  {what}  {outcome.status}{how}"
+            f"  {format_ms(outcome.latency_ms)}  {cost}"
         )
 
 

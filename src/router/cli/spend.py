@@ -143,7 +143,9 @@ def _explain(records: Iterable[Record], wanted: str, *, as_json: bool) -> None:
             continue
         timing, outcome = record.timing, record.outcome
         who = f" for tenant {record.tenant}" if record.tenant else ""
-        print(f"{record.id}{who}: {outcome.status}, {outcome.model or 'nobody'}; {record.decision.reason}")
+        # Of a request that nobody was called for, what kept it from that.
+        what = outcome.model or outcome.error or "nobody"
+        print(f"{record.id}{who}: {outcome.status}, {what}; {record.decision.reason}")
         print(
             f"  {timing.total:.1f} ms in all: {timing.decide:.1f} deciding, {timing.reserve:.1f} setting money aside"
             + (f", first token after {timing.ttft:.1f}" if timing.ttft is not None else "")
