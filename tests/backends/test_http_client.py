@@ -22,11 +22,12 @@ class Server:
 
     def __init__(self, answers, *, closes=False):
         self.answers, self.closes = list(answers), closes
-        self.requests, self.connections = [], 0
+        self.requests, self.writers, self.connections = [], [], 0
         self.left = asyncio.Event()
 
     async def serve(self, reader, writer):
         self.connections += 1
+        self.writers.append(writer)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -288,6 +289,16 @@ def test_addresses_are_read_or_refused():
             target_of(wrong)
     with pytest.raises(ValueError, match="line break"):
         head_of(target_of("http://h/"), {"Authorization": "Bearer a\r\nX: y"})
+
+
+@pytest.mark.parametrize("excess", [OK, b"x"])
+async def test_bytes_that_the_loop_has_not_seen_are_no_answer(excess):
+    async with serving([OK], OK) as (server, pool, target):
+        await pool.send(target, ask(target), most=100)
+        (said,) = server.writers
+        said.transport.get_extra_info("socket")._sock.send(excess)  # in the kernel, and the loop did not run since
+        assert (await pool.send(target, ask(target), most=100)).body == b"{}"
+        assert server.connections == 2
 
 
 class Forgetful:

@@ -12,6 +12,7 @@ twice (RFC 9112, 9.3.1; RFC 9110, 9.2.2).
 from __future__ import annotations
 
 import asyncio
+import select
 import ssl
 from collections import deque
 from collections.abc import Mapping
@@ -109,6 +110,7 @@ class _Connection(asyncio.Protocol):
         "_sent_s",
         "_size",
         "_waiter",
+        "_watch",
         "has_bytes",
         "has_head",
         "headers",
@@ -128,6 +130,7 @@ class _Connection(asyncio.Protocol):
         self._loop = loop
         self._parser = httptools.HttpResponseParser(self)
         self._waiter: asyncio.Future[None] | None = None
+        self._watch: select.poll | None = None
         self._is_paused = self.is_active = self.is_lost = self.is_reused = self._keeps_alive = False
         self.idle_since_s = 0.0
 
@@ -182,6 +185,17 @@ class _Connection(asyncio.Protocol):
             and self._keeps_alive
             and not self.transport.get_write_buffer_size()
         )
+
+    def is_quiet(self) -> bool:
+        """Whether nothing has come, bytes or an end, that the event loop has not seen yet."""
+        if self.is_lost or self.transport.is_closing():
+            return False
+        if self._watch is None:
+            if not hasattr(select, "poll"):  # Windows
+                return True
+            self._watch = select.poll()
+            self._watch.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not self._watch.poll(0)
 
     # ----- asyncio ----------------------------------------------------------------------------------------------------
 
@@ -443,8 +457,9 @@ class HttpPool:
             while idle:
                 connection = idle.pop()
                 self._idle_count -= 1
-                if not connection.is_lost and not connection.transport.is_closing():
+                if connection.is_quiet():
                     return connection
+                connection.transport.abort()
             return await self._connect(target)
         except BaseException:
             self._freed()
