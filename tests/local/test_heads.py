@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -374,3 +377,73 @@ def test_wrong_rows_and_directories_are_typed_errors(trained: dict[str, Path], t
     with pytest.raises(RouterError, match="no fine-tuned network"):
         build_from_hf(tmp_path, tmp_path / "out", few)
     assert not (tmp_path / "out" / CARD).exists()
+
+
+def test_a_head_that_is_not_in_the_file_is_not_drawn_at_random(trained: dict[str, Path], tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    shutil.copytree(trained["labels"], tmp_path / "bare")
+    arrays = load_file(tmp_path / "bare" / "model.safetensors")
+    save_file(
+        {name: array for name, array in arrays.items() if not name.startswith("classifier")},
+        tmp_path / "bare" / "model.safetensors",
+        metadata={"format": "pt"},
+    )
+    rows = read_examples(trained["labels"] / "rows.jsonl", "labels")
+    with pytest.raises(ModelFileError, match=r"not in its file: classifier"):
+        build_from_hf(tmp_path / "bare", tmp_path / "out", rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--kind", "entities"], "of the kind 'labels', not 'entities'"),
+        (["--labels", "a,b,c"], "3 labels are named, and the network has 2"),
+        (["--task", "weather"], "no task 'weather'"),
+        (["--languages", "english"], "code 'english'"),
+    ],
+)
+def test_what_contradicts_the_network_is_refused(
+    trained: dict[str, Path], tmp_path: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = trained["entities" if "entities" in arguments else "labels"] / "rows.jsonl"
+    command = ["models", "build", "--from-hf", str(trained["labels"]), "--data", str(rows), "--out", f"{tmp_path}/o"]
+    assert _run([*command, *arguments]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_missing_directory_is_one_short_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rows.jsonl").write_text("")
+    command = ["models", "build", "--from-hf", f"{tmp_path}/none", "--data", f"{tmp_path}/rows.jsonl"]
+    assert _run([*command, "--out", f"{tmp_path}/o"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no such directory" in line
+
+
+def test_building_says_nothing_but_its_result(trained: dict[str, Path], tmp_path: Path) -> None:
+    source = trained["labels"]
+    command = ["models", "build", "--from-hf", str(source), "--data", f"{source}/rows.jsonl", "--out", f"{tmp_path}/o"]
+    done = subprocess.run(
+        [sys.executable, "-m", "router", *command, "--max-error", "0.2"], capture_output=True, timeout=300, check=True
+    )
+    assert b"pre-processing" not in done.stderr
+    assert b"test rows. Written to" in done.stdout
+    assert b"{" not in done.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_evaluated_and_calibrated_on_rows_of_its_own(
+    kind: str, built: dict[str, Path], trained: dict[str, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rows = f"{trained[kind]}/rows.jsonl"
+    assert _run(["eval", "--model", str(built[kind]), "--data", rows, "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["accuracy"] > 0.85
+    assert found["coverage"] > 0.5
+    assert found["promise"]["here"]["holds"]
+    assert (found["macro_f1"] is None) == (kind not in ("labels", "pair"))
+    command = ["calibrate", "--model", str(built[kind]), "--data", rows, "--max-error", "0.2"]
+    assert _run([*command, "--out", f"{tmp_path}/c"]) == 0
+    assert read_card(tmp_path / "c").promise["tested"]["holds"]
+    assert load_local_model(tmp_path / "c").card.head == kind

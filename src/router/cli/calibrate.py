@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from .labelled import COLUMNS, PROMISE, check_output, columns_of, goal_fields, model_directory, open_model, written_to
+from .labelled import (
+    COLUMNS,
+    PROMISE,
+    check_output,
+    columns_of,
+    goal_fields,
+    model_directory,
+    open_model,
+    rows_of,
+    written_to,
+)
 
 
 @click.command()
@@ -33,7 +43,6 @@ def calibrate(
     from ..errors import RequestError
     from ..local.base import shipped_directory, write_card
     from ..offline.promise import Goal
-    from ..offline.reading import read_labelled
     from ..offline.recalibrate import recalibrate
 
     source = model_directory(model)
@@ -43,9 +52,10 @@ def calibrate(
     columns = columns_of(options)
     fields = goal_fields(options)
     goal = Goal(**(fields | {"max_error": round(1.0 - fields["keep"], 9)} if fields["keep"] is not None else fields))
-    rows = read_labelled(data, **columns)
-    tested = read_labelled(test, **columns).rows if test is not None else None
-    card, found = recalibrate(open_model(model), rows.rows, goal, keep=inside, test=tested)
+    opened = open_model(model)
+    rows = rows_of(opened, data, columns)
+    tested = rows_of(opened, test, columns).rows if test is not None else None
+    card, found = recalibrate(opened, rows.rows, goal, keep=inside, test=tested)
     if not found["holds"]:
         raise RequestError(
             f"the promise broke on the test rows: {found['errors']} of {found['answered']} answers wrong.",
@@ -59,7 +69,8 @@ def calibrate(
                 shutil.copyfile(source / name, out / name)
         write_card(target, card)
     notes = list(rows.notes)
-    if unseen := [label for label in card.labels if label not in set(rows.rows.labels)]:
+    is_label = card.head in ("labels", "pair")
+    if unseen := [label for label in card.labels if is_label and label not in set(rows.rows.labels)]:
         shown = ", ".join(map(repr, unseen[:8])) + (" ..." if len(unseen) > 8 else "")
         notes.append(f"no row has the label {shown}: the promise is about texts like these rows, none of which had it.")
     for note in notes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .labelled import COLUMNS, columns_of, open_model
+from .labelled import COLUMNS, columns_of, open_model, rows_of
 
 
 @click.command("eval")
@@ -21,16 +21,19 @@ def evaluate(model: str, data: Path, ood: Path | None, every_label: bool, as_jso
     """Measure a local model: accuracy, macro-F1, calibration, coverage, its promise, and outsiders.
 
     Where the rows have two or more of the model's labels and not all, it is measured as for a request that allows
-    these alone, and a note says so.
+    these alone, and a note says so. Rows of a model that writes its answers (entities, spans, numbers) are those that
+    `models build --from-hf` takes; its accuracy is the share of right answers.
     """
     import sys
 
     from ..offline.evaluation import evaluation
-    from ..offline.reading import read_labelled, read_texts
+    from ..offline.reading import read_texts
 
     columns = columns_of(options)
     opened = open_model(model)
-    file = read_labelled(data, **columns, clean=False)
+    if ood is not None and opened.card.head in ("pair", "span"):
+        raise click.UsageError("--ood takes single texts, and this model reads two.")
+    file = rows_of(opened, data, columns, clean=False)
     outside = read_texts(ood, text=columns["text"], encoding=columns["encoding"]) if ood is not None else ()
     found = evaluation(opened, file.rows, outside, every_label=every_label)
     notes = list(file.notes)

@@ -14,6 +14,7 @@ from ..errors import ConfigError, UnknownModel
 
 if TYPE_CHECKING:
     from ..local.base import CardedModel
+    from ..offline.reading import LabelledFile
 
 __all__ = [
     "COLUMNS",
@@ -23,6 +24,7 @@ __all__ = [
     "goal_fields",
     "model_directory",
     "open_model",
+    "rows_of",
     "written_to",
 ]
 
@@ -79,6 +81,23 @@ def check_output(directory: Path) -> None:
         raise ConfigError("this is no directory.", file=str(place), hint="Name another with --out.")
     if not os.access(place, os.W_OK | os.X_OK):
         raise ConfigError("the directory cannot be written to.", file=str(place), hint="Name another with --out.")
+
+
+def rows_of(model: CardedModel, path: Path, columns: Mapping[str, Any], *, clean: bool = True) -> LabelledFile:
+    """The rows of a file as ``model`` reads them: pairs, entities, spans and numbers are rows of other fields.
+
+    Raises:
+        ConfigError, RequestError: the file cannot be read, or has no such rows.
+    """
+    from ..offline.examples import judged_rows, read_examples
+    from ..offline.reading import LabelledFile, read_labelled
+
+    if model.card.head == "labels":
+        return read_labelled(path, **columns, clean=clean)
+    rows = judged_rows(model, read_examples(path, model.card.head))
+    if not len(rows):
+        raise ConfigError("the file has no rows.", file=str(path))
+    return LabelledFile(rows=rows)
 
 
 @contextmanager

@@ -168,7 +168,13 @@ def _verify_deep() -> bool:
 @click.option("--labels", help="Names of its outputs in order, with commas between, where it has none of its own.")
 @click.option("--languages", default="en", show_default=True, help="ISO 639-1 codes with commas between.")
 @click.option("--licence", default="not stated", help="Licence of the model, for the card.")
-@click.option("--tolerance", type=float, default=0.5, show_default=True, help="How far off a right number may be.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0.0),
+    default=0.5,
+    show_default=True,
+    help="How far off a right number may be.",
+)
 @PROMISE
 def build(
     name: tuple[str, ...],
@@ -201,21 +207,26 @@ def build(
         from ..offline.promise import Goal
 
         head = kind or kind_of(from_hf, base)
-        card = build_from_hf(
-            from_hf,
-            out,
-            read_examples(data, head),
-            kind=head,
-            task=task,
-            base=base,
-            labels=_listed(labels),
-            languages=_listed(languages),
-            licence=licence,
-            tolerance=tolerance,
-            goal=Goal(max_error=promise["max_error"], confidence=promise["confidence"]),
-        )
+        with written_to(out):
+            card = build_from_hf(
+                from_hf,
+                out,
+                read_examples(data, head),
+                kind=head,
+                task=task,
+                base=base,
+                labels=_listed(labels),
+                languages=_listed(languages),
+                licence=licence,
+                tolerance=tolerance,
+                goal=Goal(max_error=promise["max_error"], confidence=promise["confidence"]),
+            )
         said = f"answers from p >= {card.threshold:.3f}" if card.threshold <= 1.0 else "answers nothing"
-        click.echo(f"{card.name}: {card.head}, {said}; {card.metrics['test']}. Written to {out}.")
+        test = card.metrics["test"]
+        click.echo(
+            f"{card.name}: {card.head}, {said}; right on {test['right']:.1%} of {test['rows']} test rows. "
+            f"Written to {out}."
+        )
         return
     from ..errors import UnknownModel
     from ..offline.build_shipped import build as build_one

@@ -39,7 +39,11 @@ def evaluation(
         )
     labels = tuple(known.get(label) or known[label.casefold()] for label in rows.labels)
     rows = Rows(texts=rows.texts, labels=labels, languages=rows.languages, hosted=rows.hosted)
-    found = figures(model, rows.texts, rows.labels, language=_language(model, rows), every_label=every_label)
+    is_label = model.card.head in ("labels", "pair")
+    language = _language(model, rows)
+    found = figures(model, rows.texts, rows.labels, language=language, every_label=every_label or not is_label)
+    if not is_label:  # right or not is no choice between two labels
+        found |= {"macro_f1": None, "macro_f1_interval": None}
     promised = model.card.promise
     goal = Goal(**{name: promised[name] for name in ("max_error", "confidence", "keep", "of") if name in promised})
     promise = {

@@ -19,8 +19,11 @@ import msgspec
 
 from ..catalogue import PAIR_MARK, HeadKind
 from ..errors import RequestError
+from ..local.base import CardedModel
+from ..local.heads import ANSWERED
+from .rows import Rows
 
-__all__ = ["Example", "is_right", "read_examples"]
+__all__ = ["Example", "is_right", "judged_rows", "read_examples"]
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +55,22 @@ def read_examples(path: Path, kind: HeadKind) -> list[Example]:
             hint=" ".join((__doc__ or "").split("\n\n")[-1].split()),
         ) from error
     return list(found.values())
+
+
+def judged_rows(model: CardedModel, examples: Sequence[Example], tolerance: float = 0.5) -> Rows:
+    """Rows whose labels are the truth in the model's own labels: of answers that are no label, whether they are right.
+
+    ``tolerance``: how far off a number may be and still count as right.
+    """
+    texts = tuple(example.text for example in examples)
+    kind = model.card.head
+    if kind in ("labels", "pair"):
+        return Rows(texts=texts, labels=tuple(str(example.truth) for example in examples))
+    labels = [
+        ANSWERED[0 if is_right(kind, prediction.value, example.truth, tolerance) else 1]
+        for prediction, example in zip(model.predict(texts), examples, strict=True)
+    ]
+    return Rows(texts=texts, labels=tuple(labels))
 
 
 def _example(row: Mapping[str, Any], kind: HeadKind) -> Example:

@@ -23,10 +23,12 @@ from ..local.base import write_card
 from ..local.encoder import ARRAYS_FILE, ENCODER_FACTS, GRAPH_FILE, TOKENIZER_FILE, EncoderArrays, facts_of
 from ..local.files import write_arrays, write_bytes
 from ..local.heads import ANSWERED, FORMAT, HEAD_FILE, Head, HeadGraph, HeadModel, Reading
+from ..types import TASKS
 from .adapters import ADAPTER_FILE, merged
 from .embedding import prototypes_of, whitening_of
-from .examples import Example, is_right
+from .examples import Example, is_right, judged_rows
 from .fit import judge, temperature_of
+from .given import checked_languages
 from .measure import confirmed, latency_us
 from .onnx_export import exported, quantised
 from .outsiders import outsider_texts
@@ -82,6 +84,9 @@ def build_from_hf(
         ModelFileError: ``source`` holds no network that can be read and exported.
         RequestError: too few examples, or examples of another kind than the head.
     """
+    if task is not None and task not in TASKS:
+        raise RequestError(f"there is no task {task!r}.", param="task", hint=f"Tasks: {', '.join(TASKS)}.")
+    languages = checked_languages(languages)
     network, tokenizer, kind, tags = _network(source, base, kind, labels)
     if len(examples) < LEAST_EXAMPLES:
         raise RequestError(
@@ -139,11 +144,11 @@ def build_from_hf(
         ),
     )
     model = HeadModel(draft, opened, arrays)
-    rows = _judged(model, second, head, tolerance)
+    rows = judged_rows(model, second, tolerance)
     thresholds = set_thresholds(model.predict(rows.texts), rows, goal=goal or Goal(), keep=keep)
     facts = {"method": "temperature", "temperature": round(arrays.temperature, 6), "numbers": numbers}
     card = msgspec.structs.replace(draft, **thresholds.card_fields(facts))
-    card = _tested(card, opened, arrays, _judged(model, test, head, tolerance), goal or Goal())
+    card = _tested(card, opened, arrays, judged_rows(model, test, tolerance), goal or Goal())
     return _written(out, card, arrays, graph, said, head)
 
 
@@ -160,15 +165,21 @@ def _network(
     place = source if not adapter else base
     if place is None:
         raise RequestError("this is a low-rank adapter, and its base is not named.", hint="Name it with --base DIR.")
+    if not place.is_dir():
+        raise ModelFileError("there is no such directory.", file=str(place), hint="Check the path.")
     try:
         config = transformers.AutoConfig.from_pretrained(place, local_files_only=True, trust_remote_code=False)
-        found = kind or _kind_of(config, source, adapter)
+        found = _agreed(kind, _kind_of(config, source, adapter, is_needed=kind is None))
+        if labels and len(labels) != config.num_labels and not adapter:
+            raise RequestError(f"{len(labels)} labels are named, and the network has {config.num_labels} outputs.")
         if labels and found in ("labels", "pair", "entities"):
             config.id2label = dict(enumerate(labels))
             config.label2id = {label: index for index, label in enumerate(labels)}
         family = {"entities": "AutoModelForTokenClassification", "span": "AutoModelForQuestionAnswering"}
-        network = getattr(transformers, family.get(found, "AutoModelForSequenceClassification")).from_pretrained(
+        loader = getattr(transformers, family.get(found, "AutoModelForSequenceClassification"))
+        network, told = loader.from_pretrained(
             place,
+            output_loading_info=True,
             config=config,
             local_files_only=True,
             trust_remote_code=False,
@@ -177,12 +188,21 @@ def _network(
         )
         tokens = source if (source / "tokenizer.json").is_file() else place
         tokenizer = Tokenizer.from_file(str(tokens / "tokenizer.json"))
+    except RequestError:
+        raise
     except Exception as error:
         raise ModelFileError(
-            f"there is no fine-tuned network that can be read ({str(error)[:300]}).",
+            f"there is no fine-tuned network that can be read ({' '.join(str(error).split())[:200]}).",
             file=str(place),
             hint="config.json, model.safetensors and tokenizer.json are expected; pickled weights are not read.",
         ) from error
+    missing = sorted(map(str, told["missing_keys"]))
+    if missing and not adapter:  # the library would draw them at random
+        raise ModelFileError(
+            f"weights of the network are not in its file: {', '.join(missing[:4])}{' ...' if missing[4:] else ''}.",
+            file=str(place),
+            hint="Only a network whose head is fine-tuned already can be served.",
+        )
     if adapter:
         merged(network, source)
     count = network.config.num_labels
@@ -205,13 +225,26 @@ def kind_of(source: Path, base: Path | None = None) -> HeadKind:
     return _network(source, base, None, ())[2]
 
 
-def _kind_of(config: Any, source: Path, adapter: bool) -> HeadKind:
+def _agreed(asked: HeadKind | None, told: HeadKind | None) -> HeadKind:
+    """What the head answers; ``told`` by its configuration, None where that says nothing."""
+    if asked is None:
+        assert told is not None
+        return told
+    chosen = ("labels", "pair", "number")
+    if told is not None and told != asked and not (told in chosen and asked in chosen):
+        raise RequestError(f"the network's head is of the kind {told!r}, not {asked!r}.", hint="Leave --kind out.")
+    return asked
+
+
+def _kind_of(config: Any, source: Path, adapter: bool, *, is_needed: bool) -> HeadKind | None:
     if adapter:
         told = msgspec.json.decode((source / ADAPTER_FILE).read_bytes()).get("task_type")
         found: Any = _ADAPTED.get(str(told))
     else:
         name = (getattr(config, "architectures", None) or [""])[0]
         found = next((kind for ending, kind in _HEADS.items() if name.endswith(ending)), None)
+    if found is None and not is_needed:
+        return None
     if found is None:
         raise RequestError(
             f"what the head of {source.name} answers cannot be told.", hint="Say so with --kind labels, pair, ..."
@@ -267,20 +300,6 @@ def _is_right(reading: Reading, example: Example, head: Head, tolerance: float) 
     if head.kind in ("labels", "pair"):
         return bool(head.tags[int(reading.logits.argmax())] == example.truth)
     return is_right(head.kind, reading.value, example.truth, tolerance)
-
-
-def _judged(model: HeadModel, examples: Sequence[Example], head: Head, tolerance: float) -> Rows:
-    """Rows whose labels are the truth in the model's own labels: the answer is right, or there should be none."""
-    if head.kind in ("labels", "pair"):
-        return _rows(examples, [str(example.truth) for example in examples])
-    values = [prediction.value for prediction in model.predict([example.text for example in examples])]
-    return _rows(
-        examples,
-        [
-            ANSWERED[0 if is_right(head.kind, value, example.truth, tolerance) else 1]
-            for value, example in zip(values, examples, strict=True)
-        ],
-    )
 
 
 def _arrays(

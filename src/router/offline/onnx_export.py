@@ -7,9 +7,11 @@ else only the weights are, and products stay float: slower, as right as the netw
 from __future__ import annotations
 
 import io
+import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,7 @@ def quantised(graph: bytes, is_good: Callable[[bytes], bool] = lambda graph: Tru
     """``(smaller graph, how)``: ``int8`` when ``is_good`` says so of it, else ``int8 weights``."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _without_advice():
         warnings.simplefilter("ignore")
         whole, small = Path(folder) / "whole.onnx", Path(folder) / "small.onnx"
         whole.write_bytes(graph)
@@ -69,6 +71,23 @@ def quantised(graph: bytes, is_good: Callable[[bytes], bool] = lambda graph: Tru
     if is_good(found):
         return found, "int8"
     return with_int8_weights(graph), "int8 weights"
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Within, the library's advice to simplify the graph first is not printed: it is for its own developers."""
+    root, silent = logging.getLogger(), logging.NullHandler()
+
+    def is_no_advice(record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Please consider")
+
+    root.addFilter(is_no_advice)
+    root.addHandler(silent)  # else the first message would give the root logger a handler for good
+    try:
+        yield
+    finally:
+        root.removeHandler(silent)
+        root.removeFilter(is_no_advice)
 
 
 def with_int8_weights(graph: bytes) -> bytes:
