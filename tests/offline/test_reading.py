@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from router.errors import ConfigError, RouterError
 from router.offline.reading import read_labelled, read_texts
 
-ROWS = [("der Schlüssel klemmt", "Tür"), ("das Licht flackert", "Lampe"), ("поменяйте лампу", "Lampe")]
+WORDS = (("sea", "wet"), ("sun", "dry"))
+ROWS = [(f"the {word} of number {number}", label) for number in range(6) for word, label in WORDS]
 
 
 def written(path: Path, kind: str, encoding: str = "utf-8") -> Path:
@@ -114,3 +115,52 @@ def test_any_bytes_are_rows_or_a_typed_error(tmp_path_factory: pytest.TempPathFa
     except RouterError:
         return
     assert all(text.strip() and label for text, label in zip(found.texts, found.labels, strict=True))
+
+
+WORDS = (("sea", "wet"), ("sun", "dry"))
+ROWS = [(f"the {word} of number {number}", label) for number in range(6) for word, label in WORDS]
+
+
+def test_columns_of_a_json_object_are_read_side_by_side(tmp_path: Path) -> None:
+    texts, labels = zip(*ROWS, strict=True)
+    (tmp_path / "r.json").write_text(json.dumps({"text": texts, "label": labels}))
+    found = read_labelled(tmp_path / "r.json").rows
+    assert (found.texts, found.labels) == (texts, labels)
+
+
+@pytest.mark.parametrize("places", [(0, 1), (1, 0), (None, 0, 1), (0, None, 1)])
+def test_a_table_without_a_header_loses_no_row(tmp_path: Path, places: tuple[int | None, ...]) -> None:
+    table = [[str(at) if place is None else row[place] for place in places] for at, row in enumerate(ROWS)]
+    (tmp_path / "r.csv").write_text("\n".join(",".join(row) for row in table))
+    found = read_labelled(tmp_path / "r.csv").rows
+    assert sorted(zip(found.texts, found.labels, strict=True)) == sorted(ROWS)
+
+
+def test_unknown_names_are_a_header_when_no_cell_below_says_the_same(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("Nr,Vorgang,Amt\n" + "\n".join(f"{at},{a},{b}" for at, (a, b) in enumerate(ROWS)))
+    found = read_labelled(tmp_path / "r.csv")
+    assert len(found.rows) == len(ROWS)
+    assert any("'Amt'" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"text": {"a": "b"}, "label": "x"}, "the text is an object"),
+        ({"text": ["a", "b"], "label": "x"}, "the text is a list"),
+        ({"text": "a", "label": {"name": "x"}}, "the label is a list or an object"),
+        ({"text": "a", "label": [["x"]]}, "the label is a list or an object"),
+    ],
+)
+def test_what_is_no_text_and_no_label_is_named_by_its_line(tmp_path: Path, row: object, message: str) -> None:
+    (tmp_path / "r.jsonl").write_text('{"text": "fine", "label": "x"}\n' + json.dumps(row))
+    with pytest.raises(ConfigError, match=message) as caught:
+        read_labelled(tmp_path / "r.jsonl")
+    assert caught.value.line == 2
+
+
+def test_half_a_letter_in_a_label_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text('{"text": "fine", "label": "x\\ud800"}\n{"text": ["good"], "label": ["y"]}')
+    found = read_labelled(tmp_path / "r.jsonl").rows
+    assert found.labels == ("x?", "y")
+    assert found.texts == ("fine", "good")

@@ -99,7 +99,7 @@ def _label(label: Any, index: int) -> str:
     is_missing = label is None or (isinstance(label, float) and label != label)
     if is_missing or isinstance(label, list | tuple | dict | set) or np.ndim(label):
         raise RequestError(f"the label of text {index} is {_told(label)}.", hint="One label a text is expected.")
-    return str(label)
+    return str(label).encode("utf-8", "replace").decode()  # a lone half of a surrogate pair could be written nowhere
 
 
 def _told(value: Any) -> str:

@@ -20,22 +20,24 @@ from typing import Any
 import msgspec
 
 from ..errors import ConfigError, MissingExtra
+from .columns import (
+    HOSTED,
+    LABELS,
+    LANGUAGES,
+    TEXTS,
+    Record,
+    check_asked,
+    columns_in,
+    fewest_column,
+    longest_column,
+    usual_column,
+)
 from .rows import Rows
 
 __all__ = ["LabelledFile", "read_labelled", "read_texts"]
 
 MAX_BYTES = 1024 * 1024 * 1024
 MAX_TEXT = 1_000_000
-_TEXTS = (
-    "text", "sentence", "utterance", "query", "input", "content", "message", "comment", "review", "tweet", "question",
-    "prompt", "document", "body", "description", "headline", "title", "request", "x",
-)  # fmt: skip
-_LABELS = (
-    "label_text", "label_name", "label", "intent", "category", "class", "target", "gold", "sentiment", "topic",
-    "answer", "output", "y", "labels", "tag",
-)  # fmt: skip
-_HOSTED = ("hosted", "llm", "teacher", "hosted_answer")
-_LANGUAGES = ("language", "lang", "locale")
 
 
 class LabelledFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,16 +69,16 @@ def read_labelled(
         MissingExtra: Parquet without ``pyarrow``.
     """
     records, notes = _records(path, encoding)
-    columns = _columns(records, path)
+    columns = columns_in(records, path)
     asked = {"text": text, "label": label, "hosted": hosted, "language": language}
-    _check_asked(asked, columns, path)
+    check_asked(asked, columns, path)
     # A column that is named for one thing is not guessed for another.
     free = [name for name in columns if name not in asked.values()]
-    text_column = text or _usual(_TEXTS, free) or _longest(records, free)
+    text_column = text or usual_column(TEXTS, free) or longest_column(records, free)
     free = [name for name in free if name != text_column]
-    label_column = label or _usual(_LABELS, free)
+    label_column = label or usual_column(LABELS, free)
     if label_column is None:
-        label_column = _fewest(records, free)
+        label_column = fewest_column(records, free)
         if label_column is not None:
             notes.append(f"the labels are read from {label_column!r} (the column with the fewest values).")
     if text_column is None or label_column is None:
@@ -86,8 +88,8 @@ def read_labelled(
             hint="Name them with --text and --label.",
         )
     free = [name for name in free if name != label_column]
-    hosted_column = hosted or _usual(_HOSTED, free)
-    language_column = language or _usual(_LANGUAGES, free)
+    hosted_column = hosted or usual_column(HOSTED, free)
+    language_column = language or usual_column(LANGUAGES, free)
     rows, found = _rows(records, (text_column, label_column, hosted_column, language_column), path)
     notes += found
     if clean:
@@ -110,9 +112,9 @@ def read_texts(path: Path, *, text: str | None = None, encoding: str | None = No
         found = tuple(line.strip() for line in data.splitlines() if line.strip())
     else:
         records, _ = _records(path, encoding)
-        columns = _columns(records, path)
+        columns = columns_in(records, path)
         # The labelled rows may call it otherwise than these do.
-        column = (text if text in columns else None) or _usual(_TEXTS, columns) or _longest(records, columns)
+        column = (text if text in columns else None) or usual_column(TEXTS, columns) or longest_column(records, columns)
         found = tuple(str(record[column]) for _, record in records if column and str(record.get(column) or "").strip())
     if not found:
         raise ConfigError("the file has no text.", file=str(path), hint="One text a line, or a column of texts.")
@@ -120,8 +122,6 @@ def read_texts(path: Path, *, text: str | None = None, encoding: str | None = No
 
 
 # ----- formats -----
-
-_Record = tuple[int, Mapping[str, Any]]
 
 
 def _kind(path: Path) -> str:
@@ -184,7 +184,7 @@ def _guessed(data: bytes) -> str:
     return guess.encoding if guess is not None else "cp1252"
 
 
-def _records(path: Path, encoding: str | None) -> tuple[list[_Record], list[str]]:
+def _records(path: Path, encoding: str | None) -> tuple[list[Record], list[str]]:
     kind = _kind(path)
     if kind in {"parquet", "pq"}:
         return _parquet(path), []
@@ -208,7 +208,7 @@ def _records(path: Path, encoding: str | None) -> tuple[list[_Record], list[str]
     return _table(text, path, "\t" if kind == "tsv" else None), notes
 
 
-def _json_lines(text: str, path: Path) -> list[_Record]:
+def _json_lines(text: str, path: Path) -> list[Record]:
     found = []
     # Not splitlines(): JSON strings may hold U+2028 and its like.
     for number, line in enumerate(text.split("\n"), 1):
@@ -217,10 +217,14 @@ def _json_lines(text: str, path: Path) -> list[_Record]:
     return found
 
 
-def _json(text: str, path: Path) -> list[_Record]:
+def _json(text: str, path: Path) -> list[Record]:
     value = _parsed(text, path, 1)
-    if isinstance(value, dict):  # {"data": [...]} and the like
-        value = next((part for part in value.values() if isinstance(part, list)), value)
+    if isinstance(value, dict):
+        columns = [part for part in value.values() if isinstance(part, list)]
+        if len(columns) > 1 and len(columns) == len(value) and len({len(column) for column in columns}) == 1:
+            value = [dict(zip(value, row, strict=True)) for row in zip(*columns, strict=True)]
+        else:  # {"data": [...]} and the like
+            value = columns[0] if columns else value
     if not isinstance(value, list):
         raise ConfigError("a list of objects is expected.", file=str(path))
     return [(number, _record(row, path, number)) for number, row in enumerate(value, 1)]
@@ -241,7 +245,7 @@ def _record(row: Any, path: Path, line: int) -> Mapping[str, Any]:
     raise ConfigError("an object with a text and a label is expected.", file=str(path), line=line)
 
 
-def _table(text: str, path: Path, delimiter: str | None) -> list[_Record]:
+def _table(text: str, path: Path, delimiter: str | None) -> list[Record]:
     csv.field_size_limit(MAX_TEXT * 4)
     if delimiter is None:
         head = text[:20_000]
@@ -250,13 +254,17 @@ def _table(text: str, path: Path, delimiter: str | None) -> list[_Record]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     try:
         header = [name.strip() for name in next(reader, [])]
-        known = {*_TEXTS, *_LABELS}
-        if header and len(header) == 2 and not known & {name.lower() for name in header}:
-            # Two columns without a name that is known: the first line may be a row like any other.
-            rows = [(1, dict(zip(("column 1", "column 2"), header, strict=True)))]
-            rows += [(reader.line_num, dict(zip(("column 1", "column 2"), row, strict=False))) for row in reader if row]
-            counts = [Counter(str(record.get(name)) for _, record in rows) for name in ("column 1", "column 2")]
-            if any(count[name] > 1 for count, name in zip(counts, header, strict=True)):
+        known = {*TEXTS, *LABELS}
+        if len(header) > 1 and not known & {name.lower() for name in header}:
+            # No name that is known: the first line may be a row like any other, whose label comes again below.
+            names = [f"column {number}" for number in range(1, len(header) + 1)]
+            rows = [(1, dict(zip(names, header, strict=True)))]
+            rows += [(reader.line_num, dict(zip(names, row, strict=False))) for row in reader if row and any(row)]
+            if any(
+                sum(str(record.get(name)).strip() == cell for _, record in rows) > 1
+                for name, cell in zip(names, header, strict=True)
+                if cell
+            ):
                 return list(rows)
             return [(line, dict(zip(header, record.values(), strict=False))) for line, record in rows[1:]]
         return [(reader.line_num, dict(zip(header, row, strict=False))) for row in reader if row and any(row)]
@@ -264,7 +272,7 @@ def _table(text: str, path: Path, delimiter: str | None) -> list[_Record]:
         raise ConfigError(f"the table cannot be read ({error}).", file=str(path), line=reader.line_num) from error
 
 
-def _parquet(path: Path) -> list[_Record]:
+def _parquet(path: Path) -> list[Record]:
     try:
         import pyarrow
         from pyarrow import parquet
@@ -279,69 +287,16 @@ def _parquet(path: Path) -> list[_Record]:
     return list(enumerate(table.to_pylist(), 1))
 
 
-# ----- columns -----
-
-
-def _columns(records: Sequence[_Record], path: Path) -> list[str]:
-    if not records:
-        raise ConfigError("the file has no rows.", file=str(path))
-    return list(dict.fromkeys(name for _, record in records[:1000] for name in record))
-
-
-def _check_asked(asked: Mapping[str, str | None], columns: Sequence[str], path: Path) -> None:
-    taken: dict[str, str] = {}
-    for what, name in asked.items():
-        if name is None:
-            continue
-        if name not in columns:
-            raise ConfigError(
-                f"there is no column {name!r}; there are: {', '.join(map(repr, columns))}.",
-                file=str(path),
-                hint=f"Check --{what}.",
-            )
-        if name in taken:
-            raise ConfigError(
-                f"the column {name!r} is named as {taken[name]} and as {what}.", file=str(path), hint=f"Check --{what}."
-            )
-        taken[name] = what
-
-
-def _usual(usual: Sequence[str], columns: Sequence[str]) -> str | None:
-    by_name = {name.lower().strip(): name for name in columns}
-    return next((by_name[name] for name in usual if name in by_name), None)
-
-
-def _sampled(records: Sequence[_Record], column: str) -> list[Any]:
-    return [record.get(column) for _, record in records[:: max(1, len(records) // 2000)]]
-
-
-def _longest(records: Sequence[_Record], columns: Sequence[str]) -> str | None:
-    def length(column: str) -> float:
-        values = [value for value in _sampled(records, column) if isinstance(value, str)]
-        return sum(map(len, values)) / max(1, len(values))
-
-    return max(columns, key=length, default=None)
-
-
-def _fewest(records: Sequence[_Record], columns: Sequence[str]) -> str | None:
-    def count(column: str) -> int:
-        return len({str(value) for value in _sampled(records, column)})
-
-    able = [column for column in columns if 2 <= count(column) <= max(2, len(records) // 3)]
-    return min(able, key=count, default=None)
-
-
 # ----- rows -----
 
 
 def _rows(
-    records: Iterable[_Record], columns: tuple[str, str, str | None, str | None], path: Path
+    records: Iterable[Record], columns: tuple[str, str, str | None, str | None], path: Path
 ) -> tuple[Rows, list[str]]:
     kept: list[tuple[str, str, str, str]] = []
     blank = cut = 0
     for line, record in records:
-        raw = record.get(columns[0])
-        text = raw if isinstance(raw, str) else "" if raw is None else str(raw)
+        text = _text(record.get(columns[0]), path, line)
         label = _label(record.get(columns[1]), path, line)
         if not text.strip() or not label:
             blank += 1
@@ -365,6 +320,19 @@ def _rows(
     )
 
 
+def _text(value: Any, path: Path, line: int) -> str:
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, list | tuple | Mapping):
+        raise ConfigError(
+            f"the text is {'an object' if isinstance(value, Mapping) else 'a list'}, no text.",
+            file=str(path),
+            line=line,
+            hint="Name a column of texts with --text.",
+        )
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
 def _label(value: Any, path: Path, line: int) -> str:
     if isinstance(value, list | tuple):
         if len(value) > 1:
@@ -375,11 +343,19 @@ def _label(value: Any, path: Path, line: int) -> str:
                 hint="A model gives one label a text: train one model a question.",
             )
         value = value[0] if value else None
+    if isinstance(value, list | tuple | Mapping):
+        raise ConfigError(
+            "the label is a list or an object, no label.",
+            file=str(path),
+            line=line,
+            hint="Name a column of labels with --label.",
+        )
     if value is None or (isinstance(value, float) and value != value):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return " ".join(str(value).split())
+    # A lone half of a surrogate pair could be written nowhere.
+    return " ".join(str(value).split()).encode("utf-8", "replace").decode()
 
 
 def _without_fractions(labels: Sequence[str]) -> Sequence[str]:
