@@ -164,3 +164,10 @@ def test_half_a_letter_in_a_label_is_replaced(tmp_path: Path) -> None:
     found = read_labelled(tmp_path / "r.jsonl").rows
     assert found.labels == ("x?", "y")
     assert found.texts == ("fine", "good")
+
+
+def test_labels_that_differ_in_capitals_alone_are_told(tmp_path: Path) -> None:
+    (tmp_path / "r.csv").write_text("text,label\n" + "".join(f"text {n},{('Spam', 'spam')[n % 2]}\n" for n in range(8)))
+    assert any("'Spam', 'spam'" in note for note in read_labelled(tmp_path / "r.csv").notes)
+    (tmp_path / "r.csv").write_text("text,label\n" + "".join(f"text {n},{('ham', 'spam')[n % 2]}\n" for n in range(8)))
+    assert read_labelled(tmp_path / "r.csv").notes == ()

@@ -306,7 +306,10 @@ def _why_not(
             if goal.keep is not None
             else f"are wrong in {rate:.1%} of the calibration rows, and {goal.limit:.1%} is the most"
         )
-        return f"even its surest answers {found}: more rows would hardly help; a better model or a weaker promise would"
+        return (
+            f"even its surest answers {found}: more of them would hardly help; a better model (more rows to learn "
+            "from, another maker) or a weaker promise would"
+        )
     answered = needed
     each = 1.0 - (1.0 - goal.confidence) / len(STARTS)
     if goal.keep is not None:

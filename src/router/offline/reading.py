@@ -92,6 +92,7 @@ def read_labelled(
     language_column = language or usual_column(LANGUAGES, free)
     rows, found = _rows(records, (text_column, label_column, hosted_column, language_column), path)
     notes += found
+    notes += _alike(rows.labels)
     if clean:
         rows, found = _cleaned(rows)
         notes += found
@@ -365,6 +366,18 @@ def _without_fractions(labels: Sequence[str]) -> Sequence[str]:
         if all(number.is_integer() for number in numbers):
             return [str(int(number)) for number in numbers]
     return labels
+
+
+def _alike(labels: Sequence[str]) -> list[str]:
+    """A note on labels that may be one label written in several ways."""
+    ways: dict[str, set[str]] = defaultdict(set)
+    for label in set(labels):
+        ways[label.casefold()].add(label)
+    found = [sorted(spelt) for spelt in ways.values() if len(spelt) > 1]
+    if not found:
+        return []
+    shown = "; ".join(", ".join(map(repr, spelt)) for spelt in sorted(found)[:4])
+    return [f"labels that differ in capitals alone are taken as different ones: {shown}."]
 
 
 def _cleaned(rows: Rows) -> tuple[Rows, list[str]]:
