@@ -32,6 +32,7 @@ ORDER = [
     "deployments",
     "_ngrams",
     "features",
+    "known_ngrams",
     "contract",
     "redact",
     "wire",

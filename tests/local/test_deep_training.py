@@ -16,7 +16,7 @@ onnx = pytest.importorskip("onnx")
 
 from router.errors import ModelFileError  # noqa: E402
 from router.local.encoder import Graph  # noqa: E402
-from router.offline.deep_encoder import encoded, fine_tuned, pieces_of  # noqa: E402
+from router.offline.deep_encoder import averaged, encoded, fine_tuned, pieces_of  # noqa: E402
 from router.offline.deep_rows import DeepRow  # noqa: E402
 from router.offline.deep_start import weights_of  # noqa: E402
 
@@ -41,7 +41,15 @@ def test_training_goes_on_where_it_ended(tmp_path: Path) -> None:
     again = fine_tuned(base, [(draw, tokens)], pieces, names, minutes=1e-9, seed=2, start=start)
     other = fine_tuned(base, [(draw, tokens)], pieces, names, minutes=1e-9, seed=2)
     lost = np.abs(scores(again) - scores(first)).mean()
-    assert lost < 0.2 * np.abs(scores(other) - scores(first)).mean()
+    apart = np.abs(scores(other) - scores(first)).mean()
+    assert lost < 0.2 * apart
+    second = fine_tuned(base, [(draw, tokens)], pieces, names, minutes=1.0, seed=2, start=start)
+    parts = [(0.1, start), (0.9, weights_of(second))]
+    for between, near, far in (
+        (averaged(base, pieces, parts), second, first),
+        (averaged(base, pieces, [(9.0, start), (1.0, weights_of(second))]), first, second),
+    ):
+        assert np.abs(scores(between) - scores(near)).mean() < np.abs(scores(between) - scores(far)).mean()
 
 
 def test_graph_without_named_biases_is_refused() -> None:

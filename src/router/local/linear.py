@@ -18,7 +18,8 @@ import numpy.typing as npt
 from .. import features
 from ..catalogue import LocalCard
 from ..errors import ModelFileError
-from ..features import FeatureSpec, TextHashes, bits_of, buckets, prepared, unsupported
+from ..features import FeatureSpec, bits_of, prepared, unsupported
+from ..known_ngrams import KNOWN_BITS, known_scores
 from ..types import Prediction
 from .base import card_by, checked_file
 from .files import read_arrays
@@ -26,26 +27,21 @@ from .spelling import Speller
 
 __all__ = [
     "FACTS",
-    "KNOWN_BITS",
     "MAX_MODEL_BYTES",
     "MODEL_FILE",
     "LinearArrays",
     "LinearModel",
     "arrays_of",
-    "known_scores",
     "load_linear",
 ]
 
 MODEL_FILE = "model.safetensors"
 MAX_MODEL_BYTES = 32 * 1024 * 1024
-KNOWN_BITS = 20
 FORMAT = "linear-1"
 
 # What the in-distribution score is made of, in the order of ``ood_weights`` (whose last entry is the bias).
 FACTS = ("known_words", "known_pairs", "known_letters", "top", "energy", "inlier")
 
-# Rows gathered at a time: what is gathered stays in the processor's cache, however long the text.
-_CHUNK = 512
 _MANY = 24  # so many labels, and numpy's softmax is the faster one
 
 _F32 = npt.NDArray[np.float32]
@@ -171,37 +167,6 @@ class LinearModel:
         return features.compiled.label_scores(
             data, self._words, self._chars, arrays.spec.bits, arrays.table, arrays.scale, arrays.bias, arrays.known
         )
-
-
-def known_scores(
-    data: bytes,
-    spec: FeatureSpec,
-    table: npt.NDArray[np.int8],
-    scale: _F32,
-    bias: _F32,
-    known: npt.NDArray[np.uint8],
-) -> tuple[Sequence[float], float, float, float] | None:
-    """What ``features.compiled.label_scores`` says, by numpy: all columns' scores for the bytes that ``prepared`` made,
-    and the shares of known words, pairs and letters; None when they hold no token."""
-    hashes = TextHashes.of(data)
-    n_words = len(hashes.tokens)
-    if n_words == 0:
-        return None
-    blocks, scales = buckets(hashes, msgspec.structs.replace(spec, bits=KNOWN_BITS))
-    fine = np.concatenate(blocks)
-    weights = np.repeat(np.array(scales, np.float32), [len(block) for block in blocks])
-    rows = fine >> (KNOWN_BITS - spec.bits)
-    total = np.zeros(len(bias), np.float32)
-    for start in range(0, len(rows), _CHUNK):
-        stop = start + _CHUNK
-        total += weights[start:stop] @ table.take(rows[start:stop], axis=0).astype(np.float32)
-    seen = (known.take(fine >> 3) >> (fine & 7).astype(np.uint8)) & 1
-    words_end = len(blocks[0])
-    count = np.count_nonzero
-    words = int(count(seen[:n_words])) / n_words
-    pairs = int(count(seen[n_words:words_end])) / (words_end - n_words) if words_end > n_words else words
-    letters = int(count(seen[words_end:])) / (len(seen) - words_end) if len(seen) > words_end else words
-    return (total * scale + bias).tolist(), words, pairs, letters
 
 
 def load_linear(directory: Path) -> LinearModel:

@@ -24,7 +24,7 @@ from .deep_rows import DeepRow
 from .finetune import classifier
 from .onnx_export import exported, quantised
 
-__all__ = ["cut_vocabulary", "edges", "encoded", "fine_tuned", "pieces_of"]
+__all__ = ["averaged", "cut_vocabulary", "edges", "encoded", "fine_tuned", "pieces_of"]
 
 SMOOTHING = 0.1
 # Peak learning rates of the encoder and of its head, from the base and from an encoder that was trained before.
@@ -122,6 +122,20 @@ def fine_tuned(
             if name in found[0]:  # as yet the network holds what it started from
                 mean = torch.from_numpy(np.mean([one[name] for one in found], axis=0))
                 value.copy_(kept * value + (1.0 - kept) * mean)
+    network.eval()
+    return quantised(exported(network, {"logits": False, "pooled": False}))[0]
+
+
+def averaged(
+    base: Path, pieces: Sequence[int], parts: Sequence[tuple[float, Mapping[str, npt.NDArray[np.float32]]]]
+) -> bytes:
+    """The int8 graph of the weighted mean of encoders' weights, which one run after the other has left."""
+    shares = [share for share, _ in parts]
+    mean: dict[str, npt.NDArray[np.float32]] = {
+        name: np.average([weights[name] for _, weights in parts], axis=0, weights=shares).astype(np.float32)
+        for name in parts[0][1]
+    }
+    network = _network(base, pieces, len(mean["head.bias"]), mean)
     network.eval()
     return quantised(exported(network, {"logits": False, "pooled": False}))[0]
 

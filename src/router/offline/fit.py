@@ -26,9 +26,10 @@ from sklearn.svm import LinearSVC
 
 from ..catalogue import LocalCard
 from ..features import FeatureSpec, TextHashes, buckets, sparse_rows
+from ..known_ngrams import KNOWN_BITS
 from ..local.base import CardedModel, write_card
 from ..local.files import write_arrays
-from ..local.linear import FACTS, KNOWN_BITS, MODEL_FILE, LinearArrays, LinearModel
+from ..local.linear import FACTS, MODEL_FILE, LinearArrays, LinearModel
 from ..local.spelling import word_counts
 from .contrast import contrast_of_label, contrast_of_labels, seen_features
 from .label_heads import Helper, cores, many_heads

@@ -44,9 +44,9 @@ MOST_TASKS, MOST_RISKS = 6_000, 6_000  # of what is kept back
 MAX_TOKENS, TAIL_TOKENS = 112, 48
 PIECES = 18_000
 # Of ordinary texts that are kept back at most this share is flagged, and of harmless twins of risky ones.
-ORDINARY_FLAGGED = {"harmful": 0.006, "jailbreak": 0.004, "prompt_injection": 0.006, "toxicity": 0.003}
+ORDINARY_FLAGGED = {"harmful": 0.003, "jailbreak": 0.003, "prompt_injection": 0.003, "toxicity": 0.003}
 TWINS_FLAGGED = 0.10
-ENOUGH = 30  # rows of a source, of which a risk needs two
+ENOUGH, ENOUGH_OF_SOURCE = 30, 10  # rows that a risk needs, of two sources at least
 TASK_LOSS = 0.005  # so much of the right tasks may be lost where the deep reading is spared,
 RISK_MISSED = 0.1  # and so much of the risks that it would flag
 LIMITS = (
@@ -181,8 +181,11 @@ def _risk_mixes(
 
 def _is_enough(rows: Sequence[RiskRow], column: int) -> bool:
     """Whether enough rows of enough sources have a risk to weigh two readings of it by."""
-    sources = Counter(row.group.split(":")[0] for row in rows if row.flags[column] == 1)
-    return sum(count >= ENOUGH for count in sources.values()) >= 2
+    risky = [row.group for row in rows if row.flags[column] == 1]
+    # Written pairs are named after the file that they stand in: pair:hr-12.
+    sources = Counter(group.split("-" if group.startswith("pair:") else ":")[0] for group in risky)
+    large = [count for count in sources.values() if count >= ENOUGH_OF_SOURCE]
+    return len(large) >= 2 and sum(large) >= ENOUGH
 
 
 def _some(found: Sequence[Any], most: int) -> list[Any]:
@@ -250,6 +253,25 @@ def fit_encoder(
     return graph, tokenizer.to_str().encode()
 
 
+def mean_encoder(options: argparse.Namespace) -> bytes:
+    """The graph between ``--start`` and the encoder in ``--out``, which was trained on from there.
+
+    On what the later rows are unlike it is better than the later one, and nearly as good on what they are like
+    (Wortsman et al., 2022, arXiv:2109.01903).
+    """
+    from tokenizers import Tokenizer
+
+    from .bases import find_base
+    from .deep_encoder import averaged, pieces_of
+    from .deep_start import weights_of
+
+    base = options.base or find_base().directory
+    whole = Tokenizer.from_file(str(base / "tokenizer.json"))
+    pieces = pieces_of(Tokenizer.from_file(str(options.out / TOKENIZER_FILE)), whole)
+    shares = ((options.kept, options.start), (1.0 - options.kept, options.out))
+    return averaged(base, pieces, [(share, weights_of((at / GRAPH_FILE).read_bytes())) for share, at in shares])
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m router.offline.fit_deep", description=__doc__)
@@ -263,16 +285,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--start", type=Path, help="folder of an encoder that was trained before, to train on")
     parser.add_argument("--draws", type=int, default=1, help="with --start: so many are trained on, each on a core")
     parser.add_argument("--often", nargs="*", default=[], help="files of written rows that are drawn more often")
-    parser.add_argument("--part", choices=("all", "mix"), default="all", help="mix: the encoder stays as it is")
+    parser.add_argument(
+        "--part",
+        choices=("all", "mean", "mix"),
+        default="all",
+        help="mean: of --start's weights and those of the encoder that is there; mix: the encoder stays as it is",
+    )
+    parser.add_argument("--kept", type=float, default=0.4, help="mean: the share of --start's weights, 0..1")
     options = parser.parse_args(argv)
     if options.draws > 1 and options.start is None:
         parser.error("weights of several draws can be averaged where they go on from the same ones: name --start")
+    if options.part == "mean" and options.start is None:
+        parser.error("a mean is of two encoders: name --start")
     tasks, risks = kept_tasks(options.data), risk_rows(options.data)
     first = understanding_from_arrays(*read_arrays(options.first / "understanding.safetensors"))
     if options.part == "all":
         graph, tokenizer = fit_encoder(options.data, tasks, risks, first, options)
         write_bytes(options.out / GRAPH_FILE, graph)
         write_bytes(options.out / TOKENIZER_FILE, tokenizer)
+    if options.part == "mean":
+        write_bytes(options.out / GRAPH_FILE, mean_encoder(options))
     graph, tokenizer = ((options.out / name).read_bytes() for name in (GRAPH_FILE, TOKENIZER_FILE))
     reader = Graph(graph, tokenizer, max_tokens=MAX_TOKENS, tail_tokens=TAIL_TOKENS)
     labels = tuple(sorted({row.task for row in tasks}))

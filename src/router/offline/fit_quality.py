@@ -23,8 +23,8 @@ from sklearn.linear_model import Ridge
 
 from ..errors import RequestError
 from ..features import FeatureSpec, TextHashes, buckets, prepared, sparse_rows
+from ..known_ngrams import KNOWN_BITS
 from ..local.files import write_arrays
-from ..local.linear import KNOWN_BITS
 from ..local.static import shipped_encoder
 from ..signals.quality import FORMAT, LearnedQuality, QualityFacts, digest_of, standardised
 from ..signals.surface import SURFACE, surface_of

@@ -38,7 +38,14 @@ RISKS = ("harmful", "jailbreak", "prompt_injection", "toxicity")
 KEPT_BACK = 0.1  # of the groups
 WRITTEN = Path(__file__).parent / "written"
 # Files of written rows that n-grams learn the wrong thing from: that rules of a house are an injection, for example.
-IN_CONTEXT = ("risk_harmless_documents", "risk_injections", "risk_pairs_3")
+IN_CONTEXT = (
+    "risk_harmless_documents",
+    "risk_house_rules",
+    "risk_injections",
+    "risk_injections_in_context",
+    "risk_pairs_3",
+    "risk_pairs_4",
+)
 
 # Sets whose toxic texts were published under terms that permit a shipped model, in their publishers' own words.
 TOXICITY_SETS = ("civil_toxic", "edos_sexism", "germeval18_de", "moderation_categories", "surge_toxicity")

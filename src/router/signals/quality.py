@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .. import features
 from ..errors import ModelFileError
 from ..features import FeatureSpec, bits_of, linear_scores, prepared, unsupported
-from ..local.linear import KNOWN_BITS, known_scores
+from ..known_ngrams import KNOWN_BITS, known_scores
 from ..types import Signal, SignalName, Signals
 from .surface import SURFACE, surface_of
 
