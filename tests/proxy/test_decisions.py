@@ -55,7 +55,7 @@ def test_route_decides_and_calls_nobody(address: str, upstream: Background) -> N
 def test_route_keeps_the_limits(address: str) -> None:
     status, _, told = call(address, "/v1/route", {**REVIEW, "router": {"max_usd": 0}})
     assert (status, told["decision"]["target"]["kind"], told["quote"]["usd"]) == (200, "local", 0)
-    status, _, told = call(address, "/v1/route", {"prompt": "hi", "router": {"max_latency_ms": "1ms"}})
+    status, _, told = call(address, "/v1/route", {"prompt": "hi", "router": {"max_latency_ms": "0.02ms"}})
     assert (status, told["error"]["code"]) == (422, "deadline_infeasible")
 
 
