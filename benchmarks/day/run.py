@@ -68,7 +68,9 @@ class Hosted:
         await asyncio.sleep(WAIT_S[model])
         known = self._known.get(key_of(body))
         text = answer(known, model, body) if known is not None else "Certainly."
-        usage = {"prompt_tokens": prompt_tokens(body), "completion_tokens": answer_tokens(known)}
+        most = body.get("max_completion_tokens") or body.get("max_tokens") or 4096
+        written = answer_tokens(known)
+        usage = {"prompt_tokens": prompt_tokens(body), "completion_tokens": min(written, most)}
         message = {"role": "assistant", "content": text}
         return web.json_response(
             {
@@ -76,7 +78,7 @@ class Hosted:
                 "object": "chat.completion",
                 "created": 1_700_000_000,
                 "model": model,
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop" if written <= most else "length"}],
                 "usage": {**usage, "total_tokens": sum(usage.values())},
             }
         )
