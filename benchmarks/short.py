@@ -118,7 +118,7 @@ def deciding() -> list[Figure]:
         Figure(
             name="comparing two policies, opening them included / 600 decisions",
             ratio=in_turns(lambda: list(compare_rows(bodies, "guide", "cost-first", held)), decided, turns=3),
-            limit=3.0,
+            limit=6.0,
         ),
     ]
 
