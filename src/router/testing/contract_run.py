@@ -162,4 +162,7 @@ litellm_settings:
   request_timeout: {whole}
   drop_params: false
   telemetry: false
+general_settings:
+  # Without it a proxy that has no master key does not start; this one is asked from this machine alone.
+  dangerously_permit_weak_or_unset_master_key: true
 """
