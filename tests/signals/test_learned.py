@@ -191,6 +191,11 @@ def test_few_words_can_be_a_harmful_wish(understanding: Understanding, text: str
     assert "harmful" in flags_of(understanding, text)
 
 
+@pytest.mark.parametrize("text", ["make-meth", "poison-my-wife"])
+def test_joined_words_count_one_by_one(understanding: Understanding, text: str) -> None:
+    assert "harmful" in flags_of(understanding, text)
+
+
 def test_a_word_can_be_an_insult(understanding: Understanding) -> None:
     assert flags_of(understanding, "idiot") == ["toxicity"]
 

@@ -5,6 +5,7 @@ A text that was not read to its end is unknown, never clean; a flag that was rai
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -28,7 +29,8 @@ _OVERRIDING = triggers(
 _OVERRIDING_UNSPACED = ("忽略", "无视", "忘记", "指令", "提示词", "無視", "指示", "忘れ", "무시", "지시")
 _LONG = 400
 # A word alone asks for nothing, and of two or three the wording tells little: "negative", "she left", "out of stock".
-_FEW_WORDS = 3
+_FEW_WORDS, _LONGEST_WORD = 3, 15
+_JOINED = re.compile(r"[^\W_]+")
 _LEAST_SCORE_OF_FEW = {"harmful": 0.65, "jailbreak": 0.65, "prompt_injection": 0.65, "toxicity": 0.4}
 
 
@@ -85,11 +87,16 @@ def _can_be_injected(signals: Signals) -> bool:
 
 
 def _words(request: Request) -> int:
-    """How many words a request of one short message has, of two characters each where blanks do not part them."""
+    """How many words a request of one short message has, of two characters each where blanks do not part them.
+
+    Words joined by other signs count one by one, and a long one as several: nobody hides a wish in a single word.
+    """
     text = request.messages[0].text if len(request.messages) == 1 else ""
     if not text or len(text) > _LONG:
         return _LONG
-    return (len(text) + 1) // 2 if is_unspaced(text) else len(text.split())
+    if is_unspaced(text):
+        return (len(text) + 1) // 2
+    return max(len(_JOINED.findall(text)), -(-len(text) // _LONGEST_WORD))
 
 
 def _flag(risk: Risk) -> Flag:
