@@ -49,18 +49,22 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(*answers, closes=False, **options):
-    server = Server(answers, closes=closes)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    port = listening.sockets[0].getsockname()[1]
+async def listening(server, **options):
+    """A server, a pool of connections, and the target that is at the server."""
+    running = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    port = running.sockets[0].getsockname()[1]
     pool = HttpPool(**options)
     try:
         yield server, pool, target_of(f"http://127.0.0.1:{port}/v1/chat/completions")
     finally:
         pool.close()
-        listening.close()
+        running.close()
         # Until both sides of each connection know that it is over.
         await asyncio.sleep(0.01)
+
+
+def serving(*answers, closes=False, **options):
+    return listening(Server(answers, closes=closes), **options)
 
 
 def ask(target, body=b"{}"):
@@ -324,17 +328,15 @@ class Forgetful:
         writer.close()
 
 
-@asynccontextmanager
-async def forgetting(**options):
-    server = Forgetful(**options)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    pool = HttpPool()
-    try:
-        yield server, pool, target_of(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/v1/chat/completions")
-    finally:
-        pool.close()
-        listening.close()
-        await asyncio.sleep(0.01)
+def forgetting(**options):
+    return listening(Forgetful(**options))
+
+
+async def broken_off(pool, target):
+    """A request that fails, and that the server may have got."""
+    with pytest.raises(HttpError) as error:
+        await pool.send(target, ask(target), most=100)
+    assert error.value.is_sent
 
 
 @pytest.mark.parametrize("is_stream", [False, True])
@@ -353,26 +355,20 @@ async def test_a_kept_connection_that_was_closed_is_replaced(is_stream):
 async def test_what_was_closed_late_was_read():
     async with forgetting(after_s=1.05) as (server, pool, target):
         await pool.send(target, ask(target), most=100)
-        with pytest.raises(HttpError) as error:
-            await pool.send(target, ask(target), most=100)
-        assert error.value.is_sent
+        await broken_off(pool, target)
         assert server.requests == 2
 
 
 async def test_an_answer_that_has_begun_is_not_asked_for_again():
     async with forgetting(said=b"HTTP/1.1 20") as (server, pool, target):
         await pool.send(target, ask(target), most=100)
-        with pytest.raises(HttpError) as error:
-            await pool.send(target, ask(target), most=100)
-        assert error.value.is_sent
+        await broken_off(pool, target)
         assert server.requests == 2
 
 
 async def test_a_new_connection_that_is_closed_may_have_been_read():
     async with forgetting(first=()) as (server, pool, target):
-        with pytest.raises(HttpError) as error:
-            await pool.send(target, ask(target), most=100)
-        assert error.value.is_sent
+        await broken_off(pool, target)
         assert server.requests == 1
 
 
@@ -380,7 +376,5 @@ async def test_a_server_that_always_closes_is_asked_twice():
     async with forgetting(first=(OK, b"")) as (server, pool, target):
         await pool.send(target, ask(target), most=100)
         server.first.clear()
-        with pytest.raises(HttpError) as error:
-            await pool.send(target, ask(target), most=100)
-        assert error.value.is_sent
+        await broken_off(pool, target)
         assert server.requests == 3
