@@ -80,6 +80,7 @@ async def test_one_connection_serves_many_requests():
     head = server.requests[0][0].decode()
     assert head.startswith("POST /v1/chat/completions HTTP/1.1\r\n")
     assert f"\r\nHost: 127.0.0.1:{target.port}\r\n" in head
+    assert "\r\nAccept-Encoding: identity\r\n" in head
 
 
 @given(cuts=st.lists(st.integers(1, len(CHUNKED) - 1), max_size=6), is_stream=st.booleans())

@@ -68,7 +68,8 @@ def head_of(target: Target, headers: Mapping[str, str], *, method: Literal["GET"
     Raises:
         ValueError: a header has a line break.
     """
-    lines = [f"{method} {target.path} HTTP/1.1", f"Host: {target.authority}"]
+    # Without a word of codings, any may come (RFC 9110, 12.5.3).
+    lines = [f"{method} {target.path} HTTP/1.1", f"Host: {target.authority}", "Accept-Encoding: identity"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if any("\r" in line or "\n" in line or "\0" in line for line in lines):
         raise ValueError("a header has a line break")

@@ -167,13 +167,7 @@ class OpenAIBackend:
         return target, b"%b%d%b\r\n\r\n%b" % (head, len(body), _trace(call.request), body), key
 
     def _head(self, base: str, accept: str, key: str | None, name: str) -> tuple[Target, bytes]:
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": accept,
-            # Without a word, any coding may come (RFC 9110, 12.5.3).
-            "Accept-Encoding": "identity",
-            "User-Agent": "guide-router",
-        }
+        headers = {"Content-Type": "application/json", "Accept": accept, "User-Agent": "guide-router"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         try:
