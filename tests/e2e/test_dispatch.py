@@ -80,6 +80,20 @@ async def test_a_policy_names_a_users_check(tmp_path: Path, monkeypatch: pytest.
     assert answer.outcome.attempts[0].message == "no number in it"
 
 
+async def test_an_installed_check_needs_no_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "site" / "own_checks-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: own-checks\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text("[router.answer_checks]\nnumbers = test_dispatch:wants_numbers\n")
+    for folder in (package.parent, Path(__file__).parent):
+        monkeypatch.syspath_prepend(str(folder))
+    async with Upstream([Answer(text="Some time.")]) as small, Upstream([Answer(text="150 minutes")]) as large:
+        deployments = [at(small.url, "little"), at(large.url, "big", tier="large")]
+        async with configured(tmp_path, deployments, policy=policy("escalate: {check: numbers}")) as router:
+            answer = await router.acomplete("How long does it take?", policy="mine")
+    assert answer.text == "150 minutes"
+
+
 def test_an_unknown_check_is_a_config_error(tmp_path: Path) -> None:
     mine = policy("escalate: {check: nothing}")
     with pytest.raises(ConfigError, match=r"mine\.yaml.*nothing"):
@@ -142,6 +156,21 @@ async def test_deployments_of_one_model_share_the_load(tmp_path: Path) -> None:
             await asyncio.gather(*(router.acomplete("Hello there") for _ in range(80)))
         assert len(one.received) + len(other.received) == 80
         assert 8 <= len(other.received) <= 36
+
+
+async def test_the_faster_deployment_of_a_model_gets_the_load(tmp_path: Path) -> None:
+    async with Upstream(default=Answer(delay_s=0.08)) as slow, Upstream() as fast:
+        both = [at(slow.url, "slow", extra=", group: g"), at(fast.url, "fast", extra=", group: g")]
+        async with configured(tmp_path, both, dispatch="balance: fastest") as router:
+            for _ in range(60):  # each is tried, though the catalogue expects both to be slower than either is
+                if slow.received and fast.received:
+                    break
+                await router.acomplete("Hello there")
+            tried = len(slow.received)
+            for _ in range(6):
+                await router.acomplete("Hello there")
+        assert fast.received
+        assert 0 < len(slow.received) == tried
 
 
 async def test_a_session_stays_on_its_side_of_a_split(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def _order(
         return [*_by([(*_cost(each), rank) for each, rank in zip(able, ranks, strict=True)], able), *resort], None
     order = _by(ranks, able)
     if fleet.groups:
-        order = balanced(order, fleet, stays, draw)
+        order = balanced(order, fleet, stays, draw, snapshot.latency_ms)
     objective = verdict.objective
     # A ladder begins where it begins: its first step is no choice of the objective.
     if not objective.explore or verdict.escalate is not None:
