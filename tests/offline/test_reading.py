@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from router.errors import ConfigError, RouterError
 from router.offline.reading import read_labelled, read_texts
 
-WORDS = (("sea", "wet"), ("sun", "dry"))
-ROWS = [(f"the {word} of number {number}", label) for number in range(6) for word, label in WORDS]
+ROWS = [("der Schlüssel klemmt", "Tür"), ("das Licht flackert", "Lampe"), ("поменяйте лампу", "Lampe")]
 
 
 def written(path: Path, kind: str, encoding: str = "utf-8") -> Path:
@@ -118,11 +117,11 @@ def test_any_bytes_are_rows_or_a_typed_error(tmp_path_factory: pytest.TempPathFa
 
 
 WORDS = (("sea", "wet"), ("sun", "dry"))
-ROWS = [(f"the {word} of number {number}", label) for number in range(6) for word, label in WORDS]
+TABLE = [(f"the {word} of number {number}", label) for number in range(6) for word, label in WORDS]
 
 
 def test_columns_of_a_json_object_are_read_side_by_side(tmp_path: Path) -> None:
-    texts, labels = zip(*ROWS, strict=True)
+    texts, labels = zip(*TABLE, strict=True)
     (tmp_path / "r.json").write_text(json.dumps({"text": texts, "label": labels}))
     found = read_labelled(tmp_path / "r.json").rows
     assert (found.texts, found.labels) == (texts, labels)
@@ -130,16 +129,16 @@ def test_columns_of_a_json_object_are_read_side_by_side(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("places", [(0, 1), (1, 0), (None, 0, 1), (0, None, 1)])
 def test_a_table_without_a_header_loses_no_row(tmp_path: Path, places: tuple[int | None, ...]) -> None:
-    table = [[str(at) if place is None else row[place] for place in places] for at, row in enumerate(ROWS)]
+    table = [[str(at) if place is None else row[place] for place in places] for at, row in enumerate(TABLE)]
     (tmp_path / "r.csv").write_text("\n".join(",".join(row) for row in table))
     found = read_labelled(tmp_path / "r.csv").rows
-    assert sorted(zip(found.texts, found.labels, strict=True)) == sorted(ROWS)
+    assert sorted(zip(found.texts, found.labels, strict=True)) == sorted(TABLE)
 
 
 def test_unknown_names_are_a_header_when_no_cell_below_says_the_same(tmp_path: Path) -> None:
-    (tmp_path / "r.csv").write_text("Nr,Vorgang,Amt\n" + "\n".join(f"{at},{a},{b}" for at, (a, b) in enumerate(ROWS)))
+    (tmp_path / "r.csv").write_text("Nr,Vorgang,Amt\n" + "\n".join(f"{at},{a},{b}" for at, (a, b) in enumerate(TABLE)))
     found = read_labelled(tmp_path / "r.csv")
-    assert len(found.rows) == len(ROWS)
+    assert len(found.rows) == len(TABLE)
     assert any("'Amt'" in note for note in found.notes)
 
 
