@@ -21,7 +21,7 @@ from ..signals.deep import DeepFacts, Score
 from .encoder import GRAPH_FILE, MAX_GRAPH_BYTES, MAX_TOKENIZER_BYTES, TOKENIZER_FILE, Graph
 from .files import read_bytes
 
-__all__ = ["CARD_FILE", "DeepCard", "deep_directory", "load_deep", "read_deep_card"]
+__all__ = ["CARD_FILE", "DeepCard", "deep_directory", "load_deep", "read_deep_card", "shortened"]
 
 CARD_FILE = "card.json"
 PACKAGE = "guide_router_deep"
@@ -72,6 +72,11 @@ def read_deep_card(directory: Path) -> DeepCard:
     return card
 
 
+def shortened(text: str) -> str:
+    """What is made into tokens of a text, in training as in service."""
+    return text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
+
+
 def load_deep(directory: Path | None, *, at_once: int = 2, wait_s: float = 0.1) -> tuple[DeepCard, Score]:
     """The card and the scoring function of the deep reading in ``directory``, by default in the installed package.
 
@@ -106,7 +111,7 @@ def load_deep(directory: Path | None, *, at_once: int = 2, wait_s: float = 0.1) 
     turns = threading.BoundedSemaphore(at_once)
 
     def score(texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        cut = [text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}" for text in texts]
+        cut = [shortened(text) for text in texts]
         if not turns.acquire(timeout=wait_s):
             raise TimeoutError(f"no turn within {wait_s:g} s for a deep reading")
         try:

@@ -36,6 +36,7 @@ __all__ = [
     "opened_session",
     "opened_tokenizer",
     "read_graph",
+    "token_edges",
 ]
 
 GRAPH_FILE, TOKENIZER_FILE, ARRAYS_FILE = "encoder.onnx", "tokenizer.json", "model.safetensors"
@@ -113,8 +114,7 @@ class Graph:
     def run(self, texts: Sequence[str]) -> tuple[_F32, _F32]:
         """Logits ``(n, K)`` and pooled vectors ``(n, H)``, float32."""
         encoded = [
-            ids if len(ids) <= self._most else ids[: self._most - self._tail] + ids[len(ids) - self._tail :]
-            for ids in (found.ids for found in self._tokenizer.encode_batch(list(texts)))
+            token_edges(found.ids, self._most, self._tail) for found in self._tokenizer.encode_batch(list(texts))
         ]
         order = sorted(range(len(texts)), key=lambda index: len(encoded[index]))
         logits: list[_F32] = []
@@ -135,6 +135,11 @@ class Graph:
             pooled.append(found[1])
         back = np.argsort(order)
         return np.concatenate(logits)[back], np.concatenate(pooled)[back]
+
+
+def token_edges(ids: list[int], most: int, tail: int) -> list[int]:
+    """The first and the last ``tail`` tokens of a longer text, ``most`` in all."""
+    return ids if len(ids) <= most else ids[: most - tail] + ids[len(ids) - tail :]
 
 
 def _batches(order: Sequence[int], encoded: Sequence[Sequence[int]]) -> Iterator[list[int]]:

@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..local.deep import shortened
+from ..local.encoder import token_edges
 from .deep_rows import DeepRow
 from .finetune import classifier
 from .onnx_export import exported, quantised
 
-__all__ = ["averaged", "cut_vocabulary", "edges", "encoded", "fine_tuned", "pieces_of"]
+__all__ = ["averaged", "cut_vocabulary", "encoded", "fine_tuned", "pieces_of"]
 
 SMOOTHING = 0.1
 # Peak learning rates of the encoder and of its head, from the base and from an encoder that was trained before.
@@ -79,15 +81,10 @@ def pieces_of(tokenizer: Any, whole: Any) -> list[int]:
     return [known[piece] for piece in sorted(mine, key=mine.__getitem__)]
 
 
-def edges(ids: Tokens, most: int, tail: int) -> Tokens:
-    """The first and the last tokens of a longer text, ``most`` in all."""
-    return ids if len(ids) <= most else ids[: most - tail] + ids[len(ids) - tail :]
-
-
 def encoded(tokenizer: Any, texts: Sequence[str], most: int, tail: int) -> list[Tokens]:
     """Token ids of texts, long ones cut to their edges."""
-    cut = [text if len(text) < 6000 else f"{text[:3000]}\n{text[-2000:]}" for text in texts]
-    return [edges(found.ids, most, tail) for found in tokenizer.encode_batch(cut)]
+    cut = [shortened(text) for text in texts]
+    return [token_edges(found.ids, most, tail) for found in tokenizer.encode_batch(cut)]
 
 
 def fine_tuned(
