@@ -37,6 +37,8 @@ KEPT = 0.2
 BATCH_TOKENS = 3072
 RISK_LOSS = 0.5
 Tokens = list[int]
+Weights = Mapping[str, npt.NDArray[np.float32]]
+"""By the names that the network gives them."""
 
 
 def cut_vocabulary(tokenizer: Any, texts: Sequence[str], size: int) -> tuple[Any, list[int]]:
@@ -95,7 +97,7 @@ def fine_tuned(
     *,
     minutes: float,
     seed: int,
-    start: Mapping[str, npt.NDArray[np.float32]] | None = None,
+    start: Weights | None = None,
 ) -> bytes:
     """One pass over each draw of rows, ended and its rates fallen after ``minutes`` at the latest; the graph in int8.
 
@@ -104,42 +106,34 @@ def fine_tuned(
     ``pieces``: the base's ids of the tokenizer's pieces. ``start``: weights to go on from, as
     :func:`deep_start.weights_of` gives them; without, there is one draw.
     """
-    import torch
-
     run = partial(_trained, base, pieces, tasks, minutes, start)
     if len(draws) == 1:
         found = [run(*draws[0], seed)]
     else:
         with ProcessPoolExecutor(len(draws), mp_context=get_context("spawn")) as pool:
             found = list(pool.map(run, *zip(*draws, strict=True), range(seed, seed + len(draws))))
-    network = _network(base, pieces, len(found[0]["head.bias"]), start)
-    kept = 0.0 if start is None else KEPT
+    if start is None:
+        return averaged(base, pieces, [(1.0, one) for one in found])
+    rest = (1.0 - KEPT) / len(found)
+    return averaged(base, pieces, [(KEPT, start), *((rest, one) for one in found)])
+
+
+def averaged(base: Path, pieces: Sequence[int], parts: Sequence[tuple[float, Weights]]) -> bytes:
+    """The int8 graph of the weighted mean of encoders' weights; one that does not name a weight has the base's."""
+    import torch
+
+    shares = [share for share, _ in parts]
+    network = _network(base, pieces, len(parts[0][1]["head.bias"]), None)
     with torch.no_grad():
         for name, value in network.named_parameters():
-            if name in found[0]:  # as yet the network holds what it started from
-                mean = torch.from_numpy(np.mean([one[name] for one in found], axis=0))
-                value.copy_(kept * value + (1.0 - kept) * mean)
+            if any(name in weights for _, weights in parts):
+                found = [weights.get(name, value.detach().numpy()) for _, weights in parts]
+                value.copy_(torch.from_numpy(np.average(found, axis=0, weights=shares)))
     network.eval()
     return quantised(exported(network, {"logits": False, "pooled": False}))[0]
 
 
-def averaged(
-    base: Path, pieces: Sequence[int], parts: Sequence[tuple[float, Mapping[str, npt.NDArray[np.float32]]]]
-) -> bytes:
-    """The int8 graph of the weighted mean of encoders' weights, which one run after the other has left."""
-    shares = [share for share, _ in parts]
-    mean: dict[str, npt.NDArray[np.float32]] = {
-        name: np.average([weights[name] for _, weights in parts], axis=0, weights=shares).astype(np.float32)
-        for name in parts[0][1]
-    }
-    network = _network(base, pieces, len(mean["head.bias"]), mean)
-    network.eval()
-    return quantised(exported(network, {"logits": False, "pooled": False}))[0]
-
-
-def _network(
-    base: Path, pieces: Sequence[int], outputs: int, start: Mapping[str, npt.NDArray[np.float32]] | None
-) -> Any:
+def _network(base: Path, pieces: Sequence[int], outputs: int, start: Weights | None) -> Any:
     import torch
     from transformers import AutoModel
 
@@ -166,7 +160,7 @@ def _trained(
     pieces: Sequence[int],
     tasks: Sequence[str],
     minutes: float,
-    start: Mapping[str, npt.NDArray[np.float32]] | None,
+    start: Weights | None,
     rows: Sequence[DeepRow],
     tokens: Sequence[Tokens],
     seed: int,

@@ -214,10 +214,7 @@ def fit_encoder(
     data: Path, tasks: Sequence[TaskRow], risks: Sequence[RiskRow], first: Understanding, options: argparse.Namespace
 ) -> tuple[bytes, bytes]:
     """Graph and tokenizer, trained on what is not kept back."""
-    from tokenizers import Tokenizer
-
-    from .bases import find_base
-    from .deep_encoder import cut_vocabulary, encoded, fine_tuned, pieces_of
+    from .deep_encoder import cut_vocabulary, encoded, fine_tuned
     from .deep_start import weights_of
 
     labels = sorted({row.task for row in tasks})
@@ -229,17 +226,13 @@ def fit_encoder(
         SEED,
         frozenset(row["prompt"] for name in options.often for row in read_rows(WRITTEN / name)),
     )
-    base = options.base or find_base().directory
-    whole = Tokenizer.from_file(str(base / "tokenizer.json"))
-    whole.no_truncation()
-    whole.no_padding()
+    base, whole = _base(options)
     if options.start is None:
         start = None
         tokenizer, pieces = cut_vocabulary(whole, [row.text[:3000] for row in rows], PIECES)
     else:
         start = weights_of((options.start / GRAPH_FILE).read_bytes())
-        tokenizer = Tokenizer.from_file(str(options.start / TOKENIZER_FILE))
-        pieces = pieces_of(tokenizer, whole)
+        tokenizer, pieces = _cut(options.start, whole)
     draws = [drawn(rows, options.rows, SEED + at) for at in range(options.draws)]
     graph = fine_tuned(
         base,
@@ -259,17 +252,36 @@ def mean_encoder(options: argparse.Namespace) -> bytes:
     On what the later rows are unlike it is better than the later one, and nearly as good on what they are like
     (Wortsman et al., 2022, arXiv:2109.01903).
     """
+    from .deep_encoder import averaged
+    from .deep_start import weights_of
+
+    base, whole = _base(options)
+    _, pieces = _cut(options.out, whole)
+    shares = ((options.kept, options.start), (1.0 - options.kept, options.out))
+    return averaged(base, pieces, [(share, weights_of((at / GRAPH_FILE).read_bytes())) for share, at in shares])
+
+
+def _base(options: argparse.Namespace) -> tuple[Path, Any]:
+    """The folder of the base, and its whole tokenizer, which cuts no text."""
     from tokenizers import Tokenizer
 
     from .bases import find_base
-    from .deep_encoder import averaged, pieces_of
-    from .deep_start import weights_of
 
     base = options.base or find_base().directory
     whole = Tokenizer.from_file(str(base / "tokenizer.json"))
-    pieces = pieces_of(Tokenizer.from_file(str(options.out / TOKENIZER_FILE)), whole)
-    shares = ((options.kept, options.start), (1.0 - options.kept, options.out))
-    return averaged(base, pieces, [(share, weights_of((at / GRAPH_FILE).read_bytes())) for share, at in shares])
+    whole.no_truncation()
+    whole.no_padding()
+    return base, whole
+
+
+def _cut(place: Path, whole: Any) -> tuple[Any, list[int]]:
+    """The tokenizer of an encoder that was trained before, and the ids of its pieces in the whole one."""
+    from tokenizers import Tokenizer
+
+    from .deep_encoder import pieces_of
+
+    tokenizer = Tokenizer.from_file(str(place / TOKENIZER_FILE))
+    return tokenizer, pieces_of(tokenizer, whole)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
