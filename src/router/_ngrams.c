@@ -1,4 +1,5 @@
-/* Hashed n-grams of one text, summed over int8 tables: the arithmetic of features.py, windows.py and linear.py.
+/* Hashed n-grams of one text, summed over int8 tables: the arithmetic of features.py, known_ngrams.py, reading.py,
+   signals/windows.py and local/static.py.
 
    The numpy code there is the reference: it trains, it runs where this file could not be compiled, and the tests hold
    both to the same numbers. Sums are exact integers here, so that only the last rounding may differ.

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from math import exp
 
 import msgspec
 import numpy as np
@@ -32,19 +31,16 @@ __all__ = [
     "VALUES",
     "FeatureSpec",
     "LinearScorer",
-    "Reading",
-    "ReadingSpec",
     "TextHashes",
     "bits_of",
     "buckets",
+    "byte_grams",
     "compiled",
     "linear_scores",
     "pairs",
     "prepared",
-    "read",
-    "softmax",
     "sparse_rows",
-    "task_scores",
+    "token_grams",
     "token_hashes",
     "unsupported",
     "wide_grams",
@@ -230,15 +226,7 @@ def buckets(hashes: TextHashes, spec: FeatureSpec) -> tuple[list[npt.NDArray[np.
     shift = _U(64 - spec.bits)
     blocks = [_ngrams(hashes.tokens, spec.words)]
     if spec.chars:
-        n, prefix = hashes.n_bytes, hashes.prefix
-        grams = []
-        for order in spec.chars:
-            if n >= order:
-                gram = (prefix[order:] - prefix[:-order]) * _INVERSE[: n - order + 1]
-                gram *= _STEP
-                gram ^= gram >> _U(31)
-                gram *= _MIX
-                grams.append(gram)
+        grams = [byte_grams(hashes, order) for order in spec.chars if hashes.n_bytes >= order]
         blocks.append(np.concatenate(grams) if grams else np.zeros(0, np.uint64))
     if spec.edges:
         edge = spec.edges
@@ -249,6 +237,12 @@ def buckets(hashes: TextHashes, spec: FeatureSpec) -> tuple[list[npt.NDArray[np.
 
 
 def _ngrams(tokens: npt.NDArray[np.uint64], orders: Sequence[int]) -> npt.NDArray[np.uint64]:
+    grams = token_grams(tokens, orders)
+    return np.concatenate(grams) if grams else np.zeros(0, np.uint64)
+
+
+def token_grams(tokens: npt.NDArray[np.uint64], orders: Sequence[int]) -> list[npt.NDArray[np.uint64]]:
+    """Hashes of n-grams of tokens, a block for each of the orders that the text is long enough for."""
     grams = []
     gram = tokens
     for order in range(1, max(orders) + 1):
@@ -260,7 +254,13 @@ def _ngrams(tokens: npt.NDArray[np.uint64], orders: Sequence[int]) -> npt.NDArra
             gram *= _MIX
         if order in orders:
             grams.append(gram)
-    return np.concatenate(grams) if grams else np.zeros(0, np.uint64)
+    return grams
+
+
+def byte_grams(hashes: TextHashes, order: int) -> npt.NDArray[np.uint64]:
+    """Hashes of n-grams of bytes; the text is at least as long."""
+    prefix = hashes.prefix
+    return _mixed((prefix[order:] - prefix[:-order]) * _INVERSE[: hashes.n_bytes - order + 1])
 
 
 class LinearScorer:
@@ -329,119 +329,6 @@ def sparse_rows(
         np.concatenate(indices) if indices else np.zeros(0, np.int32),
         np.array(indptr, np.int64),
     )
-
-
-# ----- Reading a request: one gather, three places ---------------------------------------------------------------
-
-
-class ReadingSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How a whole request is read: once as a whole, and once more each at its beginning and at its end.
-
-    An instruction stands at the edges more often than in the middle, so the same table rows are summed over three
-    places: all of the text, its first and its last ``edge`` tokens. ``words``: orders of token n-grams; ``chars``:
-    order of byte n-grams, 0 for none; ``wide``: orders of character n-grams in scripts without spaces;
-    ``head``/``tail`` as in :class:`FeatureSpec`.
-    """
-
-    bits: int = 16
-    words: tuple[int, ...] = (1, 2)
-    chars: int = 4
-    wide: tuple[int, ...] = (1, 2)
-    edge: int = 16
-    head: int = 1536
-    tail: int = 1024
-
-
-class Reading(msgspec.Struct, frozen=True, kw_only=True):
-    """Table rows of one text and how they are summed.
-
-    ``rows``: intp, shape ``(n,)``; ``weights``: float32, shape ``(3, n)``, for the whole, the beginning and the end.
-    """
-
-    rows: npt.NDArray[np.intp]
-    weights: npt.NDArray[np.float32]
-
-
-def read(hashes: TextHashes, spec: ReadingSpec) -> Reading:
-    """The rows of a text for ``spec``. Each block of n-grams weighs ``1/sqrt(its count)`` in each of the places."""
-    tokens, edge = hashes.tokens, spec.edge
-    n = len(tokens)
-    if n == 0:
-        return Reading(rows=np.zeros(0, np.intp), weights=np.zeros((3, 0), np.float32))
-    blocks: list[npt.NDArray[np.uint64]] = []
-    places: list[tuple[int, int]] = []  # of each block: entries at the beginning, first entry of the end
-    gram = tokens
-    for order in range(1, max(spec.words) + 1):
-        if order > 1:
-            if len(gram) < 2:
-                break
-            gram = gram[:-1] * _STEP + tokens[order - 1 :]
-            gram ^= gram >> _U(31)
-            gram *= _MIX
-        if order in spec.words:
-            blocks.append(gram)
-            places.append((min(edge, len(gram)), max(0, n - edge)))
-    starts = hashes.starts
-    head_byte = int(hashes.ends[edge - 1]) if n > edge else hashes.n_bytes
-    tail_byte = int(starts[n - edge]) if n > edge else 0
-    for grams, begin in wide_grams(hashes, spec.wide):
-        blocks.append(grams)
-        places.append((int(begin.searchsorted(head_byte)), int(begin.searchsorted(tail_byte))))
-    if spec.chars and hashes.n_bytes >= spec.chars:
-        order = spec.chars
-        prefix = hashes.prefix
-        count = hashes.n_bytes - order + 1
-        blocks.append(_mixed((prefix[order:] - prefix[:-order]) * _INVERSE[:count]))
-        places.append((min(head_byte, count), min(tail_byte, count)))
-    rows = np.concatenate(blocks) if blocks else np.zeros(0, np.uint64)
-    rows >>= _U(64 - spec.bits)
-    weights = np.zeros((3, len(rows)), np.float32)
-    at_row = 0
-    for block, (head, tail) in zip(blocks, places, strict=True):
-        size = len(block)
-        if size:
-            weights[0, at_row : at_row + size] = size**-0.5
-            if head:
-                weights[1, at_row : at_row + head] = head**-0.5
-            if tail < size:
-                weights[2, at_row + tail : at_row + size] = (size - tail) ** -0.5
-        at_row += size
-    return Reading(rows=rows.astype(np.intp), weights=weights)
-
-
-def task_scores(
-    data: bytes,
-    spec: ReadingSpec,
-    table: npt.NDArray[np.int8],
-    weights: npt.NDArray[np.float32],
-    bias: npt.NDArray[np.float32],
-) -> Sequence[float]:
-    """Raw scores of a request's tasks, one a column of ``weights``; empty when the text has no token.
-
-    ``table``: shape ``(2**spec.bits, d)``; ``weights``: shape ``(3 * d, tasks)``, for whole, beginning and end.
-    """
-    if compiled is not None:
-        return compiled.task_scores(
-            data, spec.head, spec.tail, bits_of(spec.words), spec.chars, bits_of(spec.wide), spec.edge, spec.bits,
-            table, weights, bias,
-        )  # fmt: skip
-    hashes = TextHashes.of(data).cut(spec.head, spec.tail)
-    if not len(hashes.tokens):
-        return ()
-    reading = read(hashes, spec)
-    gathered = table.take(reading.rows, axis=0).astype(np.float32)
-    scores: list[float] = ((reading.weights @ gathered).ravel() @ weights + bias).tolist()
-    return scores
-
-
-def softmax(scores: Sequence[float], temperature: float) -> Sequence[float]:
-    """Probabilities: the exponentials of ``scores`` over ``temperature``, scaled so that they add up to one."""
-    if compiled is not None:
-        return compiled.softmax(tuple(scores), temperature)
-    top = max(scores)
-    exponentials = [exp((score - top) / temperature) for score in scores]
-    total = sum(exponentials)
-    return [exponential / total for exponential in exponentials]
 
 
 def pairs(tokens: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:

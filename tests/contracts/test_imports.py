@@ -33,6 +33,7 @@ ORDER = [
     "_ngrams",
     "features",
     "known_ngrams",
+    "reading",
     "contract",
     "redact",
     "wire",

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 import router
 from router import features
-from router.features import ReadingSpec, prepared, softmax, task_scores
+from router.features import prepared
 from router.local.files import read_arrays
 from router.local.linear import LinearModel
 from router.local.linear import load_linear as load_local_model
 from router.local.static import shipped_encoder
+from router.reading import ReadingSpec, softmax, task_scores
 from router.signals.census import census
 from router.signals.gates import Gates
 from router.signals.triggers import WordSet, groups, n_words, words_in

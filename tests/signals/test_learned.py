@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import router
 from router.errors import ModelFileError
-from router.features import ReadingSpec, TextHashes, read
+from router.features import TextHashes
 from router.local.files import read_arrays
+from router.reading import ReadingSpec, read
 from router.signals.learned import SCAN_HEAD, SCAN_TAIL, Risk, Risks, Understanding, understanding_from_arrays
 from router.signals.safety import Safety
 from router.types import Flag, Hints, Message, Request, Signal, Signals

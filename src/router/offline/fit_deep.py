@@ -24,10 +24,11 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
-from ..features import ReadingSpec, prepared
+from ..features import prepared
 from ..local.deep import CARD_FILE, DeepCard
 from ..local.encoder import GRAPH_FILE, TOKENIZER_FILE, Graph
 from ..local.files import read_arrays, write_bytes
+from ..reading import ReadingSpec
 from ..signals.deep import DeepFacts, Mix, suspicious_place
 from ..signals.learned import SCAN_HEAD, SCAN_TAIL, Understanding, understanding_from_arrays
 from ..signals.windows import WindowSpec

@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
-from ..features import ReadingSpec
 from ..local.files import read_arrays, write_arrays
+from ..reading import ReadingSpec
 from ..signals.learned import Facts
 from ..signals.windows import WindowSpec
 from .pooled import Pooled, fit_heads, fit_pooled, quantised, reading_rows, window_rows

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from ..features import ReadingSpec, TextHashes, pairs, read, wide_grams
+from ..features import TextHashes, pairs, wide_grams
+from ..reading import ReadingSpec, read
 from ..signals.learned import SCAN_HEAD, SCAN_TAIL
 from ..signals.windows import WindowSpec, bounds
 
@@ -49,7 +50,7 @@ class Pooled:
 
 
 def reading_rows(texts: Sequence[str], spec: ReadingSpec) -> list[Any]:
-    """Three CSR matrices of shape ``(texts, 2**bits)``: exactly what :func:`router.features.read` sums at serving."""
+    """Three CSR matrices of shape ``(texts, 2**bits)``: exactly what :func:`router.reading.read` sums at serving."""
     data: list[list[Floats]] = [[], [], []]
     indices: list[list[npt.NDArray[np.int32]]] = [[], [], []]
     indptr = [[0], [0], [0]]

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelFileError
-from ..features import ReadingSpec, prepared, softmax, task_scores
+from ..features import prepared
+from ..reading import ReadingSpec, softmax, task_scores
 from ..types import Request, Signal, SignalName, Signals, Span
 from .windows import WindowSpec, worst_windows
 

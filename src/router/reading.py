@@ -1,0 +1,118 @@
+"""Reads a whole request: one gather of table rows, summed over three places, and the scores of its tasks.
+
+Stands in ``_ngrams.c`` a second time, as :mod:`.features` tells; the numpy code is the reference, and what trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import exp
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from . import features
+from .features import TextHashes, bits_of, byte_grams, token_grams, wide_grams
+
+__all__ = ["Reading", "ReadingSpec", "read", "softmax", "task_scores"]
+
+
+class ReadingSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """How a whole request is read: once as a whole, and once more each at its beginning and at its end.
+
+    An instruction stands at the edges more often than in the middle, so the same table rows are summed over three
+    places: all of the text, its first and its last ``edge`` tokens. ``words``: orders of token n-grams; ``chars``:
+    order of byte n-grams, 0 for none; ``wide``: orders of character n-grams in scripts without spaces;
+    ``head``/``tail`` as in :class:`.features.FeatureSpec`.
+    """
+
+    bits: int = 16
+    words: tuple[int, ...] = (1, 2)
+    chars: int = 4
+    wide: tuple[int, ...] = (1, 2)
+    edge: int = 16
+    head: int = 1536
+    tail: int = 1024
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """Table rows of one text and how they are summed.
+
+    ``rows``: intp, shape ``(n,)``; ``weights``: float32, shape ``(3, n)``, for the whole, the beginning and the end.
+    """
+
+    rows: npt.NDArray[np.intp]
+    weights: npt.NDArray[np.float32]
+
+
+def read(hashes: TextHashes, spec: ReadingSpec) -> Reading:
+    """The rows of a text for ``spec``. Each block of n-grams weighs ``1/sqrt(its count)`` in each of the places."""
+    tokens, edge = hashes.tokens, spec.edge
+    n = len(tokens)
+    if n == 0:
+        return Reading(rows=np.zeros(0, np.intp), weights=np.zeros((3, 0), np.float32))
+    blocks: list[npt.NDArray[np.uint64]] = []
+    places: list[tuple[int, int]] = []  # of each block: entries at the beginning, first entry of the end
+    for grams in token_grams(tokens, spec.words):
+        blocks.append(grams)
+        places.append((min(edge, len(grams)), max(0, n - edge)))
+    starts = hashes.starts
+    head_byte = int(hashes.ends[edge - 1]) if n > edge else hashes.n_bytes
+    tail_byte = int(starts[n - edge]) if n > edge else 0
+    for grams, begin in wide_grams(hashes, spec.wide):
+        blocks.append(grams)
+        places.append((int(begin.searchsorted(head_byte)), int(begin.searchsorted(tail_byte))))
+    if spec.chars and hashes.n_bytes >= spec.chars:
+        grams = byte_grams(hashes, spec.chars)
+        blocks.append(grams)
+        places.append((min(head_byte, len(grams)), min(tail_byte, len(grams))))
+    rows = np.concatenate(blocks) if blocks else np.zeros(0, np.uint64)
+    rows >>= np.uint64(64 - spec.bits)
+    weights = np.zeros((3, len(rows)), np.float32)
+    at_row = 0
+    for block, (head, tail) in zip(blocks, places, strict=True):
+        size = len(block)
+        if size:
+            weights[0, at_row : at_row + size] = size**-0.5
+            if head:
+                weights[1, at_row : at_row + head] = head**-0.5
+            if tail < size:
+                weights[2, at_row + tail : at_row + size] = (size - tail) ** -0.5
+        at_row += size
+    return Reading(rows=rows.astype(np.intp), weights=weights)
+
+
+def task_scores(
+    data: bytes,
+    spec: ReadingSpec,
+    table: npt.NDArray[np.int8],
+    weights: npt.NDArray[np.float32],
+    bias: npt.NDArray[np.float32],
+) -> Sequence[float]:
+    """Raw scores of a request's tasks, one a column of ``weights``; empty when the text has no token.
+
+    ``table``: shape ``(2**spec.bits, d)``; ``weights``: shape ``(3 * d, tasks)``, for whole, beginning and end.
+    """
+    if features.compiled is not None:
+        return features.compiled.task_scores(
+            data, spec.head, spec.tail, bits_of(spec.words), spec.chars, bits_of(spec.wide), spec.edge, spec.bits,
+            table, weights, bias,
+        )  # fmt: skip
+    hashes = TextHashes.of(data).cut(spec.head, spec.tail)
+    if not len(hashes.tokens):
+        return ()
+    reading = read(hashes, spec)
+    gathered = table.take(reading.rows, axis=0).astype(np.float32)
+    scores: list[float] = ((reading.weights @ gathered).ravel() @ weights + bias).tolist()
+    return scores
+
+
+def softmax(scores: Sequence[float], temperature: float) -> Sequence[float]:
+    """Probabilities: the exponentials of ``scores`` over ``temperature``, scaled so that they add up to one."""
+    if features.compiled is not None:
+        return features.compiled.softmax(tuple(scores), temperature)
+    top = max(scores)
+    exponentials = [exp((score - top) / temperature) for score in scores]
+    total = sum(exponentials)
+    return [exponential / total for exponential in exponentials]
