@@ -15,11 +15,10 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .. import features
 from ..catalogue import LocalCard
 from ..errors import ModelFileError
-from ..features import FeatureSpec, bits_of, prepared, unsupported
-from ..known_ngrams import KNOWN_BITS, known_scores
+from ..features import FeatureSpec, prepared, unsupported
+from ..known_ngrams import KNOWN_BITS, KnownScorer
 from ..types import Prediction
 from .base import card_by, checked_file
 from .files import read_arrays
@@ -99,7 +98,7 @@ class LinearModel:
         self.name = card.name
         self.labels = card.labels
         self.arrays = arrays
-        self._words, self._chars = bits_of(arrays.spec.words), bits_of(arrays.spec.chars)
+        self._scorer = KnownScorer(arrays.spec, arrays.table, arrays.scale, arrays.bias, arrays.known)
         self._ood_weights = [float(weight) for weight in arrays.ood_weights]
         self._uniform = (1.0 / len(self.labels),) * len(self.labels)
         self._speller = Speller(arrays.spelling, arrays.spelling_counts)
@@ -160,13 +159,8 @@ class LinearModel:
 
     def _scored(self, text: str) -> tuple[Sequence[float], float, float, float] | None:
         """All columns' scores, and the shares of known words, pairs and letters."""
-        arrays = self.arrays
-        data = prepared(text, head=arrays.spec.head, tail=arrays.spec.tail)
-        if features.compiled is None:
-            return known_scores(data, arrays.spec, arrays.table, arrays.scale, arrays.bias, arrays.known)
-        return features.compiled.label_scores(
-            data, self._words, self._chars, arrays.spec.bits, arrays.table, arrays.scale, arrays.bias, arrays.known
-        )
+        spec = self.arrays.spec
+        return self._scorer.scores(prepared(text, head=spec.head, tail=spec.tail))
 
 
 def load_linear(directory: Path) -> LinearModel:

@@ -14,10 +14,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from .. import features
 from ..errors import ModelFileError
-from ..features import FeatureSpec, bits_of, linear_scores, prepared, unsupported
-from ..known_ngrams import KNOWN_BITS, known_scores
+from ..features import FeatureSpec, linear_scores, prepared, unsupported
+from ..known_ngrams import KNOWN_BITS, KnownScorer
 from ..types import Signal, SignalName, Signals
 from .surface import SURFACE, surface_of
 
@@ -63,8 +62,7 @@ class LearnedQuality:
         ``(len(SURFACE), M)``, and ``middle`` and ``spread``, float32, ``(len(SURFACE),)``, which standardise it."""
         self.facts = facts
         self.name = f"quality-{facts.version}"
-        self._ngrams = (arrays["table"], arrays["scale"], arrays["bias"], arrays["known"])
-        self._bits = (bits_of(facts.spec.words), bits_of(facts.spec.chars), facts.spec.bits)
+        self._ngrams = KnownScorer(facts.spec, arrays["table"], arrays["scale"], arrays["bias"], arrays["known"])
         self._words = (facts.words, arrays["word_table"], arrays["word_scale"], np.zeros_like(arrays["bias"]))
         self._surface = (arrays["middle"], np.float32(1.0) / arrays["spread"], arrays["surface"])
 
@@ -77,10 +75,7 @@ class LearnedQuality:
         """The expected scores, and the share of the prompt's words that are known."""
         spec = self.facts.spec
         data = prepared(text, head=spec.head, tail=spec.tail)
-        if features.compiled is None:
-            found = known_scores(data, spec, *self._ngrams)
-        else:
-            found = features.compiled.label_scores(data, *self._bits, *self._ngrams)
+        found = self._ngrams.scores(data)
         if found is None:
             return None
         middle, width, weights = self._surface
@@ -128,8 +123,6 @@ def quality_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mappin
         wrong = f"it lacks {', '.join(missing)}"
     elif (limits := unsupported(spec, KNOWN_BITS) or unsupported(facts.words, 20)) is not None:
         wrong = limits
-    elif spec.edges:
-        wrong = "n-grams at edges are not read here"
     elif not all(abs(shift) <= 1.0 for by_task in facts.shifts.values() for shift in by_task.values()):
         wrong = "a shift is no number of -1..1"
     else:
