@@ -71,6 +71,17 @@ def msgspec_without_local(fleet):
     return make_fleet(fleet.deployments.values(), [])
 
 
+@pytest.mark.parametrize("then", ["{fallback: [mini]}", "{mirror: {to: mini, share: 1}}", "{prefer: local}"])
+def test_what_is_always_refused_leaks_nothing(read, then: str) -> None:
+    rules = (
+        f"id: A, when: {{safety: pii, not: {{task: ner}}}}, then: {then}, why: w",
+        "id: B, when: {not: {task: ner}}, then: {refuse: No.}, why: w",
+        "id: C, then: {forbid: small}, why: w",
+    )
+    policy = compile_policy(read(f"rules: [{', '.join(f'{{{rule}}}' for rule in rules)}]"))
+    assert [each for each in told(policy) if each[0].startswith("unsafe")] == []
+
+
 def test_whole_policy_that_nobody_can_follow(read) -> None:
     policy = compile_policy(read("budgets: {max_latency_ms: 1ms}\nrules: [{id: A, then: {forbid: local}, why: w}]"))
     assert told(policy) == [("infeasible", "error", None)]

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from ..catalogue import Deployment
 from ..policy.compile import CompiledRule
-from ..policy.finding import Finding, Kind, finding
-from ..policy.search import every, fails, find, holds, witness
+from ..policy.finding import Finding, Kind, Severity, finding
+from ..policy.search import Found, Goal, Witness, every, fails, find, holds, witness
 from ..policy.space import narrowed
 from ..types import Verdict
 from ..yamlfile import did_you_mean
@@ -39,12 +39,18 @@ class Leaks:
         hosted = [each.model for each in case.able("llm") if not self.fleet.deployments[each.model].in_house]
         if rule not in self.keeping_local or not hosted or case.verdict.redact:
             return
-        message = (
-            f"{rule.id} only recommends a local model for flagged requests: when none may answer, {hosted[0]} gets "
-            f"them as they are; add `forbid: llm` or `redact`."
-        )
-        shown = self.cases.shown(rule)
-        yield finding(self.file, "warning", "unsafe-fallback", message, "rules", rule.id, "then", witness=shown)
+        fires = holds(self.space.rules[rule.id])
+        for name in hosted:
+            shown = find(self.space, every([fires, *self._unprotected(self.fleet.deployments[name])]))
+            if shown.is_impossible:
+                continue
+            message = (
+                f"{rule.id} only recommends a local model for flagged requests: when none may answer, {name} gets "
+                f"them as they are; add `forbid: llm` or `redact`."
+            )
+            path = ("rules", rule.id, "then")
+            yield finding(self.file, "warning", "unsafe-fallback", message, *path, witness=self._written(shown))
+            return
 
     def _only_keeps_local(self, rule: CompiledRule) -> bool:
         """Whether ``rule`` fires for flagged requests alone and does no more than prefer a local model."""
@@ -98,22 +104,17 @@ class Leaks:
         """Flagged requests that another rule keeps with a local model, and of which a copy leaves the house."""
         if to.in_house:
             return
-        protecting = [
-            other
-            for other in self.policy.rules
-            if other.refuses or "redact" in dict(other.asks) or self._keeps_from(other, [to])
-        ]
-        unprotected = [fails(self.space.rules[other.id]) for other in protecting]
+        unprotected = self._unprotected(to)
         for other in self.keeping_local:
             both = [holds(self.space.rules[each.id]) for each in (rule, other)]
-            shown = find(self.space, every([*both, *unprotected])).domains
-            if shown is None:
+            shown = find(self.space, every([*both, *unprotected]))
+            if shown.domains is None:
                 continue
             message = (
                 f"{rule.id} copies flagged requests to {to.name} as they are, and {other.id} would have a local model "
                 f"answer them; add `forbid: llm` or `redact` there."
             )
-            yield finding(self.file, "warning", "unsafe-mirror", message, *path, witness=witness(self.space, shown))
+            yield finding(self.file, "warning", "unsafe-mirror", message, *path, witness=self._written(shown))
 
     # ----- both --------------------------------------------------------------------------------------------------
 
@@ -131,22 +132,36 @@ class Leaks:
         keeping = [other for other in (rule, *self.policy.rules) if self._keeps_from(other, named)]
         for other in keeping:
             if find(self.space, every([fires, fails(self.space.rules[other.id])])).is_impossible:
+                shown = find(self.space, every([fires, *self.answered]))
+                if shown.is_impossible:  # nobody is asked at all
+                    return
                 who = "and forbids it itself" if other is rule else f"which {other.id} forbids whenever {rule.id} fires"
-                shown = self.cases.shown(rule)
-                yield finding(self.file, "error", kind, f"{rule.id} {does}, {who}.", *path, witness=shown)
+                message = f"{rule.id} {does}, {who}."
+                yield finding(self.file, "error", kind, message, *path, witness=self._written(shown))
                 return
         for other in keeping:
-            both = find(self.space, every([fires, holds(self.space.rules[other.id]), *self.answered])).domains
-            if both is None:
+            both = find(self.space, every([fires, holds(self.space.rules[other.id]), *self.answered]))
+            if both.domains is None:
                 continue
             is_left = any(not self._keeps_from(other, [each]) for each in among)
             message = (
                 f"{rule.id} {does}, which {other.id} forbids where both fire: there it is passed over"
                 f"{'' if is_left or not among else ', and nobody is left'}."
             )
-            shown = witness(self.space, both)
-            yield finding(self.file, "note" if is_left else "warning", kind, message, *path, witness=shown)
+            severity: Severity = "note" if is_left else "warning"
+            yield finding(self.file, severity, kind, message, *path, witness=self._written(both))
             return
+
+    def _unprotected(self, to: Deployment) -> list[Goal]:
+        """That no rule refuses a request, masks it, or keeps ``to`` from it."""
+        return [
+            fails(self.space.rules[other.id])
+            for other in self.policy.rules
+            if other.refuses or "redact" in dict(other.asks) or self._keeps_from(other, [to])
+        ]
+
+    def _written(self, shown: Found) -> Witness | None:
+        return None if shown.domains is None else witness(self.space, shown.domains)
 
     def _keeps_from(self, other: CompiledRule, named: Sequence[Deployment]) -> bool:
         bound = _bound(other)
