@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal
 
 import msgspec
@@ -15,7 +15,7 @@ from .read import PolicyFile, matching_ids
 from .schema import Rule
 from .space import make_space
 from .then_schema import Escalate, Then
-from .when import NEVER, Condition, all_hold, compile_when, conjuncts
+from .when import NEVER, Condition, all_hold, conjunction, conjuncts, first_gate
 
 __all__ = ["CompiledPolicy", "CompiledRule", "TaskRules", "compile_policy"]
 
@@ -85,7 +85,8 @@ def compile_policy(file: PolicyFile) -> CompiledPolicy:
             nowhere or in a circle, a gap in a policy that is to fail closed.
     """
     acting = [rule for rule in file.rules if rule.then is not None]
-    conditions = {rule.id: compile_when(file, rule.when, ("rules", rule.id, "when")) for rule in acting}
+    parts = {rule.id: conjuncts(file, rule.when, ("rules", rule.id, "when")) for rule in acting}
+    conditions = {name: conjunction(found) for name, found in parts.items()}
     steps = {step.id: position for position, step in enumerate(file.flow)}
     position = {rule.id: place for place, rule in enumerate(acting)}
 
@@ -114,7 +115,7 @@ def compile_policy(file: PolicyFile) -> CompiledPolicy:
         name=file.name,
         hash=file.hash,
         rules=rules,
-        by_task=_index(file, rules),
+        by_task={task: _task_rules(task, rules, parts) for task in ("", *TASKS)},
         flow=flow,
         prefer=file.otherwise.prefer,
         tier=file.otherwise.tier,
@@ -223,24 +224,16 @@ def _check_no_circle(file: PolicyFile, ids: list[str], beats: Mapping[str, froze
             stack.extend((ids[beaten], False) for beaten in beats[name])
 
 
-def _index(file: PolicyFile, rules: tuple[CompiledRule, ...]) -> dict[str, TaskRules]:
-    parts_of = [(rule, conjuncts(file, rule.rule.when, ("rules", rule.id, "when"))) for rule in rules]
-    return {task: _task_rules(task, parts_of) for task in ("", *TASKS)}
-
-
-def _task_rules(task: str, parts_of: list[tuple[CompiledRule, list[Condition]]]) -> TaskRules:
+def _task_rules(task: str, rules: Iterable[CompiledRule], parts_of: Mapping[str, list[Condition]]) -> TaskRules:
     always: list[int] = []
     checked: list[tuple[Check, int]] = []
     gated: dict[str, list[tuple[Check, int]]] = {}
-    for rule, parts in parts_of:
-        if task:
-            left = [rest for part in parts if (rest := part.given(task)) is not None]
-        else:  # unknown, or a label that is no task
-            left = [NEVER if part.tasks is not None else part for part in parts]
+    for rule in rules:
+        left = [rest for part in parts_of[rule.id] if (rest := part.given(task)) is not None]
         if any(part is NEVER for part in left):
             continue
         check = all_hold([part.check for part in left])
-        gate = next((part.gate for part in left if part.gate is not None), None)
+        gate = first_gate(left)
         if check is None:
             always.append(rule.index)
         elif gate is None:

@@ -29,7 +29,7 @@ def judge(policy: CompiledPolicy, signals: Signals, request: Request) -> Verdict
     # Where every fact that was read is known, no signal that nobody fetched yet had a say. Where one is not, all such
     # signals count as open: what stands behind an unknown gate was not read at all.
     if None in values.values():
-        pending = signals.missing(policy.reads.difference(signals.all_known()))
+        pending = signals.missing(policy.reads)
         if pending:
             return _with_pending(policy, values, frozenset(pending))
     task: str = values["task"] or ""

@@ -39,7 +39,9 @@ __all__ = [
     "Condition",
     "all_hold",
     "compile_when",
+    "conjunction",
     "conjuncts",
+    "first_gate",
     "numeric_limits",
     "pending_answers",
 ]
@@ -79,7 +81,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     any_of: tuple[Condition, ...] = ()
 
     def given(self, task: str) -> Condition | None:
-        """What is left to check where the task is known to be ``task``; None for nothing, as the condition holds."""
+        """What is left to check where the task is ``task``; None for nothing, as the condition holds. ``""``, which no
+        rule names, stands for an unknown task."""
         if self.tasks is not None:
             return None if task in self.tasks else NEVER
         if not self.any_of:
@@ -91,6 +94,8 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
                 return None
             if left is not NEVER:
                 parts.append(left)
+        if (*parts,) == self.any_of:
+            return self
         return _any(parts) if len(parts) > 1 else parts[0] if parts else NEVER
 
 
@@ -103,7 +108,7 @@ def pending_answers(condition: Condition, values: Values, pending: frozenset[Sig
 
 def compile_when(file: PolicyFile, when: When, path: Path) -> Condition:
     """The condition of a rule or step; ``path`` is where it stands in ``file``."""
-    return _all(conjuncts(file, when, path))
+    return conjunction(conjuncts(file, when, path))
 
 
 def conjuncts(file: PolicyFile, when: When, path: Path) -> list[Condition]:
@@ -278,7 +283,8 @@ def _unknown(names: list[str]) -> Condition:
     return msgspec.structs.replace(condition, possible=possible)
 
 
-def _all(parts: list[Condition]) -> Condition:
+def conjunction(parts: list[Condition]) -> Condition:
+    """The condition that all of ``parts`` hold."""
     if len(parts) == 1:
         return parts[0]
     checks = tuple(part.check for part in parts)
@@ -299,8 +305,12 @@ def _all(parts: list[Condition]) -> Condition:
             found = _fold(found, pending_answers(part, values, pending), decides=FALSE, neutral=TRUE)
         return found
 
-    gate = next((part.gate for part in parts if part.gate is not None), None)
-    return _joined(parts, check, possible, size=sum(part.size for part in parts), gate=gate)
+    return _joined(parts, check, possible, size=sum(part.size for part in parts), gate=first_gate(parts))
+
+
+def first_gate(parts: Iterable[Condition]) -> str | None:
+    """A fact without which not all of ``parts`` can hold."""
+    return next((part.gate for part in parts if part.gate is not None), None)
 
 
 def _any(parts: list[Condition]) -> Condition:
@@ -323,14 +333,14 @@ def _any(parts: list[Condition]) -> Condition:
         return found
 
     gates = {part.gate for part in parts}
-    joined = _joined(
+    return _joined(
         parts,
         check,
         possible,
         size=min(part.size for part in parts),
         gate=gates.pop() if len(gates) == 1 else None,
+        any_of=tuple(parts),
     )
-    return msgspec.structs.replace(joined, any_of=tuple(parts))
 
 
 def _not(part: Condition) -> Condition:
@@ -348,12 +358,18 @@ def _not(part: Condition) -> Condition:
 
 
 def _joined(
-    parts: Iterable[Condition], check: Check, possible: Possible, *, size: int, gate: str | None = None
+    parts: Iterable[Condition],
+    check: Check,
+    possible: Possible,
+    *,
+    size: int,
+    gate: str | None = None,
+    any_of: tuple[Condition, ...] = (),
 ) -> Condition:
     parts = list(parts)
     reads = frozenset[str]().union(*(part.reads for part in parts))
     cost = max((part.cost for part in parts), default=0)
-    return Condition(check=check, possible=possible, reads=reads, size=size, cost=cost, gate=gate)
+    return Condition(check=check, possible=possible, reads=reads, size=size, cost=cost, gate=gate, any_of=any_of)
 
 
 NEVER = Condition(check=lambda _: False, possible=lambda _, __: FALSE, reads=frozenset(), size=1)
