@@ -230,13 +230,12 @@ class Engine:
                 return await self.adecide(request, snapshot=snapshot)
             except BudgetExceeded:
                 # Nobody is refused for what others may have given back since the accounts were looked at.
-                if not self.budgets.limits:
+                if not _is_limited(snapshot):
                     raise
                 snapshot = await self.asnapshot(request, is_fresh=True)
                 return await self.adecide(request, snapshot=snapshot)
         except (StateUnavailable, BudgetExceeded) as error:
-            is_limited = snapshot is None or snapshot.left_usd is not None or bool(snapshot.model_left_usd)
-            if is_limited and self._may_note(error):
+            if (snapshot is None or _is_limited(snapshot)) and self._may_note(error):
                 with suppress(RouterError):
                     decision = await self.adecide(request, snapshot=self._snapshot(request, now_s, _UNLIMITED))
                     self._turn_away(request, decision, error, started_s)
@@ -374,7 +373,7 @@ class Engine:
         try:
             return choose(request, signals, verdict, found, self.fleet, named, snapshot)
         except BudgetExceeded as error:
-            if snapshot.left_usd is None and not snapshot.model_left_usd:
+            if not _is_limited(snapshot):
                 raise
             raise self.budgets.refusal(self._who(request), error, snapshot.now_s) from None
         finally:
@@ -494,6 +493,11 @@ class Engine:
             soft_limits=left.used_up,
             quality_shift={} if self.learner is None else self.learner.shifts,
         )
+
+
+def _is_limited(snapshot: Snapshot) -> bool:
+    """Whether a window's hard limit of money binds the request, and not only what it allows itself."""
+    return snapshot.left_usd is not None or bool(snapshot.model_left_usd)
 
 
 def _needed(verdict: Verdict) -> tuple[SignalName, ...]:
