@@ -395,18 +395,17 @@ class Engine:
         decided_s = self.clock_s()
         try:
             self._check_configured(decision)
-            entry = await self.accounting.open(request, decision, lambda: self.adecide(request))
+            entry = await self.accounting.open(request, decision, lambda: self._decide_again(request))
         except (RouterError, asyncio.CancelledError) as error:
             self.turn_away(request, decision, error, started_s)
             raise
-        if entry.decision is not decision:
-            try:
-                self._check_configured(entry.decision)
-            except NotConfigured as error:
-                self.accounting.close(request, entry, Outcome(status="failed", error=error.code), Timing())
-                raise
         timing = Timing(decide=(decided_s - started_s) * 1000.0, reserve=(self.clock_s() - decided_s) * 1000.0)
         return entry, timing
+
+    async def _decide_again(self, request: Request) -> Decision:
+        decision = await self.adecide(request)
+        self._check_configured(decision)
+        return decision
 
     def _finish(
         self,
