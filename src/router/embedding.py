@@ -130,7 +130,7 @@ class Embeddings:
         try:
             entry = await engine.accounting.open_named(asked.request, decision, worst or 0.0, tokens)
         except (RouterError, asyncio.CancelledError) as error:
-            engine.turn_away(asked.request, decision, error, began_s)
+            engine.refusals.note(asked.request, decision, error, began_s)
             raise
         attempts: list[Attempt] = []
         found: dict[str, Any] | None = None

@@ -7,7 +7,6 @@ drivers (one blocking, one async) fetch them.
 from __future__ import annotations
 
 import asyncio
-import difflib
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
@@ -17,19 +16,12 @@ from .backends.flywheel import Flywheel
 from .backends.mirror import Mirror
 from .backends.run import Dispatcher
 from .backends.stream import CachedRun, SettledStream
-from .errors import (
-    BudgetExceeded,
-    NotConfigured,
-    RateLimited,
-    RequestError,
-    RouterError,
-    StateUnavailable,
-    UnknownModel,
-)
+from .errors import BudgetExceeded, RouterError, StateUnavailable
 from .policy.compile import CompiledPolicy
 from .policy.judge import judge
-from .selection.candidates import Fleet, candidates, is_auto
+from .selection.candidates import Fleet, candidates
 from .selection.choose import choose
+from .selection.named import Named
 from .signals.recent import RecentSignals
 from .state.accounting import Accounting, Entry, OnRecord, who_asks
 from .state.budget import Allowance, Rate
@@ -37,11 +29,11 @@ from .state.cache import AnswerCache
 from .state.learning import VerdictLearner
 from .state.lifecycle import Lifecycle
 from .state.limits import Who
-from .state.pace import Pace
+from .state.refusals import Refusals
 from .state.sessions import MemorySessions, conversation_key
 from .state.store import Health
 from .state.watch import Watch
-from .telemetry import DETECTOR_FAILED, REFUSALS_UNRECORDED, log
+from .telemetry import DETECTOR_FAILED, log
 from .types import (
     Decision,
     Detector,
@@ -65,8 +57,6 @@ if TYPE_CHECKING:
 __all__ = ["Engine", "note_failure"]
 
 _UNLIMITED = Allowance()
-# Records of refusals: about 2 KB each, at most 170 MB a day.
-_REFUSALS_AT_ONCE, _REFUSALS_PER_S = 100, 1.0
 _REHEARSED: tuple[tuple[tuple[Role, str], ...], ...] = (
     (
         ("system", "Is the message spam or ham? Answer with one word, without an explanation."),
@@ -125,8 +115,9 @@ class Engine:
         self.lifecycle, self.watch, self.flywheel = lifecycle, watch, flywheel
         to, share, at_once = mirror
         self._mirror = Mirror(dispatcher, accounting, to=to, share=share, at_once=at_once)
-        self._refusals = Pace(_REFUSALS_AT_ONCE, _REFUSALS_PER_S)
-        self._models = frozenset({*fleet.deployments, *fleet.local, *(d.model for d in fleet.deployments.values())})
+        self.refusals = Refusals(accounting, dispatcher.clock_s)
+        self._named = Named(policies, default_policy, fleet)
+        self.policy_for = self._named.policy_for
 
     @property
     def health(self) -> Health:
@@ -166,27 +157,6 @@ class Engine:
             signals.fetch((name,))
             costs[name] = (time.thread_time_ns() - started_ns) / 1000.0
         return signals, costs
-
-    def policy_for(self, request: Request) -> CompiledPolicy:
-        """The policy that the request names (hint, or ``model: router/<policy>``), else the default.
-
-        Raises:
-            UnknownModel: no such policy is loaded.
-            RequestError: hint and model name different policies.
-        """
-        named = request.model.removeprefix("router/") if request.model.startswith("router/") else None
-        hinted = request.hints.policy
-        if named and hinted and named != hinted:
-            raise RequestError(
-                f"model says policy {named!r}, the hint says {hinted!r}.", param="policy", hint="Name one of them."
-            )
-        name = hinted or named or self.default_policy
-        policy = self.policies.get(name)
-        if policy is None:
-            raise UnknownModel(
-                f"unknown policy {name!r}.", param="model", hint=_did_you_mean(name, self.policies, "Policies")
-            )
-        return policy
 
     def decide(self, request: Request, *, snapshot: Snapshot | None = None, all_signals: bool = False) -> Decision:
         """Decide, fetching slow signals in this thread. ``all_signals`` computes also those nobody asked for.
@@ -235,10 +205,10 @@ class Engine:
                 snapshot = await self.asnapshot(request, is_fresh=True)
                 return await self.adecide(request, snapshot=snapshot)
         except (StateUnavailable, BudgetExceeded) as error:
-            if (snapshot is None or _is_limited(snapshot)) and self._may_note(error):
+            if (snapshot is None or _is_limited(snapshot)) and self.refusals.may_note(error):
                 with suppress(RouterError):
                     decision = await self.adecide(request, snapshot=self._snapshot(request, now_s, _UNLIMITED))
-                    self._turn_away(request, decision, error, started_s)
+                    self.refusals.record(request, decision, error, started_s)
             raise
 
     def clock_s(self) -> float:
@@ -268,7 +238,7 @@ class Engine:
         decision = decision or await self.admit(request, started_s=started_s)
         async with self.cache.turn(request, decision, started_s) as turn:
             if turn.found is not None:
-                self._serve(request, decision, turn.found, on_record)
+                self.accounting.record(request, decision, turn.found, on_record)
                 return decision, turn.found
             decision, outcome = await self._answer(request, decision, started_s, on_record)
             turn.keep(outcome)
@@ -310,7 +280,7 @@ class Engine:
                 return SettledStream(
                     decided,
                     CachedRun(found, request),
-                    lambda outcome: self._serve(request, decided, outcome, on_record),
+                    lambda outcome: self.accounting.record(request, decided, outcome, on_record),
                 )
         entry, timing = await self._open(request, decision, started_s)
         run = self.dispatcher.stream(request, entry.running, started_s=started_s)
@@ -353,7 +323,7 @@ class Engine:
 
     def _deciding(self, request: Request, snapshot: Snapshot, all_signals: bool) -> _Deciding:
         policy = self.policy_for(request)
-        self._check_model(request.model)
+        self._named.check_model(request.model)
         recent, signals = self._recent, self.observe(request)
         key = recent.recall(signals) if recent is not None else None
         if signals.late("task"):  # other detectors read it, so it comes first
@@ -380,31 +350,22 @@ class Engine:
             if recent is not None:
                 recent.keep(key, signals)
 
-    def _check_model(self, model: str) -> None:
-        if is_auto(model) or model in self._models:
-            return
-        raise UnknownModel(
-            f"unknown model {model!r}.",
-            param="model",
-            hint=_did_you_mean(model, {"auto": None, **dict.fromkeys(self._models)}, "Models"),
-        )
-
     async def _open(self, request: Request, decision: Decision | None, started_s: float) -> tuple[Entry, Timing]:
         decision = decision or await self.admit(request, started_s=started_s)
         self.ledger.check()
         decided_s = self.clock_s()
         try:
-            self._check_configured(decision)
+            self._named.check_configured(decision)
             entry = await self.accounting.open(request, decision, lambda: self._decide_again(request))
         except (RouterError, asyncio.CancelledError) as error:
-            self.turn_away(request, decision, error, started_s)
+            self.refusals.note(request, decision, error, started_s)
             raise
         timing = Timing(decide=(decided_s - started_s) * 1000.0, reserve=(self.clock_s() - decided_s) * 1000.0)
         return entry, timing
 
     async def _decide_again(self, request: Request) -> Decision:
         decision = await self.adecide(request)
-        self._check_configured(decision)
+        self._named.check_configured(decision)
         return decision
 
     def _finish(
@@ -429,46 +390,6 @@ class Engine:
             expected = decision.snapshot.warm.get(outcome.model, 0) if decision.snapshot is not None else 0
             self._sessions.answered(
                 conversation_key(request), outcome.model, outcome.usage, self.clock_s(), expected=expected
-            )
-
-    def _serve(self, request: Request, decision: Decision, outcome: Outcome, on_record: OnRecord | None) -> None:
-        """Record an answer that was given before. It costs nothing and is not limited."""
-        entry = self.accounting.free_entry(request, decision)
-        self.accounting.close(request, entry, outcome, Timing(total=outcome.latency_ms), on_record)
-
-    def turn_away(self, request: Request, decision: Decision, error: BaseException, started_s: float) -> None:
-        """Record that nothing ran, and why: a limit, no provider, a store that is away, a caller who left before."""
-        if self._may_note(error):
-            self._turn_away(request, decision, error, started_s)
-
-    def _may_note(self, error: BaseException) -> bool:
-        """Whether a refusal gets a record. It costs whoever is refused nothing, so it must not fill a disk."""
-        pace = self._refusals
-        if not isinstance(error, BudgetExceeded | RateLimited | NotConfigured):
-            return True
-        if not pace.take(self.clock_s()):
-            return False
-        if pace.missed:
-            log.warning("%s: %d", REFUSALS_UNRECORDED, pace.missed)
-            pace.missed = 0
-        return True
-
-    def _turn_away(self, request: Request, decision: Decision, error: BaseException, started_s: float) -> None:
-        waited_ms = (self.clock_s() - started_s) * 1000.0
-        outcome = Outcome(status="cancelled", latency_ms=waited_ms)
-        if isinstance(error, RouterError):
-            outcome = Outcome(status="failed", error=error.code, latency_ms=waited_ms)
-        entry = self.accounting.free_entry(request, decision)
-        self.accounting.close(request, entry, outcome, Timing(total=waited_ms))
-
-    def _check_configured(self, decision: Decision) -> None:
-        target = decision.target
-        if target.kind == "llm" and not target.configured:
-            deployment = self.fleet.deployments[target.model or ""]
-            credential = f"Set {deployment.key_env}" if deployment.key_env else "Configure a provider"
-            raise NotConfigured(
-                f"the decision is {target.model}, but no hosted provider is configured here.",
-                hint=f"{credential}, or point ROUTER_UPSTREAM at an OpenAI-compatible server.",
             )
 
     def _who(self, request: Request) -> Who:
@@ -518,9 +439,3 @@ def note_failure(detector: Detector, error: Exception) -> None:
     place = f"{where.tb_frame.f_code.co_name}:{where.tb_lineno}" if where is not None else ""
     # The message of an unforeseen error may quote the prompt: its type and place must do.
     log.error("%s: %s, %s in %s", DETECTOR_FAILED, "/".join(detector.provides), type(error).__name__, place)
-
-
-def _did_you_mean(word: str, options: Mapping[str, Any], title: str) -> str:
-    close = difflib.get_close_matches(word, list(options), n=1)
-    guess = f"Did you mean {close[0]!r}? " if close else ""
-    return f"{guess}{title}: {', '.join(sorted(options)[:40])}."

@@ -96,10 +96,6 @@ class Accounting:
                     raise refusal from None
         raise AssertionError("the last try returns or raises")
 
-    def free_entry(self, request: Request, decision: Decision) -> Entry:
-        """An entry that holds nothing: for what costs nothing."""
-        return Entry(self._new_id(), decision, decision, who_asks(request, decision.policy.name), Hold(""))
-
     async def _reserve(self, id: str, request: Request, decision: Decision, who: Who, *, requests: int) -> Entry:
         tokens = worst_tokens(request, decision)
         worst = worst_usd(request, decision, self._deployments, tokens)
@@ -165,6 +161,11 @@ class Accounting:
         self.ledger.append(record)
         if on_record is not None:
             on_record(record)
+
+    def record(self, request: Request, decision: Decision, outcome: Outcome, on_record: OnRecord | None = None) -> None:
+        """Record what held nothing and is not limited: an answer that was given before, or that nothing ran."""
+        entry = Entry(self._new_id(), decision, decision, who_asks(request, decision.policy.name), Hold(""))
+        self.close(request, entry, outcome, Timing(total=outcome.latency_ms), on_record)
 
     def _split(self, request: Request, decision: Decision) -> Split | None:
         """The text that is judged, as the decision knows it. Where contents are kept, models may be trained on them,
