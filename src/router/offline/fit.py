@@ -25,13 +25,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from ..catalogue import LocalCard
-from ..features import FeatureSpec, TextHashes, buckets, sparse_rows
-from ..known_ngrams import KNOWN_BITS
+from ..features import FeatureSpec, sparse_rows
 from ..local.base import CardedModel, write_card
 from ..local.files import write_arrays
 from ..local.linear import FACTS, MODEL_FILE, LinearArrays, LinearModel
 from ..local.spelling import word_counts
 from .contrast import contrast_of_label, contrast_of_labels, seen_features
+from .known import known_table
 from .label_heads import Helper, cores, many_heads
 from .promise import NEVER, Goal
 from .rows import Rows
@@ -201,7 +201,7 @@ class LinearMaker:
             scale=scale,
             bias=bias.astype(np.float32),
             temperature=1.0,
-            known=self._known(rows.texts),
+            known=known_table(rows.texts, self.spec, self.known_from),
             ood_weights=np.zeros(len(FACTS) + 1, np.float32),
             min_known=0.0,
             spelling=spelling,
@@ -318,14 +318,6 @@ class LinearMaker:
         machine = LinearSVC(C=0.3, class_weight="balanced", tol=1e-2, max_iter=2000, random_state=self.seed)
         machine.fit(both, target)
         return machine.coef_[0], float(machine.intercept_[0])
-
-    def _known(self, texts: Sequence[str]) -> npt.NDArray[np.uint8]:
-        fine = msgspec.structs.replace(self.spec, bits=KNOWN_BITS)
-        counts = np.zeros(1 << KNOWN_BITS, np.uint16)
-        for text in texts:
-            blocks, _ = buckets(TextHashes(text, head=fine.head, tail=fine.tail), fine)
-            counts[np.unique(np.concatenate(blocks))] += 1
-        return np.packbits(counts >= self.known_from, bitorder="little")
 
 
 def _both(weights: _F64, biases: _F64) -> tuple[_F64, _F64]:

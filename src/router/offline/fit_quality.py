@@ -22,12 +22,12 @@ from scipy.optimize import nnls
 from sklearn.linear_model import Ridge
 
 from ..errors import RequestError
-from ..features import FeatureSpec, TextHashes, buckets, prepared, sparse_rows
-from ..known_ngrams import KNOWN_BITS
+from ..features import FeatureSpec, TextHashes, prepared, sparse_rows
 from ..local.files import write_arrays
 from ..local.static import shipped_encoder
 from ..signals.quality import FORMAT, LearnedQuality, QualityFacts, digest_of, standardised
 from ..signals.surface import SURFACE, surface_of
+from .known import known_table
 from .outcomes import Outcomes, prompt_folds
 
 __all__ = ["LEAST_ROWS", "QualityFit", "save_quality"]
@@ -157,7 +157,7 @@ class QualityFit:
             tables.append(view.table(mixed))
         self._table, self._word_table, self._surface = tables
         self._middle, self._spread = surface.middle, surface.spread
-        self._known = _known(outcomes.prompts)
+        self._known = known_table(outcomes.prompts, SPEC)
         return self
 
     def predict(self, prompts: Sequence[str]) -> Floats:
@@ -297,16 +297,6 @@ def _word_rows(prompts: Sequence[str], keys: npt.NDArray[np.uint32]) -> sparse.c
     )
     rows.sum_duplicates()
     return rows
-
-
-def _known(prompts: Sequence[str]) -> npt.NDArray[np.uint8]:
-    """One bit an n-gram that any of the prompts has."""
-    fine = msgspec.structs.replace(SPEC, bits=KNOWN_BITS)
-    seen = np.zeros(1 << KNOWN_BITS, np.bool_)
-    for prompt in prompts:
-        for rows in buckets(TextHashes(prompt, head=fine.head, tail=fine.tail), fine)[0]:
-            seen[rows] = True
-    return np.packbits(seen, bitorder="little")
 
 
 def _surfaces(prompts: Sequence[str]) -> npt.NDArray[np.float32]:
