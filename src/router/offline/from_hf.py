@@ -169,7 +169,7 @@ def _network(
         raise ModelFileError("there is no such directory.", file=str(place), hint="Check the path.")
     try:
         config = transformers.AutoConfig.from_pretrained(place, local_files_only=True, trust_remote_code=False)
-        found = _agreed(kind, _kind_of(config, source, adapter, is_needed=kind is None))
+        found = _agreed(kind, _kind_of(config, source, adapter), source.name)
         if labels and len(labels) != config.num_labels and not adapter:
             raise RequestError(f"{len(labels)} labels are named, and the network has {config.num_labels} outputs.")
         if labels and found in ("labels", "pair", "entities"):
@@ -225,33 +225,25 @@ def kind_of(source: Path, base: Path | None = None) -> HeadKind:
     return _network(source, base, None, ())[2]
 
 
-def _agreed(asked: HeadKind | None, told: HeadKind | None) -> HeadKind:
-    """What the head answers; ``told`` by its configuration, None where that says nothing."""
-    if asked is None:
-        assert told is not None
-        return told
+def _agreed(asked: HeadKind | None, told: HeadKind | None, name: str) -> HeadKind:
+    """What the head of the network ``name`` answers; ``told`` by its configuration, None where that says nothing."""
+    found = asked or told
+    if found is None:
+        raise RequestError(f"what the head of {name} answers cannot be told.", hint="Say so with --kind labels, pair, ...")
     chosen = ("labels", "pair", "number")
-    if told is not None and told != asked and not (told in chosen and asked in chosen):
-        raise RequestError(f"the network's head is of the kind {told!r}, not {asked!r}.", hint="Leave --kind out.")
-    return asked
+    if told is not None and told != found and not (told in chosen and found in chosen):
+        raise RequestError(f"the network's head is of the kind {told!r}, not {found!r}.", hint="Leave --kind out.")
+    return found
 
 
-def _kind_of(config: Any, source: Path, adapter: bool, *, is_needed: bool) -> HeadKind | None:
+def _kind_of(config: Any, source: Path, adapter: bool) -> HeadKind | None:
     if adapter:
         told = msgspec.json.decode((source / ADAPTER_FILE).read_bytes()).get("task_type")
         found: Any = _ADAPTED.get(str(told))
     else:
         name = (getattr(config, "architectures", None) or [""])[0]
         found = next((kind for ending, kind in _HEADS.items() if name.endswith(ending)), None)
-    if found is None and not is_needed:
-        return None
-    if found is None:
-        raise RequestError(
-            f"what the head of {source.name} answers cannot be told.", hint="Say so with --kind labels, pair, ..."
-        )
-    if found == "labels" and config.num_labels == 1:
-        found = "number"
-    kind: HeadKind = found
+    kind: HeadKind | None = "number" if found == "labels" and config.num_labels == 1 else found
     return kind
 
 
