@@ -52,12 +52,12 @@ def bench(
     from ..offline.evaluate import report
     from ..offline.outcomes import read_outcomes
     from ..offline.rivals import RIVALS
-    from .options import model_names
+    from .options import listed
 
     unknown = [name for name in rivals if name not in RIVALS]
     if unknown:
         raise RequestError(f"unknown predictor {unknown[0]!r}.", hint=f"There are: {', '.join(RIVALS)}.")
-    outcomes = read_outcomes(files, model_names(models))
+    outcomes = read_outcomes(files, listed(models))
     found = report(
         outcomes,
         tuple(RIVALS) if all_rivals else ("router", *(name for name in rivals if name != "router")),

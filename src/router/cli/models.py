@@ -9,7 +9,7 @@ import click
 
 from .labelled import PROMISE, check_output, written_to
 from .lifecycle import demote, history, promote
-from .options import CONFIG, POLICY
+from .options import CONFIG, POLICY, listed
 
 if TYPE_CHECKING:
     from ..catalogue import HeadKind
@@ -215,8 +215,8 @@ def build(
                 kind=head,
                 task=task,
                 base=base,
-                labels=_listed(labels),
-                languages=_listed(languages),
+                labels=listed(labels),
+                languages=listed(languages),
                 licence=licence,
                 tolerance=tolerance,
                 goal=Goal(max_error=promise["max_error"], confidence=promise["confidence"]),
@@ -239,10 +239,6 @@ def build(
     for one in name or tuple(key for key, recipe in RECIPES.items() if recipe.is_shipped):
         with written_to(out):
             build_one(RECIPES[one], data, out)
-
-
-def _listed(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 for _command in (history, promote, demote):

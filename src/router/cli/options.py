@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..api import Router
     from ..config import Settings
 
-__all__ = ["CONFIG", "POLICY", "config_path", "model_names", "open_router", "read_input", "settings_of"]
+__all__ = ["CONFIG", "POLICY", "config_path", "listed", "open_router", "read_input", "settings_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,9 +28,9 @@ CONFIG = click.option(
 POLICY = click.option("--policy", "-p", help="Name or file of the policy (default: the config's, else guide).")
 
 
-def model_names(given: str | None) -> tuple[str, ...]:
-    """The names of ``--models A,B``; none where it was not given."""
-    return tuple(name.strip() for name in (given or "").split(",") if name.strip())
+def listed(given: str | None) -> tuple[str, ...]:
+    """The parts of an option such as ``--models A,B``; none where it was not given."""
+    return tuple(part.strip() for part in (given or "").split(",") if part.strip())
 
 
 def open_router(config: Path | None, policy: str | None) -> Router:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import RequestError
-from .options import CONFIG
+from .options import CONFIG, listed
 from .records import LEDGER, SINCE, UNTIL, ZONE, ledger_of, moment, zone_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def spend(
     from ..state.ledger import read_records
 
     zone = zone_of(timezone)
-    dimensions: Any = tuple(part.strip() for part in by.split(",") if part.strip())
+    dimensions: Any = listed(by)
     unknown = [each for each in dimensions if each not in DIMENSIONS]
     if unknown or not dimensions:
         raise RequestError(

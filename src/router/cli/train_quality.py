@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import RequestError
-from .options import CONFIG, model_names
+from .options import CONFIG, listed
 from .records import LEDGER
 
 
@@ -59,7 +59,7 @@ def _train(files: tuple[Path, ...], out: Path, models: str | None, seed: int) ->
     from ..offline.fit_quality import QualityFit, save_quality
     from ..offline.outcomes import read_outcomes
 
-    outcomes = read_outcomes(files, model_names(models))
+    outcomes = read_outcomes(files, listed(models))
     click.echo(f"{len(outcomes):,} prompts, {len(outcomes.models)} models", err=True)
     weak, strong = pair_of(outcomes)
     for caution in cautions(outcomes, weak, strong):
