@@ -42,6 +42,7 @@ def calibrate(
 
     from ..errors import RequestError
     from ..local.base import shipped_directory, write_card
+    from ..local.heads import LABEL_HEADS
     from ..offline.promise import Goal
     from ..offline.recalibrate import recalibrate
 
@@ -69,7 +70,7 @@ def calibrate(
                 shutil.copyfile(source / name, out / name)
         write_card(target, card)
     notes = list(rows.notes)
-    is_label = card.head in ("labels", "pair")
+    is_label = card.head in LABEL_HEADS
     if unseen := [label for label in card.labels if is_label and label not in set(rows.rows.labels)]:
         shown = ", ".join(map(repr, unseen[:8])) + (" ..." if len(unseen) > 8 else "")
         notes.append(f"no row has the label {shown}: the promise is about texts like these rows, none of which had it.")

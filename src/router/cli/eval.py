@@ -26,12 +26,13 @@ def evaluate(model: str, data: Path, ood: Path | None, every_label: bool, as_jso
     """
     import sys
 
+    from ..local.heads import PAIR_HEADS
     from ..offline.evaluation import evaluation
     from ..offline.reading import read_texts
 
     columns = columns_of(options)
     opened = open_model(model)
-    if ood is not None and opened.card.head in ("pair", "span"):
+    if ood is not None and opened.card.head in PAIR_HEADS:
         raise click.UsageError("--ood takes single texts, and this model reads two.")
     file = rows_of(opened, data, columns, clean=False)
     outside = read_texts(ood, text=columns["text"], encoding=columns["encoding"]) if ood is not None else ()

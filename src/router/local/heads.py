@@ -32,14 +32,27 @@ from .encoder import (
 )
 from .files import read_arrays, read_bytes
 
-__all__ = ["ANSWERED", "HEAD_FILE", "Head", "HeadGraph", "HeadModel", "Reading", "load_heads"]
+__all__ = [
+    "ANSWERED",
+    "HEAD_FILE",
+    "LABEL_HEADS",
+    "PAIR_HEADS",
+    "Head",
+    "HeadGraph",
+    "HeadModel",
+    "Reading",
+    "load_heads",
+]
 
 HEAD_FILE = "head.json"
 FORMAT = "head-1"
 ANSWERED = ("answer", "none")
+LABEL_HEADS: frozenset[HeadKind] = frozenset({"labels", "pair"})
+"""Those whose answer is one of the model's labels."""
+PAIR_HEADS: frozenset[HeadKind] = frozenset({"pair", "span"})
+"""Those that always read two texts."""
 _MAX_HEAD_BYTES = 256 * 1024
 _LONGEST_SPAN = 40
-_PAIRED: frozenset[HeadKind] = frozenset({"pair", "span"})
 _OUTPUTS: Mapping[HeadKind, tuple[str, ...]] = {
     "labels": ("logits", "pooled"),
     "pair": ("logits", "pooled"),
@@ -95,7 +108,7 @@ class HeadGraph:
     def read(self, text: str) -> Reading:
         """What the graph says of one text; of two, joined by ``PAIR_MARK``, where the head reads pairs."""
         first, found, second = text.partition(PAIR_MARK)
-        is_pair = self.head.kind in _PAIRED or (self.head.kind == "number" and bool(found))
+        is_pair = self.head.kind in PAIR_HEADS or (self.head.kind == "number" and bool(found))
         if not is_pair:
             first = text
         encoded = self._tokenizer.encode(first, second) if is_pair else self._tokenizer.encode(first)
@@ -107,7 +120,7 @@ class HeadGraph:
         vector: _F32 = pooled[0]
         if not all(np.isfinite(part).all() for part in (*said, vector)):
             return Reading(logits=_sure(0.0), pooled=np.nan_to_num(vector))
-        if self.head.kind in ("labels", "pair"):
+        if self.head.kind in LABEL_HEADS:
             return Reading(logits=said[0][0], pooled=vector)
         if self.head.kind == "number":
             return Reading(logits=_sure(1.0), pooled=vector, value=float(said[0][0, 0]))
@@ -137,7 +150,7 @@ class HeadModel:
             reading = self.graph.read(text)
             probabilities, facts = facts_of(reading.logits[None], reading.pooled[None], self.arrays)
             said = probabilities[0].tolist()
-            if self.card.head not in ("labels", "pair"):
+            if self.card.head not in LABEL_HEADS:
                 said[1] = 0.0  # the second label is never an answer
             logit = float(np.clip(facts[0] @ weights[:-1] + weights[-1], -60.0, 60.0))
             found.append(
@@ -184,7 +197,7 @@ def _head(data: bytes, card: LocalCard, path: Path) -> Head:
         head = msgspec.json.decode(data, type=Head)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ModelFileError(f"this describes no head ({error}).", file=str(path), hint="Build it again.") from error
-    is_label = head.kind in ("labels", "pair")
+    is_label = head.kind in LABEL_HEADS
     if head.format != FORMAT or head.kind != card.head or card.labels != (head.tags if is_label else ANSWERED):
         raise ModelFileError(
             f"the head ({head.format}, {head.kind}) is not the card's ({card.head}).",

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import RequestError
 from ..local.base import CardedModel
+from ..local.heads import LABEL_HEADS
 from .measure import confirmed, figures, latency_us, ood_figures
 from .promise import Goal
 from .rows import Rows
@@ -39,7 +40,7 @@ def evaluation(
         )
     labels = tuple(known.get(label) or known[label.casefold()] for label in rows.labels)
     rows = Rows(texts=rows.texts, labels=labels, languages=rows.languages, hosted=rows.hosted)
-    is_label = model.card.head in ("labels", "pair")
+    is_label = model.card.head in LABEL_HEADS
     language = _language(model, rows)
     found = figures(model, rows.texts, rows.labels, language=language, every_label=every_label or not is_label)
     if not is_label:  # right or not is no choice between two labels

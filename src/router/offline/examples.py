@@ -20,7 +20,7 @@ import msgspec
 from ..catalogue import PAIR_MARK, HeadKind
 from ..errors import RequestError
 from ..local.base import CardedModel
-from ..local.heads import ANSWERED
+from ..local.heads import ANSWERED, LABEL_HEADS
 from .rows import Rows
 
 __all__ = ["Example", "is_right", "judged_rows", "read_examples"]
@@ -64,7 +64,7 @@ def judged_rows(model: CardedModel, examples: Sequence[Example], tolerance: floa
     """
     texts = tuple(example.text for example in examples)
     kind = model.card.head
-    if kind in ("labels", "pair"):
+    if kind in LABEL_HEADS:
         return Rows(texts=texts, labels=tuple(str(example.truth) for example in examples))
     labels = [
         ANSWERED[0 if is_right(kind, prediction.value, example.truth, tolerance) else 1]

@@ -22,7 +22,7 @@ from ..errors import MissingExtra, ModelFileError, RequestError
 from ..local.base import write_card
 from ..local.encoder import ARRAYS_FILE, ENCODER_FACTS, GRAPH_FILE, TOKENIZER_FILE, EncoderArrays, facts_of
 from ..local.files import write_arrays, write_bytes
-from ..local.heads import ANSWERED, FORMAT, HEAD_FILE, Head, HeadGraph, HeadModel, Reading
+from ..local.heads import ANSWERED, FORMAT, HEAD_FILE, LABEL_HEADS, PAIR_HEADS, Head, HeadGraph, HeadModel, Reading
 from ..types import TASKS
 from .adapters import ADAPTER_FILE, merged
 from .embedding import prototypes_of, whitening_of
@@ -93,7 +93,7 @@ def build_from_hf(
             f"{len(examples)} rows are too few to calibrate and test on: at least {LEAST_EXAMPLES} are needed.",
             hint="Give rows that the model was not trained on.",
         )
-    is_label = kind in ("labels", "pair")
+    is_label = kind in LABEL_HEADS
     unknown = {str(example.truth) for example in examples} - set(tags) if is_label else set()
     if unknown:
         raise RequestError(
@@ -229,7 +229,9 @@ def _agreed(asked: HeadKind | None, told: HeadKind | None, name: str) -> HeadKin
     """What the head of the network ``name`` answers; ``told`` by its configuration, None where that says nothing."""
     found = asked or told
     if found is None:
-        raise RequestError(f"what the head of {name} answers cannot be told.", hint="Say so with --kind labels, pair, ...")
+        raise RequestError(
+            f"what the head of {name} answers cannot be told.", hint="Say so with --kind labels, pair, ..."
+        )
     chosen = ("labels", "pair", "number")
     if told is not None and told != found and not (told in chosen and found in chosen):
         raise RequestError(f"the network's head is of the kind {told!r}, not {found!r}.", hint="Leave --kind out.")
@@ -289,7 +291,7 @@ def _rows(examples: Sequence[Example], labels: Sequence[str]) -> Rows:
 
 
 def _is_right(reading: Reading, example: Example, head: Head, tolerance: float) -> bool:
-    if head.kind in ("labels", "pair"):
+    if head.kind in LABEL_HEADS:
         return bool(head.tags[int(reading.logits.argmax())] == example.truth)
     return is_right(head.kind, reading.value, example.truth, tolerance)
 
@@ -300,7 +302,7 @@ def _arrays(
     readings = [graph.read(example.text) for example in examples]
     pooled = np.stack([reading.pooled for reading in readings])
     logits = np.stack([reading.logits for reading in readings])
-    is_label = kind in ("labels", "pair")
+    is_label = kind in LABEL_HEADS
     tags = list(head.tags) if is_label else list(ANSWERED)
     truth = np.array([tags.index(str(example.truth)) if is_label else 0 for example in examples], np.intp)
     means = np.stack([pooled[truth == index].mean(0) if (truth == index).any() else pooled.mean(0)
@@ -315,7 +317,7 @@ def _arrays(
         max_tokens=max_tokens,
     )
     strange = [text for texts in outsider_texts(TASK_OF[kind]).values() for text in texts[:30]]
-    if kind in ("pair", "span"):
+    if kind in PAIR_HEADS:
         strange = [f"{one}{PAIR_MARK}{other}" for one, other in itertools.pairwise(strange)]
     others = [graph.read(text) for text in strange]
     outside = facts_of(np.stack([r.logits for r in others]), np.stack([r.pooled for r in others]), arrays)[1]
