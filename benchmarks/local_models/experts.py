@@ -66,7 +66,8 @@ def measure(
     )
     taken, worked = time.perf_counter() - started, worked_s() - worked
     draw = random.Random(0)
-    typed = figures(model.model_, [mistyped(text, draw) for text in test.texts], test.labels)
+    predictions = model.model_.predict([mistyped(text, draw) for text in test.texts])
+    typed = figures(model.card_, predictions, test.labels)
     found = model.test_figures_ | {
         "rows": len(rows),
         "labels": len(model.classes_),

@@ -37,8 +37,8 @@ def with_typos(model: CardedModel, data: Path) -> dict[str, float]:
     draw = random.Random(0)
     texts = [mistyped(text, draw) for text in test.texts]
     return {
-        "clean": figures(model, test.texts, test.labels, language=source.language)["accuracy"],
-        "three_typos": figures(model, texts, test.labels, language=source.language)["accuracy"],
+        name: figures(model.card, model.predict(read), test.labels, language=source.language)["accuracy"]
+        for name, read in (("clean", test.texts), ("three_typos", texts))
     }
 
 
@@ -47,7 +47,7 @@ def of_tweets(model: CardedModel, folder: Path) -> dict[str, Any]:
     texts = (folder / "test_text.txt").read_text(encoding="utf-8").rstrip("\n").split("\n")
     names = ("negative", "neutral", "positive")
     labels = [names[int(line)] for line in (folder / "test_labels.txt").read_text().split()]
-    return figures(model, texts, labels) | {"seen_domain": False}
+    return figures(model.card, model.predict(texts), labels) | {"seen_domain": False}
 
 
 def main() -> None:

@@ -113,10 +113,11 @@ def test_figures_choose_among_present_labels(made: LinearMaker, tmp_path: Path) 
     made.export(tmp_path, made.card(**facts))
     model = load_local_model(tmp_path)
     test = many(300, 7)
-    found = figures(model, test.texts, test.labels)
+    card, predictions = model.card, model.predict(test.texts)
+    found = figures(card, predictions, test.labels)
     assert found["accuracy_interval"][0] <= found["accuracy"] <= found["accuracy_interval"][1]
-    assert figures(model, test.texts, test.labels, language="xx")["coverage"] == 0.0
-    assert ood_figures(model, test.texts, ["return foo", "shares fell"])["ood_auroc"] > 0.9
+    assert figures(card, predictions, test.labels, language="xx")["coverage"] == 0.0
+    assert ood_figures(card, predictions, model.predict(["return foo", "shares fell"]))["ood_auroc"] > 0.9
 
 
 def test_perfect_confidence_has_no_calibration_error() -> None:

@@ -194,11 +194,12 @@ def measured(model: CardedModel, recipe: Recipe, data: Path) -> dict[str, Any]:
         if not len(test):
             continue
         name = source.set.split("/")[1]
-        found = figures(model, test.texts, test.labels, language=source.language)
+        predictions = model.predict(test.texts)
+        found = figures(model.card, predictions, test.labels, language=source.language)
         found["seen_domain"] = source in recipe.sources
         outsiders = [row["text"] for row in read_rows(data / source.set / "ood.jsonl.gz")]
         if outsiders and source in recipe.sources:
-            found |= ood_figures(model, test.texts, outsiders)
+            found |= ood_figures(model.card, predictions, model.predict(outsiders))
         metrics[name] = found
     return metrics
 

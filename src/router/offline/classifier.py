@@ -265,10 +265,11 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._said("testing", 0.0)
         model = self.maker_.model(card)
         found: dict[str, Any] = {}
+        predictions = model.predict(test.texts)
         if len(test):
-            found = figures(model, test.texts, test.labels, language=card.languages[0], every_label=True)
-            self.notes_ += blind_spots(model, test)
-            tested = confirmed(model, test, self.goal)
+            found = figures(card, predictions, test.labels, language=card.languages[0], every_label=True)
+            self.notes_ += blind_spots(card, predictions, test)
+            tested = confirmed(card, predictions, test, self.goal)
             card = msgspec.structs.replace(card, promise={**card.promise, "tested": tested})
             if not tested["holds"]:  # the frozen threshold broke its promise on untouched rows: it must not answer
                 card = msgspec.structs.replace(card, threshold=1.01, language_thresholds={})
@@ -277,7 +278,7 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     "the model answers nothing until it is calibrated anew on fresh rows."
                 )
         if ood:
-            found |= ood_figures(model, test.texts, ood)
+            found |= ood_figures(model.card, predictions, model.predict(ood))
         found["train_seconds"] = round(seconds, 1)
         self.test_rows_, self.test_figures_ = test, found
         self.card_ = msgspec.structs.replace(

@@ -41,19 +41,19 @@ def evaluation(
     labels = tuple(known.get(label) or known[label.casefold()] for label in rows.labels)
     rows = Rows(texts=rows.texts, labels=labels, languages=rows.languages, hosted=rows.hosted)
     is_label = model.card.head in LABEL_HEADS
-    language = _language(model, rows)
-    found = figures(model, rows.texts, rows.labels, language=language, every_label=every_label or not is_label)
+    card, predictions, language = model.card, model.predict(rows.texts), _language(model, rows)
+    found = figures(card, predictions, rows.labels, language=language, every_label=every_label or not is_label)
     if not is_label:  # right or not is no choice between two labels
         found |= {"macro_f1": None, "macro_f1_interval": None}
     promised = model.card.promise
     goal = Goal(**{name: promised[name] for name in ("max_error", "confidence", "keep", "of") if name in promised})
     promise = {
         **{name: value for name, value in promised.items() if name not in {"tested", "by_language"}},
-        "here": confirmed(model, rows, goal) if goal.keep is None or rows.hosted else None,
+        "here": confirmed(card, predictions, rows, goal) if goal.keep is None or rows.hosted else None,
     }
     out: dict[str, Any] = {"ood_auroc": None, "ood_fpr95": None, "ood_answered": None}
     if outside:
-        out = ood_figures(model, rows.texts, outside)
+        out = ood_figures(card, predictions, model.predict(outside))
     return {
         "model": model.name,
         **found,

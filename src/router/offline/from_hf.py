@@ -29,7 +29,7 @@ from .embedding import prototypes_of, whitening_of
 from .examples import Example, is_right, judged_rows
 from .fit import judge, temperature_of
 from .given import checked_languages
-from .measure import confirmed, latency_us
+from .measure import confirmed, latency_us, said_labels
 from .onnx_export import exported, quantised
 from .outsiders import outsider_texts
 from .promise import Goal
@@ -326,9 +326,9 @@ def _arrays(
 
 def _tested(card: LocalCard, graph: HeadGraph, arrays: EncoderArrays, rows: Rows, goal: Goal) -> LocalCard:
     model = HeadModel(card, graph, arrays)
-    tested = confirmed(model, rows, goal)
-    said = [prediction.labels[int(np.argmax(prediction.probabilities))] for prediction in model.predict(rows.texts)]
-    right = float(np.mean([label == truth for label, truth in zip(said, rows.labels, strict=True)]))
+    predictions = model.predict(rows.texts)
+    tested = confirmed(card, predictions, rows, goal)
+    right = float(np.mean([label == truth for label, truth in zip(said_labels(predictions), rows.labels, strict=True)]))
     return msgspec.structs.replace(
         card,
         promise={**card.promise, "tested": tested},

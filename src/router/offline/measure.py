@@ -1,4 +1,7 @@
-"""Figures of a local model on labelled texts, and of its in-distribution score on outsiders."""
+"""Figures of a local model on labelled texts, and of its in-distribution score on outsiders.
+
+They are made from its predictions and its card: thresholds may change, what a text is predicted does not.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,22 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import f1_score, roc_auc_score
 
+from ..catalogue import LocalCard
 from ..local.base import CardedModel
 from ..types import Prediction
 from .promise import NEVER, Goal, lower_bound, mean_upper_bound, wilson_interval
 from .rows import Rows, count_labels, rows_hash
 
-__all__ = ["answered", "blind_spots", "confirmed", "expected_calibration_error", "figures", "latency_us", "ood_figures"]
+__all__ = [
+    "answered",
+    "blind_spots",
+    "confirmed",
+    "expected_calibration_error",
+    "figures",
+    "latency_us",
+    "ood_figures",
+    "said_labels",
+]
 
 _THIRTY_WORDS = (
     "the delivery came two days late and one of the boxes was open , but the people on the phone were kind and sent "
@@ -24,8 +37,18 @@ _THIRTY_WORDS = (
 )
 
 
+def said_labels(predictions: Sequence[Prediction]) -> list[str]:
+    """The likeliest label of each text."""
+    return [prediction.labels[int(np.argmax(prediction.probabilities))] for prediction in predictions]
+
+
 def figures(
-    model: CardedModel, texts: Sequence[str], labels: Sequence[str], *, language: str = "en", every_label: bool = False
+    card: LocalCard,
+    predictions: Sequence[Prediction],
+    labels: Sequence[str],
+    *,
+    language: str = "en",
+    every_label: bool = False,
 ) -> dict[str, Any]:
     """Accuracy (with Wilson's 95 % interval), macro-F1 (bootstrap interval), ECE, and what the thresholds make of it.
 
@@ -33,21 +56,19 @@ def figures(
     set lacks some of the model's labels, the choice is among those it has, as for a request that allows only them;
     with ``every_label``, or where the set has one label alone, it is among all.
     """
-    card = model.card
     threshold = card.language_thresholds.get(language, card.threshold) if language in card.languages else NEVER
-    present = set(model.labels) if every_label or len(set(labels)) < 2 else set(labels)
-    allowed = [index for index, label in enumerate(model.labels) if label in present]
-    truth = np.array([model.labels.index(label) for label in labels])
-    found = model.predict(texts)
-    full = np.array([prediction.probabilities for prediction in found])
-    inside = np.array([prediction.in_distribution for prediction in found]) >= card.ood_threshold
+    present = set(card.labels) if every_label or len(set(labels)) < 2 else set(labels)
+    allowed = [index for index, label in enumerate(card.labels) if label in present]
+    truth = np.array([card.labels.index(label) for label in labels])
+    full = np.array([prediction.probabilities for prediction in predictions])
+    inside = np.array([prediction.in_distribution for prediction in predictions]) >= card.ood_threshold
     part = full[:, allowed] / np.maximum(full[:, allowed].sum(1, keepdims=True), 1e-9)
     choice = np.array(allowed)[part.argmax(1)]
     top, right = part.max(1), choice == truth
     answered = inside & (top >= threshold) & (choice == full.argmax(1)) & (full[:, allowed].sum(1) >= 0.8)
     errors = int((answered & ~right).sum())
     result: dict[str, Any] = {
-        "rows": len(texts),
+        "rows": len(predictions),
         "labels": len(allowed),
         "accuracy": _short(right.mean()),
         "accuracy_interval": [_short(end) for end in wilson_interval(int(right.sum()), len(right))],
@@ -62,16 +83,15 @@ def figures(
     return result
 
 
-def ood_figures(model: CardedModel, inside: Sequence[str], outside: Sequence[str]) -> dict[str, Any]:
+def ood_figures(card: LocalCard, ours: Sequence[Prediction], theirs: Sequence[Prediction]) -> dict[str, Any]:
     """AUROC and FPR at 95 % recall of the in-distribution score, and how many outsiders would still be answered."""
-    ours, theirs = model.predict(inside), model.predict(outside)
     scores = np.array([prediction.in_distribution for prediction in ours])
     others = np.array([prediction.in_distribution for prediction in theirs])
     truth = np.repeat([1, 0], [len(scores), len(others)])
     top = np.array([max(prediction.probabilities) for prediction in (*ours, *theirs)])
-    answered = (others >= model.card.ood_threshold) & (top[len(scores) :] >= model.card.threshold)
+    answered = (others >= card.ood_threshold) & (top[len(scores) :] >= card.threshold)
     return {
-        "ood_rows": len(outside),
+        "ood_rows": len(theirs),
         "ood_auroc": _short(roc_auc_score(truth, np.append(scores, others))),
         "ood_auroc_of_probability": _short(roc_auc_score(truth, top)),
         "ood_fpr95": _short((others >= np.quantile(scores, 0.05)).mean()),
@@ -79,12 +99,11 @@ def ood_figures(model: CardedModel, inside: Sequence[str], outside: Sequence[str
     }
 
 
-def answered(model: CardedModel, predictions: Sequence[Prediction], languages: Sequence[str]) -> npt.NDArray[np.bool_]:
+def answered(card: LocalCard, predictions: Sequence[Prediction], languages: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Which texts the model would answer when all its labels are allowed; bool, shape ``(n,)``.
 
     ``languages``: one a text, or none when all are in the card's first language.
     """
-    card = model.card
     spoken = languages or (card.languages[0],) * len(predictions)
     least = [
         card.language_thresholds.get(language, card.threshold) if language in card.languages else NEVER
@@ -99,11 +118,11 @@ def answered(model: CardedModel, predictions: Sequence[Prediction], languages: S
     )
 
 
-def blind_spots(model: CardedModel, rows: Rows) -> list[str]:
+def blind_spots(card: LocalCard, predictions: Sequence[Prediction], rows: Rows) -> list[str]:
     """What a mean over all answers hides, as sentences: labels that are never told, and a model that tells nothing."""
-    said = [prediction.labels[int(np.argmax(prediction.probabilities))] for prediction in model.predict(rows.texts)]
     counts = count_labels(rows)
-    told = {label for label, truth in zip(said, rows.labels, strict=True) if label == truth}
+    right = [label for label, truth in zip(said_labels(predictions), rows.labels, strict=True) if label == truth]
+    told = set(right)
     found = []
 
     def named(labels: Sequence[str]) -> str:
@@ -111,26 +130,23 @@ def blind_spots(model: CardedModel, rows: Rows) -> list[str]:
 
     if missed := [label for label in counts if label not in told]:
         found.append(f"No test row of {named(missed)} was told right: a promise about all answers hides that.")
-    if unseen := [label for label in model.labels if label not in counts]:
+    if unseen := [label for label in card.labels if label not in counts]:
         found.append(f"There was no test row of {named(unseen)}: how well it tells them is not known.")
     usual, count = next(iter(counts.items()))
-    right = sum(label == truth for label, truth in zip(said, rows.labels, strict=True))
-    if len(counts) > 1 and right <= count:
+    if len(counts) > 1 and len(right) <= count:
         found.append(
             f"On the test rows it is right no more often than always saying {usual!r} ({count / len(rows):.1%})."
         )
     return found
 
 
-def confirmed(model: CardedModel, rows: Rows, goal: Goal) -> dict[str, Any]:
-    """The frozen model and thresholds on rows that decided nothing: does the promise hold there?
+def confirmed(card: LocalCard, predictions: Sequence[Prediction], rows: Rows, goal: Goal) -> dict[str, Any]:
+    """The frozen model and thresholds, its card's, on rows that decided nothing: does the promise hold there?
 
     ``holds`` is False when these rows show, at the goal's confidence, that the mean loss is above the limit;
     ``confirmed`` is True when they show that it is below. In between they are too few to say.
     """
-    predictions = model.predict(rows.texts)
-    mine = answered(model, predictions, rows.languages)
-    said = [prediction.labels[int(np.argmax(prediction.probabilities))] for prediction in predictions]
+    mine, said = answered(card, predictions, rows.languages), said_labels(predictions)
     wrong = np.array([label != truth for label, truth in zip(said, rows.labels, strict=True)], bool)
     losses = goal.losses(said, rows)[mine]
     count = int(mine.sum())

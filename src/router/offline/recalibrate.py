@@ -61,22 +61,15 @@ def recalibrate(
         raise RequestError(f"nothing can be promised: {found.promise.why}.", hint="The card was left as it is.")
     fields = found.card_fields(model.card.calibration)
     card = msgspec.structs.replace(model.card, **fields)
-    tested = confirmed(_Carded(model, card), test, goal) | {"data_hash": identity}
+    predictions = model.predict(test.texts)
+    tested = confirmed(card, predictions, test, goal) | {"data_hash": identity}
     # What earlier figures say of answers is of earlier thresholds.
     earlier = {
         name: {key: value for key, value in row.items() if key not in _OF_THRESHOLDS} if isinstance(row, dict) else row
         for name, row in card.metrics.items()
     }
-    here = figures(_Carded(model, card), test.texts, test.labels, language=card.languages[0], every_label=True)
+    here = figures(card, predictions, test.labels, language=card.languages[0], every_label=True)
     card = msgspec.structs.replace(
         card, promise={**card.promise, "tested": tested}, metrics={**earlier, "calibrated": here}
     )
     return card, tested
-
-
-class _Carded:
-    """The same model under another card."""
-
-    def __init__(self, model: CardedModel, card: LocalCard) -> None:
-        self.card, self.name, self.labels, self.is_fast = card, model.name, model.labels, model.is_fast
-        self.predict = model.predict
