@@ -137,7 +137,7 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         card = made.card(
             name=self._name,
             task=self.task,
-            languages=checked_languages(self.languages) if self.languages else told or self._recognised(rows),
+            languages=self._languages or told or self._recognised(rows),
             rows=len(parts.fit),
             licence=self.licence,
             data_hash=rows_hash(parts.fit, parts.calibration),
@@ -201,7 +201,7 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise RequestError(
                 f"the name {self._name!r} is not made of small letters, digits, '.', '_' and '-'.", param="name"
             )
-        checked_languages(self.languages or ())
+        self._languages = checked_languages(self.languages or ())
         self.goal = Goal(
             max_error=self.max_error if self.keep is None else round(1.0 - self.keep, 9),
             confidence=self.confidence,

@@ -70,11 +70,10 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     of: str | None = None
 
     def __post_init__(self) -> None:
-        if self.keep is not None and not 0.0 < self.keep < 1.0:
-            raise RequestError(f"keep is {self.keep}; it lies between 0 and 1.", param="keep")
-        for name in ("max_error", "confidence"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise RequestError(f"{name} is {getattr(self, name)}; it lies between 0 and 1.", param=name)
+        if self.keep is not None:
+            _check_share("keep", self.keep)
+        _check_share("max_error", self.max_error)
+        _check_share("confidence", self.confidence)
         if self.of not in {None, "hosted"} or (self.keep is None) != (self.of is None):
             raise RequestError("keep goes with of: hosted, and of: hosted with keep.", param="of")
 
@@ -126,9 +125,13 @@ def agreement(keep: float, confidence: float) -> Goal:
     Raises:
         RequestError: a value out of range.
     """
-    if not 0.0 < keep < 1.0:
-        raise RequestError(f"keep is {keep}; it lies between 0 and 1.", param="keep")
+    _check_share("keep", keep)
     return Goal(max_error=round(1.0 - keep, 9), confidence=confidence)
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0.0 < value < 1.0:
+        raise RequestError(f"{name} is {value}; it lies between 0 and 1.", param=name)
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):
