@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import RequestError
 from ..signals.language import LANGUAGES
-from .rows import Rows, count_labels
+from .rows import Rows, count_labels, is_missing, writable
 
 __all__ = ["LEAST_ROWS", "checked_languages", "given_rows", "text_list"]
 
@@ -96,10 +96,9 @@ def checked_languages(codes: Iterable[str]) -> tuple[str, ...]:
 
 
 def _label(label: Any, index: int) -> str:
-    is_missing = label is None or (isinstance(label, float) and label != label)
-    if is_missing or isinstance(label, list | tuple | dict | set) or np.ndim(label):
+    if is_missing(label) or isinstance(label, list | tuple | dict | set) or np.ndim(label):
         raise RequestError(f"the label of text {index} is {_told(label)}.", hint="One label a text is expected.")
-    return str(label).encode("utf-8", "replace").decode()  # a lone half of a surrogate pair could be written nowhere
+    return writable(str(label))
 
 
 def _told(value: Any) -> str:

@@ -32,7 +32,7 @@ from .columns import (
     longest_column,
     usual_column,
 )
-from .rows import Rows
+from .rows import Rows, is_missing, writable
 
 __all__ = ["LabelledFile", "read_labelled", "read_texts"]
 
@@ -351,12 +351,11 @@ def _label(value: Any, path: Path, line: int) -> str:
             line=line,
             hint="Name a column of labels with --label.",
         )
-    if value is None or (isinstance(value, float) and value != value):
+    if is_missing(value):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
-    # A lone half of a surrogate pair could be written nowhere.
-    return " ".join(str(value).split()).encode("utf-8", "replace").decode()
+    return writable(" ".join(str(value).split()))
 
 
 def _without_fractions(labels: Sequence[str]) -> Sequence[str]:

@@ -5,12 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Rows", "Split", "count_labels", "is_kept_for", "joined", "rows_hash", "split_rows"]
+__all__ = [
+    "Rows",
+    "Split",
+    "count_labels",
+    "is_kept_for",
+    "is_missing",
+    "joined",
+    "rows_hash",
+    "split_rows",
+    "writable",
+]
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +57,16 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     fit: Rows
     calibration: Rows
     test: Rows
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a label is None or the NaN that tables have where a cell is empty."""
+    return value is None or (isinstance(value, float) and value != value)
+
+
+def writable(label: str) -> str:
+    """The label with ? for a lone half of a surrogate pair, which could be written nowhere."""
+    return label.encode("utf-8", "replace").decode()
 
 
 def joined(parts: Sequence[Rows]) -> Rows:
