@@ -30,7 +30,6 @@ from sklearn.metrics import roc_auc_score
 
 from machine import write
 from router.offline.evaluate import held_out, many_report, pair_of, singles
-from router.offline.fit_quality import QualityFit
 from router.offline.outcomes import Outcomes, prompt_folds, read_outcomes
 from router.offline.routing_curves import apgr, bootstrap
 from routing.limits import twin_pairs
@@ -45,11 +44,7 @@ Figure = Callable[[np.ndarray], float]
 
 def predicted(outcomes: Outcomes, seed: int = SEED) -> np.ndarray:
     """The router's held-out predictions, shape ``(N, M)``."""
-    found = np.zeros(outcomes.scores.shape)
-    for train, test in prompt_folds(outcomes.prompts, FOLDS, seed):
-        learnt = QualityFit(seed=seed).fit(outcomes.take(train))
-        found[test] = learnt.predict([outcomes.prompts[row] for row in test])
-    return found
+    return held_out(outcomes, "router", folds=FOLDS, seed=seed).quality
 
 
 def told(figure: Figure, rows: np.ndarray, draws: int) -> dict[str, Any]:
