@@ -17,6 +17,9 @@ from machine import RESULTS, ROOT
 COLOURS = {"here": "#2a9d5c", "small hosted model": "#8ab6e8", "large hosted model": "#2b5fa8", "refused": "#b0b0b0"}
 
 
+ANSWERED_BY = {"local": "here", "cache": "here", "small": "small hosted model", "large": "large hosted model"}
+
+
 def draw() -> None:
     """Write ``results/day.svg`` and ``.png``; needs matplotlib (extra ``plots``)."""
     from matplotlib import rcParams
@@ -40,8 +43,7 @@ def _bill(axes: Any, results: dict[str, Any]) -> None:
     ends = [100 * small["usd"] / large["usd"], 100.0], [small["accuracy"], large["accuracy"]]
     axes.plot(*ends, color="#999999", linestyle="--", marker="x", label="one hosted model, or both at random")
     for number, (name, row) in enumerate(results["presets"].items()):
-        refused = sum(count for target, count in row["targets"].items() if target.startswith("refuse"))
-        if refused > results["requests"] / 4:
+        if _shares(row["targets"], results["requests"])["refused"] > 25:
             continue  # who refuses most of the day is not right more often, but asked less
         axes.plot([100 * row["usd"] / large["usd"]], [row["accuracy"]], "o", color=f"C{number}", label=name)
     axes.set_xlabel("bill, % of always asking the large model")
@@ -67,8 +69,7 @@ def _who(axes: Any, results: dict[str, Any]) -> None:
 def _shares(targets: dict[str, int], requests: int) -> dict[str, float]:
     found = dict.fromkeys(COLOURS, 0.0)
     for target, count in targets.items():
-        told = {"local": "here", "cache": "here", "small": "small hosted model", "large": "large hosted model"}
-        found[told.get(target, "refused")] += 100 * count / requests
+        found[ANSWERED_BY.get(target, "refused")] += 100 * count / requests
     return found
 
 
