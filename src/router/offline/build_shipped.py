@@ -123,9 +123,9 @@ def build(recipe: Recipe, data: Path, out: Path) -> CardedModel:
     Raises:
         ConfigError: a data set of its recipe, or one of those that it is told from, is not there.
     """
-    needed = [source.set for source in recipe.sources]
-    needed += [f"experts_permissive/{name}" for name in (*recipe.plain, *_OUTLIERS)]
-    missing = sorted({name for name in needed if not (data / name / "train.jsonl.gz").is_file()})
+    sets = sorted({source.set for source in recipe.sources} | {f"experts_permissive/{name}" for name in recipe.plain})
+    needed = {*sets, *(f"experts_permissive/{name}" for name in _OUTLIERS)}
+    missing = sorted(name for name in needed if not (data / name / "train.jsonl.gz").is_file())
     if missing:
         raise ConfigError(
             f"the model {recipe.name} is made of data sets that are not there: {', '.join(missing)}.",
@@ -157,7 +157,6 @@ def build(recipe: Recipe, data: Path, out: Path) -> CardedModel:
             contrast=recipe.contrast,
             helper=helper,
         ).fit(rows, calibration, outlier_texts(data, recipe))
-    sets = sorted({source.set for source in recipe.sources} | {f"experts_permissive/{name}" for name in recipe.plain})
     card = maker.card(
         name=recipe.name,
         task=recipe.task,
