@@ -277,7 +277,7 @@ def test_a_file_about_nobody_who_can_be_asked_is_refused(learnt: QualityFit, tmp
 
 
 @pytest.mark.parametrize(
-    "harm", ["cut", "format", "shape", "missing", "array", "spread", "bits", "shift", "weight", "twice"]
+    "harm", ["cut", "format", "unmarked", "shape", "missing", "array", "spread", "bits", "shift", "weight", "twice"]
 )
 def test_a_wrong_file_is_refused(learnt: QualityFit, tmp_path: Path, harm: str) -> None:
     path = tmp_path / "q.safetensors"
@@ -287,6 +287,8 @@ def test_a_wrong_file_is_refused(learnt: QualityFit, tmp_path: Path, harm: str) 
         path.write_bytes(path.read_bytes()[:-100])
     elif harm == "format":
         write_arrays(path, arrays, {**metadata, "format": "other"})
+    elif harm == "unmarked":
+        write_arrays(path, arrays, {"facts": metadata["facts"]})
     elif harm == "array":
         write_arrays(path, {name: array for name, array in arrays.items() if name != "word_table"}, metadata)
     elif harm == "spread":

@@ -106,8 +106,8 @@ def quality_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mappin
         ModelFileError: not such a file, or its arrays do not fit what it says of them.
     """
     again = "Train it again: router train-quality"
-    if metadata.get("format", FORMAT) != FORMAT:
-        raise ModelFileError(f"the file has format {metadata['format']!r} instead of {FORMAT!r}.", hint=again)
+    if metadata.get("format") != FORMAT:
+        raise ModelFileError(f"the file has format {metadata.get('format')!r} instead of {FORMAT!r}.", hint=again)
     try:
         facts = msgspec.json.decode(metadata["facts"], type=QualityFacts)
         missing = [name for name in _ARRAYS if name not in arrays]
