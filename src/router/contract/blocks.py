@@ -21,6 +21,7 @@ __all__ = [
     "is_answer_cue",
     "is_input_marker",
     "markers",
+    "next_colon",
     "quotations",
     "tags",
     "trimmed",
@@ -194,7 +195,7 @@ def markers(text: str) -> tuple[Block, ...]:
     headings = len(found)
     position = -1
     for _ in range(_MAX):
-        position = _next_colon(text, position + 1)
+        position = next_colon(text, position + 1)
         if position < 0:
             break
         line = text.rfind("\n", 0, position) + 1
@@ -358,7 +359,8 @@ def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
     return start + lead, end - (len(piece) - len(piece.rstrip()))
 
 
-def _next_colon(text: str, position: int) -> int:
+def next_colon(text: str, position: int) -> int:
+    """Where the next colon of either width stands; -1 where none does."""
     narrow = text.find(":", position)
     if text.isascii():
         return narrow

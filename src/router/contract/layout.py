@@ -26,15 +26,7 @@ from .speech import is_instruction, lists, orders
 from .vocabulary import DATA_TAGS, NOT_DATA, NOUNS
 from .words import table
 
-__all__ = [
-    "AMBIGUOUS",
-    "TEXTS_OWN",
-    "Found",
-    "inside",
-    "marked",
-    "tagged",
-    "whole_or_wrapped",
-]
+__all__ = ["inside", "marked", "tagged", "whole_or_wrapped"]
 
 _REMINDERS = ("<system-reminder", "<environment_details", "<system_reminder", "[system note", "[system:", "<ide_")
 

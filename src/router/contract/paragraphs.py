@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..patterns import late_pattern
-from .blocks import quotations, trimmed
+from .blocks import next_colon, quotations, trimmed
 from .speech import is_instruction, is_own, lists, mentions, orders
 from .words import table
 
@@ -26,6 +26,7 @@ _HEADING = late_pattern(r"\**[A-Z][\w'’-]*(?: [\w'’-]+){0,3}\**[:：]\**(?:[
 _SMALL_HEADING = late_pattern(r"^([a-z]{2,12}):[ \t]+(?=\S)", re.MULTILINE)
 _FILLED = late_pattern(r"(?:reply|response|answer|comment|quote|summary|note)s?[:：] \S+ \S", re.IGNORECASE)
 PARAGRAPH = late_pattern(r"\n[ \t\r]*\n")
+_LINE = late_pattern("\n")
 TEXTS_OWN = table(
     """
     re fw fwd aw wg ps edit update urgent warning breaking attention important reminder subject from to dear hi hello
@@ -86,7 +87,7 @@ def quoted(text: str, labels: Sequence[str]) -> Found | None:
 
 def paragraphs(text: str, labels: Sequence[str]) -> Found | None:
     """Instruction first or last, in paragraphs or lines of its own."""
-    for pattern in (PARAGRAPH, late_pattern("\n")):
+    for pattern in (PARAGRAPH, _LINE):
         parts = _parts(text, pattern)
         if len(parts) < 2:
             continue
@@ -138,8 +139,7 @@ def after_colon(text: str, labels: Sequence[str]) -> Found | None:
     """``Classify as spam or ham: WIN A PRIZE``: instruction, colon, text, all in one line."""
     place = -1
     for _ in range(8):
-        narrow, wide = text.find(":", place + 1), text.find("：", place + 1)
-        place = narrow if wide < 0 else wide if narrow < 0 else min(narrow, wide)
+        place = next_colon(text, place + 1)
         if place < 0:
             return None
         head, rest = text[:place], text[place + 1 :]

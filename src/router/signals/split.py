@@ -14,8 +14,10 @@ import msgspec
 from ..contract.blocks import trimmed
 from ..contract.examples import shown_answers
 from ..contract.framing import TWIN, is_nothing, is_pair, is_several, is_talk, unframed, unquoted
-from ..contract.layout import TEXTS_OWN, Found, inside, marked, tagged, whole_or_wrapped
+from ..contract.layout import inside, marked, tagged, whole_or_wrapped
+from ..contract.paragraphs import TEXTS_OWN, Found
 from ..contract.speech import has_residue, is_instruction, lists, mentions
+from ..patterns import late_pattern
 from ..types import Contract, Message, Request, Signal, Split
 
 __all__ = ["THRESHOLD", "read_split"]
@@ -25,26 +27,26 @@ THRESHOLD = 0.6
 """Below this certainty the split is unknown."""
 
 _MAX_CHARS = 65_536
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = late_pattern(
     r"(?:[\w ]{1,40}[:：])?\W*(?:\{{1,3}|<<?|\[\[?|\$\{?|%\()\s*[\w .-]{1,40}\s*(?:\}{1,3}|>>?|\]\]?|\)s)\W*|\W*"
 )
 """A template's slot that was never filled."""
-_EMPTY_TAGS = re.compile(r"(?:\s*</?[\w-]+>)+\s*")
-_OWN_HEADING = re.compile(r"(?P<name>[A-Za-z]+(?: [A-Za-z]+){0,2})(?: #?[A-Z]{0,2}\d{1,6})?[:：]\s+(?=\S)")
-_UNSPACED_HEADING = re.compile(
+_EMPTY_TAGS = late_pattern(r"(?:\s*</?[\w-]+>)+\s*")
+_OWN_HEADING = late_pattern(r"(?P<name>[A-Za-z]+(?: [A-Za-z]+){0,2})(?: #?[A-Z]{0,2}\d{1,6})?[:：]\s+(?=\S)")
+_UNSPACED_HEADING = late_pattern(
     r"[\u3040-\u30ff\u3400-\u9fff]{0,6}(?:留言|评论|評論|文本|内容|消息|句子|标题|問い合わせ|発話|投稿|コメント|レビュー|メッセージ|"
     r"テキスト|文章|反馈|描述|邮件|メール|本文|问题|質問|入力|输入|新闻|ツイート|문의|리뷰|댓글|문장|메시지|텍스트)\s*[:：]\s*(?=\S)"
 )
-_NAMED = re.compile(r"(?P<name>[A-Z]{1,3}\d{1,5})[:：]\s+(?=\S)")
-_WHICH = re.compile(r"\W*(?:which|welche[rs]?|quel(?:le)?s?|cuál|quale?)\b", re.IGNORECASE)
-_POLAR = re.compile(
+_NAMED = late_pattern(r"(?P<name>[A-Z]{1,3}\d{1,5})[:：]\s+(?=\S)")
+_WHICH = late_pattern(r"\W*(?:which|welche[rs]?|quel(?:le)?s?|cuál|quale?)\b", re.IGNORECASE)
+_POLAR = late_pattern(
     r"\W*(?:is|are|was|were|does|do|did|has|have|can|could|will|would|should|ist|sind|hat|kann|est-ce|es|é|"
     r"è)\b",
     re.IGNORECASE,
 )
-_LAST_CUE = re.compile(r"\s*[^\W\d_][\w ]{0,24}(?P<sign>[:：=])\s*")
-_UNSPACED_NAME = re.compile(r"([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,8})[:：]\s*(?=\S)")
-_HEADER = re.compile(r"[^\W\d_][\w -]{0,24}[:：]\s*")
+_LAST_CUE = late_pattern(r"\s*[^\W\d_][\w ]{0,24}(?P<sign>[:：=])\s*")
+_UNSPACED_NAME = late_pattern(r"([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,8})[:：]\s*(?=\S)")
+_HEADER = late_pattern(r"[^\W\d_][\w -]{0,24}[:：]\s*")
 
 
 def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
