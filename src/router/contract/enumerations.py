@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from ..patterns import late_pattern
-from .labels import ELLIPSIS, Listing
+from .labels import Listing, is_ellipsis
 from .lexicon_further import FURTHER, FURTHER_ORDERS
 from .runs import Run, runs
 from .speech import IMPERATIVE
@@ -235,7 +235,7 @@ def _without_noun(run: Run) -> Run:
 
 def _may_answer(run: Run) -> bool:
     labels = run.listing.labels
-    if any(label.casefold() in ELLIPSIS or label.endswith((" etc", " usw", " ecc", " enz")) for label in labels):
+    if any(map(is_ellipsis, labels)):
         return False
     if any(label.lower() in _META or label.lower() in _PRONOUNS for label in labels):
         return False

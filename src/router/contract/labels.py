@@ -8,9 +8,7 @@ from typing import NamedTuple
 from ..patterns import late_pattern
 
 __all__ = [
-    "ELLIPSIS",
     "FORM",
-    "HALF_QUOTED",
     "LEAD",
     "MAX_LABELS",
     "UNSPACED",
@@ -18,6 +16,7 @@ __all__ = [
     "clean",
     "has_prose",
     "is_bracketed",
+    "is_ellipsis",
     "is_label",
     "is_plausible",
 ]
@@ -60,7 +59,7 @@ _ORDER = late_pattern(
     re.IGNORECASE,
 )
 _HALF_CLOSED = late_pattern(r"\w+['’”\"] ")
-HALF_QUOTED = late_pattern(r"(?:^|\s)['‘„“«\"]\w[^'’”“»\"]*$")
+_HALF_QUOTED = late_pattern(r"(?:^|\s)['‘„“«\"]\w[^'’”“»\"]*$")
 # A remark on how labels are written, which gives them no meaning.
 FORM = late_pattern(
     r"(?:(?:in |all |exactly |only |just |as )*(?:upper ?-?case|lower ?-?case|capitals?|caps|(?:one|a single|"
@@ -69,7 +68,7 @@ FORM = late_pattern(
     r"(?:just |only |please )*(?:answer|reply|respond|pick|choose|select|say) .{1,40}",
     re.IGNORECASE,
 )
-ELLIPSIS = frozenset(
+_ELLIPSIS = frozenset(
     {
         "lower-case",
         "lowercase",
@@ -154,18 +153,22 @@ def is_plausible(items: list[str], max_words: int) -> bool:
             or "\n" in item
             or "<" in item
             or (">" in item and " > " not in item)
-            or HALF_QUOTED.search(item) is not None
+            or _HALF_QUOTED.search(item) is not None
             or "…" in item
             or "=" in item
             or "**" in item
             or (item.startswith("[") and "] " in item)
             or item.startswith(("e.g", "etc", "#", "- ", "* ", "=", "|", "`"))
-            or item.casefold() in ELLIPSIS
-            or item.endswith((" etc", " etc.", " usw", " usw.", " ecc", " enz"))
+            or is_ellipsis(item)
             or _HALF_CLOSED.match(item) is not None
         ):
             return False
     return len({item.casefold() for item in items}) == len(items)
+
+
+def is_ellipsis(item: str) -> bool:
+    """Whether an item stands for others, or says how labels are written, and is none: "and so on", "lower-case"."""
+    return item.casefold() in _ELLIPSIS or item.endswith((" etc", " etc.", " usw", " usw.", " ecc", " enz"))
 
 
 def is_bracketed(item: str) -> bool:
@@ -175,9 +178,9 @@ def is_bracketed(item: str) -> bool:
 
 def is_label(item: str) -> bool:
     """Whether an item can be a label by its looks."""
-    if not 0 < len(item) <= 48 or not any(map(str.isalnum, item)) or any(mark in item for mark in '="{}<>:'):
+    if not 0 < len(item) <= 48 or not is_bracketed(item):
         return False
-    if HALF_QUOTED.search(item) is not None or _HALF_CLOSED.match(item) is not None:
+    if _HALF_QUOTED.search(item) is not None or _HALF_CLOSED.match(item) is not None:
         return False
     if UNSPACED.search(item):
         return len(item) <= 8 and not _UNSPACED_CLAUSE.search(item)

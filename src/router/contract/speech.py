@@ -12,6 +12,7 @@ from ..patterns import late_pattern
 from .lexicon import KNOWN
 from .lexicon_further import FURTHER_ORDERS
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS
+from .words import stands_in
 
 __all__ = ["IMPERATIVE", "ITEM_LINE", "has_residue", "is_instruction", "is_own", "lists", "mentions", "orders"]
 
@@ -280,10 +281,4 @@ def mentions(text: str, labels: Sequence[str]) -> bool:
 
 
 def _word_in(text: str, word: str) -> bool:
-    place = text.find(word)
-    while place >= 0:
-        before, after = text[place - 1 : place], text[place + len(word) : place + len(word) + 1]
-        if not word.isascii() or not (before.isalnum() or after.isalnum()):
-            return True
-        place = text.find(word, place + 1)
-    return False
+    return stands_in(text, word) if word.isascii() else word in text
