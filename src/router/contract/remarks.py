@@ -9,11 +9,9 @@ from collections.abc import Iterable
 
 from ..patterns import late_pattern
 from .frame_words import ANSWERING, ASKS, CALLS, GIVES, RISKS
-from .lexicon import ENGLISH
-from .vocabulary import ANSWER_WORDS, CLASSIFY, INPUT_WORDS, NOUNS
 from .words import table
 
-__all__ = ["is_one_edit", "is_remark", "without_remarks"]
+__all__ = ["is_remark", "without_remarks"]
 
 _LONGEST = 400
 # "# Shelves"
@@ -41,8 +39,6 @@ _DENIED = late_pattern(
     r"for|by|in|from|about)\b)"
     r"(?:(?:a|an|any|its|the|their|further|other) )?(?:[\w'’-]+ ){0,2}?(?P<last>[\w'’-]+)\)?$"
 )
-_USUAL = ENGLISH | ANSWER_WORDS | CLASSIFY | INPUT_WORDS | NOUNS
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _FORMS = table(
     """
     bold italics markdown block blocks number numbers numbering text quotes fence fences letter letters bullet bullets
@@ -83,19 +79,3 @@ def without_remarks(lower: str) -> str:
     if denied is not None and denied["last"] in _FORMS and denied.start() > 0:
         lower = lower[: denied.start()]
     return lower
-
-
-def is_one_edit(word: str) -> bool:
-    """Whether a word is a usual one with a letter too many, too few, or two letters in each other's place."""
-    if not 5 <= len(word) <= 16 or not word.isascii() or word in RISKS:
-        return False
-    if word[-1] == "s" and word[:-1] in _USUAL:
-        return True
-    if len(word) < 6:
-        return False
-    for place in range(len(word)):
-        head, tail = word[:place], word[place + 1 :]
-        if head + tail in _USUAL or head + tail[:1] + word[place] + tail[1:] in _USUAL:
-            return True
-    places = range(1, len(word) + 1)
-    return any(word[:place] + letter + word[place:] in _USUAL for place in places for letter in _LETTERS)

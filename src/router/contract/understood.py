@@ -14,9 +14,10 @@ from .frame_words import GIVES, RISKS, WHICH
 from .frames import gives, is_plain, stem, tied_names
 from .frames_abroad import is_plain_abroad
 from .lexicon import KNOWN, UNSPACED
+from .misspelt import is_one_edit
 from .orders import adds_to_label, asks_too_much, is_plain_question
 from .polar import OF_TEXT
-from .remarks import is_one_edit, is_remark, without_remarks
+from .remarks import is_remark, without_remarks
 from .riders import does_more, has_rider, has_rule
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
 from .words import stands_in, table
@@ -215,12 +216,12 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
                 return True
             is_open = True
             continue
-        if not _is_usual(sentence, names, is_question="?" in end or "？" in end, is_first=is_first, called=called,
-                         heads=heads, is_given=is_given, is_listed=is_listed):  # fmt: skip
+        is_question = "?" in end or "？" in end
+        if not _is_usual(sentence, names, is_question=is_question, is_first=is_first, called=called, heads=heads,
+                         is_given=is_given, is_listed=is_listed):  # fmt: skip
             return True
         is_first = False
         lower = sentence.lower()
-        is_question = "?" in end or "？" in end
         asks += is_question or _ASK.match(lower) is not None
         is_odd = is_question and not is_plain_question(lower)
         if is_odd and is_listed and "_" not in lower and OF_TEXT.isdisjoint(_WORD.findall(lower)):
