@@ -49,8 +49,7 @@ def render_tool_arguments(contract: Contract, answers: Sequence[str]) -> str:
 def check(contract: Contract, text: str) -> bool:
     """Whether an answer's text honours the contract: one of its labels, in its shape; True where anything is allowed.
 
-    For JSON and tool calls the label must stand at ``path`` with a value of the list, and the fixed fields
-    with theirs;
+    For JSON and tool calls the label must stand at ``path`` with a value of the list, and the fixed fields with theirs;
     other fields do not matter. Bare labels are compared exactly, apart from surrounding white space.
     """
     labels = contract.labels

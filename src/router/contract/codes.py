@@ -138,7 +138,6 @@ def _consecutive(text: str, found: list[re.Match[str]]) -> list[re.Match[str]] |
         ):
             run = []
         run.append(entry)
-        best = max(best, run, key=len) if len(run) > len(best) else best
         if len(run) >= len(best):
             best = list(run)
     if len(best) < 2 or len({entry["mark"] for entry in best}) < len(best):

@@ -47,8 +47,7 @@ _QUOTED = late_pattern(r"'[^'\n]+'(?=[.\s])|\"[^\"\n]+\"(?=[.\s])|“[^”\n]+�
 
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """One message's instruction. ``text`` is ``source`` with each of ``cuts`` (offsets in it) replaced by one sign;
-    ``found`` are the lists of answers in ``text``; ``schema`` is a JSON Schema that stands in it, and ``told``
-    are cuts
+    ``found`` are the lists of answers in ``text``; ``schema`` is a JSON Schema that stands in it, and ``told`` are cuts
     (offsets in ``source``) that need no understanding.
     """
 

@@ -26,7 +26,7 @@ from .prose_json import json_key
 from .rules import rule
 from .runs import runs
 from .schema import alternation, grammar_words, read_schema
-from .structured import blocked, conflict, structured, tool_of
+from .structured import TWO_LISTS, blocked, conflict, structured, tool_of
 from .understood import unexplained
 from .words import table, words_of
 
@@ -210,7 +210,7 @@ def _worded(
     marks = found[0].marks if found and labels == found[0].labels else ()
     contract = Contract(shape="bare_label", labels=labels, values=marks or None)
     if not hinted and conflict(found):
-        contract = blocked(contract, "the request names two different lists of labels.")
+        contract = blocked(contract, TWO_LISTS)
         confidence = min(confidence, 0.5)
     if opened(request) is None:
         contract, confidence = _in_json(request, spoken, shown, contract, confidence)

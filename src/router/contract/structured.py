@@ -15,8 +15,9 @@ from .schema import Field
 from .wording import listings
 from .words import words_of
 
-__all__ = ["blocked", "conflict", "structured", "tool_of"]
+__all__ = ["TWO_LISTS", "blocked", "conflict", "structured", "tool_of"]
 
+TWO_LISTS = "the request names two different lists of labels."
 _YES_NO = (frozenset({"yes", "no"}), frozenset({"true", "false"}))
 _TOOL_WORDS = (
     "classif", "label", "categor", "sentiment", "tag", "route", "triage", "moderat", "detect", "intent", "rate",
@@ -26,6 +27,7 @@ _TOOL_WORDS = (
 
 
 def blocked(contract: Contract, reason: str | None) -> Contract:
+    """The contract with the reason as its blocker; the first one stands."""
     if reason is None or contract.blocker is not None:
         return contract
     return msgspec.structs.replace(contract, blocker=reason)
@@ -53,6 +55,7 @@ def tool_of(request: Request) -> tuple[Tool | None, str | None]:
 def structured(
     request: Request, found: Sequence[Listing], field: Field, shape: Any, tool: Tool | None
 ) -> tuple[Contract, float]:
+    """The contract of a schema's ``field``, and how certain it is; ``found``: lists of labels in the wording."""
     contract = Contract(
         shape=shape, labels=field.labels, values=field.values, multi_label=field.multi_label, path=field.path,
         tool=None if tool is None else tool.name, blocker=field.blocker, fixed=field.fixed,
@@ -73,8 +76,8 @@ def structured(
             return contract, 0.8
         confidence = 0.93 if hinted else min(0.9, listed[0].certainty)
         contract = msgspec.structs.replace(contract, labels=tuple(labels))
-        if not hinted and len(listed) > 1 and conflict(listed):
-            contract = blocked(contract, "the request names two different lists of labels.")
+        if not hinted and conflict(listed):
+            contract = blocked(contract, TWO_LISTS)
     elif hinted:
         contract = _restricted(contract, hinted)
     elif found and contract.blocker is None and not _agrees(contract.labels or (), found):
@@ -117,6 +120,7 @@ def _folded(label: str) -> str:
 
 
 def conflict(found: Sequence[Listing]) -> bool:
+    """Whether another list is named beside the first one."""
     if len(found) < 2:
         return False
     first = {_folded(label) for label in found[0].labels}

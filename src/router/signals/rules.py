@@ -23,8 +23,8 @@ __all__ = ["rule_detectors"]
 
 
 def rule_detectors() -> dict[SignalName, Detector]:
-    """A detector for each signal of this kind; none is slow, and each reads ``task`` and ``contract`` where they "
-    "are known."""
+    """A detector for each signal of this kind; none is slow, and each reads ``task`` and ``contract`` where they are
+    known."""
     detectors: tuple[Detector, ...] = (
         ADVERSARIAL,
         AGENT,

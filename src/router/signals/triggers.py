@@ -26,7 +26,7 @@ class Trigger(NamedTuple):
 # Filled while the modules of the signals are imported, and never after.
 _BITS: dict[str, int] = {}
 _made: list[Trigger] = []
-_PHRASES: dict[str, None] = {}
+_PHRASES: set[str] = set()
 
 
 def triggers(words: str) -> Trigger:
@@ -90,7 +90,7 @@ _BLANKS = bytes(c if 48 <= c <= 57 or 97 <= c <= 122 or c == 39 or c >= 128 else
 def phrases(texts: Iterable[str]) -> frozenset[str]:
     """Phrases that :func:`phrases_in` looks for, in lower case."""
     made = frozenset(texts)
-    _PHRASES.update(dict.fromkeys(made))
+    _PHRASES.update(made)
     return made
 
 
