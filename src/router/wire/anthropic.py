@@ -74,12 +74,7 @@ def messages_form(data: bytes, *, hints: Hints, limits: Limits, is_count: bool =
     _read_thinking(body, chat)
     if chat.get("stream"):
         chat["stream_options"] = {"include_usage": True}
-    thinking = body.get("thinking")
-    # Who did not ask for thinking may take the first block for the text.
-    shows_thoughts = (
-        isinstance(thinking, Mapping) and thinking.get("type") != "disabled" and thinking.get("display") != "omitted"
-    )
-    return _MessagesForm(read_chat(chat, hints=hints, limits=limits), shows_thoughts=shows_thoughts)
+    return _MessagesForm(read_chat(chat, hints=hints, limits=limits), shows_thoughts=_shows_thoughts(body))
 
 
 def anthropic_error(error: RouterError, request_id: str) -> dict[str, Any]:
@@ -305,6 +300,12 @@ def _read_choice(choice: Any, chat: dict[str, Any]) -> None:
         )
     if choice.get("disable_parallel_tool_use") is True:
         chat["parallel_tool_calls"] = False
+
+
+def _shows_thoughts(body: Mapping[str, Any]) -> bool:
+    """Who did not ask for thinking may take the first block for the text."""
+    thinking = body.get("thinking")
+    return isinstance(thinking, Mapping) and thinking.get("type") != "disabled" and thinking.get("display") != "omitted"
 
 
 def _read_thinking(body: Mapping[str, Any], chat: dict[str, Any]) -> None:

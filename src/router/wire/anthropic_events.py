@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..errors import RouterError
-from .forms import named_event
+from .forms import deltas_of, is_another_call, named_event
 from .openai import said
 from .thoughts import Thought, read_thoughts
 
@@ -89,10 +89,7 @@ class MessageEvents:
         out = b"" if self._is_started else self._start(chunk)
         if chunk.get("usage"):
             self._usage = chunk["usage"]
-        for choice in chunk.get("choices") or ():
-            if choice.get("index"):
-                continue
-            delta = choice.get("delta") or {}
+        for delta, choice in deltas_of(chunk):
             self._is_refusal = self._is_refusal or bool(delta.get("refusal"))
             for thought in read_thoughts(delta) if self._shows_thoughts else ():
                 out += self._think(thought)
@@ -140,8 +137,7 @@ class MessageEvents:
     def _call(self, call: Mapping[str, Any]) -> bytes:
         function = call.get("function") or {}
         number, out = call.get("index") or 0, b""
-        # Some providers count no calls: each of theirs has the number 0.
-        if number not in self._tools or call.get("id") not in (None, "", self._ids[number]):
+        if number not in self._tools or is_another_call(call, self._ids[number]):
             self._tools[number], self._ids[number] = self._n_blocks, call.get("id")
             out = self._begin({"type": "tool_use", "id": call.get("id"), "name": function.get("name"), "input": {}})
         if function.get("arguments"):

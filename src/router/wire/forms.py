@@ -6,7 +6,7 @@ it and back. Nothing is decided here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -23,7 +23,9 @@ __all__ = [
     "ReadForm",
     "StreamForm",
     "chat_form",
+    "deltas_of",
     "event",
+    "is_another_call",
     "message_of",
     "named_event",
     "translated",
@@ -143,3 +145,16 @@ def message_of(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
     """The first choice's message and finish reason."""
     choice = body["choices"][0]
     return choice.get("message") or {}, choice.get("finish_reason")
+
+
+def deltas_of(chunk: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The first choice's deltas, each with the choice that it stands in: what a form of one answer writes."""
+    for choice in chunk.get("choices") or ():
+        if not choice.get("index"):
+            yield choice.get("delta") or {}, choice
+
+
+def is_another_call(call: Mapping[str, Any], id: Any) -> bool:
+    """Whether a piece of a call with the number of the call ``id`` begins one of its own: some providers count no
+    calls, and each of theirs has the number 0."""
+    return call.get("id") not in (None, "", id)

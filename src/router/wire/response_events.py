@@ -1,6 +1,7 @@
 """Chunks of a chat completion as the Responses API's stream events: items opened, filled, closed, then the response.
 
-An item is closed when the next one begins, so that who waits for a tool call need not wait for the end. Source: https://platform.openai.com/docs/api-reference/responses-streaming
+An item is closed when the next one begins, so that who waits for a tool call need not wait for the end.
+Source: https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from typing import Any
 import msgspec
 
 from ..errors import RequestError, RouterError
-from .forms import named_event
+from .forms import deltas_of, is_another_call, named_event
 from .openai import said
-from .thoughts import read_thoughts
+from .thoughts import thought_text
 
 __all__ = ["ResponseEvents", "call_item", "envelope", "finished", "message_item", "reasoning_item", "response_id"]
 
@@ -157,12 +158,9 @@ class ResponseEvents:
         out = self._start(chunk) if self._head is None else b""
         if chunk.get("usage"):
             self._usage = chunk["usage"]
-        for choice in chunk.get("choices") or ():
-            if choice.get("index"):
-                continue
-            delta = choice.get("delta") or {}
+        for delta, choice in deltas_of(chunk):
             logprobs = (choice.get("logprobs") or {}).get("content") or []
-            thought = "".join([thought.text for thought in read_thoughts(delta)])
+            thought = thought_text(delta)
             if thought:
                 out += self._write("reasoning_text", thought, [])
             text = said(delta.get("content"))
@@ -206,14 +204,18 @@ class ResponseEvents:
         self._number += 1
         return named_event({"type": kind, "sequence_number": self._number - 1, **fields})
 
+    def _part_event(self, item: _Item, kind: str, **fields: Any) -> bytes:
+        """An event of the one part that an item holds."""
+        place = {"item_id": item.id, "output_index": item.index, "content_index": 0}
+        return self._event(f"response.{kind}", **place, **fields)
+
     def _write(self, kind: str, text: str, logprobs: list[Any]) -> bytes:
         out, item = self._part(kind)
         item.pieces.append(text)
-        place = {"item_id": item.id, "output_index": item.index, "content_index": 0}
         if kind != "output_text":
-            return out + self._event(f"response.{kind}.delta", **place, delta=text)
+            return out + self._part_event(item, f"{kind}.delta", delta=text)
         item.logprobs += logprobs
-        return out + self._event("response.output_text.delta", **place, delta=text, logprobs=logprobs)
+        return out + self._part_event(item, "output_text.delta", delta=text, logprobs=logprobs)
 
     def _part(self, kind: str) -> tuple[bytes, _Item]:
         """The open item of that kind, and the events that open it."""
@@ -221,18 +223,17 @@ class ResponseEvents:
         if item is not None:
             return b"", item
         out, item = self._add(kind, kind, "rs" if kind == "reasoning_text" else "msg")
-        empty = reasoning_item(item.id, "", "in_progress")
-        if kind != "reasoning_text":
+        if kind == "reasoning_text":
+            empty = reasoning_item(item.id, "", "in_progress")
+        else:
             empty = message_item(item.id, None, None, "in_progress")
         out += self._event("response.output_item.added", output_index=item.index, item=empty)
-        place = {"item_id": item.id, "output_index": item.index, "content_index": 0}
-        return out + self._event("response.content_part.added", **place, part=_EMPTY_PARTS[kind]), item
+        return out + self._part_event(item, "content_part.added", part=_EMPTY_PARTS[kind]), item
 
     def _call(self, call: Mapping[str, Any]) -> bytes:
         number, function, out = call.get("index") or 0, call.get("function") or {}, b""
         item = self._open.get(number)
-        if item is not None and call.get("id") not in (None, "", item.call["id"]):
-            # Some providers count no calls: each of theirs has the number 0.
+        if item is not None and is_another_call(call, item.call["id"]):
             out = self._end(self._open.pop(number), "completed")
             item = None
         if item is None:
@@ -261,24 +262,23 @@ class ResponseEvents:
         return out, item
 
     def _end(self, item: _Item, status: str) -> bytes:
-        place: dict[str, Any] = {"item_id": item.id, "output_index": item.index}
-        text, out = item.written, b""
+        text = item.written
         if item.kind == "function_call":
             function = {**item.call["function"], "arguments": text}
             item.whole = call_item(item.id, {**item.call, "function": function}, status)
-            out = self._event("response.function_call_arguments.done", **place, name=function["name"], arguments=text)
+            told = {"item_id": item.id, "output_index": item.index, "name": function["name"], "arguments": text}
+            out = self._event("response.function_call_arguments.done", **told)
         else:
-            place["content_index"] = 0
             if item.kind == "refusal":
                 item.whole = message_item(item.id, None, text, status)
-                out = self._event("response.refusal.done", **place, refusal=text)
+                out = self._part_event(item, "refusal.done", refusal=text)
             elif item.kind == "reasoning_text":
                 item.whole = reasoning_item(item.id, text, status)
-                out = self._event("response.reasoning_text.done", **place, text=text)
+                out = self._part_event(item, "reasoning_text.done", text=text)
             else:
                 item.whole = message_item(item.id, text, None, status, item.logprobs)
-                out = self._event("response.output_text.done", **place, text=text, logprobs=item.logprobs)
-            out += self._event("response.content_part.done", **place, part=item.whole["content"][0])
+                out = self._part_event(item, "output_text.done", text=text, logprobs=item.logprobs)
+            out += self._part_event(item, "content_part.done", part=item.whole["content"][0])
         return out + self._event("response.output_item.done", output_index=item.index, item=item.whole)
 
     @property

@@ -16,7 +16,7 @@ from .forms import Form, StreamForm, message_of
 from .jsonbody import Limits, decoded, shown, wrong
 from .openai import read_chat, said
 from .response_events import ResponseEvents, call_item, envelope, finished, message_item, reasoning_item, response_id
-from .thoughts import read_thoughts
+from .thoughts import thought_text
 
 __all__ = ["responses_form"]
 
@@ -82,7 +82,7 @@ class _ResponsesForm:
         name = response_id(body)
         text, refused = said(message.get("content")), message.get("refusal")
         status, details = finished(finish, is_refusal=bool(refused))
-        thought = "".join([thought.text for thought in read_thoughts(message)])
+        thought = thought_text(message)
         if thought:
             output.append(reasoning_item(f"rs_{name[5:]}", thought, "completed"))
         if text or refused:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Thought", "read_thoughts"]
+__all__ = ["Thought", "read_thoughts", "thought_text"]
 
 
 class Thought(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +34,11 @@ def read_thoughts(said: Mapping[str, Any]) -> list[Thought]:
         return blocks
     signature = blocks[-1].signature if blocks and not any(block.text for block in blocks) else ""
     return [*[block for block in blocks if block.redacted], Thought(text=text, signature=signature)]
+
+
+def thought_text(said: Mapping[str, Any]) -> str:
+    """The text of the thinking in a message or delta."""
+    return "".join([thought.text for thought in read_thoughts(said)])
 
 
 def _blocks(value: Any) -> Iterator[Thought]:
