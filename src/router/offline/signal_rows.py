@@ -39,12 +39,15 @@ KEPT_BACK = 0.1  # of the groups
 WRITTEN = Path(__file__).parent / "written"
 # Files of written rows that n-grams learn the wrong thing from: that rules of a house are an injection, for example.
 IN_CONTEXT = (
+    "risk_direct_injections_2",
     "risk_harmless_documents",
     "risk_house_rules",
     "risk_injections",
     "risk_injections_in_context",
     "risk_pairs_3",
     "risk_pairs_4",
+    "risk_pairs_5",
+    "risk_pairs_6",
 )
 
 # Sets whose toxic texts were published under terms that permit a shipped model, in their publishers' own words.
