@@ -263,6 +263,13 @@ def test_shipped_models_are_not_built_from_half_of_their_data(tmp_path: Path, ca
     assert not (tmp_path / "o").exists()
 
 
+def test_a_model_of_the_config_is_shown_by_its_name(made: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "router.yaml").write_text(f"local_models: {{paths: [{made}/m]}}\n")
+    name = read_card(made / "m").name
+    assert _run(["models", "show", name, "--config", f"{tmp_path}/router.yaml"]) == 0
+    assert "moon, sea" in capsys.readouterr().out
+
+
 def test_a_history_without_events_says_so(tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "router.yaml").write_text("local_models:\n  lifecycle: life.jsonl\n")
     assert _run(["models", "history", "--config", f"{tmp_path}/router.yaml"]) == 0

@@ -83,6 +83,18 @@ def test_the_table_is_readable(traffic: Path, capsys: pytest.CaptureFixture[str]
     assert "You sort the mail" in shown
 
 
+def test_suggested_training_asks_for_the_same_promise(traffic: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["advise", "--config", f"{traffic}/router.yaml", "--keep", "0.9"]) == 0
+    shown = capsys.readouterr().out
+    assert "--keep 0.9\n" in shown
+    assert "contents: true" not in shown
+
+
+def test_a_promise_beyond_reach_names_one_within(traffic: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _run(["advise", "--config", f"{traffic}/router.yaml", "--keep", "0.9999"]) == 0
+    assert "with --keep 0.98 it would answer" in capsys.readouterr().out
+
+
 def test_without_contents_advice_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tmp_path, 12, contents=False, poems=3)
     found = advice(tmp_path)
@@ -101,6 +113,10 @@ def test_a_template_becomes_a_model(
     done = _run(["train", "--from-ledger", desk[:8], "--out", f"{tmp_path}/desk", "--keep", "0.97", "--minutes", "0.05",
                  "--config", f"{traffic}/router.yaml", "--no-plots", "--task", "intent_classification"])  # fmt: skip
     assert done == 0, capsys.readouterr().err
+    (tmp_path / "router.yaml").write_text("local_models: {paths: [desk]}\n")
+    capsys.readouterr()
+    assert _run(["models", "history", "--config", f"{tmp_path}/router.yaml"]) == 0
+    assert "is in the state shadow: nothing was compared" in capsys.readouterr().out
     card = read_card(tmp_path / "desk")
     assert (card.template, card.promise["of"], card.promise["teacher"]) == (desk, "hosted", "teacher")
     assert (card.promise["keep"], card.promise["max_error"]) == (0.97, 0.03)

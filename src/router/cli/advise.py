@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import CONFIG
+from .options import CONFIG, settings_of
 from .records import LEDGER, SINCE, UNTIL, ZONE, ledger_of, moment, zone_of
 
 if TYPE_CHECKING:
@@ -54,12 +54,14 @@ def advise(
 
     goal = agreement(keep, confidence)
     zone = zone_of(timezone)
+    settings = settings_of(config)
     sink = ledger_of(config, ledger)
     try:
         found, beyond = harvest(recorded_exchanges(sink, moment(since, zone), moment(until, zone)))
     finally:
         sink.close()
-    show_advice(found, goal, top, [without_template(beyond)] if beyond else [], as_json=as_json)
+    notes = [without_template(beyond)] if beyond else []
+    show_advice(found, goal, top, notes, as_json=as_json, is_recording=settings.ledger.contents)
 
 
 def without_template(count: int) -> str:
@@ -71,11 +73,19 @@ def without_template(count: int) -> str:
 
 
 def show_advice(
-    found: Sequence[Harvest], goal: Goal, top: int, notes: Sequence[str], *, as_json: bool, is_of_logs: bool = False
+    found: Sequence[Harvest],
+    goal: Goal,
+    top: int,
+    notes: Sequence[str],
+    *,
+    as_json: bool,
+    is_of_logs: bool = False,
+    is_recording: bool = False,
 ) -> None:
     """Work the verdicts out and print them, as a table or as one JSON object.
 
-    ``is_of_logs``: they are of another tool's logs, not of the router's ledger.
+    ``is_of_logs``: they are of another tool's logs, not of the router's ledger. ``is_recording``: that ledger has the
+    text of prompts already.
     """
     import sys
 
@@ -86,7 +96,7 @@ def show_advice(
 
     keep = round(1.0 - goal.max_error, 9)
     advices = [verdict_on(each, goal) for each in found[:top]]
-    patch = suggested_config(advices, is_of_logs=is_of_logs)
+    patch = suggested_config(advices, goal, is_of_logs=is_of_logs, is_recording=is_recording)
     if as_json:
         whole = {
             "keep": keep,
@@ -105,6 +115,9 @@ def show_advice(
         for advice in advices:
             reason = "; ".join(advice.reasons)
             print(f"{advice.template}: {advice.verdict}{f': {reason}' if reason else ''}")
+            if advice.laxer is not None:
+                kept, share = advice.laxer
+                print(f"    with --keep {kept:g} it would answer {share:.0%}")
             if advice.wording:
                 print(f"    {advice.wording[:110]!r}")
     if len(found) > len(advices):

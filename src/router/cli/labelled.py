@@ -115,23 +115,27 @@ def written_to(directory: Path) -> Iterator[None]:
         ) from error
 
 
-def model_directory(model: str) -> Path:
-    """The directory that ``model`` names: a path, or the name of a shipped model.
+def model_directory(model: str, config: Path | None = None) -> Path:
+    """The directory that ``model`` names: a path, or the name of a model that ``config`` names or that is shipped.
 
     Raises:
-        UnknownModel: neither.
+        UnknownModel: neither. ConfigError: ``config`` is wrong. ModelFileError: a card there is.
     """
-    from ..local.base import CARD, model_directories, shipped_directory
+    from ..local.base import CARD, model_directories, read_card, shipped_directory
+    from .options import settings_of
 
     path = Path(model)
     if (path / CARD).is_file():
         return path
     names = {folder.name: folder for folder in model_directories(shipped_directory())}
+    settings = settings_of(config)
+    for written in settings.local_models.paths:
+        names |= {read_card(folder).name: folder for folder in model_directories(Path(settings.directory) / written)}
     if model in names:
         return names[model]
     raise UnknownModel(
-        f"{model!r} is neither a directory with a card.json nor a shipped model.",
-        hint=f"Shipped: {', '.join(sorted(names))}.",
+        f"{model!r} is neither a directory with a card.json nor a model that is registered here.",
+        hint=f"There are: {', '.join(sorted(names))}.",
     )
 
 

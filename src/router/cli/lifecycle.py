@@ -46,7 +46,9 @@ def history(model: str | None, as_json: bool, config: Path | None) -> None:
                 f"{at}Z {each.model} ({each.files}): {each.was} -> {each.becomes} by {each.by}: {each.why or '-'}"
             )
         watch.follow()
-        for name in (model,) if model is not None else sorted({each.model for each in found} & {*lifecycle.states()}):
+        states = lifecycle.states()
+        told = {each.model for each in found} & {*states} | {name for name in states if states[name] != "serving"}
+        for name in (model,) if model is not None else sorted(told):
             standing = watch.standing(name)
             click.echo(f"{name} is in the state {standing.state}: {standing.why}")
 

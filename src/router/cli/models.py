@@ -49,8 +49,9 @@ def list_models(as_json: bool, config: Path | None, policy: str | None) -> None:
 @models.command()
 @click.argument("model")
 @click.option("--json", "as_json", is_flag=True, help="The card as JSON.")
-def show(model: str, as_json: bool) -> None:
-    """Show the card of MODEL: a directory, or the name of a shipped model."""
+@CONFIG
+def show(model: str, as_json: bool, config: Path | None) -> None:
+    """Show the card of MODEL: a directory, or the name of a shipped model or of one in the config."""
     import sys
 
     import msgspec
@@ -58,7 +59,7 @@ def show(model: str, as_json: bool) -> None:
     from ..local.base import read_card
     from .labelled import model_directory
 
-    card = read_card(model_directory(model))
+    card = read_card(model_directory(model, config))
     if as_json:
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(card), indent=1) + b"\n")
         return

@@ -22,7 +22,15 @@ from .promise import STARTS, Goal, choose_threshold, rows_needed, upper_bound, w
 from .rows import Rows, count_labels
 from .threads import on_one_thread
 
-__all__ = ["Advice", "Estimated", "advise", "cross_predicted", "least_rows", "rows_for", "suggested_config"]
+__all__ = [
+    "Advice",
+    "Estimated",
+    "advise",
+    "cross_predicted",
+    "least_rows",
+    "rows_for",
+    "suggested_config",
+]
 
 Verdict = Literal["train", "more rows", "no contents", "not feasible"]
 
@@ -34,6 +42,8 @@ _DRAWS = 200
 _LOCAL_MS = 1.0
 _MONTH_DAYS = 30.0
 _MOST_ASKED = 1_000_000
+_WORTH_A_MODEL = 0.2  # of the requests: a promise under which fewer are answered is hardly worth one
+_LAXER = (0.98, 0.97, 0.95, 0.93, 0.9, 0.85, 0.8)
 _F64 = npt.NDArray[np.float64]
 _Interval = tuple[float, float]
 
@@ -58,7 +68,9 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
 
     ``spent_nano_usd`` is exact. ``rows`` are different texts with a hosted answer, ``rows_missing`` how many more
     training needs as far as these can tell (None: unknown). ``saves_nano_usd_month`` and ``gains_p50_ms`` are what
-    handing over would bring, with 95 % bootstrap intervals. ``entropy`` is that of the labels, in bits.
+    handing over would bring, with 95 % bootstrap intervals. ``entropy`` is that of the labels, in bits. ``laxer``:
+    where the model would answer next to nothing as asked, the strictest agreement of some at which it would, and how
+    much.
     """
 
     template: str
@@ -78,6 +90,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     repeated: int
     conflicts: int
     estimate: Estimated | None = None
+    laxer: tuple[float, float] | None = None
     saves_nano_usd_month: int | None = None
     saves_interval: tuple[int, int] | None = None
     gains_p50_ms: float | None = None
@@ -153,6 +166,7 @@ def advise(harvest: Harvest, goal: Goal, *, seed: int = 0) -> Advice:
     verdict, reasons = _first_look(harvest, len(rows))
     missing: int | None = None
     estimate: Estimated | None = None
+    laxer: tuple[float, float] | None = None
     saved: tuple[int, int, int] | None = None
     gained: tuple[float, float, float] | None = None
     if verdict in ("train", "more rows"):
@@ -161,6 +175,8 @@ def advise(harvest: Harvest, goal: Goal, *, seed: int = 0) -> Advice:
             newest = rows.pick(range(max(0, len(rows) - _MOST_TO_ESTIMATE), len(rows)))
             probability, wrong = cross_predicted(newest, seed)
             estimate = _estimated(probability, wrong, goal, seed)
+            if estimate.coverage < _WORTH_A_MODEL:
+                laxer = _laxer(probability, wrong, goal)
             needed = rows_for(probability, wrong, goal)
             if needed is None:
                 verdict, missing = "not feasible", None
@@ -191,6 +207,7 @@ def advise(harvest: Harvest, goal: Goal, *, seed: int = 0) -> Advice:
         repeated=harvest.repeated,
         conflicts=harvest.conflicts,
         estimate=estimate,
+        laxer=laxer,
         saves_nano_usd_month=None if saved is None else saved[0],
         saves_interval=None if saved is None else saved[1:],
         gains_p50_ms=None if gained is None else gained[0],
@@ -199,13 +216,23 @@ def advise(harvest: Harvest, goal: Goal, *, seed: int = 0) -> Advice:
     )
 
 
-def suggested_config(advices: Sequence[Advice], *, models: str = "models", is_of_logs: bool = False) -> str:
+def suggested_config(
+    advices: Sequence[Advice],
+    goal: Goal,
+    *,
+    models: str = "models",
+    is_of_logs: bool = False,
+    is_recording: bool = False,
+) -> str:
     """What to add to router.yaml for these verdicts, as YAML; empty when there is nothing to do.
 
     ``is_of_logs``: the rows stand in logs of another tool, and training reads the router's own ledger.
+    ``is_recording``: the ledger records prompts and answers already.
     """
     ready = [advice for advice in advices if advice.verdict == "train"]
-    waiting = [advice for advice in advices if advice.verdict in ("no contents", "more rows")]
+    waiting = [advice for advice in advices if advice.verdict in ("no contents", "more rows") and not is_recording]
+    asked = f" --keep {round(1.0 - goal.max_error, 9):g}"
+    asked += "" if goal.confidence == Goal().confidence else f" --confidence {goal.confidence:g}"
     lines: list[str] = []
     if waiting or (ready and is_of_logs):
         lines += [
@@ -215,12 +242,12 @@ def suggested_config(advices: Sequence[Advice], *, models: str = "models", is_of
     if ready and is_of_logs:
         lines.append("# Training reads this ledger and no other logs. Send the requests through the router; then:")
         for advice in ready:
-            lines.append(f"#   router train --from-ledger {advice.template} --out {models}/{advice.template}")
+            lines.append(f"#   router train --from-ledger {advice.template} --out {models}/{advice.template}{asked}")
     elif ready:
         lines += ["local_models:", "  paths:"]
         for advice in ready:
             place = f"{models}/{advice.template}"
-            lines.append(f"    - {place}    # router train --from-ledger {advice.template} --out {place}")
+            lines.append(f"    - {place}    # router train --from-ledger {advice.template} --out {place}{asked}")
         lines.append("  flywheel: {shadow: 5%, audit: 2%}    # it answers once it has agreed for long enough")
     return "\n".join(lines) + "\n" if lines else ""
 
@@ -280,9 +307,20 @@ def _rows_missing(rows: int, missing: int | None) -> str:
 def _too_unsure(probability: _F64, wrong: _F64, goal: Goal) -> str:
     order = np.argsort(-probability, kind="stable")[: max(20, len(probability) // 20)]
     return (
-        f"even where it is surest a local model disagrees with the hosted answers in {wrong[order].mean():.1%} "
-        f"({goal.max_error:.1%} is the most)"
+        f"of the {len(order):,} hosted answers of which a local model is surest it disagrees with "
+        f"{int(wrong[order].sum()):,}, too many to promise {goal.max_error:.1%} at most, however many rows there are"
     )
+
+
+def _laxer(probability: _F64, wrong: _F64, goal: Goal) -> tuple[float, float] | None:
+    """The strictest agreement below the goal's at which a fair share would be answered, and that share."""
+    for kept in _LAXER:
+        lax = msgspec.structs.replace(goal, max_error=round(1.0 - kept, 9), keep=None if goal.keep is None else kept)
+        if lax.max_error > goal.max_error:
+            coverage = choose_threshold(probability, wrong, lax).coverage
+            if coverage >= _WORTH_A_MODEL:
+                return kept, round(coverage, 4)
+    return None
 
 
 def _estimated(probability: _F64, wrong: _F64, goal: Goal, seed: int) -> Estimated:
@@ -349,7 +387,7 @@ def _median_gain(latencies_ms: _F64, share: float) -> float:
 def _entropy(counts: Sequence[int]) -> float:
     """Shannon entropy in bits."""
     total = sum(counts)
-    return -sum(count / total * math.log2(count / total) for count in counts if count) if total else 0.0
+    return sum(count / total * math.log2(total / count) for count in counts if count) if total else 0.0
 
 
 def _each(goal: Goal) -> float:

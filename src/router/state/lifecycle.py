@@ -191,7 +191,7 @@ class Lifecycle:
     def _tell(self, found: list[Transition]) -> None:
         for each in found:
             loud = log.warning if each.becomes in ("quarantined", "retired") else log.info
-            loud("%s: %s, %s -> %s (%s): %s", MODEL_MOVED, each.model, each.was, each.becomes, each.by, each.why)
+            loud("%s: %s, %s -> %s (%s): %s", MODEL_MOVED, each.model, each.was, each.becomes, each.by, each.why or "-")
 
     def _not_serving(self) -> dict[str, str]:
         return {name: state for name, state in self._states.items() if state != "serving"}

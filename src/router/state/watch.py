@@ -178,7 +178,8 @@ def _of_shadow(state: ModelState, found: Round, max_error: float, alpha: float, 
         coverage=_short(found.would / found.compared) if found.compared else None,
         unread=found.unread,
         is_kept=is_kept,
-        why=f"{_said(evidence)}; at least {evidence.bound or 0.0:.1%} do at confidence {1.0 - alpha:.1%}",
+        why=_said(evidence)
+        + (f"; at least {evidence.bound or 0.0:.1%} do at confidence {1.0 - alpha:.1%}" if evidence.n else ""),
     )
 
 
@@ -209,8 +210,9 @@ def _evidence(found: Round, max_error: float, alpha: float | None) -> Evidence:
 
 
 def _said(evidence: Evidence) -> str:
-    agreed = f"{evidence.agreement:.1%} of {evidence.n:,}" if evidence.n else "none of 0"
-    return f"{agreed} compared answers agree, {evidence.promised:.1%} is asked for"
+    if not evidence.n:
+        return f"no answer was compared since it is so, {evidence.promised:.1%} is asked for"
+    return f"{evidence.agreement:.1%} of {evidence.n:,} compared answers agree, {evidence.promised:.1%} is asked for"
 
 
 def _share(before: int) -> float:
