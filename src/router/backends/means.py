@@ -15,6 +15,7 @@ from ..state.store import Health
 from ..types import Request
 from .base import Backend
 from .checking import Check
+from .deadlines import Deadlines
 from .waiting import WaitingRoom
 
 __all__ = ["AnswerCheck", "Find", "Means"]
@@ -43,3 +44,4 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     sleep: Callable[[float], Awaitable[None]]
     now: Callable[[], float]
     jitter: Callable[[], float]
+    deadlines: Deadlines

@@ -25,6 +25,7 @@ from .base import Backend, Reply
 from .books import Books, estimated_usage, pictures_in, typed_error
 from .checking import Check
 from .course import Course
+from .deadlines import Deadlines
 from .local import completion_chunks
 from .means import AnswerCheck, Find, Means
 from .race import race
@@ -90,6 +91,7 @@ class Dispatcher:
             sleep=sleep,
             now=now,
             jitter=jitter,
+            deadlines=Deadlines(),
         )
 
     def clock_s(self) -> float:
@@ -204,7 +206,7 @@ class Run:
         course = self._course
         call, masked = course.outgoing.prepare(step, stream=False, logprobs=course.asks_for_logprobs(step))
         books.sent()
-        async with asyncio.timeout(call.timeout_s):
+        with course.means.deadlines.within(call.timeout_s):
             return await course.backend(call).send(call), masked.mapping
 
 

@@ -5,7 +5,6 @@ Nothing is shown before the first token, so that until then another deployment m
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -64,7 +63,7 @@ async def open_stream(course: Course, step: Call, books: Books) -> Opened:
     stream: ChunkStream | None = None
     early: list[dict[str, Any]] = []
     try:
-        async with asyncio.timeout(min(call.ttft_timeout_s, call.timeout_s)):
+        with course.means.deadlines.within(min(call.ttft_timeout_s, call.timeout_s)):
             stream = await course.backend(call).open_stream(call)
             while not meter.has_token and len(early) < _MAX_EARLY:
                 chunk = await anext(stream, None)
@@ -208,6 +207,7 @@ def _refused(course: Course, kept: Kept, finding: Finding) -> list[dict[str, Any
 async def _sent(course: Course, opened: Opened) -> AsyncGenerator[dict[str, Any], None]:
     """The chunks of one hosted stream as the provider sends them, timed."""
     call, stream, meter, clock = opened.call, opened.stream, opened.meter, course.means.clock
+    within = course.means.deadlines.within
     try:
         for chunk in opened.early:
             yield chunk
@@ -217,7 +217,7 @@ async def _sent(course: Course, opened: Opened) -> AsyncGenerator[dict[str, Any]
                 meter.take(chunk_now)
                 yield chunk_now
             left = call.timeout_s - (clock() - opened.started_s)
-            async with asyncio.timeout(max(0.0, min(left, call.idle_timeout_s))):
+            with within(max(0.0, min(left, call.idle_timeout_s))):
                 following = await anext(stream, None)
             if following is None:
                 break
