@@ -50,6 +50,7 @@ class _Guarded(HttpToolsProtocol):
         self._head_bytes = self._fed = 0
         self._in_head = True
         self._in_message = self._is_offer = False
+        self._idle_since_s = 0.0
 
     # ----- the connection -----------------------------------------------------------------------------------------
 
@@ -62,6 +63,7 @@ class _Guarded(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._unset_keepalive_if_required()
         if self._unread is not None:
             self._unread.cancel()
         super().connection_lost(exc)
@@ -74,7 +76,6 @@ class _Guarded(HttpToolsProtocol):
             return
         if self._in_head:
             self._fed += len(data)
-        self._unset_keepalive_if_required()
         try:
             while data:
                 data = self._read(data)
@@ -186,6 +187,34 @@ class _Guarded(HttpToolsProtocol):
         self._in_head, self._in_message = True, False
         self._disarm()
         super().on_message_complete()
+
+    # ----- between two requests ---------------------------------------------------------------------------------------
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since_s = self.loop.time()
+        # One timer goes on over many requests: to make and cancel one for each is felt at their rate.
+        if self.timeout_keep_alive_task is None:
+            self._keep_alive_for(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._in_message or self.cycle is None or not self.cycle.response_complete:
+            return
+        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0.0:
+            self._keep_alive_for(left_s)
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+    def _keep_alive_for(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     # ----- refusals -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,80 @@
+"""How long a connection is kept between two requests, and that none is closed under one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from router.config import ServerSettings
+from router.proxy.protocol import guarded
+
+KEPT_S = 0.5
+ASKED = b"GET /%b HTTP/1.1\r\nhost: localhost\r\n\r\n"
+
+
+async def answer(scope: MutableMapping[str, Any], _: Any, send: Callable[[Any], Awaitable[None]]) -> None:
+    """Answers at once, at ``/slow`` after longer than a connection is kept."""
+    if scope["path"] == "/slow":
+        await asyncio.sleep(2.5 * KEPT_S)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    loop = asyncio.get_running_loop()
+    config = uvicorn.Config(answer, ws="none", lifespan="off", log_config=None, timeout_keep_alive=KEPT_S)  # type: ignore[arg-type]
+    config.load()
+    protocol: Any = guarded(ServerSettings())
+    state = ServerState()
+    server = await loop.create_server(
+        lambda: protocol(config=config, server_state=state, app_state={}, _loop=loop), "127.0.0.1", 0
+    )
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        server.close()
+        await server.wait_closed()
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: bytes = b"") -> None:
+    writer.write(ASKED % path)
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\nok"), 10)).startswith(b"HTTP/1.1 200")
+
+
+async def test_an_idle_connection_is_closed_in_time() -> None:
+    async with connected() as (reader, writer):
+        await ask(reader, writer)
+        began_s = time.monotonic()
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert time.monotonic() - began_s > 0.8 * KEPT_S
+
+
+async def test_each_request_lengthens_its_life() -> None:
+    async with connected() as (reader, writer):
+        for _ in range(6):
+            await ask(reader, writer)
+            await asyncio.sleep(0.6 * KEPT_S)
+        await ask(reader, writer)
+        began_s = time.monotonic()
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert time.monotonic() - began_s > 0.8 * KEPT_S
+
+
+@pytest.mark.parametrize("before", [0, 1])
+async def test_no_request_is_cut_however_long_it_takes(before: int) -> None:
+    async with connected() as (reader, writer):
+        for _ in range(before):
+            await ask(reader, writer)
+        await ask(reader, writer, b"slow")
+        await ask(reader, writer)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
