@@ -48,6 +48,7 @@ IN_CONTEXT = (
     "risk_pairs_4",
     "risk_pairs_5",
     "risk_pairs_6",
+    "risk_pairs_7",
 )
 
 # Sets whose toxic texts were published under terms that permit a shipped model, in their publishers' own words.
