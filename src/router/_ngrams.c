@@ -15,25 +15,69 @@
 #define MAX_BYTES 32768
 #define MAX_ORDER 8
 #define KNOWN_BITS 20
-#define POWERS 48 /* as long as words are, and longer than any n-gram of characters */
 
 static const uint64_t BASE = 0x9E3779B97F4A7C15ULL, MIX = 0xFF51AFD7ED558CCDULL, STEP = 0xC4CEB9FE1A85EC53ULL,
                       WIDE = 0x9FB21C651E98DF25ULL;
 
-enum { BLANK, WORD, PUNCT };
-static uint8_t CLASS[256], LENGTH[256], IS_WIDE[256];
-static uint64_t POWER[POWERS];
+enum { BLANK = 0, WORD = 1, MARK = 2 }; /* kinds of bytes */
+static uint8_t KIND[256], LENGTH[256], IS_WIDE[256];
+static uint64_t POWER[MAX_BYTES + 1], INVERSE[MAX_BYTES + 1];
 
 static void fill_tables(void) {
     for (int c = 0; c < 256; c++) {
         int word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '\'' || c == '_' || c >= 128;
-        CLASS[c] = word ? WORD : PUNCT;
+        KIND[c] = word ? WORD : MARK;
         LENGTH[c] = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
         IS_WIDE[c] = c >= 0xE0 && c != 0xE2;
     }
-    for (const char *c = " \t\r\n\x0b\x0c"; *c; c++) CLASS[(uint8_t)*c] = BLANK;
-    POWER[0] = 1;
-    for (int i = 1; i < POWERS; i++) POWER[i] = POWER[i - 1] * BASE;
+    for (const char *c = " \t\r\n\x0b\x0c"; *c; c++) KIND[(uint8_t)*c] = BLANK;
+    uint64_t inverse = BASE;
+    for (int i = 0; i < 6; i++) inverse *= 2 - BASE * inverse; /* Newton: each step doubles the bits that are right */
+    POWER[0] = INVERSE[0] = 1;
+    for (int i = 1; i <= MAX_BYTES; i++) POWER[i] = POWER[i - 1] * BASE, INVERSE[i] = INVERSE[i - 1] * inverse;
+}
+
+/* ---- Bytes, 64 at a time ------------------------------------------------------------------------------------------ */
+
+/* What is told of each byte becomes a bit, so that the ends of words are found by arithmetic and not by a branch a
+   byte, which no processor foresees. */
+#define BLOCK_BYTES 64
+
+/* Bit i tells whether kinds[i] has the bit. */
+static inline uint64_t packed(const uint8_t kinds[BLOCK_BYTES], int bit) {
+    uint64_t bits = 0;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    for (int i = 0; i < BLOCK_BYTES; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, kinds + i, 8);
+        bits |= ((eight >> bit & 0x0101010101010101ULL) * 0x0102040810204080ULL >> 56) << i;
+    }
+#else
+    for (int i = 0; i < BLOCK_BYTES; i++) bits |= (uint64_t)(kinds[i] >> bit & 1) << i;
+#endif
+    return bits;
+}
+
+/* The number of the lowest bit that is set; one is. */
+static inline int lowest(uint64_t bits) {
+#if defined(__GNUC__)
+    return __builtin_ctzll(bits);
+#else
+    int at = 0;
+    for (; !(bits & 1); bits >>= 1) at++;
+    return at;
+#endif
+}
+
+/* The kinds of bytes[at:at + 64]; what stands behind the end of the bytes is of kind 0. */
+static inline void kinds_at(uint8_t kinds[BLOCK_BYTES], const uint8_t table[256], const uint8_t *bytes, int64_t at,
+                            int64_t size) {
+    if (size - at >= BLOCK_BYTES) {
+        for (int i = 0; i < BLOCK_BYTES; i++) kinds[i] = table[bytes[at + i]];
+        return;
+    }
+    memset(kinds, 0, BLOCK_BYTES);
+    for (int i = 0; i < size - at; i++) kinds[i] = table[bytes[at + i]];
 }
 
 /* ---- A text and its tokens -------------------------------------------------------------------------------------- */
@@ -42,7 +86,8 @@ typedef struct {
     const uint8_t *data;
     uint8_t *joined; /* owned copy of head and tail, when the middle is left out */
     int32_t n_bytes, n_tokens;
-    uint64_t *tokens;
+    int has_wide;
+    uint64_t *tokens, *prefix; /* prefix[i] is the hash of the first i bytes */
     int32_t *starts, *ends;
 } Text;
 
@@ -51,67 +96,66 @@ static void text_free(Text *text) {
     free(text->joined);
 }
 
-static inline uint64_t bytes_hash(const uint8_t *data, int32_t from, int32_t to) {
-    uint64_t hash = 0;
-    for (int32_t i = from; i < to; i++) hash += (data[i] + 1ULL) * POWER[i - from];
-    return hash;
+static inline uint64_t bytes_hash(const Text *text, int32_t from, int32_t to) {
+    return (text->prefix[to] - text->prefix[from]) * INVERSE[from];
 }
 
-/* As bytes_hash, of any length. */
-static inline uint64_t word_hash(const uint8_t *data, int32_t from, int32_t to) {
-    if (to - from <= POWERS) return bytes_hash(data, from, to);
-    uint64_t hash = 0, power = 1;
-    for (int32_t i = from; i < to; i++, power *= BASE) hash += (data[i] + 1ULL) * power;
-    return hash;
-}
-
-/* Adds the tokens that stand in data[from:to] whole; shift is how far they move to the left. */
-static void text_add(Text *text, const uint8_t *data, int32_t from, int32_t to, int32_t n, int32_t shift) {
-    int32_t count = text->n_tokens, i = from;
-    if (from > 0 && CLASS[data[from - 1]] == WORD)
-        while (i < to && CLASS[data[i]] == WORD) i++;
-    while (i < to) {
-        int class = CLASS[data[i]];
-        if (class == BLANK) {
-            i++;
-            continue;
-        }
-        int32_t start = i++;
-        if (class == WORD) {
-            while (i < to && CLASS[data[i]] == WORD) i++;
-            if (i == to && to < n && CLASS[data[to]] == WORD) break;
-        }
-        uint64_t hash = word_hash(data, start, i);
-        hash ^= hash >> 29;
-        text->tokens[count] = hash * MIX;
-        text->starts[count] = start - shift;
-        text->ends[count++] = i - shift;
+/* Adds the tokens of data[from:to]: runs of the bytes of words, and single marks. */
+static void text_add(Text *text, int32_t from, int32_t to) {
+    int32_t *starts = text->starts + text->n_tokens, *ends = text->ends + text->n_tokens;
+    uint64_t word_before = 0, mark_before = 0; /* whether the byte before the block is of this kind */
+    for (int32_t at = from; at < to; at += BLOCK_BYTES) {
+        uint8_t kinds[BLOCK_BYTES];
+        kinds_at(kinds, KIND, text->data, at, to);
+        uint64_t word = packed(kinds, 0), mark = packed(kinds, 1), behind_word = word << 1 | word_before;
+        for (uint64_t bits = (word & ~behind_word) | mark; bits; bits &= bits - 1) *starts++ = at + lowest(bits);
+        for (uint64_t bits = (behind_word & ~word) | mark << 1 | mark_before; bits; bits &= bits - 1)
+            *ends++ = at + lowest(bits);
+        word_before = word >> 63, mark_before = mark >> 63;
     }
-    text->n_tokens = count;
+    text->n_tokens = (int32_t)(starts - text->starts);
+    if (ends - text->ends < text->n_tokens) *ends = to;
 }
 
 /* Reads the first head and the last tail bytes, without tokens that a cut falls into; all where there are no more.
-   Returns 0, or -1 without memory. starts and ends share the block of tokens. */
+   Returns 0, or -1 without memory. prefix, starts and ends share the block of tokens. */
 static int text_read(Text *text, const uint8_t *data, int32_t n, int32_t head, int32_t tail) {
     int is_cut = n > head + tail;
     int32_t room = is_cut ? head + tail : n;
     memset(text, 0, sizeof *text);
     text->data = data;
     text->n_bytes = room;
-    text->tokens = malloc((size_t)(room + 1) * (sizeof(uint64_t) + 2 * sizeof(int32_t)));
+    text->tokens = malloc((size_t)(room + 1) * 2 * (sizeof(uint64_t) + sizeof(int32_t)));
     if (!text->tokens) return -1;
-    text->starts = (int32_t *)(text->tokens + room + 1);
+    text->prefix = text->tokens + room + 1;
+    text->starts = (int32_t *)(text->prefix + room + 1);
     text->ends = text->starts + room + 1;
-    if (!is_cut) {
-        text_add(text, data, 0, n, n, 0);
-        return 0;
+    if (is_cut) {
+        if (!(text->joined = malloc((size_t)room + 1))) return -1;
+        memcpy(text->joined, data, (size_t)head);
+        memcpy(text->joined + head, data + n - tail, (size_t)tail);
+        text->data = text->joined;
+        text_add(text, 0, head);
+        if (text->n_tokens && KIND[data[head - 1]] == WORD && KIND[data[head]] == WORD) text->n_tokens--;
+        int32_t whole = head;
+        if (KIND[data[n - tail - 1]] == WORD)
+            while (whole < room && KIND[text->data[whole]] == WORD) whole++;
+        text_add(text, whole, room);
+    } else {
+        text_add(text, 0, room);
     }
-    if (!(text->joined = malloc((size_t)room + 1))) return -1;
-    memcpy(text->joined, data, (size_t)head);
-    memcpy(text->joined + head, data + n - tail, (size_t)tail);
-    text->data = text->joined;
-    text_add(text, data, 0, head, n, 0);
-    text_add(text, data, n - tail, n, n, n - tail - head);
+    data = text->data;
+    uint64_t sum = text->prefix[0] = 0, *restrict tokens = text->tokens, *restrict prefix = text->prefix;
+    uint8_t wide = 0;
+    for (int32_t i = 0; i < room; i++) wide |= (data[i] >= 0xE0) & (data[i] != 0xE2);
+    text->has_wide = wide;
+    for (int32_t i = 0; i < room; i++) prefix[i + 1] = sum += (data[i] + 1ULL) * POWER[i];
+    for (int32_t i = 0; i < text->n_tokens; i++) {
+        int32_t start = text->starts[i];
+        uint64_t hash = (prefix[text->ends[i]] - prefix[start]) * INVERSE[start];
+        hash ^= hash >> 29;
+        tokens[i] = hash * MIX;
+    }
     return 0;
 }
 
@@ -172,28 +216,23 @@ static void sum_empty(Sum *sum) {
 
 #define BLOCK 32 /* columns that are summed together, so that their sums stay in registers */
 
-BEST_VECTORS static void add_rows(const int8_t *table, int32_t width, int16_t *restrict part, const uint32_t *rows,
-                                  int32_t n) {
+/* Inlined where width is a constant, so that a row's place is a shift and not a product. */
+static inline void add_columns(const int8_t *table, int32_t width, int16_t *restrict part, const uint32_t *rows,
+                               int32_t n) {
     int32_t from = 0;
-#if defined(__GNUC__)
-    typedef int8_t Values __attribute__((vector_size(BLOCK / 2)));
-    typedef int16_t Sums __attribute__((vector_size(BLOCK)));
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    typedef int16_t Pairs __attribute__((vector_size(BLOCK))); /* an even column and the odd one behind it */
+    int32_t near = n > AHEAD ? n - AHEAD : 0;
     for (; from + BLOCK <= width; from += BLOCK) {
         const int8_t *column = table + from;
-        Values first, second;
-        Sums low, high;
-        memcpy(&low, part + from, sizeof low);
-        memcpy(&high, part + from + BLOCK / 2, sizeof high);
+        Pairs pairs, even = {0}, odd = {0};
         for (int32_t i = 0; i < n; i++) {
-            if (i + AHEAD < n) PREFETCH(column + (size_t)rows[i + AHEAD] * (size_t)width);
-            const int8_t *values = column + (size_t)rows[i] * (size_t)width;
-            memcpy(&first, values, sizeof first);
-            memcpy(&second, values + BLOCK / 2, sizeof second);
-            low += __builtin_convertvector(first, Sums);
-            high += __builtin_convertvector(second, Sums);
+            if (i < near) PREFETCH(column + (size_t)rows[i + AHEAD] * (size_t)width);
+            memcpy(&pairs, column + (size_t)rows[i] * (size_t)width, sizeof pairs);
+            even += pairs << 8 >> 8;
+            odd += pairs >> 8;
         }
-        memcpy(part + from, &low, sizeof low);
-        memcpy(part + from + BLOCK / 2, &high, sizeof high);
+        for (int j = 0; j < BLOCK; j += 2) part[from + j] += even[j / 2], part[from + j + 1] += odd[j / 2];
     }
 #endif
     if (from == width) return;
@@ -201,6 +240,14 @@ BEST_VECTORS static void add_rows(const int8_t *table, int32_t width, int16_t *r
         const int8_t *restrict values = table + (size_t)rows[i] * (size_t)width;
         for (int32_t j = from; j < width; j++) part[j] = (int16_t)(part[j] + values[j]);
     }
+}
+
+BEST_VECTORS static void add_rows(const int8_t *table, int32_t width, int16_t *restrict part, const uint32_t *rows,
+                                  int32_t n) {
+    if (width == BLOCK)
+        add_columns(table, BLOCK, part, rows, n);
+    else
+        add_columns(table, width, part, rows, n);
 }
 
 static void sum_rows(Sum *sum, const uint32_t *rows, int32_t n) {
@@ -259,13 +306,7 @@ static int32_t wide_extend(const Text *text, int32_t *begins, int32_t *ends, int
 }
 
 static inline uint64_t wide_hash(const Text *text, int32_t begin, int32_t end) {
-    return mixed(bytes_hash(text->data, begin, end) * WIDE);
-}
-
-static int has_wide(const Text *text) {
-    for (int32_t i = 0; i < text->n_bytes; i++)
-        if (IS_WIDE[text->data[i]]) return 1;
-    return 0;
+    return mixed(bytes_hash(text, begin, end) * WIDE);
 }
 
 /* ---- Arguments -------------------------------------------------------------------------------------------------- */
@@ -331,7 +372,7 @@ static int read_places(const Text *text, int words, int chars, int wide, int32_t
         sum_places(&sum, rows, size, smaller(edge, size), tail, out);
     }
     int32_t head_byte = n > edge ? text->ends[edge - 1] : bytes, tail_byte = n > edge ? text->starts[n - edge] : 0;
-    if (wide && has_wide(text)) {
+    if (wide && text->has_wide) {
         if (!(begins = malloc((size_t)bytes * 2 * sizeof *begins))) goto done;
         int32_t *ends = begins + bytes, count = wide_start(text, begins, ends);
         for (order = 1; wide >> order; order++) {
@@ -346,7 +387,7 @@ static int read_places(const Text *text, int words, int chars, int wide, int32_t
     }
     if (chars && bytes >= chars) {
         int32_t count = bytes - chars + 1;
-        for (int32_t i = 0; i < count; i++) rows[i] = (uint32_t)(mixed(bytes_hash(text->data, i, i + chars)) >> shift);
+        for (int32_t i = 0; i < count; i++) rows[i] = (uint32_t)(mixed(bytes_hash(text, i, i + chars)) >> shift);
         sum_places(&sum, rows, count, smaller(head_byte, count), smaller(tail_byte, count), out);
     }
     status = 0;
@@ -362,6 +403,49 @@ BEST_VECTORS static void add_scaled(double *restrict scores, const float *restri
     for (Py_ssize_t k = 0; k < n; k++) scores[k] += by * (double)row[k];
 }
 
+typedef struct {
+    int head, tail, words, chars, wide, edge, bits;
+    Py_buffer table, weights, bias;
+    Py_ssize_t width, labels;
+} Tasks;
+
+static void tasks_release(Tasks *tasks) {
+    PyBuffer_Release(&tasks->table);
+    PyBuffer_Release(&tasks->weights);
+    PyBuffer_Release(&tasks->bias);
+}
+
+/* Whether the sizes fit; an error is set where not. */
+static int tasks_fit(Tasks *tasks) {
+    int bits = tasks->bits;
+    tasks->width = bits >= 1 && bits <= 24 ? tasks->table.len >> bits : 0;
+    tasks->labels = tasks->bias.len / 4;
+    return in_range(bits, 1, 24, "bits") && in_range(tasks->head, 0, MAX_BYTES, "head") &&
+           in_range(tasks->tail, 0, MAX_BYTES, "tail") && in_range(tasks->words, 0, (2 << MAX_ORDER) - 1, "words") &&
+           in_range(tasks->wide, 0, (2 << 4) - 1, "wide") && in_range(tasks->chars, 0, MAX_ORDER, "chars") &&
+           in_range(tasks->edge, 1, MAX_BYTES, "edge") && in_range(tasks->width, 1, 65536, "width") &&
+           in_range(tasks->labels, 0, 65536, "labels") && fits(&tasks->table, tasks->width << bits, 1, "table") &&
+           fits(&tasks->bias, tasks->labels, 4, "bias") &&
+           fits(&tasks->weights, 3 * tasks->width * tasks->labels, 4, "weights");
+}
+
+/* Fills scores, one a label, of a text with tokens; returns -1 without memory. */
+static int tasks_read(const Tasks *tasks, const Text *text, double *scores) {
+    Py_ssize_t width = tasks->width, labels = tasks->labels;
+    float *sums = calloc((size_t)(3 * width), sizeof *sums);
+    int status = -1;
+    if (sums && !read_places(text, tasks->words, tasks->chars, tasks->wide, tasks->edge, tasks->bits, tasks->table.buf,
+                             (int32_t)width, sums)) {
+        for (Py_ssize_t k = 0; k < labels; k++) scores[k] = ((const float *)tasks->bias.buf)[k];
+        for (Py_ssize_t j = 0; j < 3 * width; j++)
+            if (sums[j] != 0.0f)
+                add_scaled(scores, (const float *)tasks->weights.buf + j * labels, (double)sums[j], labels);
+        status = 0;
+    }
+    free(sums);
+    return status;
+}
+
 PyDoc_STRVAR(task_scores_doc,
              "task_scores(data, head, tail, words, chars, wide, edge, bits, table, weights, bias) -> tuple[float, ...]\n\n"
              "Raw scores, one a column of weights, of the lower-cased UTF-8 bytes data; empty when it has no token.\n"
@@ -369,51 +453,37 @@ PyDoc_STRVAR(task_scores_doc,
              "bias: float32 (labels,). Raises ValueError when sizes do not fit.");
 
 static PyObject *task_scores(PyObject *module, PyObject *args) {
-    Py_buffer data, table, weights, bias;
-    int head, tail, words, chars, wide, edge, bits;
+    Py_buffer data;
+    Tasks tasks = {0};
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*iiiiiiiy*y*y*", &data, &head, &tail, &words, &chars, &wide, &edge, &bits, &table,
-                          &weights, &bias))
+    if (!PyArg_ParseTuple(args, "y*iiiiiiiy*y*y*", &data, &tasks.head, &tasks.tail, &tasks.words, &tasks.chars,
+                          &tasks.wide, &tasks.edge, &tasks.bits, &tasks.table, &tasks.weights, &tasks.bias))
         return NULL;
     PyObject *result = NULL;
     Text text = {0};
-    float *sums = NULL;
     double *scores = NULL;
-    Py_ssize_t width = bits >= 1 && bits <= 24 ? table.len >> bits : 0, labels = bias.len / 4;
-    if (!in_range(bits, 1, 24, "bits") || !in_range(data.len, 0, MAX_BYTES, "data") ||
-        !in_range(head, 0, MAX_BYTES, "head") || !in_range(tail, 0, MAX_BYTES, "tail") ||
-        !in_range(words, 0, (2 << MAX_ORDER) - 1, "words") || !in_range(wide, 0, (2 << 4) - 1, "wide") ||
-        !in_range(chars, 0, MAX_ORDER, "chars") || !in_range(edge, 1, MAX_BYTES, "edge") ||
-        !in_range(width, 1, 65536, "width") || !fits(&table, width << bits, 1, "table") ||
-        !fits(&bias, labels, 4, "bias") || !fits(&weights, 3 * width * labels, 4, "weights"))
-        goto done;
-    sums = calloc((size_t)(3 * width), sizeof *sums);
-    scores = calloc((size_t)labels + 1, sizeof *scores);
-    if (!sums || !scores || text_read(&text, data.buf, (int32_t)data.len, head, tail)) {
+    if (!tasks_fit(&tasks) || !in_range(data.len, 0, MAX_BYTES, "data")) goto done;
+    scores = calloc((size_t)tasks.labels + 1, sizeof *scores);
+    if (!scores || text_read(&text, data.buf, (int32_t)data.len, tasks.head, tasks.tail) ||
+        (text.n_tokens && tasks_read(&tasks, &text, scores)))
         PyErr_NoMemory();
-        goto done;
-    }
-    if (!text.n_tokens) {
-        result = PyTuple_New(0);
-        goto done;
-    }
-    if (read_places(&text, words, chars, wide, edge, bits, table.buf, (int32_t)width, sums)) {
-        PyErr_NoMemory();
-        goto done;
-    }
-    for (Py_ssize_t k = 0; k < labels; k++) scores[k] = ((const float *)bias.buf)[k];
-    for (Py_ssize_t j = 0; j < 3 * width; j++)
-        if (sums[j] != 0.0f) add_scaled(scores, (const float *)weights.buf + j * labels, (double)sums[j], labels);
-    result = tuple_of(scores, labels);
+    else
+        result = tuple_of(scores, text.n_tokens ? tasks.labels : 0);
 done:
     text_free(&text);
-    free(sums);
     free(scores);
     PyBuffer_Release(&data);
-    PyBuffer_Release(&table);
-    PyBuffer_Release(&weights);
-    PyBuffer_Release(&bias);
+    tasks_release(&tasks);
     return result;
+}
+
+/* Turns scores into probabilities. */
+static void normalize(double *values, Py_ssize_t n, double temperature) {
+    double top = -INFINITY, total = 0.0;
+    for (Py_ssize_t i = 0; i < n; i++)
+        if (values[i] > top) top = values[i];
+    for (Py_ssize_t i = 0; i < n; i++) total += values[i] = exp((values[i] - top) / temperature);
+    for (Py_ssize_t i = 0; i < n; i++) values[i] /= total;
 }
 
 PyDoc_STRVAR(softmax_doc,
@@ -422,7 +492,7 @@ PyDoc_STRVAR(softmax_doc,
 
 static PyObject *softmax(PyObject *module, PyObject *args) {
     PyObject *scores;
-    double temperature, top = -INFINITY, total = 0.0, values[256];
+    double temperature, values[256];
     (void)module;
     if (!PyArg_ParseTuple(args, "O!d", &PyTuple_Type, &scores, &temperature)) return NULL;
     Py_ssize_t n = PyTuple_Size(scores);
@@ -430,10 +500,8 @@ static PyObject *softmax(PyObject *module, PyObject *args) {
     for (Py_ssize_t i = 0; i < n; i++) {
         values[i] = PyFloat_AsDouble(PyTuple_GetItem(scores, i));
         if (PyErr_Occurred()) return NULL;
-        if (values[i] > top) top = values[i];
     }
-    for (Py_ssize_t i = 0; i < n; i++) total += values[i] = exp((values[i] - top) / temperature);
-    for (Py_ssize_t i = 0; i < n; i++) values[i] /= total;
+    normalize(values, n, temperature);
     return tuple_of(values, n);
 }
 
@@ -481,66 +549,71 @@ typedef struct {
     int32_t count;
 } WideBlock;
 
-PyDoc_STRVAR(worst_windows_doc,
-             "worst_windows(data, bits, size, step, table, scale, bias) -> tuple[tuple[float, int, int], ...]\n\n"
-             "For each head its highest raw score over the windows of size tokens, begun every step tokens, and the\n"
-             "bytes of data at which that window begins and ends. table: int8 (2**bits, heads); scale, bias: float32\n"
-             "(heads,). Raises ValueError when sizes do not fit.");
-
-static PyObject *worst_windows(PyObject *module, PyObject *args) {
-    Py_buffer data, table, scale, bias;
+typedef struct {
     int bits, size, step;
-    (void)module;
-    if (!PyArg_ParseTuple(args, "y*iiiy*y*y*", &data, &bits, &size, &step, &table, &scale, &bias)) return NULL;
-    PyObject *result = NULL;
-    Text text = {0};
+    Py_buffer table, scale, bias;
+    int32_t heads;
+} Heads;
+
+typedef struct {
+    double score;
+    int32_t begin, end; /* in bytes */
+} Worst;
+
+static void heads_release(Heads *heads) {
+    PyBuffer_Release(&heads->table);
+    PyBuffer_Release(&heads->scale);
+    PyBuffer_Release(&heads->bias);
+}
+
+/* Whether the sizes fit; an error is set where not. */
+static int heads_fit(Heads *heads) {
+    Py_ssize_t count = heads->bias.len / 4;
+    heads->heads = (int32_t)(count <= 1024 ? count : 0);
+    return in_range(heads->bits, 1, 24, "bits") && in_range(heads->size, 2, MAX_BYTES, "size") &&
+           in_range(heads->step, 1, heads->size, "step") && in_range(count, 1, 1024, "heads") &&
+           fits(&heads->bias, count, 4, "bias") && fits(&heads->scale, count, 4, "scale") &&
+           fits(&heads->table, count << heads->bits, 1, "table");
+}
+
+/* Fills worst, one a head; returns -1 without memory. */
+static int heads_read(const Heads *heads, const Text *text, Worst *worst) {
     WideBlock wide[2] = {{0}};
-    int32_t *tokens = NULL, *pairs = NULL, *ends = NULL;
-    uint64_t *grams = NULL;
-    double *score = NULL;
-    int32_t *best = NULL;
-    Py_ssize_t heads = bias.len / 4;
-    if (!in_range(bits, 1, 24, "bits") || !in_range(data.len, 0, MAX_BYTES, "data") ||
-        !in_range(size, 2, MAX_BYTES, "size") || !in_range(step, 1, size, "step") ||
-        !in_range(heads, 1, 1024, "heads") || !fits(&bias, heads, 4, "bias") || !fits(&scale, heads, 4, "scale") ||
-        !fits(&table, heads << bits, 1, "table"))
-        goto done;
-    int shift = 64 - bits;
-    int32_t k = (int32_t)heads;
-    if (text_read(&text, data.buf, (int32_t)data.len, MAX_BYTES, 0)) goto no_memory;
-    int32_t n = text.n_tokens;
+    int32_t k = heads->heads, n = text->n_tokens, size = heads->size, *tokens = NULL, *pairs = NULL, *ends = NULL;
+    int shift = 64 - heads->bits, status = -1;
     size_t room = ((size_t)n + 1) * (size_t)k;
-    tokens = malloc(room * sizeof *tokens);
-    pairs = malloc(room * sizeof *pairs);
-    grams = malloc(((size_t)(n > text.n_bytes ? n : text.n_bytes) + 1) * sizeof *grams);
-    score = malloc(2 * (size_t)k * sizeof *score);
-    best = calloc(2 * (size_t)k, sizeof *best);
-    if (!tokens || !pairs || !grams || !score || !best) goto no_memory;
-    run_sums(tokens, text.tokens, n, shift, table.buf, k);
-    for (int32_t i = 0; i + 1 < n; i++) grams[i] = extended(text.tokens[i], text.tokens[i + 1]);
-    run_sums(pairs, grams, n > 0 ? n - 1 : 0, shift, table.buf, k);
-    if (n && has_wide(&text)) {
-        int32_t bytes = text.n_bytes;
+    const int8_t *table = heads->table.buf;
+    const float *scale = heads->scale.buf, *bias = heads->bias.buf;
+    tokens = malloc(2 * room * sizeof *tokens);
+    uint64_t *grams = malloc(((size_t)(n > text->n_bytes ? n : text->n_bytes) + 1) * sizeof *grams);
+    double *score = malloc((size_t)k * sizeof *score);
+    if (!tokens || !grams || !score) goto done;
+    pairs = tokens + room;
+    run_sums(tokens, text->tokens, n, shift, table, k);
+    for (int32_t i = 0; i + 1 < n; i++) grams[i] = extended(text->tokens[i], text->tokens[i + 1]);
+    run_sums(pairs, grams, n > 0 ? n - 1 : 0, shift, table, k);
+    if (n && text->has_wide) {
+        int32_t bytes = text->n_bytes;
         for (int order = 0; order < 2; order++) {
             wide[order].begins = malloc(((size_t)bytes + 1) * sizeof *wide[order].begins);
             wide[order].running = malloc(((size_t)bytes + 1) * (size_t)k * sizeof *wide[order].running);
-            if (!wide[order].begins || !wide[order].running) goto no_memory;
+            if (!wide[order].begins || !wide[order].running) goto done;
         }
-        if (!(ends = malloc(((size_t)bytes + 1) * sizeof *ends))) goto no_memory;
-        int32_t count = wide_start(&text, wide[0].begins, ends);
+        if (!(ends = malloc(((size_t)bytes + 1) * sizeof *ends))) goto done;
+        int32_t count = wide_start(text, wide[0].begins, ends);
         for (int order = 0; order < 2; order++) {
             WideBlock *block = &wide[order];
             if (order) memcpy(block->begins, wide[0].begins, (size_t)count * sizeof *block->begins);
-            count = wide_extend(&text, block->begins, ends, count);
+            count = wide_extend(text, block->begins, ends, count);
             block->count = count;
-            for (int32_t i = 0; i < count; i++) grams[i] = wide_hash(&text, block->begins[i], ends[i]);
-            run_sums(block->running, grams, count, shift, table.buf, k);
+            for (int32_t i = 0; i < count; i++) grams[i] = wide_hash(text, block->begins[i], ends[i]);
+            run_sums(block->running, grams, count, shift, table, k);
         }
     }
-    int is_whole = n <= size + step / 2;
-    double *worst = score + k;
-    for (int32_t first = 0, done = 0; !done; first += step) {
+    int is_whole = n <= size + heads->step / 2;
+    for (int32_t first = 0, done = 0; !done; first += heads->step) {
         int32_t from = is_whole ? 0 : smaller(first, n - size), to = is_whole ? n : from + size;
+        int32_t begin = n ? text->starts[from] : 0, end = n ? text->ends[to - 1] : 0;
         done = is_whole || from + size >= n;
         for (int32_t h = 0; h < k; h++) score[h] = 0.0;
         add_range(score, tokens, from, to, to - from, k);
@@ -548,41 +621,148 @@ static PyObject *worst_windows(PyObject *module, PyObject *args) {
         for (int order = 0; order < 2; order++) {
             WideBlock *block = &wide[order];
             if (!block->count) continue;
-            int32_t low = is_whole ? 0 : first_at(block->begins, block->count, text.starts[from]);
-            int32_t high = is_whole ? block->count : first_at(block->begins, block->count, text.ends[to - 1]);
+            int32_t low = is_whole ? 0 : first_at(block->begins, block->count, begin);
+            int32_t high = is_whole ? block->count : first_at(block->begins, block->count, end);
             add_range(score, block->running, low, high, high - low, k);
         }
         for (int32_t h = 0; h < k; h++) {
-            score[h] = score[h] * ((const float *)scale.buf)[h] + ((const float *)bias.buf)[h];
-            if (first == 0 || score[h] > worst[h]) worst[h] = score[h], best[2 * h] = from, best[2 * h + 1] = to;
+            score[h] = score[h] * scale[h] + bias[h];
+            if (first == 0 || score[h] > worst[h].score) worst[h] = (Worst){score[h], begin, end};
         }
     }
-    if (!(result = PyTuple_New(heads))) goto done;
-    for (int32_t h = 0; h < k; h++) {
-        int begin = n ? text.starts[best[2 * h]] : 0, end = n ? text.ends[best[2 * h + 1] - 1] : 0;
-        PyObject *entry = Py_BuildValue("(dii)", worst[h], begin, end);
-        if (!entry) {
-            Py_CLEAR(result);
-            break;
-        }
-        PyTuple_SetItem(result, h, entry);
-    }
-    goto done;
-no_memory:
-    PyErr_NoMemory();
+    status = 0;
 done:
     for (int order = 0; order < 2; order++) free(wide[order].begins), free(wide[order].running);
     free(ends);
-    free(best);
     free(score);
     free(grams);
-    free(pairs);
     free(tokens);
+    return status;
+}
+
+static PyObject *tuple_of_worst(const Worst *worst, int32_t n) {
+    PyObject *tuple = PyTuple_New(n);
+    for (int32_t h = 0; tuple && h < n; h++) {
+        PyObject *entry = Py_BuildValue("(dii)", worst[h].score, worst[h].begin, worst[h].end);
+        if (!entry) {
+            Py_DECREF(tuple);
+            return NULL;
+        }
+        PyTuple_SetItem(tuple, h, entry);
+    }
+    return tuple;
+}
+
+PyDoc_STRVAR(worst_windows_doc,
+             "worst_windows(data, bits, size, step, table, scale, bias) -> tuple[tuple[float, int, int], ...]\n\n"
+             "For each head its highest raw score over the windows of size tokens, begun every step tokens, and the\n"
+             "bytes of data at which that window begins and ends. table: int8 (2**bits, heads); scale, bias: float32\n"
+             "(heads,). Raises ValueError when sizes do not fit.");
+
+static PyObject *worst_windows(PyObject *module, PyObject *args) {
+    Py_buffer data;
+    Heads heads = {0};
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*iiiy*y*y*", &data, &heads.bits, &heads.size, &heads.step, &heads.table, &heads.scale,
+                          &heads.bias))
+        return NULL;
+    PyObject *result = NULL;
+    Text text = {0};
+    Worst *worst = NULL;
+    if (!heads_fit(&heads) || !in_range(data.len, 0, MAX_BYTES, "data")) goto done;
+    worst = malloc((size_t)heads.heads * sizeof *worst);
+    if (!worst || text_read(&text, data.buf, (int32_t)data.len, MAX_BYTES, 0) || heads_read(&heads, &text, worst))
+        PyErr_NoMemory();
+    else
+        result = tuple_of_worst(worst, heads.heads);
+done:
+    free(worst);
     text_free(&text);
     PyBuffer_Release(&data);
-    PyBuffer_Release(&table);
-    PyBuffer_Release(&scale);
-    PyBuffer_Release(&bias);
+    heads_release(&heads);
+    return result;
+}
+
+/* ---- read: both of one text ---------------------------------------------------------------------------------------- */
+
+static const char *READER = "router.reader";
+
+typedef struct {
+    Tasks tasks;
+    Heads heads;
+    double temperature;
+} Reader;
+
+static void reader_free(Reader *reader) {
+    tasks_release(&reader->tasks);
+    heads_release(&reader->heads);
+    PyMem_Free(reader);
+}
+
+static void reader_destroy(PyObject *capsule) { reader_free(PyCapsule_GetPointer(capsule, READER)); }
+
+PyDoc_STRVAR(reader_doc,
+             "reader(*of_tasks, temperature, *of_windows) -> capsule\n\n"
+             "What read needs: the arguments of task_scores and of worst_windows behind data, and a temperature.\n"
+             "Raises ValueError when sizes do not fit.");
+
+static PyObject *reader_make(PyObject *module, PyObject *args) {
+    (void)module;
+    Reader *reader = PyMem_Calloc(1, sizeof *reader);
+    if (!reader) return PyErr_NoMemory();
+    Tasks *tasks = &reader->tasks;
+    Heads *heads = &reader->heads;
+    if (!PyArg_ParseTuple(args, "iiiiiiiy*y*y*diiiy*y*y*", &tasks->head, &tasks->tail, &tasks->words, &tasks->chars,
+                          &tasks->wide, &tasks->edge, &tasks->bits, &tasks->table, &tasks->weights, &tasks->bias,
+                          &reader->temperature, &heads->bits, &heads->size, &heads->step, &heads->table, &heads->scale,
+                          &heads->bias)) {
+        PyMem_Free(reader); /* the buffers that were taken are released already */
+        return NULL;
+    }
+    PyObject *capsule = NULL;
+    if (tasks_fit(tasks) && heads_fit(heads)) capsule = PyCapsule_New(reader, READER, reader_destroy);
+    if (!capsule) reader_free(reader);
+    return capsule;
+}
+
+PyDoc_STRVAR(read_doc,
+             "read(reader, data) -> tuple[tuple[float, ...], tuple[tuple[float, int, int], ...]]\n\n"
+             "The probabilities of tasks and the worst windows: softmax(task_scores(data, ...)), worst_windows(data, ...).");
+
+static PyObject *read_both(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *capsule, *given;
+    char *bytes;
+    Py_ssize_t size;
+    if (!PyArg_ParseTuple(args, "OS", &capsule, &given)) return NULL;
+    Reader *reader = PyCapsule_GetPointer(capsule, READER);
+    if (!reader || PyBytes_AsStringAndSize(given, &bytes, &size) || !in_range(size, 0, MAX_BYTES, "data")) return NULL;
+    const uint8_t *data = (const uint8_t *)bytes;
+    const Tasks *tasks = &reader->tasks;
+    const Heads *heads = &reader->heads;
+    int32_t n = (int32_t)size, is_cut = n > tasks->head + tasks->tail;
+    Text text = {0}, cut = {0};
+    const Text *read = is_cut ? &cut : &text;
+    PyObject *result = NULL, *probabilities = NULL, *places = NULL;
+    double *scores = malloc(((size_t)tasks->labels + 1) * sizeof *scores);
+    Worst *worst = malloc((size_t)heads->heads * sizeof *worst);
+    if (!scores || !worst || text_read(&text, data, n, MAX_BYTES, 0) || heads_read(heads, &text, worst) ||
+        (is_cut && text_read(&cut, data, n, tasks->head, tasks->tail)) ||
+        (read->n_tokens && tasks_read(tasks, read, scores))) {
+        PyErr_NoMemory();
+    } else {
+        Py_ssize_t labels = read->n_tokens ? tasks->labels : 0;
+        normalize(scores, labels, reader->temperature);
+        probabilities = tuple_of(scores, labels);
+        places = tuple_of_worst(worst, heads->heads);
+        if (probabilities && places) result = PyTuple_Pack(2, probabilities, places);
+        Py_XDECREF(probabilities);
+        Py_XDECREF(places);
+    }
+    free(worst);
+    free(scores);
+    text_free(&cut);
+    text_free(&text);
     return result;
 }
 
@@ -612,7 +792,7 @@ static PyObject *label_scores(PyObject *module, PyObject *args) {
     Sum sum = {0};
     float *sums = NULL;
     double *values = NULL;
-    uint64_t *grams = NULL, *hashes = NULL;
+    uint64_t *grams = NULL;
     uint32_t *rows = NULL;
     Py_ssize_t width = bias.len / 4;
     if (!in_range(bits, 1, KNOWN_BITS, "bits") || !in_range(data.len, 0, MAX_BYTES, "data") ||
@@ -631,8 +811,7 @@ static PyObject *label_scores(PyObject *module, PyObject *args) {
     values = calloc((size_t)width, sizeof *values);
     grams = malloc(((size_t)n + 1) * sizeof *grams);
     rows = malloc(((size_t)bytes + 1) * sizeof *rows);
-    hashes = calloc((size_t)bytes + 1, sizeof *hashes);
-    if (!sums || !values || !grams || !rows || !hashes || sum_new(&sum, table.buf, (int32_t)width)) goto no_memory;
+    if (!sums || !values || !grams || !rows || sum_new(&sum, table.buf, (int32_t)width)) goto no_memory;
     int shift = 64 - bits;
     int32_t counts[3] = {0}, seen[3] = {0}, size = n;
     memcpy(grams, text.tokens, (size_t)n * sizeof *grams);
@@ -652,14 +831,12 @@ static PyObject *label_scores(PyObject *module, PyObject *args) {
         sum_rows(&sum, rows, size);
     }
     sum_take(&sum, counts[0] + counts[1], sums);
-    /* One byte more makes the hashes of an order those of the next. */
     for (int order = 1; chars >> order && order <= bytes; order++) {
-        int32_t count = bytes - order + 1;
-        for (int32_t i = 0; i < count; i++) hashes[i] += (text.data[i + order - 1] + 1ULL) * POWER[order - 1];
         if (!(chars >> order & 1)) continue;
+        int32_t count = bytes - order + 1;
         counts[2] += count;
         for (int32_t i = 0; i < count; i++) {
-            uint64_t gram = mixed(hashes[i]);
+            uint64_t gram = mixed(bytes_hash(&text, i, i + order));
             rows[i] = (uint32_t)(gram >> shift);
             seen[2] += is_known(known.buf, gram);
         }
@@ -677,7 +854,6 @@ no_memory:
     PyErr_NoMemory();
 done:
     free(sum.total);
-    free(hashes);
     free(rows);
     free(grams);
     free(values);
@@ -808,7 +984,7 @@ PyObject *words_count(PyObject *module, PyObject *data);
 PyObject *phrases_make(PyObject *module, PyObject *list);
 PyObject *phrases_in(PyObject *module, PyObject *args);
 
-#define VERSION 5 /* features.py asks for it: a module that is older than its sources is not used */
+#define VERSION 6 /* features.py asks for it: a module that is older than its sources is not used */
 
 /* ---- Module ------------------------------------------------------------------------------------------------------- */
 
@@ -816,6 +992,8 @@ static PyMethodDef METHODS[] = {
     {"task_scores", task_scores, METH_VARARGS, task_scores_doc},
     {"softmax", softmax, METH_VARARGS, softmax_doc},
     {"worst_windows", worst_windows, METH_VARARGS, worst_windows_doc},
+    {"reader", reader_make, METH_VARARGS, reader_doc},
+    {"read", read_both, METH_VARARGS, read_doc},
     {"label_scores", label_scores, METH_VARARGS, label_scores_doc},
     {"word_sum", word_sum, METH_VARARGS, word_sum_doc},
     {"census", census, METH_O, census_doc},

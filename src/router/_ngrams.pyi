@@ -31,6 +31,27 @@ def worst_windows(
     bias: _Array,
     /,
 ) -> tuple[tuple[float, int, int], ...]: ...
+def reader(
+    head: int,
+    tail: int,
+    words: int,
+    chars: int,
+    wide: int,
+    edge: int,
+    bits: int,
+    table: _Array,
+    weights: _Array,
+    bias: _Array,
+    temperature: float,
+    window_bits: int,
+    size: int,
+    step: int,
+    risk_table: _Array,
+    risk_scale: _Array,
+    risk_bias: _Array,
+    /,
+) -> object: ...
+def read(reader: object, data: bytes, /) -> tuple[tuple[float, ...], tuple[tuple[float, int, int], ...]]: ...
 def label_scores(
     data: bytes,
     words: int,

@@ -20,8 +20,10 @@ from router.local.static import shipped_encoder
 from router.reading import ReadingSpec, softmax, task_scores
 from router.signals.census import census
 from router.signals.gates import Gates
+from router.signals.learned import Understanding, understanding_from_arrays
 from router.signals.triggers import WordSet, groups, n_words, words_in
 from router.signals.windows import WindowSpec, worst_windows
+from router.types import Message, Request, Signals
 
 SHIPPED = Path(router.__file__).parent / "builtin"
 COMPILED = features.compiled
@@ -39,6 +41,11 @@ TEXTS = st.lists(PIECES | st.text(max_size=12), max_size=60).map(" ".join)
 @pytest.fixture(scope="module")
 def arrays():
     return read_arrays(SHIPPED / "signals" / "understanding.safetensors")[0]
+
+
+@pytest.fixture(scope="module")
+def understanding() -> Understanding:
+    return understanding_from_arrays(*read_arrays(SHIPPED / "signals" / "understanding.safetensors"))
 
 
 @pytest.fixture(scope="module", params=["emotion", "assistant-intents", "spam"])
@@ -131,6 +138,18 @@ def test_wrong_sizes_are_refused(arrays) -> None:
         lambda: COMPILED.task_scores(b"a" * 40000, 9, 9, 6, 4, 6, 16, 16, table, weights, bias),
         lambda: COMPILED.worst_windows(b"a", 16, 64, 0, arrays["risk.table"], ones, ones),
         lambda: COMPILED.worst_windows(b"a", 15, 64, 32, arrays["risk.table"], ones, ones),
+        lambda: COMPILED.reader(
+            9, 9, 6, 4, 6, 16, 17, table, weights, bias, 1.0, 16, 64, 32, arrays["risk.table"], ones, ones
+        ),
+        lambda: COMPILED.reader(
+            9, 9, 6, 4, 6, 16, 16, table, weights, bias, 1.0, 15, 64, 32, arrays["risk.table"], ones, ones
+        ),
+        lambda: COMPILED.read(
+            COMPILED.reader(
+                9, 9, 6, 4, 6, 16, 16, table, weights, bias, 1.0, 16, 64, 32, arrays["risk.table"], ones, ones
+            ),
+            b"a" * 40000,
+        ),
         lambda: COMPILED.label_scores(b"a", 6, 8, 16, arrays["risk.table"], ones, ones, known[:-1].copy()),
         lambda: COMPILED.label_scores(b"a", 6, 8, 21, arrays["risk.table"], ones, ones, known),
         lambda: COMPILED.word_sum(b"a", keys, np.ones((3, 16), np.int8)[:2].copy()),
@@ -157,6 +176,28 @@ def test_softmax(scores: list[float], temperature: float) -> None:
     fast, slow = both(lambda: softmax(scores, temperature))
     assert fast == pytest.approx(slow, rel=1e-12)
     assert sum(fast) == pytest.approx(1.0)
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=TEXTS)
+@example(text="")
+@example(text="one two three " * 3000)
+@example(text="a word" * 427)
+@example(text="x" * 64 + " " + "y" * 63 + ".")
+def test_one_reading_is_both(understanding: Understanding, text: str) -> None:
+    request = Request(messages=(Message(role="user", text=text),))
+    fast, slow = both(lambda: understanding(Signals(request, {})))
+    assert fast["task"].confidence == pytest.approx(slow["task"].confidence, abs=1e-4)
+    assert (fast["scores"].value or {}) == pytest.approx(slow["scores"].value or {}, abs=1e-4)
+    for risk, other in zip(fast["risks"].value.risks, slow["risks"].value.risks, strict=True):
+        assert (risk.kind, risk.threshold) == (other.kind, other.threshold)
+        assert risk.probability == pytest.approx(other.probability, abs=1e-4)
+    data = prepared(text, head=24 * 1024, tail=8 * 1024)
+    assert fast["scores"].value == (
+        dict(zip(understanding.facts.tasks, understanding.task_probabilities(data), strict=True))
+        if data.split()
+        else None
+    )
 
 
 WORDS = ["the", "don't", "review", "été", "previous", "x", "42", "a" * 30, "kein-wort", "große"]

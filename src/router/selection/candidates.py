@@ -6,7 +6,7 @@ Order of the checks: what the policy forbids, ability, hard budgets, health. The
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -26,7 +26,7 @@ from ..types import (
 )
 from ..units import format_ms, format_usd
 from .estimate import affordable_output, estimate_hosted, estimate_local
-from .rates import Rate, rate_of
+from .rates import rate_of
 
 __all__ = [
     "MODEL_AUTO",
@@ -51,7 +51,8 @@ class PlainTask(NamedTuple):
     """The local models as candidates for a task that none of them is made for, and the hosted deployments' rates."""
 
     local: tuple[Candidate, ...]
-    hosted: tuple[Rate, ...]
+    hosted: tuple[tuple[Any, ...], ...]
+    """Each a :class:`.rates.Rate`, as a plain tuple: Python takes those apart far faster."""
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,38 +163,38 @@ def candidates(
         found = [*plain.local]
     else:
         found = [_local(card, evidence, asked) for card in fleet.local.values()]
-    if plain is not None and learned is None and not (snapshot.warm or snapshot.tail_ms or snapshot.quality_shift):
-        _add_hosted(found, plain.hosted, asked, snapshot, plan=plan)
+    is_moved = bool(snapshot.warm or snapshot.tail_ms or snapshot.quality_shift)
+    if plain is not None and learned is None and asked.tokens.units is None and not is_moved:
+        found.extend(_plainly_hosted(plain.hosted, asked, snapshot, plan=plan))
         return tuple(found)
     found.extend([_hosted(each, asked, snapshot, learned, plan=plan) for each in fleet.deployments.values()])
     limit_ms = asked.budget.max_latency_ms
     return tuple(found if limit_ms is None else _without_tails(found, limit_ms))
 
 
-def _add_hosted(
-    found: list[Candidate], rates: Iterable[Rate], asked: _Asked, snapshot: Snapshot, *, plan: bool
-) -> None:
+def _plainly_hosted(
+    rates: Iterable[tuple[Any, ...]], asked: _Asked, snapshot: Snapshot, *, plan: bool
+) -> list[Candidate]:
     """What :func:`_hosted` says of each deployment, for a plain request, without a call for each of its sums."""
     tokens, size, measured = asked.tokens, asked.context_tokens, snapshot.latency_ms
     sent, expected, most = tokens.input, tokens.output, tokens.output_max
-    has_units = tokens.units is not None
-    for (
-        deployment, name, tier, is_configured, most_input, window, quality, ttft_ms, tokens_per_s,
-        per_call, input_usd, output_usd, worst_input_usd, worst_output_usd,
-    ) in rates:  # fmt: skip
-        if has_units or sent > most_input or size > window or not (plan or is_configured):
-            found.append(_hosted(deployment, asked, snapshot, None, plan=plan))
-            continue
-        latency = measured.get(name) if measured else None
-        if latency is None:
-            latency = ttft_ms + expected * 1000.0 / tokens_per_s
-        estimate = Estimate(
-            usd=per_call + sent * input_usd + expected * output_usd,
-            latency_ms=latency,
-            quality=quality,
-            worst_usd=per_call + sent * worst_input_usd + most * worst_output_usd,
+    return [
+        Candidate(
+            model=name,
+            kind="llm",
+            tier=tier,
+            estimate=Estimate(
+                usd=per_call + sent * input_usd + expected * output_usd,
+                latency_ms=measured[name] if name in measured else ttft_ms + expected * 1000.0 / tokens_per_s,
+                quality=quality,
+                worst_usd=per_call + sent * worst_input_usd + most * worst_output_usd,
+            ),
         )
-        found.append(Candidate(model=name, kind="llm", tier=tier, estimate=estimate))
+        if sent <= most_input and size <= window
+        else _hosted(deployment, asked, snapshot, None, plan=plan)
+        for deployment, name, tier, most_input, window, quality, ttft_ms, tokens_per_s,
+        per_call, input_usd, output_usd, worst_input_usd, worst_output_usd in rates
+    ]  # fmt: skip
 
 
 def _hosted(
@@ -281,7 +282,9 @@ def _plain_task(fleet: Fleet, task: str) -> PlainTask:
         for card in fleet.local.values()
         for failed, reason in (_not_made_for(card, task),)
     )
-    found = PlainTask(local, tuple(rate_of(deployment, task) for deployment in fleet.deployments.values()))
+    found = PlainTask(
+        local, tuple(tuple(rate_of(deployment, task, plan=fleet.is_plan)) for deployment in fleet.deployments.values())
+    )
     if len(fleet.plain) < _MOST_TASKS:
         fleet.plain[task] = found
     return found

@@ -156,21 +156,19 @@ def _ranks(
     places = fleet.places.get((tier, verdict.rank)) or _places(fleet, tier, verdict.rank)
     # In a tie the local model comes first: equal in quality, so the cheaper and faster one.
     local = _LAST if verdict.prefer == "llm" else -1
-    ranks: list[_Rank] = []
-    for candidate in found:
-        name, estimate = candidate.model, candidate.estimate
-        place = local if candidate.kind == "local" else places[name]
-        if stays and name in stays:
-            place -= 1
-        usd = estimate.usd
-        # Quality less what cost and latency weigh; an unknown price counts as the worst.
-        worth = (
-            -_INFINITE
-            if usd is None
-            else by_quality * (estimate.quality or 0.0) - by_cost * usd - by_latency * (estimate.latency_ms or 0.0)
+    # Quality less what cost and latency weigh; an unknown price counts as the worst.
+    ranks: list[_Rank] = [
+        (
+            local if each.kind == "local" else places[each.model],
+            -(by_quality * (likely.quality or 0.0) - by_cost * likely.usd - by_latency * (likely.latency_ms or 0.0))
+            if likely.usd is not None
+            else _INFINITE,
+            each.model,
         )
-        ranks.append((place, -worth, name))
-    return ranks
+        for each in found
+        for likely in (each.estimate,)
+    ]
+    return [(place - (name in stays), worth, name) for place, worth, name in ranks] if stays else ranks
 
 
 def _places(fleet: Fleet, tier: Tier | None, rank: tuple[str, ...]) -> dict[str, int]:

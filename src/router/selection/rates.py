@@ -23,13 +23,12 @@ class Rate(NamedTuple):
     """A deployment's row for one task.
 
     ``most_input``: up to how many tokens of input these prices hold, -1 for none, because tokens alone do not tell what
-    a call costs. ``window``: how many tokens fit. USD a token; ``worst_`` is the dearest kind.
+    a call costs, or it cannot be called. ``window``: how many tokens fit. USD a token; ``worst_`` is the dearest kind.
     """
 
     deployment: Deployment
     name: str
     tier: Tier
-    is_configured: bool
     most_input: int
     window: int
     quality: float
@@ -42,11 +41,12 @@ class Rate(NamedTuple):
     worst_output: float
 
 
-def rate_of(deployment: Deployment, task: str) -> Rate:
-    """The row of ``deployment`` for requests of ``task``."""
+def rate_of(deployment: Deployment, task: str, *, plan: bool) -> Rate:
+    """The row of ``deployment`` for requests of ``task``; a ``plan`` counts on those that cannot be called, too."""
     price, by_unit, window = deployment.price, deployment.price.by_unit, deployment.context_tokens
     dearest = dearest_rates(price)
-    if dearest is None or (by_unit is not None and not by_unit.is_only_asked):
+    has_more = by_unit is not None and not by_unit.is_only_asked
+    if dearest is None or has_more or not (plan or deployment.configured):
         most_input = -1
     else:
         most_input = price.tiers[0].above if price.tiers else _NO_LIMIT
@@ -54,7 +54,6 @@ def rate_of(deployment: Deployment, task: str) -> Rate:
         deployment=deployment,
         name=deployment.name,
         tier=deployment.tier,
-        is_configured=deployment.configured,
         most_input=most_input,
         window=_NO_LIMIT if window is None else window,
         quality=prior_quality(deployment, task),

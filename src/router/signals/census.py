@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from .. import features
 
@@ -12,7 +12,7 @@ _SMALL, _CAPITALS, _DIGITS = bytes(range(97, 123)), bytes(range(65, 91)), b"0123
 _MARKS = bytes(code for code in range(33, 127) if not chr(code).isalnum())
 
 
-class Census(NamedTuple):
+class Census(msgspec.Struct, frozen=True, gc=False):
     """ASCII characters by kind; ``pairs`` are pairs of blanks, none overlapping; ``stretches`` is 1 where ``!!``,
     ``??`` or ``...`` stands somewhere, else 0."""
 
@@ -29,7 +29,7 @@ class Census(NamedTuple):
 def census(raw: bytes) -> Census:
     """Count the characters of a text given as UTF-8."""
     if features.compiled is not None:
-        return tuple.__new__(Census, features.compiled.census(raw))  # without the checks that Census() makes in Python
+        return Census(*features.compiled.census(raw))
     size = len(raw)
     small, capitals, digits, marks = (
         size - len(raw.translate(None, kind)) for kind in (_SMALL, _CAPITALS, _DIGITS, _MARKS)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+
+import msgspec
 
 from ..types import Request
 from .triggers import Trigger, groups, phrases_in
@@ -23,7 +24,7 @@ _NONE: frozenset[str] = frozenset()
 _NO_BLANKS_BETWEEN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
 
 
-class Excerpt(NamedTuple):
+class Excerpt(msgspec.Struct, frozen=True, gc=False):
     """``system`` and ``user`` are whole texts; ``text`` is what is read of them, ``lower`` its lower case.
 
     ``ask`` is the user's part of ``lower``; ``triggers`` the words of triggers that stand in ``lower``, ``groups``

@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from .. import features
 from ..errors import ModelFileError
-from ..features import prepared
+from ..features import bits_of, prepared
 from ..reading import ReadingSpec, softmax, task_scores
 from ..types import Request, Signal, SignalName, Signals, Span
 from .windows import WindowSpec, worst_windows
@@ -24,6 +25,9 @@ __all__ = ["Facts", "Risk", "Risks", "Understanding", "spans_between", "understa
 
 SCAN_HEAD, SCAN_TAIL = 24 * 1024, 8 * 1024
 RISK_FLOOR = 0.25  # below it nobody asks where in the text the score came from
+
+Worst = tuple[tuple[float, int, int], ...]
+"""Of each risk the highest raw score of a window, and the bytes between which that one stands."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +79,9 @@ class Understanding:
     slow = False
     provides: tuple[SignalName, ...] = ("task", "scores", "risks")
 
-    __slots__ = ("_bias", "_heads", "_risk_bias", "_risk_scale", "_risk_table", "_table", "_weights", "facts", "name")
+    __slots__ = (
+        "_bias", "_heads", "_reader", "_risk_bias", "_risk_scale", "_risk_table", "_table", "_weights", "facts", "name"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -96,16 +102,18 @@ class Understanding:
         )
         self._table, self._weights, self._bias = table, weights, bias
         self._risk_table, self._risk_scale, self._risk_bias = risk_table, risk_scale, risk_bias
+        self._reader: object | None = None
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         text = signals.request.transcript(SCAN_HEAD, SCAN_TAIL)
         data = prepared(text, head=SCAN_HEAD, tail=SCAN_TAIL)
         found: dict[SignalName, Signal[Any]] = {}
+        probabilities, worst = self._read(data)
         hinted = signals.request.hints.task
         if hinted is not None:
             found["task"] = Signal(value=hinted, confidence=1.0, detector="hint")
             found["scores"] = Signal(value={hinted: 1.0}, confidence=1.0, detector="hint")
-        elif probabilities := self.task_probabilities(data):
+        elif probabilities:
             confidence = max(probabilities)
             best = self.facts.tasks[probabilities.index(confidence)]
             scores = dict(zip(self.facts.tasks, probabilities, strict=True))
@@ -114,7 +122,7 @@ class Understanding:
         else:
             unknown = Signal[Any](value=None, confidence=0.0, detector=self.name)
             found["task"] = found["scores"] = unknown
-        risks = self.risks(signals.request, text, data)
+        risks = self._risks(signals.request, text, data, worst)
         likeliest = max([risk.probability for risk in risks.risks], default=0.0)
         found["risks"] = Signal(value=risks, confidence=likeliest, detector=self.name)
         return found
@@ -124,11 +132,25 @@ class Understanding:
         scores = task_scores(data, self.facts.reading, self._table, self._weights, self._bias)
         return softmax(scores, self.facts.temperature) if scores else ()
 
-    def risks(self, request: Request, text: str, data: bytes) -> Risks:
+    def _read(self, data: bytes) -> tuple[Sequence[float], Worst]:
+        """:meth:`task_probabilities` and :meth:`worst`, of one pass over ``data``."""
+        if features.compiled is None:
+            return self.task_probabilities(data), self.worst(data)
+        if self._reader is None:
+            reading, windows = self.facts.reading, self.facts.windows
+            self._reader = features.compiled.reader(
+                reading.head, reading.tail, bits_of(reading.words), reading.chars, bits_of(reading.wide), reading.edge,
+                reading.bits, self._table, self._weights, self._bias, self.facts.temperature,
+                windows.bits, windows.size, windows.step, self._risk_table, self._risk_scale, self._risk_bias,
+            )  # fmt: skip
+        return features.compiled.read(self._reader, data)
+
+    def _risks(self, request: Request, text: str, data: bytes, worst: Worst) -> Risks:
         """The risks of a conversation, ``text`` being its transcript as far as it is read, ``data`` its bytes."""
         risks = []
-        for (kind, slope, offset, threshold), (score, begin, end) in zip(self._heads, self.worst(data), strict=True):
-            probability = 1.0 / (1.0 + exp(-min(max(slope * score + offset, -30.0), 30.0)))
+        for (kind, slope, offset, threshold), (score, begin, end) in zip(self._heads, worst, strict=True):
+            odds = slope * score + offset
+            probability = 1.0 / (1.0 + exp(-odds if -30.0 < odds < 30.0 else 30.0 if odds < 0.0 else -30.0))
             spans = _spans(request, text, data, begin, end) if probability >= RISK_FLOOR else ()
             risks.append(Risk(kind=kind, probability=probability, threshold=threshold, spans=spans))
         length = sum([len(message.text) for message in request.messages])
@@ -139,7 +161,7 @@ class Understanding:
         slope, offset = self.facts.platt.get(kind, (1.0, 0.0))
         return slope * score + offset
 
-    def worst(self, data: bytes) -> tuple[tuple[float, int, int], ...]:
+    def worst(self, data: bytes) -> Worst:
         """Of each of ``facts.risks`` the highest raw score of a window, and the bytes between which that one stands."""
         return worst_windows(data, self.facts.windows, self._risk_table, self._risk_scale, self._risk_bias)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from typing import NamedTuple
+
+import msgspec
 
 from .. import features
 from .gates import Gates
@@ -16,7 +17,7 @@ from .gates import Gates
 __all__ = ["Trigger", "WordSet", "groups", "n_words", "phrases", "phrases_in", "trigger", "triggers", "words_in"]
 
 
-class Trigger(NamedTuple):
+class Trigger(msgspec.Struct, frozen=True, gc=False):
     """A group of words and its bit in :func:`groups`."""
 
     words: frozenset[str]

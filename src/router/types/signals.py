@@ -321,7 +321,7 @@ class Signals:
     def _run(self, name: SignalName, detector: Detector) -> Signal[Any]:
         known = self._known
         try:
-            found = detector(self)
+            found = detector.__call__(self)  # detector(self) would enter the interpreter anew
         except Exception as error:  # noqa: BLE001 one broken detector must not fail the request; unknown is never clean
             self.has_failed = True
             if self._on_error is not None:
