@@ -28,6 +28,7 @@ from router.state.spool import Spool
 from router.state.sqlite import SqliteSink, SqliteStore
 from router.state.store import Balance, RecordSink, Row
 from router.testing.upstream import Answer, Upstream
+from router.types import Signal
 
 KINDS = ["jsonl", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
@@ -118,6 +119,46 @@ def test_large_records_do_not_fill_the_memory(tmp_path: Path, queue_bytes: int) 
     ledger.close()
     assert sorted(record.id for record in read_records(JsonlSink(path))) == sorted(record.id for record in records)
     assert verify(JsonlSink(path).scan()).faults == ()
+
+
+def test_what_json_cannot_say_costs_no_other_record(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "ledger.jsonl"
+    ledger = LedgerWriter(JsonlSink(path), spool=tmp_path / "spool")
+    for number in range(5):
+        record = a_record(number)
+        if number == 2:
+            odd = {"odd": Signal[object](value=object(), confidence=1.0, detector="mine")}
+            record = msgspec.structs.replace(record, decision=msgspec.structs.replace(record.decision, signals=odd))
+        ledger.append(record)
+    assert ledger.find("d3") is not None
+    ledger.close()
+    assert [record.id for record in read_records(JsonlSink(path))] == ["r0", "r1", "r3", "r4"]
+    assert verify(JsonlSink(path).scan()).faults == ()
+    assert any("r2" in record.getMessage() for record in caplog.records)
+
+
+def test_many_threads_may_record_while_the_ledger_is_slow(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    sink = Flaky(JsonlSink(path))
+    ledger = LedgerWriter(sink, spool=tmp_path / "spool", queue_size=8)
+
+    def record_some(first: int) -> None:
+        for number in range(first, first + 100):
+            sink.is_down = number % 30 == 0
+            ledger.append(a_record(number))
+            time.sleep(0.001)
+
+    threads = [threading.Thread(target=record_some, args=(100 * at,)) for at in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    sink.is_down = False
+    eventually(lambda: not any(tmp_path.glob("spool.*")))
+    ledger.close()
+    assert sorted(int(record.id[1:]) for record in read_records(JsonlSink(path))) == list(range(400))
+    checked = verify(JsonlSink(path).scan())
+    assert (checked.records, checked.writers, checked.faults) == (400, 1, ())
 
 
 def test_records_are_found_by_time(open_sink: Callable[[], RecordSink], tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
-"""The ledger: records are taken at once, as JSON, and written down by one thread, so that no answer waits for a disk or
-server. JSON is one object, which the collector of garbage need not walk through as long as it is kept.
+"""The ledger: records are taken at once and written down by one thread, so that no answer waits for a disk or server.
+
+They become JSON some at a time, a few milliseconds later: one by one, amid other work, it takes twice as long. JSON
+is one object, which the collector of garbage need not walk through as long as it is kept.
 
 What cannot be written now goes to a spool file beside, and from there to the ledger when it is back. Each writer
 numbers its records and names the hash of the one before, so that :func:`verify` sees what is missing or was changed.
@@ -11,6 +13,7 @@ import atexit
 import hashlib
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +35,9 @@ _BATCH = 256
 _GATHER_S = 0.01
 _PRUNE_EVERY_S = 600.0
 _FULL = 0.8
+# So many records, of requests of so many bytes, may wait to become JSON: nobody knows yet how large they are.
+_MOST_FRESH = 64
+_MOST_FRESH_BYTES = 16 * 1024
 _MOST_KEPT_BYTES = 2 * 1024 * 1024
 _MOST_WAITING_BYTES = 32 * 1024 * 1024
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -67,13 +73,14 @@ class LedgerWriter:
         self._spool = Spool(spool, writer)
         self._keep = keep
         self._recent: SizedQueue[tuple[str, bytes]] = SizedQueue()
+        self._fresh: deque[Record] = deque()
         self._waiting: SizedQueue[Row] = SizedQueue()
         self._queue_size, self._queue_bytes = queue_size, queue_bytes
         self._has_work, self._closing = threading.Event(), threading.Event()
         self._error: RouterError | None = None
         self._pause_s = self._retry_at_s = 0.0
         self._pruned_s = float("-inf")
-        self._lock = threading.Lock()
+        self._lock, self._encoding = threading.Lock(), threading.Lock()
         self._thread = threading.Thread(target=self._work, name="router-ledger", daemon=True)
         self._thread.start()
         atexit.register(self.close)
@@ -81,21 +88,12 @@ class LedgerWriter:
     def append(self, record: Record) -> None:
         """See :class:`~.store.Ledger`. Only when the queue is full, or the ledger closed, does the caller write to the
         spool itself."""
-        body = _encode(record)
-        if not body.endswith(_UNSIGNED):
-            body = _encode(msgspec.structs.replace(record, writer="", number=0, previous=""))
-        row = Row(record.id, record.at_s, record.tenant, body)
-        self._recent.put((record.decision.id, body), len(body))
-        self._recent.trim(self._keep, _MOST_KEPT_BYTES)
-        if not self._is_full(1.0) and not self._closing.is_set():
-            self._waiting.put(row, len(body))
-            if not self._has_work.is_set():
-                self._has_work.set()
-        else:
-            with self._lock:
-                self._spool_rows(self._signed([row]))
-                if not self._thread.is_alive():
-                    self._spool.close()
+        fresh = self._fresh
+        fresh.append(record)
+        if len(fresh) > _MOST_FRESH or _is_large(record) or self._closing.is_set():
+            self._encode_fresh()
+        if not self._has_work.is_set():
+            self._has_work.set()
 
     def check(self) -> None:
         """See :class:`~.store.Ledger`."""
@@ -109,10 +107,12 @@ class LedgerWriter:
 
     def tail(self, count: int) -> Sequence[Record]:
         """See :class:`~.store.Ledger`."""
+        self._encode_fresh()
         return [_decode(body) for _, body in self._recent.items()[-count:]] if count > 0 else []
 
     def find(self, decision: str) -> Record | None:
         """See :class:`~.store.Ledger`. Those of other processes, and older ones, are looked up where they are kept."""
+        self._encode_fresh()
         for known, body in reversed(self._recent.items()):
             if known == decision:
                 return _decode(body)
@@ -128,6 +128,7 @@ class LedgerWriter:
         """Write out what is queued and close; a second call does nothing."""
         if self._closing.is_set():
             return
+        self._encode_fresh()
         self._closing.set()
         atexit.unregister(self.close)
         self._has_work.set()
@@ -143,6 +144,7 @@ class LedgerWriter:
             self._has_work.clear()
             is_last = self._closing.is_set()
             while True:
+                self._encode_fresh()
                 batch = self._waiting.take(_BATCH)
                 with self._lock:
                     self._write(self._signed(batch))
@@ -151,6 +153,30 @@ class LedgerWriter:
         with suppress(RouterError):
             self._sink.close()
         self._spool.close()
+
+    def _encode_fresh(self) -> None:
+        """Make JSON of what was taken since, and queue it; what there is no room for goes to the spool."""
+        fresh = self._fresh
+        with self._encoding:
+            for _ in range(len(fresh)):
+                record = fresh.popleft()
+                try:
+                    body = _encode(record)
+                    if not body.endswith(_UNSIGNED):
+                        body = _encode(msgspec.structs.replace(record, writer="", number=0, previous=""))
+                except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+                    log.error("%s: %s cannot be said in JSON (%s)", LEDGER_LOST, record.id, error)
+                    continue
+                row = Row(record.id, record.at_s, record.tenant, body)
+                self._recent.put((record.decision.id, body), len(body))
+                self._recent.trim(self._keep, _MOST_KEPT_BYTES)
+                if not self._is_full(1.0) and not self._closing.is_set():
+                    self._waiting.put(row, len(body))
+                    continue
+                with self._lock:
+                    self._spool_rows(self._signed([row]))
+                    if not self._thread.is_alive():
+                        self._spool.close()
 
     def _is_full(self, share: float) -> bool:
         waiting = self._waiting
@@ -211,6 +237,15 @@ class LedgerWriter:
         if self._keep_s is not None and time.monotonic() - self._pruned_s > _PRUNE_EVERY_S:
             self._sink.prune(self._now() - self._keep_s)
             self._pruned_s = time.monotonic()
+
+
+def _is_large(record: Record) -> bool:
+    """Whether it holds what the caller sent, or something as long."""
+    return (
+        bool(record.messages)
+        or record.outcome.body is not None
+        or (record.asked is not None and record.asked.n_bytes > _MOST_FRESH_BYTES)
+    )
 
 
 def read_records(sink: RecordSink, since_s: float | None = None, until_s: float | None = None) -> Iterator[Record]:
