@@ -195,7 +195,9 @@ class Engine:
         now_s = self._clock()
         snapshot: Snapshot | None = None
         try:
-            snapshot = await self.asnapshot(request)
+            snapshot = (
+                await self.asnapshot(request) if self.budgets.limits else self._snapshot(request, now_s, _UNLIMITED)
+            )
             try:
                 return await self.adecide(request, snapshot=snapshot)
             except BudgetExceeded:

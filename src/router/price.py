@@ -125,6 +125,8 @@ class Price(_Rates, frozen=True, kw_only=True):
 
 def cost_usd(price: Price, usage: Usage) -> float | None:
     """What ``usage`` costs; None when a price that it needs is unknown."""
+    if price.by_unit is None and not price.tiers and _is_plain(usage):
+        return _sum(price.per_call, (usage.input, price.input), (usage.output, price.output))
     at = price.at(usage.input)
     plain = usage.input - usage.cached_input - usage.cache_write - usage.audio_input - usage.image_input
     plain_output = usage.output - usage.reasoning - usage.audio_output - usage.image_output
@@ -140,6 +142,19 @@ def cost_usd(price: Price, usage: Usage) -> float | None:
         (usage.audio_output, at.audio_output if at.audio_output is not None or at.output else at.output),
         (usage.image_input, at.picture_token),
         (usage.image_output, at.image_output if at.image_output is not None else at.output),
+    )
+
+
+def _is_plain(usage: Usage) -> bool:
+    """Whether nothing but text was read and written, and nothing of it had a price of its own."""
+    return not (
+        usage.cached_input
+        or usage.cache_write
+        or usage.reasoning
+        or usage.audio_input
+        or usage.audio_output
+        or usage.image_input
+        or usage.image_output
     )
 
 

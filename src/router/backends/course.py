@@ -30,6 +30,7 @@ from .outgoing import Outgoing
 __all__ = ["Course"]
 
 _NOTHING = Usage()
+_NOBODY: Mapping[str, Block] = {}
 _CUT = frozenset({"network", "timeout", "malformed", "overload"})
 
 
@@ -111,15 +112,18 @@ class Course:
     def _next(self, running: Sequence[Running] = ()) -> Step:
         now_s = self.means.clock()
         elapsed = (now_s - self._start) * 1000.0
-        blocked = {
-            name: Block(
-                until_ms=elapsed + each.for_s * 1000.0,
-                is_told=each.is_told,
-                is_probed=each.is_probed,
-                may_probe=each.may_probe,
-            )
-            for name, each in self.means.health.blocked(now_s).items()
-        }
+        cooling = self.means.health.blocked(now_s)
+        blocked: Mapping[str, Block] = _NOBODY
+        if cooling:
+            blocked = {
+                name: Block(
+                    until_ms=elapsed + each.for_s * 1000.0,
+                    is_told=each.is_told,
+                    is_probed=each.is_probed,
+                    may_probe=each.may_probe,
+                )
+                for name, each in cooling.items()
+            }
         return next_step(
             self.plan,
             self.attempts,

@@ -115,17 +115,20 @@ def make_plan(
     verdict = decision.verdict
     if decision.target.kind == "refuse" or verdict.refuse is not None:
         return Plan(choices=(), refused=True, jitter=jitter, pacing=pacing)
-    limit = decision.budget.max_usd
+    limit, limit_ms = decision.budget.max_usd, decision.budget.max_latency_ms
     seen = decision.snapshot or _NO_SNAPSHOT
-    measure = _Measure(
-        seen=seen,
-        tokens=_billable(decision) if limit is not None or decision.budget.max_latency_ms is not None else None,
-        costs=limit is not None,
-        times=decision.budget.max_latency_ms is not None,
-        hedging=pacing.hedging if pacing.hedging.is_on else None,
-        hedge_tails=seen.ttft_tail_ms if is_stream else seen.tail_ms,
-        max_latency_ms=decision.budget.max_latency_ms,
-    )
+    is_bound, is_limited = bool(verdict.forbid or verdict.require), limit is not None or limit_ms is not None
+    measure: _Measure | None = None
+    if is_limited or pacing.hedging.is_on:
+        measure = _Measure(
+            seen=seen,
+            tokens=_billable(decision) if is_limited else None,
+            costs=limit is not None,
+            times=limit_ms is not None,
+            hedging=pacing.hedging if pacing.hedging.is_on else None,
+            hedge_tails=seen.ttft_tail_ms if is_stream else seen.tail_ms,
+            max_latency_ms=limit_ms,
+        )
     choices: list[Choice] = []
     for name in dict.fromkeys((decision.target.model, *decision.fallbacks)):
         if name is None:
@@ -133,20 +136,26 @@ def make_plan(
         if len(choices) == pacing.max_calls:
             break
         if decision.target.kind == "local" and name == decision.target.model:
-            if _allows(verdict, {"local", name}):
+            if not is_bound or _allows(verdict, {"local", name}):
                 choices.append(Choice(model=name, kind="local"))
             continue
         deployment = deployments.get(name)
-        if deployment is None or not deployment.configured or not _allows(verdict, _traits(deployment)):
+        if deployment is None or not deployment.configured:
             continue
-        choices.append(measure.choice(deployment))
+        if is_bound and not _allows(verdict, _traits(deployment)):
+            continue
+        if measure is not None:
+            choices.append(measure.choice(deployment))
+        else:
+            tier, window = deployment.tier, deployment.context_tokens
+            choices.append(Choice(model=name, kind="llm", tier=tier, worst_usd=None, context_tokens=window))
     return Plan(
         choices=tuple(choices),
         max_usd=limit,
-        max_latency_ms=decision.budget.max_latency_ms,
+        max_latency_ms=limit_ms,
         jitter=jitter,
         pacing=pacing,
-        hedge=measure.hedging is not None,
+        hedge=pacing.hedging.is_on,
     )
 
 
@@ -206,8 +215,6 @@ def _traits(deployment: Deployment) -> set[str]:
 
 
 def _allows(verdict: Verdict, traits: set[str]) -> bool:
-    if not verdict.forbid and not verdict.require:
-        return True
     if verdict.forbid & traits:
         return False
     if "local" in traits:

@@ -63,6 +63,12 @@ class Accounting:
         self._deployments, self._clock, self._new_id = deployments, clock, new_id
         self._keeps_contents = keeps_contents
         self._memory = Memory()
+        # Of those that charge the same for every call.
+        self._rates = {
+            name: rates_of(each.price, _NOTHING)
+            for name, each in deployments.items()
+            if not each.price.tiers and each.price.by_unit is None
+        }
 
     async def open(
         self,
@@ -129,7 +135,7 @@ class Accounting:
         """Settle and record what happened, and tell ``on_record``. Never blocks; may be called from any thread."""
         now_s = self._clock()
         spent: dict[str, int] = {}
-        rates: dict[str, dict[str, float]] = {}
+        rates: dict[str, Mapping[str, float]] = {}
         tokens, is_priced = 0, True
         for attempt in outcome.attempts:
             if attempt.kind != "llm":
@@ -137,7 +143,7 @@ class Accounting:
             tokens += attempt.usage.input + attempt.usage.output
             deployment = self._deployments.get(attempt.model)
             if deployment is not None and attempt.usage != _NOTHING and attempt.model not in rates:
-                rates[attempt.model] = rates_of(deployment.price, attempt.usage)
+                rates[attempt.model] = self._rates.get(attempt.model) or rates_of(deployment.price, attempt.usage)
             is_priced = is_priced and attempt.usd is not None
             cost = entry.worst.get(attempt.model, 0) if attempt.usd is None else to_nano(attempt.usd)
             spent[attempt.model] = spent.get(attempt.model, 0) + cost
