@@ -255,6 +255,67 @@ PyObject *words_count(PyObject *module, PyObject *data) {
     return PyLong_FromLong(count);
 }
 
+#define MOST_PLACES 32 /* of words that near looks around */
+
+typedef struct {
+    Py_ssize_t first, last;
+} Place;
+
+/* Fills places with where the words stand, in their order; how many there are, -1 with an error. */
+static Py_ssize_t find_words(PyObject *text, Py_ssize_t size, PyObject *words, Place places[MOST_PLACES]) {
+    PyObject *iterator = PyObject_GetIter(words), *word;
+    Py_ssize_t count = 0, found = -1;
+    if (!iterator) return -1;
+    while (found != -2 && (word = PyIter_Next(iterator))) {
+        Py_ssize_t length = PyUnicode_GetLength(word);
+        found = length < 0 ? -2 : PyUnicode_Find(text, word, 0, size, 1);
+        while (found >= 0 && count < MOST_PLACES) {
+            Place place = {found, found + length};
+            Py_ssize_t at = count++;
+            for (; at && (places[at - 1].first > place.first ||
+                          (places[at - 1].first == place.first && places[at - 1].last > place.last)); at--)
+                places[at] = places[at - 1];
+            places[at] = place;
+            found = PyUnicode_Find(text, word, place.last, size, 1);
+        }
+        Py_DECREF(word);
+    }
+    Py_DECREF(iterator);
+    return PyErr_Occurred() ? -1 : count;
+}
+
+static PyObject *between_blanks(PyObject *text, Py_ssize_t size, Py_ssize_t from, Py_ssize_t to) {
+    Py_ssize_t start = PyUnicode_FindChar(text, ' ', 0, from > 0 ? from : 0, -1) + 1;
+    Py_ssize_t stop = PyUnicode_FindChar(text, ' ', to < size ? to : size, size, 1);
+    return PyUnicode_Substring(text, start, stop < 0 ? size : stop);
+}
+
+/* near(text: str, words: Iterable[str], reach: int) -> str
+
+   The stretches of the text within reach characters of the words, a line each; they begin and end between blanks and
+   run into one another where they overlap. */
+PyObject *words_near(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *text, *words;
+    Py_ssize_t reach;
+    Place places[MOST_PLACES];
+    if (!PyArg_ParseTuple(args, "UOn", &text, &words, &reach)) return NULL;
+    Py_ssize_t size = PyUnicode_GetLength(text), count = find_words(text, size, words, places);
+    if (count < 0) return NULL;
+    PyObject *lines = PyList_New(0), *joined = NULL, *line_break = NULL;
+    for (Py_ssize_t at = 0; lines && at < count;) {
+        Py_ssize_t first = places[at].first, end = places[at].last + reach;
+        for (at++; at < count && places[at].first - reach <= end; at++) end = places[at].last + reach;
+        PyObject *line = between_blanks(text, size, first - reach, end);
+        if (!line || PyList_Append(lines, line)) Py_CLEAR(lines);
+        Py_XDECREF(line);
+    }
+    if (lines && (line_break = PyUnicode_FromStringAndSize("\n", 1))) joined = PyUnicode_Join(line_break, lines);
+    Py_XDECREF(line_break);
+    Py_XDECREF(lines);
+    return joined;
+}
+
 static inline uint32_t pair(const uint8_t *bytes) { return (uint32_t)bytes[0] << 8 | bytes[1]; }
 
 /* The filter tells three bytes apart: pairs of letters are too common. */

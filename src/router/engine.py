@@ -339,7 +339,7 @@ class Engine:
         if missing:
             yield signals, missing
         for name in wanted:
-            signals[name]
+            signals.get(name)
         found = candidates(request, signals, verdict, self.fleet, snapshot)
         named = PolicyRef(name=policy.name, hash=policy.hash)
         try:

@@ -19,6 +19,7 @@ from router.local.linear import load_linear as load_local_model
 from router.local.static import shipped_encoder
 from router.reading import ReadingSpec, softmax, task_scores
 from router.signals.census import census
+from router.signals.excerpt import near
 from router.signals.gates import Gates
 from router.signals.learned import Understanding, understanding_from_arrays
 from router.signals.triggers import WordSet, groups, n_words, words_in
@@ -254,3 +255,24 @@ def test_wrong_words_and_phrases_are_refused() -> None:
     ):
         with pytest.raises((TypeError, OverflowError)):
             call()
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    text=st.text(alphabet="ab é\n", max_size=120),
+    words=st.lists(st.text(alphabet="abé", min_size=1, max_size=4), max_size=5),
+    reach=st.integers(0, 20),
+)
+@example(text="a" * 200, words=["a", "aa"], reach=3)
+@example(text=" a" * 100, words=["a"], reach=0)
+@example(text="", words=["a"], reach=9)
+def test_near(text: str, words: list[str], reach: int) -> None:
+    fast, slow = both(lambda: near(text, words, reach))
+    assert fast == slow
+
+
+def test_near_takes_words_only() -> None:
+    assert COMPILED is not None, "CI must compile router._ngrams"
+    for words in ([b"a"], [None], 3):
+        with pytest.raises(TypeError):
+            COMPILED.near("a b", words, 1)

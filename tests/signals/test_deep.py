@@ -116,7 +116,7 @@ def test_a_risk_that_only_the_encoder_sees_is_flagged_where_it_stands(first: Und
     assert signals["risks"].value.in_context
     if len(encoder.read) > 1 and any("venom" in text for text in encoder.read[1:]):
         assert harmful.spans == () or all(span.end > span.start for span in harmful.spans)
-    flags = Safety()(Signals.given(signals.request, signals.known()))["safety"]
+    flags = Safety()(Signals.given(signals.request, signals.known()))
     assert flags.value is None or [flag.kind for flag in flags.value] == ["harmful"]
 
 
@@ -162,7 +162,7 @@ def test_risks_that_needed_a_reading_that_failed_are_unknown_and_never_clean(fir
     known = Signals(signals.request, {"pii": _nothing_personal()})
     for name, signal in signals.known().items():
         known._known[name] = signal
-    assert Safety()(known)["safety"].value is None
+    assert Safety()(known).value is None
 
 
 def _nothing_personal() -> Any:

@@ -79,7 +79,7 @@ def _of_request(read: Callable[[Signals, Request], Any]) -> Fact:
 
 
 def _task_probability(signals: Signals, _: Request) -> float | None:
-    task = signals["task"]
+    task = signals.get("task")
     # NaN compares false with everything, so it would pass for a sure reading.
     return None if task.value is None or task.confidence != task.confidence else task.confidence
 

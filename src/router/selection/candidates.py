@@ -130,7 +130,7 @@ def effective_budget(request: Request, verdict: Verdict, snapshot: Snapshot) -> 
     )
 
 
-class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+class _Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What every candidate is measured against, worked out once.
 
     ``is_bound``: the policy forbids or requires something. ``is_plain``: nothing but the context can rule out a
@@ -155,8 +155,8 @@ def candidates(
 ) -> tuple[Candidate, ...]:
     """Every registered target with its estimate; ``failed`` is None for those that are able and allowed."""
     asked = _asked(request, signals, verdict, snapshot)
-    evidence: LocalEvidence | None = signals["local"].value
-    learned: Mapping[str, float] | None = signals["quality"].value
+    evidence: LocalEvidence | None = signals.get("local").value
+    learned: Mapping[str, float] | None = signals.get("quality").value
     plan = fleet.is_plan
     plain = (fleet.plain.get(asked.task) or _plain_task(fleet, asked.task)) if asked.is_plain else None
     if evidence is None and plain is not None:
@@ -239,7 +239,7 @@ def _without_tails(found: Sequence[Candidate], limit_ms: float) -> list[Candidat
 
 
 def _asked(request: Request, signals: Signals, verdict: Verdict, snapshot: Snapshot) -> _Asked:
-    tokens: TokenCount | None = signals["tokens"].value
+    tokens: TokenCount | None = signals.get("tokens").value
     if tokens is None:
         tokens = TokenCount(input=request.n_bytes // 4 + 1, output=256, output_max=4096, units=request.units)
     needs = frozenset(_CAPABILITY.get(modality, modality) for modality in request.modalities)
@@ -253,7 +253,7 @@ def _asked(request: Request, signals: Signals, verdict: Verdict, snapshot: Snaps
     is_special = needs or request.json_schema is not None or request.max_output_tokens is not None
     return _Asked(
         request=request,
-        task=signals["task"].value or "other",
+        task=signals.get("task").value or "other",
         tokens=tokens,
         verdict=verdict,
         budget=budget,

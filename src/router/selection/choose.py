@@ -66,14 +66,16 @@ def choose(
         target = Target(kind="refuse")
         reason = f"refused by {verdict.refused_by}: {verdict.refuse}" if verdict.refused_by else verdict.refuse
     else:
-        is_learned = signals["quality"].value is not None
+        is_learned = signals.get("quality").value is not None
         order, exploration = _order(
             found, verdict, fleet, snapshot, request.hints.session or snapshot.id, is_learned=is_learned
         )
         if not order:
             raise _nobody(found, budget, snapshot.model_left_usd)
         target = _target(order[0], fleet)
-        reason = _reason(order[0], verdict, found, signals["task"].value or "this task") + stay_note(order, snapshot)
+        reason = _reason(order[0], verdict, found, signals.get("task").value or "this task") + stay_note(
+            order, snapshot
+        )
         if exploration is not None and exploration.greedy != order[0].model:
             reason = f"{reason}; drawn to learn from it, instead of {exploration.greedy}"
         if snapshot.soft_limits:
@@ -100,7 +102,7 @@ def choose(
         verdict=verdict,
         budget=budget,
         max_output_tokens=_output_limit(order, later, fleet, signals, budget, snapshot) if is_limited else None,
-        evidence=signals["local"].value,
+        evidence=signals.get("local").value,
         snapshot=snapshot,
         exploration=exploration,
         mirrors=drawn_mirrors(verdict.mirror, found, target.model, snapshot.id) if verdict.mirror and order else (),
@@ -230,8 +232,8 @@ def _reason(chosen: Candidate, verdict: Verdict, found: Sequence[Candidate], tas
 
 
 def _task(signals: Signals) -> TaskReading:
-    task = signals["task"]
-    scores: Mapping[str, float] = signals["scores"].value or {}
+    task = signals.get("task")
+    scores: Mapping[str, float] = signals.get("scores").value or {}
     runners = sorted(scores, key=scores.__getitem__, reverse=True)[:4]
     label = task.value or "other"
     return TaskReading(
@@ -250,7 +252,7 @@ def _output_limit(
     snapshot: Snapshot,
 ) -> int | None:
     by_model = snapshot.model_left_usd
-    tokens = signals["tokens"].value or TokenCount(input=1, output=256, output_max=4096)
+    tokens = signals.get("tokens").value or TokenCount(input=1, output=256, output_max=4096)
     limits = [
         limit
         for candidate in (*order[:1], *later)

@@ -17,9 +17,10 @@ _CONTROLS = frozenset(
 )  # fmt: skip
 
 
-def beside(body: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
+def beside(body: Mapping[str, Any]) -> list[tuple[int, str]]:
     """Texts that are none of the messages', each with the message that it belongs to (the first where it has none)."""
     sent = body.get("messages")
+    found: list[tuple[int, str]] = []
     for index, entry in enumerate(sent if isinstance(sent, list) else ()):
         if type(entry) is dict and len(entry) == 2 and type(entry.get("content")) is str and "role" in entry:
             continue  # as nearly all are
@@ -28,14 +29,15 @@ def beside(body: Mapping[str, Any]) -> Iterator[tuple[int, str]]:
         content = entry.get("content")
         if isinstance(content, list) and entry.get("role") == "assistant":
             # What it thought; its texts are read.
-            yield from ((index, text) for part in content if not _is_text(part) for text in _texts(part))
+            found.extend((index, text) for part in content if not _is_text(part) for text in _texts(part))
         if len(entry) > 2 or "content" not in entry:
             for key, value in entry.items():
                 if key not in _READ and key not in _MARKS:
-                    yield from ((index, text) for text in _texts(value))
+                    found.extend((index, text) for text in _texts(value))
     for key, value in body.items():
         if key not in _CONTROLS and isinstance(value, str | list | Mapping):
-            yield from ((0, text) for text in _texts(value))
+            found.extend((0, text) for text in _texts(value))
+    return found
 
 
 def _is_text(part: Any) -> bool:

@@ -134,11 +134,11 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         return (True, 0.8) if len(view.user) > 200 and ("?" in view.text or size > 500) else (False, 0.6)
     if len(view.user) > 1200:
         # A long text may be a document to read, code, a conversation or examples.
-        task = signals["task"]
+        task = signals.get("task")
         if task.value in ("reading_comprehension", "summarization", "nli") and task.confidence >= 0.6:
             return True, 0.85
         return None, 0.0
-    task = signals["task"]
+    task = signals.get("task")
     if task.value == "reading_comprehension" and task.confidence >= 0.5:
         return (True, 0.8) if len(view.user) > _PASSAGE else (None, 0.0)
     if len(view.user) > _LONG and _asks_at_edge(view.user):

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from .. import features
 from ..types import Request
 from .triggers import Trigger, groups, phrases_in
 
@@ -97,15 +98,14 @@ def near(text: str, words: Iterable[str], reach: int) -> str:
 
     Stretches begin and end between words and run into one another where they overlap.
     """
+    if features.compiled is not None:
+        return features.compiled.near(text, words, reach)
     places: list[tuple[int, int]] = []
     for word in words:
         place = text.find(word)
         while place >= 0 and len(places) < _MAX_PLACES:
             places.append((place, place + len(word)))
             place = text.find(word, place + len(word))
-    if len(places) == 1:
-        (first, last), *_ = places
-        return text[text.rfind(" ", 0, max(0, first - reach)) + 1 : _blank_after(text, last + reach)]
     places.sort()
     parts: list[str] = []
     start = end = -1

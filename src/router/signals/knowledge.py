@@ -176,7 +176,7 @@ _READ = 20_000
 
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
-    context = signals["context"]
+    context = signals.get("context")
     if context.value is None:
         return None, 0.0
     if context.value is False:

@@ -56,7 +56,7 @@ class Risk(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     spans: tuple[Span, ...] = ()
 
 
-class Risks(msgspec.Struct, frozen=True, kw_only=True):
+class Risks(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All learned risks of a conversation.
 
     ``is_complete`` is False when the text was longer than what is read, or a reading that was needed failed.

@@ -108,7 +108,7 @@ class LocalDetector:
         template = self._template(signals)
         if not template and self._is_elsewhere(signals):
             return _nothing()
-        contract: Signal[Contract] = signals["contract"]
+        contract: Signal[Contract] = signals.get("contract")
         match = self._match(signals, contract.value, template, self._away())
         return self._written(signals) if match is None else self._read(signals, contract, match)
 
@@ -122,7 +122,7 @@ class LocalDetector:
             return []
         signals.fetch(("task", "scores", "language"))
         template = self._template(signals)
-        contract: Signal[Contract] = signals["contract"]
+        contract: Signal[Contract] = signals.get("contract")
         found: list[LocalEvidence] = []
         for name in away:
             match = self._match(signals, contract.value, template, {}, only=name)
@@ -150,7 +150,7 @@ class LocalDetector:
         )
         if mismatch:  # its rows speak of other labels, so they are no annotated data for this request
             return {"local": _said(evidence, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN, "shortcut": UNKNOWN}
-        annotated = _said(card.rows, signals["task"].confidence if match.labels is None else 1.0)
+        annotated = _said(card.rows, signals.get("task").confidence if match.labels is None else 1.0)
         if text is None or match.state is not None:
             if blocked is None:
                 evidence = msgspec.structs.replace(
@@ -159,7 +159,7 @@ class LocalDetector:
             return {"local": _said(evidence, 1.0), "annotated": annotated, "ood": UNKNOWN, "shortcut": UNKNOWN}
         prediction = match.model.predict((text,))[0]
         evidence = _judged(evidence, prediction, contract.value, match.labels)
-        if contract is not signals["contract"] and contract.value is not None and evidence.reason is None:
+        if contract is not signals.get("contract") and contract.value is not None and evidence.reason is None:
             evidence = msgspec.structs.replace(evidence, text=render(contract.value, evidence.answer))
         inside = prediction.in_distribution
         label = prediction.labels.index(evidence.label) if evidence.label is not None else 0
@@ -177,12 +177,12 @@ class LocalDetector:
         """The request's template, where a model was trained on it; else empty."""
         if not self._templates:
             return ""
-        template = template_of(signals.request, signals["split"].value)
+        template = template_of(signals.request, signals.get("split").value)
         return template if template in self._templates else ""
 
     def _is_elsewhere(self, signals: Signals) -> bool:
         """Whether no model could match, whatever labels are asked for: then they need not be read."""
-        scores: Mapping[str, float] | None = signals["scores"].value
+        scores: Mapping[str, float] | None = signals.get("scores").value
         if not scores or sum([scores.get(task, 0.0) for task in self._tasks]) >= self._least_share:
             return False
         request = signals.request
@@ -197,7 +197,7 @@ class LocalDetector:
         *,
         only: str | None = None,
     ) -> _Match | None:
-        task: Signal[str] = signals["task"]
+        task: Signal[str] = signals.get("task")
         request = signals.request
         is_given = request.json_schema is not None or bool(request.tools) or request.hints.labels is not None
         best: tuple[tuple[bool, bool, bool, bool, int, int], _Match] | None = None
@@ -264,7 +264,7 @@ class LocalDetector:
     def _written(self, signals: Signals) -> Mapping[SignalName, Signal[Any]]:
         """Evidence of a model that writes its answer: entities, a span, a number. Only where its task is asked for
         beyond doubt, by a hint or by the task signal and a schema."""
-        request, task, away = signals.request, signals["task"], self._away()
+        request, task, away = signals.request, signals.get("task"), self._away()
         named = request.hints.task
         if named is None and request.json_schema is not None and task.confidence >= self._contradiction:
             named = task.value
@@ -314,7 +314,7 @@ class LocalDetector:
         }
 
     def _text(self, signals: Signals) -> str | None:
-        found: Signal[Split] = signals["split"]
+        found: Signal[Split] = signals.get("split")
         split = found.value
         if split is None or found.confidence < self._least:
             return None
@@ -339,7 +339,7 @@ def _language(signals: Signals, text: str | None) -> str | None:
         own, certainty = identify(edges(text).lower())
         if certainty >= _LANGUAGE_CERTAINTY:
             return own
-    whole: str | None = signals["language"].value
+    whole: str | None = signals.get("language").value
     return whole or own
 
 

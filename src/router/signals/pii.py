@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from ..patterns import late_pattern
 from ..types import Flag, Severity, Signal, SignalName, Signals, Span
@@ -39,6 +38,8 @@ _SEVERITY: Mapping[PiiKind, Severity] = {
     "account": "high",
 }
 _RANK: Mapping[Severity, int] = {"low": 0, "medium": 1, "high": 2}
+_CLEAN: Signal[tuple[Flag, ...]] = Signal(value=(), confidence=0.97, detector="pii")
+_TOO_LONG: Signal[tuple[Flag, ...]] = Signal(value=None, confidence=0.0, detector="pii")
 
 _OTHER_DIGITS = late_pattern(r"[٠-٩۰-۹०-९０-９]")
 _ASCII_DIGITS = {base + n: 48 + n for base in (0x660, 0x6F0, 0x966, 0xFF10) for n in range(10)}
@@ -120,27 +121,22 @@ class PiiDetector:
     provides: tuple[SignalName, ...] = ("pii",)
     slow = False
 
-    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
+    def __call__(self, signals: Signals, /) -> Signal[tuple[Flag, ...]]:
         request = signals.request
-        further = list(beside(request.body))
-        length = sum([len(message.text) for message in request.messages]) + sum([len(text) for _, text in further])
-        if length > MAX_CHARS:
-            return {"pii": Signal(value=None, confidence=0.0, detector="pii")}
-        spans: list[Span] = []
-        surest = 0.0
-        severity: Severity = "low"
-        for index, text in (*enumerate([message.text for message in request.messages]), *further):
-            inside = text is request.messages[index].text
-            for hit in find_pii(text):
-                start, end = (hit.start, hit.end) if inside else (0, 0)
-                spans.append(Span(message=index, start=start, end=end, kind=hit.kind))
-                surest = max(surest, hit.score)
-                if _RANK[_SEVERITY[hit.kind]] > _RANK[severity]:
-                    severity = _SEVERITY[hit.kind]
-        if not spans:
-            return {"pii": Signal(value=(), confidence=0.97, detector="pii")}
-        flag = Flag(kind="pii", score=surest, severity=severity, spans=tuple(spans))
-        return {"pii": Signal(value=(flag,), confidence=surest, detector="pii")}
+        texts, further = [message.text for message in request.messages], beside(request.body)
+        if sum(map(len, texts)) + sum([len(text) for _, text in further]) > MAX_CHARS:
+            return _TOO_LONG
+        found = [(index, hit, hit.start, hit.end) for index, text in enumerate(texts) for hit in find_pii(text)]
+        found += [(index, hit, 0, 0) for index, text in further for hit in find_pii(text)]
+        if not found:
+            return _CLEAN
+        flag = Flag(
+            kind="pii",
+            score=max(hit.score for _, hit, _, _ in found),
+            severity=max((_SEVERITY[hit.kind] for _, hit, _, _ in found), key=_RANK.__getitem__),
+            spans=tuple(Span(message=index, start=start, end=end, kind=hit.kind) for index, hit, start, end in found),
+        )
+        return Signal(value=(flag,), confidence=flag.score, detector="pii")
 
 
 def _has_digit(text: str) -> bool:

@@ -135,7 +135,7 @@ _WITH_FIGURES = frozenset(
 def _read(signals: Signals) -> tuple[bool | None, float]:
     view = signals.view(excerpt)
     points = _points(view)
-    task = signals["task"]
+    task = signals.get("task")
     if task.value in ("arithmetic_reasoning", "symbolic_manipulation") and task.confidence >= 0.4:
         points += 1.0 if task.confidence >= 0.6 else 0.6
     elif task.value == "commonsense_reasoning":

@@ -6,8 +6,7 @@ A text that was not read to its end is unknown, never clean; a flag that was rai
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 from ..types import Flag, FlagKind, Request, Severity, Signal, SignalName, Signals
 from .excerpt import excerpt, is_unspaced
@@ -47,13 +46,13 @@ class Safety:
         self._second_look = second_look
         self.slow = second_look is not None
 
-    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
-        found = signals["risks"]
+    def __call__(self, signals: Signals, /) -> Signal[tuple[Flag, ...]]:
+        found = signals.get("risks")
         risks: Risks | None = found.value
         detector = found.detector if risks is not None and risks.in_context else "safety"
         if self._second_look is not None and risks is not None:
             risks, detector = self._second_look.risks(risks, signals.request), self._second_look.name
-        personal: tuple[Flag, ...] | None = signals["pii"].value
+        personal: tuple[Flag, ...] | None = signals.get("pii").value
         flags = [_flag(risk) for risk in risks.risks if risk.probability >= risk.threshold] if risks else []
         # An encoder reads what stands around an order, so it needs no such rule.
         by_words = bool(flags) and detector == "safety" and any(flag.kind == "prompt_injection" for flag in flags)
@@ -66,12 +65,12 @@ class Safety:
         flags.extend(personal or ())
         is_whole = risks is not None and risks.is_complete and personal is not None
         if not flags and not is_whole:
-            return {"safety": Signal(value=None, confidence=0.0, detector=detector)}
+            return Signal(value=None, confidence=0.0, detector=detector)
         if flags:
             confidence = max(flag.score for flag in flags)
         else:
             confidence = 1.0 - max([risk.probability for risk in risks.risks], default=0.0) if risks else 0.0
-        return {"safety": Signal(value=tuple(flags), confidence=confidence, detector=detector)}
+        return Signal(value=tuple(flags), confidence=confidence, detector=detector)
 
 
 def _can_be_injected(signals: Signals) -> bool:

@@ -171,7 +171,7 @@ def _read(signals: Signals) -> tuple[Stakes | None, float]:
     field, points = _field(view)
     if field == "none":
         return "none", 0.95
-    task = signals["task"]
+    task = signals.get("task")
     if task.value in _LABELLING and task.confidence >= 0.6 and points < 3:
         return "none", 0.85
     if points >= 2:

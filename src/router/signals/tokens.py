@@ -131,7 +131,7 @@ def _expected(signals: Signals, asked: int) -> int:
         return 4
     # Whether the wording asks for a bare label is not read here: it costs more than all the rest together, and a task
     # that ends in labels says as much.
-    task = signals["task"].value
+    task = signals.get("task").value
     if request.wants_json and task is not None and task not in ("code", "open_generation"):
         return max(20, _EXPECTED.get(task, 60))
     if task in ("translation", "paraphrase_rewrite"):

@@ -1,7 +1,8 @@
 """The nouns of a request's way: Request, Signals, Verdict, Candidate, Decision, Outcome, Record.
 
 Values only, immutable, in the order in which a request meets them. The room does no I/O, reads no clock and knows no
-vendor's JSON: ``wire/`` turns bytes into a Request and an answer back into bytes.
+vendor's JSON: ``wire/`` turns bytes into a Request and an answer back into bytes. None of them leads back to itself, so
+those that every request makes are kept from the garbage collector (``gc=False``).
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ class PolicyRef(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     hash: str
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """All state that a decision depended on; kept in the Record so that the decision can be made again.
 
     ``now_s`` is Unix time; ``left_usd`` what hard budgets leave, ``model_left_usd`` those of single deployments;
@@ -210,7 +210,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     quality_shift: Mapping[str, float] = msgspec.field(default_factory=dict)
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who answers, who is next, and the whole reasoning as data. Its JSON Schema is ``docs/decision.schema.json``.
 
     ``fallbacks`` may be tried in this order, and nothing else may. ``max_output_tokens`` is how many output tokens the

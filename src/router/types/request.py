@@ -44,7 +44,7 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One chat message. ``text`` joins its text parts with ``\\n``; ``modalities`` names parts that are not text."""
 
     role: Role
@@ -73,7 +73,7 @@ class Units(msgspec.Struct, frozen=True, kw_only=True):
     search_size: Literal["low", "medium", "high"] = "medium"
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An OpenAI-style chat request, read but not altered. ``body`` keeps every field of the caller, verbatim.
 
     ``json_schema`` is the schema inside ``response_format`` (None when free text or when only ``json_object`` is

@@ -65,7 +65,7 @@ TASKS: tuple[str, ...] = (
 )
 
 
-class Signal(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+class Signal(msgspec.Struct, Generic[T], frozen=True, kw_only=True, gc=False):
     """One observation. ``value is None`` means unknown, which is never the same as clean, false or zero.
 
     ``confidence`` is a calibrated probability that ``value`` is right, 0..1; ``detector`` names who said so.
