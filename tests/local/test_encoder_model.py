@@ -16,12 +16,14 @@ pytest.importorskip("onnx")
 
 from router.errors import ModelFileError, RouterError  # noqa: E402
 from router.local.base import CARD, read_card, write_card  # noqa: E402
-from router.local.encoder import ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE  # noqa: E402
+from router.local.encoder import ARRAYS_FILE, GRAPH_FILE, NGRAMS_FILE, TOKENIZER_FILE, EncoderModel  # noqa: E402
 from router.local.files import write_bytes  # noqa: E402
 from router.local.load import load_local_model  # noqa: E402
 from router.offline.encoder import EncoderMaker  # noqa: E402
 from router.offline.finetune import Schedule  # noqa: E402
 from router.offline.promise import Goal  # noqa: E402
+
+FILES = (ARRAYS_FILE, GRAPH_FILE, NGRAMS_FILE, TOKENIZER_FILE)
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -56,11 +58,16 @@ def test_fine_tuned_graph_is_served_without_torch(saved: Path) -> None:
     found = load_local_model(saved).predict(test.texts)
     right = [p.labels[int(np.argmax(p.probabilities))] == label for p, label in zip(found, test.labels, strict=True)]
     assert np.mean(right) > 0.9
-    assert set(json.loads((saved / CARD).read_text())["files"]) == {
-        ARRAYS_FILE,
-        GRAPH_FILE,
-        TOKENIZER_FILE,
-    }
+    assert set(json.loads((saved / CARD).read_text())["files"]) == {*FILES}
+
+
+def test_ngrams_are_read_beside_the_graph(saved: Path) -> None:
+    model = load_local_model(saved)
+    assert isinstance(model, EncoderModel)
+    bare = EncoderModel(model.card, model._graph, model.arrays)
+    texts = rows(50, 5).texts
+    assert model.measure(texts)[1].shape[1] > bare.measure(texts)[1].shape[1]
+    assert not np.allclose(model.measure(texts)[0], bare.measure(texts)[0], atol=1e-4)
 
 
 def test_single_and_batched_texts_are_read_alike(saved: Path) -> None:
@@ -71,17 +78,17 @@ def test_single_and_batched_texts_are_read_alike(saved: Path) -> None:
     assert np.allclose(batched, [model.predict([text])[0].probabilities for text in texts], atol=0.08)
 
 
-@pytest.mark.parametrize("name", [ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE])
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("change", ["cut", "changed", "missing"])
 def test_damaged_file_is_refused(saved: Path, tmp_path: Path, name: str, change: str) -> None:
-    copy_damaged(saved, tmp_path, (CARD, ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE), name, change)
+    copy_damaged(saved, tmp_path, (CARD, *FILES), name, change)
     with pytest.raises(ModelFileError):
         load_local_model(tmp_path)
 
 
-@pytest.mark.parametrize("name", [GRAPH_FILE, TOKENIZER_FILE])
+@pytest.mark.parametrize("name", [GRAPH_FILE, NGRAMS_FILE, TOKENIZER_FILE])
 def test_vouched_nonsense_is_refused(saved: Path, tmp_path: Path, name: str) -> None:
-    for file in (ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE):
+    for file in FILES:
         (tmp_path / file).write_bytes((saved / file).read_bytes())
     card = read_card(saved)
     digest = write_bytes(tmp_path / name, b"no graph, no tokenizer")

@@ -12,11 +12,13 @@ import scipy.sparse as sp
 from router.features import FeatureSpec
 from router.local.base import model_directories, shipped_directory
 from router.local.load import load_local_model
+from router.offline.choose import candidates
 from router.offline.fit import LinearMaker
 from router.offline.measure import expected_calibration_error, figures, ood_figures
 from router.offline.promise import Goal
 from router.offline.recipes import ATTRIBUTION, RECIPES
 from router.offline.rows import Rows, is_kept_for, rows_hash
+from router.offline.typos import mistyped
 from router.offline.written import written_rows
 
 SPEC = FeatureSpec(bits=12, words=(1, 2), chars=(4,))
@@ -43,6 +45,25 @@ def many(count: int, seed: int) -> Rows:
 @pytest.fixture(scope="module")
 def made() -> LinearMaker:
     return LinearMaker(spec=SPEC, goal=Goal(max_error=0.1), keep=0.9).fit(many(900, 1), many(900, 2), OUTLIERS)
+
+
+def test_copies_with_mistakes_are_learnt() -> None:
+    draw = random.Random(5)
+    test = many(300, 3)
+    mistaken = [mistyped(text, draw) for text in test.texts]
+    right = []
+    for copies in (0, 2):
+        settings = {"typos": 0.5, "copies": copies} if copies else {}
+        made = LinearMaker(spec=SPEC, goal=Goal(max_error=0.1), **settings).fit(many(900, 1), many(300, 2), OUTLIERS)  # type: ignore[arg-type]
+        said = made.predict(mistaken)
+        right.append(np.mean([one == other for one, other in zip(said, test.labels, strict=True)]))
+    assert right[1] > right[0]
+
+
+def test_many_labels_are_read_by_shorter_letter_grams() -> None:
+    few = Rows(texts=("a", "b") * 10, labels=("x", "y") * 10)
+    read = [candidates(rows)[0][2]["spec"].chars for rows in (few, many(300, 1))]
+    assert read == [(3, 4, 5), (2, 3, 4)]
 
 
 def test_many_labels_are_learnt(made: LinearMaker) -> None:

@@ -23,7 +23,14 @@ from .files import read_arrays
 from .linear import FACTS, MAX_MODEL_BYTES, MODEL_FILE, LinearArrays, LinearModel, arrays_of
 from .static import shipped_encoder
 
-__all__ = ["EMBEDDING_FACTS", "EmbeddingArrays", "EmbeddingModel", "SentenceEncoder", "load_embedding"]
+__all__ = [
+    "EMBEDDING_FACTS",
+    "EmbeddingArrays",
+    "EmbeddingModel",
+    "SentenceEncoder",
+    "embedding_model",
+    "load_embedding",
+]
 
 FORMAT = "embedding-1"
 # After those of the linear model: how near the text is to what training texts were like (cosine of the nearest of the
@@ -135,8 +142,16 @@ def load_embedding(directory: Path) -> EmbeddingModel:
     Raises:
         ModelFileError: anything missing, tampered with, truncated, oversized or not fitting together.
     """
-    card = card_by("embedding", directory)
-    path, sha256 = checked_file(directory, card, MODEL_FILE)
+    return embedding_model(card_by("embedding", directory), directory, MODEL_FILE)
+
+
+def embedding_model(card: LocalCard, directory: Path, name: str) -> EmbeddingModel:
+    """The embedding model in the file ``name`` of a model's ``directory``, checked as :func:`load_embedding` says.
+
+    Raises:
+        ModelFileError: as there.
+    """
+    path, sha256 = checked_file(directory, card, name)
     arrays, metadata = read_arrays(path, sha256=sha256, max_bytes=MAX_MODEL_BYTES)
     linear = arrays_of(arrays, metadata, labels=len(card.labels), file=path, kind=FORMAT, facts=len(EMBEDDING_FACTS))
     encoder = shipped_encoder()

@@ -1,7 +1,9 @@
 """The maker ``encoder``: a fine-tuned transformer as an ONNX graph, run without PyTorch (extra ``deep``).
 
 The graph takes ``input_ids`` and ``attention_mask`` (int64, ``(n, tokens)``) and gives ``logits`` ``(n, K)`` and
-``pooled`` ``(n, H)``, the vector before the last layer, in whose space distances tell outsiders.
+``pooled`` ``(n, H)``, the vector before the last layer, in whose space distances tell outsiders. Beside it a model of
+the maker ``embedding`` may read the same texts: its scores are added to the logits, for n-grams know what the graph
+does not, and its facts tell outsiders, too.
 """
 
 from __future__ import annotations
@@ -19,12 +21,14 @@ from ..catalogue import LocalCard
 from ..errors import MissingExtra, ModelFileError
 from ..types import Prediction
 from .base import card_by, checked_file
+from .embedding import EMBEDDING_FACTS, EmbeddingModel, embedding_model
 from .files import read_arrays, read_bytes
 
 __all__ = [
     "ARRAYS_FILE",
     "ENCODER_FACTS",
     "GRAPH_FILE",
+    "NGRAMS_FILE",
     "TOKENIZER_FILE",
     "EncoderArrays",
     "EncoderModel",
@@ -40,6 +44,7 @@ __all__ = [
 ]
 
 GRAPH_FILE, TOKENIZER_FILE, ARRAYS_FILE = "encoder.onnx", "tokenizer.json", "model.safetensors"
+NGRAMS_FILE = "ngrams.safetensors"
 MAX_GRAPH_BYTES = 1024 * 1024 * 1024
 MAX_TOKENIZER_BYTES = 64 * 1024 * 1024
 FORMAT = "encoder-1"
@@ -55,8 +60,8 @@ class EncoderArrays(msgspec.Struct, frozen=True, kw_only=True):
     """What stands beside the graph of a model with K labels and vectors of width H.
 
     ``temperature`` multiplies logits before softmax; ``whitening``: float32 ``(H, d)``; ``means``: float32 ``(K, d)``;
-    ``prototypes``: float32 ``(P, H)`` of length 1; ``ood_weights``: float32 ``(len(ENCODER_FACTS) + 1,)``;
-    ``max_tokens``: what is read of a text.
+    ``prototypes``: float32 ``(P, H)`` of length 1; ``ood_weights``: float32, one for each of :data:`ENCODER_FACTS`, of
+    the n-grams' facts where they are read, and a bias; ``max_tokens``: what is read of a text.
     """
 
     temperature: float
@@ -205,14 +210,19 @@ class TextReader(Protocol):
 
 
 class EncoderModel:
-    """A fine-tuned encoder that may answer, meeting :class:`router.types.LocalModel`. Threads may share it."""
+    """A fine-tuned encoder that may answer, meeting :class:`router.types.LocalModel`. Threads may share it.
+
+    ``ngrams`` reads beside it, its scores being of the logits' scale.
+    """
 
     is_fast = False
 
-    def __init__(self, card: LocalCard, graph: TextReader, arrays: EncoderArrays) -> None:
+    def __init__(
+        self, card: LocalCard, graph: TextReader, arrays: EncoderArrays, ngrams: EmbeddingModel | None = None
+    ) -> None:
         self.card, self.name, self.labels = card, card.name, card.labels
         self.arrays = arrays
-        self._graph = graph
+        self._graph, self._ngrams = graph, ngrams
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
         """Calibrated probabilities and in-distribution score of each text."""
@@ -232,9 +242,13 @@ class EncoderModel:
         ]
 
     def measure(self, texts: Sequence[str]) -> tuple[_F32, npt.NDArray[np.float64]]:
-        """Probabilities ``(n, K)`` and the facts of :data:`ENCODER_FACTS` ``(n, len(ENCODER_FACTS))``."""
+        """Probabilities ``(n, K)`` and what tells outsiders, ``(n, len(ood_weights) - 1)``."""
         logits, pooled = self._graph.run(texts)
-        return facts_of(logits, pooled, self.arrays)
+        if self._ngrams is None:
+            return facts_of(logits, pooled, self.arrays)
+        scores, more = self._ngrams.measure(texts)
+        probabilities, facts = facts_of(logits + scores, pooled, self.arrays)
+        return probabilities, np.hstack([facts, more])
 
 
 def facts_of(logits: _F32, pooled: _F32, arrays: EncoderArrays) -> tuple[_F32, npt.NDArray[np.float64]]:
@@ -270,7 +284,7 @@ def read_graph(directory: Path, card: LocalCard) -> tuple[Path, bytes, bytes]:
 
 
 def load_encoder(directory: Path, *, threads: int = 1) -> EncoderModel:
-    """The encoder model in ``directory``; size, hash and shapes of its three files are checked against its card.
+    """The encoder model in ``directory``; size, hash and shapes of its files are checked against its card.
 
     Raises:
         ModelFileError: anything missing, tampered with, truncated, oversized or not fitting together.
@@ -279,13 +293,14 @@ def load_encoder(directory: Path, *, threads: int = 1) -> EncoderModel:
     card = card_by("encoder", directory)
     path, sha256 = checked_file(directory, card, ARRAYS_FILE)
     stored, metadata = read_arrays(path, sha256=sha256)
-    arrays = arrays_from(stored, metadata, len(card.labels), path)
+    ngrams = embedding_model(card, directory, NGRAMS_FILE) if NGRAMS_FILE in card.files else None
+    facts = len(ENCODER_FACTS) + (len(EMBEDDING_FACTS) if ngrams is not None else 0)
+    arrays = arrays_from(stored, metadata, len(card.labels), path, facts=facts)
     path, graph, tokenizer = read_graph(directory, card)
-    model = EncoderModel(
-        card, Graph(graph, tokenizer, max_tokens=arrays.max_tokens, threads=threads, file=str(path)), arrays
-    )
+    reader = Graph(graph, tokenizer, max_tokens=arrays.max_tokens, threads=threads, file=str(path))
+    model = EncoderModel(card, reader, arrays, ngrams)
     try:
-        logits, pooled = model._graph.run(["a text"])
+        logits, pooled = reader.run(["a text"])
     except Exception as error:
         raise ModelFileError(f"the graph cannot be run ({str(error)[:200]}).", file=str(path)) from error
     if (
@@ -303,14 +318,19 @@ def load_encoder(directory: Path, *, threads: int = 1) -> EncoderModel:
 
 
 def arrays_from(
-    stored: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str], labels: int, path: Path
+    stored: Mapping[str, npt.NDArray[Any]],
+    metadata: Mapping[str, str],
+    labels: int,
+    path: Path,
+    *,
+    facts: int = len(ENCODER_FACTS),
 ) -> EncoderArrays:
-    """A file's arrays, checked: types, shapes, finite values.
+    """A file's arrays, checked: types, shapes, finite values. ``facts`` is how many tell outsiders.
 
     Raises:
         ModelFileError: something is missing or does not fit ``labels`` labels.
     """
-    wrong = _misfit(stored, metadata, labels)
+    wrong = _misfit(stored, metadata, labels, facts)
     if wrong is not None:
         raise ModelFileError(f"the arrays do not fit the card: {wrong}.", file=str(path), hint="Train the model again.")
     temperature, max_tokens = (float(value) for value in stored["gates"])
@@ -324,7 +344,7 @@ def arrays_from(
     )
 
 
-def _misfit(stored: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str], labels: int) -> str | None:
+def _misfit(stored: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str], labels: int, facts: int) -> str | None:
     if metadata.get("format") != FORMAT:
         return f"format {metadata.get('format')!r} instead of {FORMAT!r}"
     whitening, prototypes = stored.get("whitening"), stored.get("prototypes")
@@ -335,7 +355,7 @@ def _misfit(stored: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str],
         "whitening": (width, rank),
         "means": (labels, rank),
         "prototypes": (len(prototypes), width),
-        "ood_weights": (len(ENCODER_FACTS) + 1,),
+        "ood_weights": (facts + 1,),
         "gates": (2,),
     }
     for name, shape in expected.items():

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedKFold
 
+from ..features import FeatureSpec
 from .embedding import EmbeddingMaker
 from .fit import FEW_LABELS, LinearMaker
 from .label_heads import Helper
@@ -41,7 +42,11 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def candidates(rows: Rows, maker: str = "auto") -> list[tuple[str, type[LinearMaker], dict[str, Any]]]:
-    """``(name, maker, settings)`` in the order in which they are tried: the likeliest first."""
+    """``(name, maker, settings)`` in the order in which they are tried: the likeliest first.
+
+    Typing mistakes cost most where each of many labels is told by a few words of short texts: there, shorter n-grams
+    outlive more of them, and more of them are learnt.
+    """
     counts = list(count_labels(rows).values())
     uneven = max(counts) > 1.5 * min(counts)
     # Contrast helps most where labels are noisy; where each of many is told by its own few words, it may not.
@@ -52,11 +57,18 @@ def candidates(rows: Rows, maker: str = "auto") -> list[tuple[str, type[LinearMa
     if maker in {"auto", "linear"}:
         makers.append(LinearMaker)
     found = []
-    strengths = (0.2, 0.07, 0.6) if len(counts) < FEW_LABELS else (0.5, 0.15, 1.5)
+    is_few = len(counts) < FEW_LABELS
+    strengths = (0.2, 0.07, 0.6) if is_few else (0.5, 0.15, 1.5)
+    read: dict[str, Any] = {
+        "spec": FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5) if is_few else (2, 3, 4)),
+        "typos": 0.25 if is_few else 0.5,
+        "copies": 1 if is_few else 2,
+        "spells": True,
+    }
     for c in strengths:
         for kind in makers:
             for balanced, contrast in variants if c == strengths[0] else variants[:1]:
-                settings: dict[str, Any] = {"c": c, "balanced": balanced, "contrast": contrast}
+                settings: dict[str, Any] = {"c": c, "balanced": balanced, "contrast": contrast, **read}
                 told = f"{kind.maker}, c={c:g}, contrast={contrast:g}{', balanced' if balanced else ''}"
                 found.append((told, kind, settings))
     return found

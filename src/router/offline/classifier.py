@@ -218,7 +218,9 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.maker == "encoder":
             from .encoder import EncoderMaker
 
-            return EncoderMaker(base=self.base, goal=self.goal, minutes=minutes, seed=self.seed, progress=self._said)
+            return EncoderMaker(
+                base=self.base, goal=self.goal, minutes=minutes, seed=self.seed, helper=helper, progress=self._said
+            )
         if self.maker == "neighbours":
             from .neighbours import NeighboursMaker
 
@@ -229,7 +231,7 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         best = winner(self.scores_)
         self._said(f"training {best.name}", 0.0)
         kind = _MAKERS[best.maker]
-        return kind(goal=self.goal, typos=0.25, spells=True, seed=self.seed, helper=helper, **best.settings)
+        return kind(goal=self.goal, seed=self.seed, helper=helper, **best.settings)
 
     def _fresh(self, test: Rows, rows: Rows) -> Rows:
         """The test rows that ``rows`` have not, with labels that they have."""

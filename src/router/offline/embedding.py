@@ -22,7 +22,7 @@ from ..local.static import shipped_encoder
 from .fit import LinearMaker, Measuring
 from .rows import Rows
 
-__all__ = ["EmbeddingMaker", "prototypes_of", "whitening_of"]
+__all__ = ["EmbeddingMaker", "prototypes_of", "scaled", "whitening_of"]
 
 _MOST_PROTOTYPES = 384
 
@@ -73,6 +73,19 @@ class EmbeddingMaker(LinearMaker):
 
 def _no_weights() -> npt.NDArray[np.float32]:
     return np.zeros(len(EMBEDDING_FACTS) + 1, np.float32)
+
+
+def scaled(arrays: EmbeddingArrays, factor: float) -> EmbeddingArrays:
+    """The same model with the scores of its labels times ``factor``; it is as sure as before."""
+    columns = np.full(len(arrays.scale), factor, np.float32)
+    columns[-1] = 1.0  # tells outsiders
+    return msgspec.structs.replace(
+        arrays,
+        scale=arrays.scale * columns,
+        bias=arrays.bias * columns,
+        dense=arrays.dense * columns,
+        temperature=arrays.temperature / factor,
+    )
 
 
 def prototypes_of(vectors: npt.NDArray[np.float32], labels: int, seed: int) -> npt.NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """Train the maker ``encoder``: fine-tune a small pretrained transformer, export it to ONNX in int8 (extra ``train``).
 
-PyTorch is needed here only: what is calibrated is the exported graph, so that thresholds fit what is served.
+PyTorch is needed here only: what is calibrated is the exported graph, so that thresholds fit what is served. n-grams
+are learnt from the same rows and read beside it; how much they weigh is fitted on rows kept back.
 """
 
 from __future__ import annotations
@@ -17,26 +18,31 @@ import numpy.typing as npt
 
 from ..catalogue import LocalCard
 from ..errors import RequestError
-from ..local.base import CardedModel, write_card
+from ..local.base import write_card
+from ..local.embedding import EMBEDDING_FACTS, EmbeddingArrays, EmbeddingModel
 from ..local.encoder import (
     ARRAYS_FILE,
     ENCODER_FACTS,
     GRAPH_FILE,
+    NGRAMS_FILE,
     TOKENIZER_FILE,
     EncoderArrays,
     EncoderModel,
     Graph,
     TextReader,
-    facts_of,
 )
 from ..local.files import write_arrays, write_bytes
+from ..local.static import shipped_encoder
 from .bases import Base, find_base, pretrained
-from .embedding import prototypes_of, whitening_of
+from .choose import candidates
+from .embedding import EmbeddingMaker, prototypes_of, scaled, whitening_of
 from .finetune import Schedule, classifier, fine_tune
-from .fit import judge, temperature_of
+from .fit import factors_of, judge, two_halves
+from .label_heads import Helper
 from .onnx_export import exported, quantised
 from .promise import Goal
 from .rows import Rows
+from .threads import on_one_thread
 from .thresholds import set_thresholds
 from .typos import mistyped
 
@@ -56,13 +62,14 @@ class EncoderMaker:
         minutes: how long fine-tuning may take; fewer steps are taken where the schedule's would last longer.
         max_tokens: what is read of a text.
         typos: share of the rows that have one to four typing mistakes in a pass, other rows and mistakes each time.
-        goal, keep: as of :class:`router.offline.fit.LinearMaker`.
+        goal, keep, helper: as of :class:`router.offline.fit.LinearMaker`.
 
     Attributes after ``fit``: ``classes_``, ``arrays_``, ``thresholds_``, ``trained_`` (steps, seconds, number format)
     and ``numbers_`` (how the graph's are stored).
     """
 
     maker: Literal["encoder", "neighbours"] = "encoder"
+    reads_ngrams = True
 
     def __init__(
         self,
@@ -75,11 +82,13 @@ class EncoderMaker:
         goal: Goal | None = None,
         keep: float = 0.96,
         seed: int = 0,
+        helper: Helper | None = None,
         progress: Callable[[str, float], None] = lambda what, share: None,
     ) -> None:
         self.base = base if isinstance(base, Base) else find_base(base)
         self.schedule, self.minutes, self.max_tokens, self.typos = schedule, minutes, max_tokens, typos
         self.goal, self.keep, self.seed, self.progress = goal or Goal(), keep, seed, progress
+        self.helper = helper
 
     def fit(self, rows: Rows, calibration: Rows, outliers: Mapping[str, Sequence[str]]) -> Self:
         """Fine-tune on ``rows``, calibrate the exported graph on ``calibration``; ``outliers`` by origin.
@@ -97,6 +106,8 @@ class EncoderMaker:
         cut = min(len(order) // 4, 800)
         first, second = calibration.pick(order[:cut]), calibration.pick(order[cut:])
         self._reader = self._learnt(rows, first)
+        heads, checks = two_halves(sorted(outliers)) if self.reads_ngrams else ([], sorted(outliers))
+        self._ngrams = self._learnt_ngrams(rows, first, [text for origin in heads for text in outliers[origin]])
         draw = np.random.default_rng(self.seed).permutation(len(rows))[:3000]
         sample = rows.pick(draw)
         self.progress("reading training texts once more", 0.0)
@@ -107,29 +118,27 @@ class EncoderMaker:
         for index in range(len(self.classes_)):
             means[index] = pooled[truth == index].mean(0) if index in present else pooled.mean(0)
         whitening = whitening_of(pooled - means[truth])
-        logits, vectors = self._reader.run(first.texts)
-        self.temperature_ = temperature_of(
-            logits.astype(np.float64), np.array([at[label] for label in first.labels], np.intp)
-        )
-        arrays = EncoderArrays(
+        self._weigh(first.texts, np.array([at[label] for label in first.labels], np.intp))
+        facts = len(ENCODER_FACTS) + (0 if self._ngrams is None else len(EMBEDDING_FACTS))
+        self.arrays_ = EncoderArrays(
             temperature=self.temperature_,
             whitening=whitening,
             means=means @ whitening,
             prototypes=prototypes_of(pooled, len(self.classes_), self.seed),
-            ood_weights=np.zeros(len(ENCODER_FACTS) + 1, np.float32),
+            ood_weights=np.zeros(facts + 1, np.float32),
             max_tokens=self.max_tokens,
         )
-        strange = [text for origin in sorted(outliers) for text in outliers[origin]]
+        strange = [text for origin in checks for text in outliers[origin]]
         self.progress("reading outsiders", 0.5)
-        outside = facts_of(*self._reader.run(strange), arrays)[1]
-        weights = judge(facts_of(logits, vectors, arrays)[1], [outside])
-        self.arrays_ = msgspec.structs.replace(arrays, ood_weights=weights)
+        draft = self.model()
+        weights = judge(draft.measure(first.texts)[1], [draft.measure(strange)[1]])
+        self.arrays_ = msgspec.structs.replace(self.arrays_, ood_weights=weights)
         self.thresholds_ = set_thresholds(self.model().predict(second.texts), second, goal=self.goal, keep=self.keep)
         return self
 
-    def model(self, card: LocalCard | None = None) -> CardedModel:
+    def model(self, card: LocalCard | None = None) -> EncoderModel:
         """The fitted model, in memory, with ``card``."""
-        return EncoderModel(card or self._draft_card(), self._reader, self.arrays_)
+        return EncoderModel(card or self._draft_card(), self._reader, self.arrays_, self._ngrams)
 
     def predict_proba(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Calibrated probabilities, float64, shape ``(len(texts), len(classes_))``."""
@@ -158,7 +167,7 @@ class EncoderMaker:
             labels=self.classes_,
             maker=self.maker,
             family=self.base.family,
-            files=dict.fromkeys((ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE), "0" * 64),
+            files=dict.fromkeys((ARRAYS_FILE, GRAPH_FILE, TOKENIZER_FILE), "0" * 64),  # until they are written
             made_with={
                 "python": platform.python_version(),
                 "torch": str(torch.__version__),
@@ -170,7 +179,10 @@ class EncoderMaker:
 
     def _files(self, directory: Path) -> dict[str, str]:
         """Write the files; their hashes by name."""
-        return {
+        ngrams = {}
+        if self._ngrams is not None:
+            ngrams[NGRAMS_FILE] = write_arrays(directory / NGRAMS_FILE, *self._ngrams.arrays.as_file())
+        return ngrams | {
             ARRAYS_FILE: write_arrays(directory / ARRAYS_FILE, *self.arrays_.as_file()),
             GRAPH_FILE: write_bytes(directory / GRAPH_FILE, self.graph_),
             TOKENIZER_FILE: write_bytes(directory / TOKENIZER_FILE, self.tokenizer_),
@@ -180,6 +192,29 @@ class EncoderMaker:
         """What reads texts once ``rows`` are learnt; ``check`` are rows kept back. Sets graph, tokenizer, numbers."""
         self.graph_, self.tokenizer_ = self._fine_tuned(rows, check)
         return Graph(self.graph_, self.tokenizer_, max_tokens=self.max_tokens)
+
+    @on_one_thread
+    def _learnt_ngrams(self, rows: Rows, check: Rows, outliers: Sequence[str]) -> EmbeddingModel | None:
+        """What reads beside the graph: as the maker ``embedding`` would learn it with its first settings."""
+        if not self.reads_ngrams:
+            return None
+        self.progress("learning n-grams", 0.0)
+        settings = candidates(rows, "embedding")[0][2]
+        maker = EmbeddingMaker(seed=self.seed, helper=self.helper, **settings)
+        arrays = maker.draft(self.classes_, rows, check, outliers)
+        assert isinstance(arrays, EmbeddingArrays)
+        return EmbeddingModel(self._draft_card(), arrays, maker.encoder)
+
+    def _weigh(self, texts: Sequence[str], truth: npt.NDArray[np.intp]) -> None:
+        """Set the temperature, and what the n-grams' scores weigh beside the graph's logits."""
+        readings = [self._reader.run(texts)[0].astype(np.float64)]
+        if self._ngrams is None:
+            self.temperature_ = factors_of(readings, truth)[0]
+            return
+        readings.append(self._ngrams.measure(texts)[0].astype(np.float64))
+        self.temperature_, share = factors_of(readings, truth)
+        arrays = scaled(self._ngrams.arrays, share / self.temperature_)
+        self._ngrams = EmbeddingModel(self._ngrams.card, arrays, shipped_encoder())
 
     def _draft_card(self) -> LocalCard:
         return LocalCard(

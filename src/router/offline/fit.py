@@ -19,7 +19,7 @@ import numpy.typing as npt
 import scipy
 import scipy.sparse as sp
 import sklearn
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
@@ -39,7 +39,7 @@ from .threads import on_one_thread
 from .thresholds import set_thresholds
 from .typos import mistyped
 
-__all__ = ["FEW_LABELS", "LinearMaker", "Measuring", "judge", "temperature_of"]
+__all__ = ["FEW_LABELS", "LinearMaker", "Measuring", "factors_of", "judge", "temperature_of", "two_halves"]
 
 # From so many labels on, some can be left out to learn what a missing one looks like.
 _MANY_LABELS = 20
@@ -68,7 +68,7 @@ class LinearMaker:
         goal: what is promised, see :mod:`router.offline.promise`; ``language_errors`` replace its ``max_error`` for a
             language.
         contrast: how much features weigh by how they tell labels apart, 0..1 (see :mod:`router.offline.contrast`).
-        typos: weight of a second copy of each row with three typing mistakes, 0 for none.
+        typos: weight of each of ``copies`` further copies of each row with three typing mistakes, 0 for none.
         spells: whether words one typing mistake away from a training word are read as it (English rows only).
         prune: table entries of at most this size (of 127) become zero; the wheel gets smaller.
         helper: takes half of the work where there are many labels; the result is the same without one.
@@ -92,6 +92,7 @@ class LinearMaker:
         known_from: int = 1,
         contrast: float = 0.0,
         typos: float = 0.0,
+        copies: int = 1,
         spells: bool = False,
         seed: int = 0,
         helper: Helper | None = None,
@@ -101,7 +102,7 @@ class LinearMaker:
         self.goal, self.prune = goal or Goal(), prune
         self.language_errors = dict(language_errors or {})
         self.known_from, self.contrast, self.typos, self.seed = known_from, contrast, typos, seed
-        self.spells, self.helper = spells, helper
+        self.copies, self.spells, self.helper = copies, spells, helper
 
     @on_one_thread
     def fit(self, rows: Rows, calibration: Rows, outliers: Mapping[str, Sequence[str]]) -> Self:
@@ -111,11 +112,11 @@ class LinearMaker:
         other half (which the head has not seen) how far to trust it.
         """
         self.classes_ = tuple(sorted(set(rows.labels)))
-        head_origins, check_origins = _two_halves(sorted(outliers))
+        head_origins, check_origins = two_halves(sorted(outliers))
         head_texts = [text for origin in head_origins for text in outliers[origin]]
         check_texts = [text for origin in check_origins for text in outliers[origin]]
         first, second = _calibration_halves(calibration, self.seed)
-        draft = self._draft(self.classes_, rows, first, head_texts)
+        draft = self.draft(self.classes_, rows, first, head_texts)
         self.temperature_ = draft.temperature
         if len(self.classes_) >= _MANY_LABELS:
             weights = self._learnt_without_labels(rows, first, head_texts, check_texts)
@@ -180,8 +181,8 @@ class LinearMaker:
 
     # ----- steps -----
 
-    def _draft(self, labels: tuple[str, ...], rows: Rows, fresh: Rows, outliers: Sequence[str]) -> LinearArrays:
-        """Table and temperature; the in-distribution weights are still zero."""
+    def draft(self, labels: tuple[str, ...], rows: Rows, fresh: Rows, outliers: Sequence[str]) -> LinearArrays:
+        """What ``rows`` teach of ``labels``, scaled on ``fresh`` rows; the in-distribution weights are still zero."""
         matrix = self.features(rows.texts)
         weights, biases = self.label_heads(*self._with_mistyped(matrix, rows))
         inlier_weights, inlier_bias = self._inlier_head(matrix, outliers)
@@ -224,7 +225,7 @@ class LinearMaker:
         inside = [[i for i, label in enumerate(part.labels) if label in known] for part in (rows, fresh)]
         near = [text for text, label in zip(rows.texts, rows.labels, strict=True) if label in left_out]
         fresh = fresh.pick(inside[1])
-        draft = self._draft(kept, rows.pick(inside[0]), fresh, head_texts)
+        draft = self.draft(kept, rows.pick(inside[0]), fresh, head_texts)
         facts = self._facts(kept, draft, (fresh.texts, near, check_texts))
         return judge(facts[0], facts[1:])
 
@@ -263,8 +264,9 @@ class LinearMaker:
         if self.typos <= 0.0:
             return matrix, list(rows.labels), weigh
         draw = random.Random(self.seed)  # noqa: S311 no secret is drawn
-        copies = self.features([mistyped(text, draw) for text in rows.texts])
-        return sp.vstack([matrix, copies]), [*rows.labels, *rows.labels], np.append(weigh, self.typos * weigh)
+        drawn = [self.features([mistyped(text, draw) for text in rows.texts]) for _ in range(self.copies)]
+        weights = np.concatenate([weigh, *[self.typos * weigh] * self.copies])
+        return sp.vstack([matrix, *drawn]), list(rows.labels) * (1 + self.copies), weights
 
     def label_heads(self, matrix: sp.csr_matrix, labels: Sequence[str], weigh: _F64) -> tuple[_F64, _F64]:
         """Weights ``(features, K)`` and biases ``(K,)`` of the labels, in sorted order."""
@@ -341,7 +343,8 @@ def judge(inside: _F64, outside: Sequence[_F64]) -> npt.NDArray[np.float32]:
     return np.append(weights, judge.intercept_[0] - float(weights @ centre)).astype(np.float32)
 
 
-def _two_halves(names: Sequence[str]) -> tuple[list[str], list[str]]:
+def two_halves(names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Of the origins of outsiders: those that teach what one looks like, and those that show how far this goes."""
     return list(names[::2]), list(names[1::2]) or list(names[::2])
 
 
@@ -368,17 +371,27 @@ def _quantised(weights: _F64, prune: int) -> tuple[npt.NDArray[np.int8], npt.NDA
 
 def temperature_of(scores: _F64, truth: npt.NDArray[np.intp]) -> float:
     """The factor before softmax that makes the labels likeliest (temperature scaling: Guo et al., 2017)."""
+    return factors_of((scores,), truth)[0]
 
+
+def factors_of(readings: Sequence[_F64], truth: npt.NDArray[np.intp]) -> tuple[float, ...]:
+    """As :func:`temperature_of`, a factor for each of the scores whose sum is taken (a logarithmic opinion pool)."""
     if not len(truth):
-        return 1.0
-
+        return (1.0,) * len(readings)
     # One row more that might be of any label: without it, rows that are all right ask for endless confidence.
     unsure = 1.0 / (len(truth) + 1)
+    mine = np.arange(len(truth)), truth
+    aims = [(1.0 - unsure) * scores[mine] + unsure * scores.mean(1) for scores in readings]
 
-    def loss(log_factor: float) -> float:
-        scaled = scores * np.exp(log_factor)
-        chosen = (1.0 - unsure) * scaled[np.arange(len(truth)), truth] + unsure * scaled.mean(1)
-        return float((logsumexp(scaled, axis=1) - chosen).mean())
+    def loss(logs: _F64) -> float:
+        factors = np.exp(logs)
+        total = sum(factor * scores for factor, scores in zip(factors, readings, strict=True))
+        aim = sum(factor * each for factor, each in zip(factors, aims, strict=True))
+        return float((logsumexp(total, axis=1) - aim).mean())
 
-    found = minimize_scalar(loss, bounds=(-3.0, 5.0), method="bounded")
-    return float(np.exp(found.x))
+    if len(readings) == 1:
+        found = [minimize_scalar(lambda log: loss(np.array([log])), bounds=(-3.0, 5.0), method="bounded").x]
+    else:
+        bounds = [(-5.0, 5.0)] * len(readings)
+        found = minimize(loss, np.zeros(len(readings)), bounds=bounds, method="L-BFGS-B").x
+    return tuple(np.exp(found).tolist())

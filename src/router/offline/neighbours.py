@@ -98,6 +98,7 @@ class NeighboursMaker(EncoderMaker):
     """
 
     maker = "neighbours"
+    reads_ngrams = False
 
     def _learnt(self, rows: Rows, check: Rows) -> NearestGraph:
         graph = self._as_it_is(check.texts)
