@@ -188,6 +188,30 @@ def test_few_known_words_share_their_weights(learnt: QualityFit) -> None:
     assert len(np.unique(keys >> np.uint32(32 - words.bits))) > 0.95 * len(keys)
 
 
+def test_what_is_gained_is_most_between_what_all_can_and_what_none_can() -> None:
+    chance = random.Random(3)
+    sizes = [chance.randrange(1, 12) for _ in range(600)]
+
+    def prompt(hard: int) -> str:
+        # Words of one length, the hard ones together: neither looks nor pairs of neighbours tell the middle.
+        abstract, plain = "lemma proof limit field graph basis".split(), "river tower apple chair bread stone".split()  # noqa: SIM905
+        return " ".join(chance.choices(abstract, k=hard) + chance.choices(plain, k=12 - hard))
+
+    prompts = tuple(map(prompt, sizes))
+    right = [[chance.random() < (0.95 if hard < most else 0.05) for most in (4, 9)] for hard in sizes]
+    scores = np.array(right, np.float64)
+    fit = QualityFit(alphas=(1.0, 10.0)).fit(
+        Outcomes(prompts, ("toy",) * 600, ("small", "large"), scores, np.full((600, 2), np.nan))
+    )
+    asked = [prompt(hard) for hard in (1, 6, 11) for _ in range(20)]
+    found = fit.predict(asked)
+    easy, middle, hard = (found[:, 1] - found[:, 0]).reshape(3, 20).mean(axis=1)
+    assert middle > max(easy, hard) + 0.3
+    served = fit.serving()
+    for text, expected in zip(asked, np.clip(found, 0, 1).tolist(), strict=True):
+        assert list((served.predict(text) or {}).values()) == pytest.approx(expected, abs=0.05)
+
+
 def test_without_signal_the_best_model_is_kept() -> None:
     chance = np.random.default_rng(1)
     prompts = tuple(f"{word} {number}" for number, word in enumerate(["alpha", "beta", "gamma"] * 100))

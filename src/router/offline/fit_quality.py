@@ -4,7 +4,8 @@ Views: hashed n-grams; the words' vectors of a static sentence encoder, so that 
 its neighbours; the surface (length, numbers, options). Inverse document frequencies (Spärck Jones, 1972) leave out what
 every prompt holds, such as the examples of a few-shot prompt. How far each view is trusted is told by what it predicted
 of held-out prompts (stacking with weights of at least 0: Breiman, 1996): a view that tells nothing counts nothing. All
-is linear, and is served as the tables that ``signals/quality.py`` reads.
+that is linear, and is served as the tables that ``signals/quality.py`` reads. A curve a model follows: what the better
+model gains is most between what everybody can and what nobody can, which no line tells.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..errors import RequestError
 from ..features import FeatureSpec, TextHashes, prepared, sparse_rows
 from ..local.files import write_arrays
 from ..local.static import shipped_encoder
-from ..signals.quality import FORMAT, LearnedQuality, QualityFacts, digest_of, standardised
+from ..signals.quality import BEND_WITHIN, FORMAT, LearnedQuality, QualityFacts, digest_of, standardised
 from ..signals.surface import SURFACE, surface_of
 from .known import known_table
 from .outcomes import Outcomes, prompt_folds
@@ -40,6 +41,8 @@ ALPHAS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 _KEY_BITS = 32
 _PULL = 0.1
 _SQUARE = 4000
+_BEND_PULL = 10.0
+_BEND_FOLDS = 5
 
 Floats = npt.NDArray[np.float64]
 Matrix: TypeAlias = Any  # sparse or dense, one row a prompt
@@ -117,9 +120,10 @@ class QualityFit:
         alphas: strengths of regularisation to choose from, by cross-validation over prompts within the training rows.
         seed: of the folds.
 
-    ``alphas_``: the chosen strength of each view; ``trust_``: how far each view's predictions are followed, 0 or more,
-    shape ``(2, 3)``: for how hard a prompt is for all models, and for differences between models; ``models_``: names,
-    in the order of the columns.
+    ``alphas_``: the chosen strengths, and ``trust_``: how far a view's predictions are followed, 0 or more, both of
+    shape ``(2, 3)``: for how hard a prompt is for all models, and for differences between models; ``bend_``: the
+    curves over the former, see :class:`~router.signals.quality.LearnedQuality`; ``models_``: names, in the order of the
+    columns.
     """
 
     def __init__(self, *, alphas: Sequence[float] = ALPHAS, seed: int = 20230427) -> None:
@@ -142,19 +146,26 @@ class QualityFit:
         folds = prompt_folds(outcomes.prompts, 3, self.seed)
         truth = outcomes.scores - outcomes.scores.mean(axis=0)
         tuned = [self._tuned(matrix, outcomes.scores, folds) for matrix in rows]
-        self.alphas_ = tuple(alpha for alpha, _ in tuned)
-        self.trust_ = np.array([_trust([part(held) for _, held in tuned], part(truth)) for part in (_level, _gaps)])
+        self.alphas_ = np.array([[alpha for alpha, _ in part] for part in tuned]).T
+        held = [[found for _, found in each] for each in zip(*tuned, strict=True)]
+        self.trust_ = np.array([_trust(each, part(truth)) for each, part in zip(held, _PARTS, strict=True)])
         self.models_, self.n_rows_ = outcomes.models, len(outcomes)
         self.means_ = outcomes.scores.mean(axis=0)
         self.bias_ = self.means_.copy()
         tables = []
-        for at, (view, matrix, alpha) in enumerate(zip(views, rows, self.alphas_, strict=True)):
-            ridge = _ridge(alpha, matrix).fit(matrix, truth)
-            level, gaps = self.trust_[:, at]
-            coefficients = np.atleast_2d(ridge.coef_).T
-            mixed = level * _level(coefficients) + gaps * _gaps(coefficients)
+        for view, matrix, alphas, trusts in zip(views, rows, self.alphas_.T, self.trust_.T, strict=True):
+            mixed = np.zeros((matrix.shape[1], len(self.models_)))
+            for alpha in set(alphas):
+                coefficients = np.atleast_2d(_ridge(alpha, matrix).fit(matrix, truth).coef_).T
+                for part, strength, trust in zip(_PARTS, alphas, trusts, strict=True):
+                    mixed += (strength == alpha) * trust * part(coefficients)
             self.bias_ -= np.asarray(matrix.mean(axis=0)).ravel() @ mixed
             tables.append(view.table(mixed))
+        level, gaps = (
+            sum(trust * found for trust, found in zip(trusts, each, strict=True))
+            for trusts, each in zip(self.trust_, held, strict=True)
+        )
+        self.spread_, self.bend_ = _bend(level[:, 0], _gaps(truth) - gaps, self.seed)
         self._table, self._word_table, self._surface = tables
         self._middle, self._spread = surface.middle, surface.spread
         self._known = known_table(outcomes.prompts, SPEC)
@@ -167,7 +178,9 @@ class QualityFit:
             data, indices, indptr = sparse_rows(prompts, spec)
             found += sparse.csr_matrix((data, indices, indptr), shape=(len(prompts), 1 << spec.bits)) @ table
         looks = standardised(_surfaces(prompts), self._middle, 1.0 / self._spread)
-        total: Floats = found + looks.astype(np.float64) @ self._surface
+        found += looks.astype(np.float64) @ self._surface
+        level = found.mean(axis=1) - self.means_.mean()
+        total: Floats = found + _powers(level, self.spread_) @ self.bend_
         return total
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -180,6 +193,8 @@ class QualityFit:
             "word_table": word_table,
             "word_scale": word_scale,
             "bias": self.bias_.astype(np.float32),
+            "level": np.array([self.means_.mean(), self.spread_], np.float32),
+            "bend": self.bend_.astype(np.float32),
             "surface": self._surface.astype(np.float32),
             "middle": self._middle.astype(np.float32),
             "spread": self._spread,
@@ -203,17 +218,20 @@ class QualityFit:
 
     def _tuned(
         self, rows: Matrix, scores: Floats, folds: Sequence[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]]
-    ) -> tuple[float, Floats]:
-        """The strength that told most of the differences between models on held-out prompts, and its predictions."""
+    ) -> list[tuple[float, Floats]]:
+        """For the level, and for the gaps: the strength that told most of held-out prompts, and what it told."""
         held = np.zeros((len(self.alphas), *scores.shape))
         gram = (rows @ rows.T).toarray() if sparse.issparse(rows) and rows.shape[0] <= _SQUARE else None
         for train, test in folds:
             truth = scores[train] - scores[train].mean(axis=0)
             for at, found in enumerate(_unseen(rows, gram, train, test, truth, self.alphas)):
                 held[at, test] = found
-        truth = _gaps(scores - scores.mean(axis=0))
-        best = max(range(len(self.alphas)), key=lambda at: _told(_gaps(held[at]), truth))
-        return self.alphas[best], held[best]
+        chosen = []
+        for part in _PARTS:
+            truth = part(scores - scores.mean(axis=0))
+            best = max(range(len(self.alphas)), key=lambda at: _told(part(held[at]), truth))
+            chosen.append((self.alphas[best], part(held[best])))
+        return chosen
 
 
 def save_quality(fit: QualityFit, path: Path) -> LearnedQuality:
@@ -261,13 +279,48 @@ def _trust(held: Sequence[Floats], truth: Floats) -> Floats:
     weights, _ = nnls(np.vstack([found, pull]), np.r_[truth.ravel(), np.zeros(len(held))])
     weights = np.where(sizes > 1e-12, weights / np.maximum(sizes, 1e-12), 0.0)
     mixed = sum(weight * each for weight, each in zip(weights, held, strict=True))
-    energy = float(np.sum(mixed**2))
-    if energy <= 0.0:
-        return np.zeros(len(held))
-    slope = float(np.sum(mixed * truth)) / energy
-    deviation = float(((((truth - slope * mixed) * mixed).sum(axis=1)) ** 2).sum()) ** 0.5 / energy
-    kept: Floats = weights * max(0.0, slope - deviation)
+    kept: Floats = weights * _certain(mixed, truth)
     return kept
+
+
+def _certain(found: Floats, truth: Floats) -> float:
+    """The factor at which ``found``, shape ``(N, M)``, tells ``truth`` best, less its standard error; at least 0."""
+    energy = float(np.sum(found**2))
+    if energy <= 0.0:
+        return 0.0
+    slope = float(np.sum(found * truth)) / energy
+    deviation = float(((((truth - slope * found) * found).sum(axis=1)) ** 2).sum()) ** 0.5 / energy
+    certain: float = max(0.0, slope - deviation)
+    return certain
+
+
+def _bend(level: Floats, left: Floats, seed: int) -> tuple[float, Floats]:
+    """How wide ``level``, shape ``(N,)``, spreads, and curves over it, shape ``(3, M)``, that tell what is ``left`` of
+    the gaps, shape ``(N, M)``; 0 as far as they tell nothing with certainty of rows that they were not fitted to."""
+    spread = float(level.std())
+    if spread < 1e-9:
+        return 1.0, np.zeros((3, left.shape[1]))
+    powers = _powers(level, spread)
+    fold = np.random.default_rng(seed).permutation(len(level)) % _BEND_FOLDS
+    told = np.zeros(left.shape)
+    for each in range(_BEND_FOLDS):
+        told[fold == each] = powers[fold == each] @ _fitted(powers[fold != each], left[fold != each])
+    kept = min(1.0, _certain(told, left))
+    return spread, kept * _fitted(powers, left)
+
+
+def _fitted(powers: Floats, left: Floats) -> Floats:
+    """Coefficients of ``powers`` for ``left``, the middle free and the rest held back a little."""
+    pull = np.eye(3) * np.array([0.0, _BEND_PULL, _BEND_PULL])
+    found: Floats = np.linalg.solve(powers.T @ powers + pull, powers.T @ left)
+    return found
+
+
+def _powers(level: Floats, spread: float) -> Floats:
+    """Shape ``(N, 3)``: 1, the level in its spreads, and its square; cut, for beyond it nothing was seen."""
+    x = np.clip(level / spread, -BEND_WITHIN, BEND_WITHIN)
+    found: Floats = np.column_stack([np.ones_like(x), x, x * x])
+    return found
 
 
 def _level(scores: Floats) -> Floats:
@@ -279,6 +332,9 @@ def _gaps(scores: Floats) -> Floats:
     """Of each row the differences to its mean."""
     found: Floats = scores - scores.mean(axis=1, keepdims=True)
     return found
+
+
+_PARTS = (_level, _gaps)
 
 
 def _word_rows(prompts: Sequence[str], keys: npt.NDArray[np.uint32]) -> sparse.csr_matrix:

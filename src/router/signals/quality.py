@@ -20,12 +20,35 @@ from ..known_ngrams import KNOWN_BITS, KnownScorer
 from ..types import Signal, SignalName, Signals
 from .surface import SURFACE, surface_of
 
-__all__ = ["ALL_TASKS", "FORMAT", "LearnedQuality", "QualityFacts", "digest_of", "quality_from_arrays", "standardised"]
+__all__ = [
+    "ALL_TASKS",
+    "BEND_WITHIN",
+    "FORMAT",
+    "LearnedQuality",
+    "QualityFacts",
+    "digest_of",
+    "quality_from_arrays",
+    "standardised",
+]
 
-FORMAT = "quality-4"
+FORMAT = "quality-5"
+BEND_WITHIN = 2.0
+"""Of how many spreads of the level the curves reach; beyond they stay as they are there."""
 ALL_TASKS = "*"
 _MAX_MODELS = 256
-_ARRAYS = ("table", "scale", "bias", "word_table", "word_scale", "surface", "middle", "spread", "known")
+_ARRAYS = (
+    "table",
+    "scale",
+    "bias",
+    "word_table",
+    "word_scale",
+    "surface",
+    "middle",
+    "spread",
+    "known",
+    "level",
+    "bend",
+)
 
 
 class QualityFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,12 +82,16 @@ class LearnedQuality:
     def __init__(self, facts: QualityFacts, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """``arrays`` by name, for M models: ``table`` and ``word_table``, int8, ``(2**bits, M)`` by ``facts.spec`` and
         ``facts.words``; ``scale``, ``word_scale`` and ``bias``, float32, ``(M,)``; ``surface``, float32,
-        ``(len(SURFACE), M)``, and ``middle`` and ``spread``, float32, ``(len(SURFACE),)``, which standardise it."""
+        ``(len(SURFACE), M)``, and ``middle`` and ``spread``, float32, ``(len(SURFACE),)``, which standardise it;
+        ``level``, float32, ``(2,)``: the middle and the spread of the mean over the models, how hard a prompt is for
+        all of them; ``bend``, float32, ``(3, M)``: each model's constant, slope and curvature over that."""
         self.facts = facts
         self.name = f"quality-{facts.version}"
         self._ngrams = KnownScorer(facts.spec, arrays["table"], arrays["scale"], arrays["bias"], arrays["known"])
         self._words = (facts.words, arrays["word_table"], arrays["word_scale"], np.zeros_like(arrays["bias"]))
         self._surface = (arrays["middle"], np.float32(1.0) / arrays["spread"], arrays["surface"])
+        self._level = tuple(arrays["level"].tolist())
+        self._bend = tuple(zip(*arrays["bend"].tolist(), strict=True))
 
     def predict(self, text: str) -> dict[str, float] | None:
         """Expected scores of the models for a prompt, 0..1; None when it has no word."""
@@ -81,7 +108,12 @@ class LearnedQuality:
         middle, width, weights = self._surface
         looks = standardised(surface_of(data), middle, width) @ weights
         scores = [sum(each) for each in zip(found[0], linear_scores(data, *self._words), looks.tolist(), strict=True)]
-        expected = {model: min(1.0, max(0.0, score)) for model, score in zip(self.facts.models, scores, strict=True)}
+        middle_level, spread = self._level
+        level = min(max((sum(scores) / len(scores) - middle_level) / spread, -BEND_WITHIN), BEND_WITHIN)
+        expected = {
+            model: min(1.0, max(0.0, score + constant + level * (slope + level * curvature)))
+            for model, score, (constant, slope, curvature) in zip(self.facts.models, scores, self._bend, strict=True)
+        }
         return expected, found[1]
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
@@ -157,6 +189,8 @@ def _expected(name: str, facts: QualityFacts) -> tuple[type, tuple[int, ...]]:
         return np.int8, (1 << (facts.spec if name == "table" else facts.words).bits, count)
     if name == "known":
         return np.uint8, ((1 << KNOWN_BITS) // 8,)
+    if name in ("level", "bend"):
+        return np.float32, (2,) if name == "level" else (3, count)
     if name in ("middle", "spread"):
         return np.float32, (len(SURFACE),)
     return np.float32, (len(SURFACE), count) if name == "surface" else (count,)
@@ -167,4 +201,5 @@ def _misfit(name: str, array: npt.NDArray[Any], kind: type, shape: tuple[int, ..
         return f"{name} is {array.dtype} {array.shape}"
     if kind is np.float32 and not np.isfinite(array).all():
         return f"{name} holds values that are not finite"
-    return f"{name} holds a zero" if name == "spread" and not array.all() else None
+    is_divisor = {"spread": array, "level": array[1:]}.get(name)
+    return f"{name} holds a zero" if is_divisor is not None and not is_divisor.all() else None
