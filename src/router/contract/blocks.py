@@ -176,7 +176,8 @@ def fences(text: str) -> list[Block]:
     rules = list(_RULE.finditer(text))
     if len(rules) == 2 and rules[0][0].strip()[0] == rules[1][0].strip()[0]:
         start, end = trimmed(text, rules[0].end(), rules[1].start())
-        if start < end:
+        heading = text[start : start + 40].split(":", 1)[0]
+        if start < end and not text.startswith(f"{heading}:", trimmed(text, rules[1].end(), len(text))[0]):
             found.append(Block("fence", rules[0][0].strip()[:3], start, end, rules[0].start(), rules[1].end()))
     return found
 

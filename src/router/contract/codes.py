@@ -56,6 +56,7 @@ _NAME_ASKED = late_pattern(
     r"\b(?:names?|labels?|categor\w+|words?)(?:['’]s)? (?:itself|only|alone|in full)|label name|in words",
     re.IGNORECASE,
 )
+_UNWANTED = late_pattern(r"(?:不要|无需|不需|请勿|别|不用|勿)[^。；\n]{0,30}|[^。、\n]{0,8}(?:は不要|なし|書かない)")
 _WORDED = late_pattern(
     rf"\b(?:(?:single|capital|bare|option|category|code|class|label|choice|its|corresponding) )*{_NAMES}\b",
     re.IGNORECASE,
@@ -82,7 +83,8 @@ def may_code(text: str) -> bool:
 
 def coded_list(text: str) -> Listing | None:
     """The labels behind marks, with the marks, where the mark is asked for; None where that is not certain."""
-    if _ASKED.search(text) is None and _listed_marks(text, None) is None:
+    affirmed = text if text.isascii() else _UNWANTED.sub(" ", text)
+    if _ASKED.search(affirmed) is None and _listed_marks(text, None) is None:
         return None
     for form in (_LINE, _ENTRY, _TURNED):
         entries = _consecutive(text, list(form.finditer(text)))
@@ -95,7 +97,7 @@ def coded_list(text: str) -> Listing | None:
             and all(label and label.count(" ") < _MOST_WORDS and len(label) <= 48 for label in labels)
             and not any(re.search(r"[:：]\s|\s[-–—]\s|\(", entry["label"]) for entry in entries)
         )
-        if not is_sound or not _asks_for_mark(text, marks):
+        if not is_sound or not _asks_for_mark(affirmed, marks):
             return None
         return Listing(labels, entries[0].start(), entries[-1].end(), 0.92, marks=marks)
     return None

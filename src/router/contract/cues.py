@@ -17,6 +17,7 @@ __all__ = ["DIRECT", "OPEN_LIST", "as_lists", "direct_lists", "noun_lists"]
 DIRECT: Mapping[str, tuple[str, ...]] = {
     "one": ("one of", "only one", "just one", "exactly one", "one word"),
     "any": ("any of",),
+    "which": ("which of",),
     "apply": ("apply",),
     "either": ("either",),
     "choose": ("choose",),
@@ -118,7 +119,7 @@ _ALLOWED = late_pattern(
     r"possible|allowed|valid|these|following|available|permitted|candidate|mögliche|posibles|possíveis"
 )
 _EXCLUSIVE = late_pattern(
-    r"ausschließlich|uniquement|únicamente|soltanto|one of|exactly one|only one|just one|one word|single|only|"
+    r"ausschließlich|uniquement|únicamente|soltanto|one of|exactly one|only one|just one|one word|which of|single|only|"
     r"exactly|either|(?:choose|select|pick)\b|any of|all that|between|"
     r"label|categor|intent|class|\beine[srn]? |entweder|genau|nur|l'une|parmi|une? seule?|un[ao]? (?:de|dei|delle|"
     r"tra|solo|sola)|"

@@ -113,7 +113,8 @@ _FORM = late_pattern(
     r"\b(?:return|output|give|print|write|repeat|reproduce) (?:back )?(?:the|its) (?:whole|full|entire|original|"
     r"rewritten|"
     r"corrected|marked|tagged) (?:text|message|sentence|review|comment|document)\b|\bprefix\w*|\bsuffix\w*|"
-    r"\b(?<!the )(?<!this )code (?:snippet|block)|\bin (?:yaml|csv|xml|bold|a table|markdown)\b|\b(?:begin|"
+    r"\b(?<!the )(?<!this )code (?:snippet|block)|\b(?:in|as) (?:an? |valid )?(?:yaml|csv|xml|html|bold|table|"
+    r"markdown)\b|\b(?:begin|"
     r"start|starting|end) "
     r"(?:your|the|with|each)\b.{0,30}\bwith\b|\bstart(?:ing)? with (?:the field|[\"'`])|\bfollowed by\b|\bemoji|"
     r"\bhashtag|"
@@ -206,7 +207,10 @@ _LANGUAGE = late_pattern(
     r"italian|"
     r"portuguese|dutch|chinese|japanese|korean|russian|arabic|polish|turkish|hindi|(?:the|its|their|your|"
     r"that|(?:the )?\w+['’]s) (?:own |same |"
-    r"original )?language|the user's language)\b",
+    r"original )?language|the user's language)\b|"
+    r"\b(?:the|its|an?) (?:german|french|spanish|italian|portuguese|dutch|chinese|japanese|korean|russian|arabic|"
+    r"polish|"
+    r"turkish|hindi|latin) (?:word|name|term|translation|label|equivalent)\b",
     re.IGNORECASE,
 )
 _LANGUAGE_ABROAD = late_pattern(

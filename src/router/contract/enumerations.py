@@ -101,7 +101,9 @@ _FORM = table(
     """
 )
 _UNSPACED = late_pattern(r"[\u0e00-\u0e7f\u0900-\u0dff\u0590-\u06ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_CHOICE = late_pattern(r"(?: or |/)[^.?!\n]{1,80}\?|\?[ \n]+[^?.!\n]{2,40}[,/]")
+_CHOICE = late_pattern(
+    r"(?: or |/)[^.?!\n]{1,80}\?|\?[ \n]+[^?.!\n]{2,40}[,/]|\?\n(?:[^\s?.!:,][^?.!:,\n]{1,30}(?:\n|\Z)){2}"
+)
 _EDGE = 800
 _LONG = 1500
 _MAY_BE = late_pattern(r"\b(?:can|may|must|should|will|could) (?:only )?be(?: either)? $", re.IGNORECASE)
@@ -289,6 +291,8 @@ def _is_asked(text: str, words: frozenset[str], run: Run) -> bool:
         return True  # "It can be enrolment, absence or payments."
     if run.introduced and run.joined == "or" and run.tail.lstrip(" \"'")[:1] == "?":
         return True  # "Owner: frontend, backend or infra?"
+    if run.introduced and len(name) > 3 and re.search(rf"\b(?:from|of|in) the {re.escape(name)}\b", text.lower()):
+        return True  # "Codeframe: pay; hours; manager ... one code from the codeframe"
     if run.introduced:
         return asks or name.endswith("s") or not near.isdisjoint(_COUNTED) or any("_" in label for label in labels)
     if run.joined == "or":

@@ -15,8 +15,9 @@ import msgspec
 from ..patterns import late_pattern
 from ..types import Contract, Request
 from .blocks import markers
+from .vocabulary import ANSWER_WORDS
 
-__all__ = ["Shown", "shown_answers", "without_examples"]
+__all__ = ["EDGES", "MARKED", "Shown", "is_example", "shown_answers", "without_examples"]
 
 _MAX_TURNS = 64
 # "Note: swapped the compressor" and "Label: replaced" on the line below.
@@ -25,7 +26,21 @@ _PAIR = late_pattern(
     r"[ \t]*(?P<out>[^\W\d_][^:\n]{0,24})[:：] (?P<label>[^\n]{1,80})$",
     re.MULTILINE,
 )
+_GREETING = late_pattern(
+    r"\W*(?:hi|hello|hey|hallo|good (?:morning|afternoon|evening)|bonjour|hola|ciao|olá|moin|servus)\b(?: there| "
+    r"all| again|"
+    r" everyone)?\W*",
+    re.IGNORECASE,
+)
 _VALUE = late_pattern(r"\{\s*\"[^\"]{1,40}\"\s*:\s*\"([^\"]*)\"\s*\}")
+
+
+_EXAMPLE = late_pattern(
+    r"[\"'“„«‘`].{1,400}[\"'”“»’`]\s*(?:->|=>|→|⇒|—|–|=|:)\s*(.{1,64})$|.{2,400}\s(?:->|=>|→|⇒)\s*(.{1,64})$"
+)
+MARKED = late_pattern(r"[\W_]*([^\W\d_][\w ]{0,24}?)\**[:：]\**\s*(.{1,64})$")
+EDGES = " \t\"'`*.,“”‘’«»[](){}<>"
+"""Signs around an answer that do not belong to it."""
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,11 +88,12 @@ def shown_answers(request: Request) -> Shown | None:
     if last is None:
         return None
     turns: list[str] = []
-    previous = ""
+    previous, is_greeted = "", False
     for message in request.messages[:last]:
-        if message.role == "assistant" and previous == "user":
+        if message.role == "assistant" and previous == "user" and not is_greeted:
             turns.append(message.text.strip())
         previous = message.role
+        is_greeted = message.role == "user" and len(message.text) < 40 and _GREETING.fullmatch(message.text) is not None
     if turns:
         return _read(turns[:_MAX_TURNS], is_chat=True)
     return _read(_lines(request.messages[last].text), is_chat=False)
@@ -140,3 +156,19 @@ def _only_entry(text: str) -> tuple[str, str] | None:
         return None
     key, value = next(iter(document.items()))
     return (key, value) if isinstance(value, str) else None
+
+
+def is_example(line: str, names: set[str]) -> bool:
+    """Whether a line shows a worked example: a quoted text and its label, or a marked answer that is a label."""
+    line = line.lstrip("-*• \t")
+    shown = _EXAMPLE.match(line)
+    if shown is not None:
+        left = line[: max(shown.start(1), shown.start(2))]
+        answer = (shown[1] or shown[2]).strip(EDGES).casefold()
+        return answer in names and (shown[1] is not None or left.count(" ") > 2)
+    marked = MARKED.match(line)
+    return (
+        marked is not None
+        and marked[2].strip(EDGES).casefold() in names
+        and marked[1].lower().rsplit(" ", 1)[-1] in ANSWER_WORDS
+    )

@@ -37,11 +37,14 @@ __all__ = [
     "OPEN",
     "OUTPUT",
     "PEOPLE_WRITE",
+    "POINTERS",
     "PREPOSITIONS",
     "QUALITIES",
     "RISKS",
+    "RULES",
     "SENDS",
     "SETTING_VERBS",
+    "SHIFTS",
     "STOPS",
     "SUBJECTS",
     "UNTIED",
@@ -68,10 +71,24 @@ RISKS = table(
     according compared compare more less fewer several multiple various all every each any whatever
     whenever when while until once where only-if count sum average lenient strict tolerant severe allowed forbidden
     permitted acceptable fine goes get gets got must-not cannot can't shouldn't true false same different opposite
-    similar again already never always aspect toward towards perspective viewpoint company policy rules guideline
+    similar again already never always did nearest aspect toward towards perspective viewpoint company policy rules
+    guideline
     invent create draft write reply-to greet thank apologize apologise advise recommend suggest help
     """
 ) - table("never goes get gets got write help before after all every each any always reason number code same")
+# A sentence of usual words may be a rule all the same where one of these stands in it.
+SHIFTS = RISKS - table(
+    """
+    explain explanation explanations reasoning otherwise next language english german french spanish italian
+    digit digits letter letters number numbers but include including more allowed rules consider several both
+    least conditional strict than to where priority true false sure emoji except poem joke
+    """
+)
+# With one of these the first words of an instruction do not merely say what the application is.
+RULES = table(
+    "who anyone anybody whoever everyone everybody nobody someone no get gets apply applies before after below"
+)
+POINTERS = table("this the these that my our your it all every each me us in on with only a an")
 GIVES = table(
     """
     give return reply answer respond output write print send emit state report provide say name tell pick

@@ -57,6 +57,7 @@ from .frame_words import (
 from .frames_abroad import TOKEN, are_glossed
 from .lexicon import KNOWN
 from .vocabulary import ANSWER_WORDS, DATA_TAGS, INPUT_WORDS, NOUNS
+from .words import table
 
 __all__ = ["gives", "is_plain", "stem", "tied_names"]
 
@@ -192,6 +193,7 @@ def _are_nouns(tokens: list[str], names: set[str]) -> bool:
     return strange <= 8 and strange * 2 <= len(tokens) + 2
 
 
+_LIST_NOUNS = table("category label class topic genre intent department queue emotion sentiment tag mood")
 _DETERMINERS = ("the", "a", "an", "this", "it", "its", "your", "my", "our")
 
 
@@ -284,6 +286,8 @@ def _is_label(object_: list[str], tied: frozenset[str]) -> bool:
     if head not in ANSWERS and stem(head) not in ANSWERS:
         return False
     before = [word.removesuffix("'s").removesuffix("’s") for word in before]
+    if stem(head) in _LIST_NOUNS and len(before) == 1 and before[0] not in UNTIED:
+        return True  # "the budget category"
     return all(word in ANSWERS or word in QUALITIES or stem(word) in tied for word in before)
 
 

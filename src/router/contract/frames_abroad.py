@@ -39,7 +39,8 @@ _MIXED = ENGLISH | ANSWER_WORDS | CLASSIFY | DATA_TAGS | INPUT_WORDS | NOUNS
 
 
 _WITHOUT = table(
-    "bez ne älä ilman nélkül fără без χωρίς tanpa không án bila sense بدون دون ללא בלי बिना ছাড়া не nie utan uden uten "
+    "bez ne älä ilman nélkül fără без χωρίς tanpa không án bila sense بدون دون ללא בלי बिना ছাড়া не nie utan uden "
+    "uten "
     "kein keine ohne sans pas sin sem senza zonder geen no non não niet ikke inte jangan"
 )
 

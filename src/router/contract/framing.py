@@ -61,7 +61,7 @@ _SECOND = late_pattern(
 )
 _LINES = ("=====", "*****", "#####", "~~~~~")
 _LINE = late_pattern(r"^[=*#~]{5,}[ \t]*$", re.MULTILINE)
-_TRAIL = late_pattern(r"\s*(?:\n#{1,6} [^\n]{1,30}|\[/INST\]|<\|\w{1,24}\|>(?:assistant\b)?|</s>)\s*\Z")
+_TRAIL = late_pattern(r"\s*(?:\n#{1,6} [^\n]{1,30}|\n[<>]{3}|\[/INST\]|<\|\w{1,24}\|>(?:assistant\b)?|</s>)\s*\Z")
 _NUMBERED = late_pattern(
     r"(?:^|\n|(?<=[.!?;] ))[ \t]*[\[(*]{0,2}(?P<stem>[^\W\d_]{0,12}) ?[#_-]?(?P<number>\d|[A-D])[\])*]{0,2}"
     r"[ \t]*[:：]\s"

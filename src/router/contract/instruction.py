@@ -61,6 +61,12 @@ class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     schema: Mapping[str, Any] | None = None
     told: tuple[tuple[int, int], ...] = ()
 
+    def holds(self, listing: Listing, judged: Split | None) -> bool:
+        """Whether a list stands in the text to judge."""
+        if judged is None or judged.message != self.index:
+            return False
+        return judged.start <= _in_source(self, listing.start) and _in_source(self, listing.end) <= judged.end
+
 
 def instructions(request: Request, memory: Memory, *, is_given: bool) -> list[Spoken]:
     """What speaks to the model. ``is_given``: a schema or a tool says what is asked, so that a message may be bare."""
@@ -265,7 +271,12 @@ def _before_instruction(text: str, start: int) -> int:
         end = paragraph
     line = text.rfind("\n", start, end)
     if line > start and text[line:end].rstrip().endswith((":", "：")) and len(text[line:end]) < 120:
-        return line  # "Language (en, de, fr):", the cue below the text
+        end = line  # "Language (en, de, fr):", the cue below the text
+    for _ in range(6):
+        line = text.rfind("\n", start, end)
+        if line <= start or not is_instruction(text[line:end], ()):
+            break
+        end = line  # "Is the sentence subjective or objective?", right below the text
     return end
 
 

@@ -68,6 +68,8 @@ FORM = late_pattern(
     r"(?:just |only |please )*(?:answer|reply|respond|pick|choose|select|say) .{1,40}",
     re.IGNORECASE,
 )
+_AMOUNT = late_pattern(r"[-+]?\d+(?:[.,:/-]\d+)+")
+_POLITE = late_pattern(r"^(?:.*\s)?(?:please|pls|plz|thx)$|\s(?:thanks|thank you|cheers)$", re.IGNORECASE)
 _ELLIPSIS = frozenset(
     {
         "lower-case",
@@ -143,6 +145,10 @@ def clean(item: str) -> str:
 def is_plausible(items: list[str], max_words: int) -> bool:
     if not 2 <= len(items) <= MAX_LABELS:
         return False
+    if 0 < sum(_AMOUNT.fullmatch(item) is not None for item in items) < len(items):
+        return False  # a row of a table: "2026-03-02;CARD;-61.20"
+    if any(map(_POLITE.search, items)) or all(item.lower().startswith(("no ", "without ")) for item in items):
+        return False  # "one word please, thanks"; "no quotes, no newline"
     for item in items:
         if " " in item and (LEAD.fullmatch(item) or _CODED.match(item) or _ORDER.match(item)):
             return False  # "only with the": words that lead to a list; "1 for positive": what stands for the label
@@ -181,6 +187,8 @@ def is_label(item: str) -> bool:
     if not 0 < len(item) <= 48 or not is_bracketed(item):
         return False
     if _HALF_QUOTED.search(item) is not None or _HALF_CLOSED.match(item) is not None:
+        return False
+    if _POLITE.search(item):
         return False
     if UNSPACED.search(item):
         return len(item) <= 8 and not _UNSPACED_CLAUSE.search(item)

@@ -108,6 +108,11 @@ _PARTS = tuple(
         rf"(?: (?:{_NOUN}|{_MORE_NOUNS}|options|words))?(?: (?:above|below|given|listed|provided|here))?",
         rf"\b(?:the )?(?:{_NOUN}|option|value|choice|item)(?:['’]s)? (?:text|wording|name)\b",
         r"\b(?:words|labels|options|values|names) in (?:the )?(?:brackets|parentheses)\b",
+        r"\b(?:keep|use|copy|preserve|respect|match) (?:to )?(?:the|their|its) (?:(?:exact|same|original) "
+        r")*(?:spelling|case|"
+        r"casing|wording|capitali[sz]ation)\b(?: (?:of|from|in|as) the (?:list|labels?|options|categories|names)| "
+        r"shown| given|"
+        r" used| above| below)*",
         r"\bit (?:refers to|is about|belongs to|concerns|falls under)\b",
         r"\bwith the ones (?:that|which)?|\bdescribed by the user|\bbetween the (?:markers|lines|dashes)",
         rf"\b{_DET}{_ADJ}(?:{_OWN})?(?:_|(?:{_NOUN})(?:['’]s)?|(?:{_MORE_NOUNS})(?:['’]s)?)(?: (?:{_NOUN}|"
@@ -198,9 +203,9 @@ _DOING = late_pattern(
     + r"(?:ask (?:the|our|a|them|him|her|for)\b|(?:reply|respond|write|answer|talk|speak|explain) (?:to )?(?:the |"
     r"this |our |your )?(?:customer|user|"
     r"client|"
-    r"sender|author|guest|patient)\b|help(?! me (?:to )?(?:label|classify|sort|tag|categori[sz]e|decide|find|choose|"
+    r"sender|author|guest|patient)s?\b|help(?! me (?:to )?(?:label|classify|sort|tag|categori[sz]e|decide|find|choose|"
     r"pick|rate|understand))|"
-    r"tell (?:the |our |your )?(?:customer|user|client|sender|author|guest|patient)\b|"
+    r"tell (?:the |our |your )?(?:customer|user|client|sender|author|guest|patient)s?\b|"
     r"thank|correct (?:the|any|all|its)|let|show|mark|speak|change|check|spell|"
     r"repeat|start|begin|end|look up|keep(?! the (?:spelling|case|wording))|"
     r"be(?! (?:concise|brief|precise|exact|accurate|consistent|careful|objective|as |sure))|quote|sign|order|leave|"

@@ -24,7 +24,12 @@ __all__ = [
 
 _HEADING = late_pattern(r"\**[A-Z][\w'’-]*(?: [\w'’-]+){0,3}\**[:：]\**(?:[ \t]*\n|[ \t])")
 _SMALL_HEADING = late_pattern(r"^([a-z]{2,12}):[ \t]+(?=\S)", re.MULTILINE)
-_FILLED = late_pattern(r"(?:reply|response|answer|comment|quote|summary|note)s?[:：] \S+ \S", re.IGNORECASE)
+# "Here is the question: when do swans moult?"
+_FILLED = late_pattern(
+    r"(?:(?:reply|response|answer|comment|quote|summary|note)s?|(?:here (?:is|are)|this is) (?:the|an?|my|our) "
+    r"[\w ]{1,30})[:：] \S+ \S",
+    re.IGNORECASE,
+)
 PARAGRAPH = late_pattern(r"\n[ \t\r]*\n")
 _LINE = late_pattern("\n")
 TEXTS_OWN = table(
@@ -51,10 +56,15 @@ def without_instruction(text: str, start: int, end: int, labels: Sequence[str]) 
         last = text[cut:end].strip()
         if last and not is_instruction(last, labels):
             return end
-        if _FILLED.match(last) and not lists(last, labels):
+        if _is_filled(last, labels):
             return -1  # "Reply: sorry to hear that": another text beside the one that was found
         end = trimmed(text, start, cut)[1]
     return end
+
+
+def _is_filled(part: str, labels: Sequence[str]) -> bool:
+    """Whether a stretch between instructions holds a text of its own, beside the one to judge."""
+    return _FILLED.match(part) is not None and not lists(part, labels)
 
 
 def quoted(text: str, labels: Sequence[str]) -> Found | None:
@@ -96,6 +106,8 @@ def paragraphs(text: str, labels: Sequence[str]) -> Found | None:
             told = [mentions(text[start:end], labels) or not is_own(text[start:end]) for start, end in parts]
         if all(told) or not any(told):
             continue
+        if any(is_told and _is_filled(text[slice(*part)], labels) for is_told, part in zip(told, parts, strict=True)):
+            return AMBIGUOUS
         first = told.index(False)
         last = len(told) - 1 - told[::-1].index(False)
         if any(told[first : last + 1]):

@@ -70,5 +70,7 @@ def questions(text: str, words: frozenset[str]) -> Iterator[Listing]:
         if not before and _ARTICLE.search(lead_in[-24:]):
             continue
         asked = (*before, match[2], match[3].strip())
+        if all(map(str.isdigit, asked)):
+            continue  # "Is the sum 4 or 5?"
         if len({item.casefold() for item in asked}) == len(asked) and not ({item.lower() for item in asked} & NEVER):
             yield Listing(asked, match.start(), match.end(), 0.72)

@@ -23,7 +23,7 @@ from .memory import Memory
 from .opening import opened, without_wrapping
 from .polar import asks_truth, is_polar, question_of, unasked
 from .prose_json import json_key
-from .rules import rule
+from .rules import NONE_FITS, OTHERS, rule, without_guards
 from .runs import runs
 from .schema import alternation, grammar_words, read_schema
 from .structured import TWO_LISTS, blocked, conflict, structured, tool_of
@@ -63,6 +63,7 @@ _NO_JSON = late_pattern(
 _SIGN = late_pattern(
     r",? ?\b(?:including|with) (?:the |its )?(?:leading )?(?:hash(?:tag)?|#|at sign|@|slash)", re.IGNORECASE
 )
+_TALK = table("conversation dialogue dialog gesprek gespräch unterhaltung conversación conversa conversazione")
 _NEXT = late_pattern(r"\bnext (?:tool|action|step|role|agent|worker|speaker|move|node)\b", re.IGNORECASE)
 _NO_TOOL = late_pattern(
     r"\b(?:not|n't|never|without) (?:use|using|call|calling|invoke|invoking) (?:any |the |a )?(?:tools?|"
@@ -79,14 +80,23 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     spoken: tuple[Spoken, ...] = ()
     found: tuple[Listing, ...] = ()
 
+    def holds(self, judged: Split) -> bool:
+        """Whether one of several lists stands in the text to judge, or one beside a schema's."""
+        inside = sum(part.holds(listing, judged) for part in self.spoken for listing in part.found)
+        return inside > 0 and (inside < len(self.found) or self.contract.shape != "bare_label")
 
-def draft(request: Request, memory: Memory) -> Draft:
-    """Which labels are allowed, and in which shape: enough to tell the text to judge from the instruction."""
+
+def draft(request: Request, memory: Memory, judged: Split | None = None) -> Draft:
+    """Which labels are allowed, and in which shape: enough to tell the text to judge from the instruction.
+
+    ``judged``: the text to judge where it is known; a list of labels that stands in it is none.
+    """
     is_given = request.json_schema is not None or (request.tools and request.tool_choice != "none")
     spoken = instructions(request, memory, is_given=bool(is_given))
     choice = request.body.get("guided_choice") or _grammar(request)
     tool, tool_blocker = tool_of(request)
-    found = _found(spoken)
+    found = [listing for part in spoken for listing in part.found if not part.holds(listing, judged)]
+    found.sort(key=lambda listing: -listing.certainty)
     if request.json_schema is not None:
         contract, confidence = structured(request, found, read_schema(request.json_schema), "json", None)
         if tool is not None or tool_blocker is not None:
@@ -106,8 +116,11 @@ def draft(request: Request, memory: Memory) -> Draft:
         contract = blocked(contract, "a tool is offered, and nothing says that it is to be called.")
     if contract.shape == "tool_call" and any(_NO_TOOL.search(part.text) for part in spoken):
         contract = blocked(contract, "a tool is offered, and its use is forbidden in words.")
-    if len(request.messages) > 2 and _goes_on(request, spoken):
-        contract = blocked(contract, "what is to be done next depends on the turns before.")
+    if len(request.messages) > 2 and any(message.role == "assistant" for message in request.messages):
+        if _goes_on(spoken):
+            contract = blocked(contract, "what is to be done next depends on the turns before.")
+        if any(not part.words.isdisjoint(_TALK) for part in spoken):
+            contract = blocked(contract, "the whole conversation is judged.")
     contract = blocked(contract, _request_blocker(request, contract))
     if contract.labels is None:
         contract = blocked(contract, _NO_LIST)
@@ -169,11 +182,9 @@ def _around(request: Request, split: Split | None, drafted: Draft) -> str:
     return f"{text[: split.start]}\n{text[split.end :]}"
 
 
-def _goes_on(request: Request, spoken: Sequence[Spoken]) -> bool:
+def _goes_on(spoken: Sequence[Spoken]) -> bool:
     """Whether the next step of a conversation that is under way is asked for."""
-    return any(message.role == "assistant" for message in request.messages) and any(
-        "next" in part.words and _NEXT.search(part.text) is not None for part in spoken
-    )
+    return any("next" in part.words and _NEXT.search(part.text) is not None for part in spoken)
 
 
 def _grammar(request: Request) -> tuple[str, ...] | None:
@@ -197,7 +208,7 @@ def _worded(
     elif isinstance(pattern, str) and (choice := alternation(pattern)):
         labels, confidence = choice, 0.93
     elif found:
-        labels, confidence = found[0].labels, found[0].certainty
+        labels, confidence = _with_other(found[0].labels, spoken), found[0].certainty
     elif shown is not None and shown.labels and shown.certainty > 0.0:
         for part in spoken:
             for run in runs(part.text, None):
@@ -208,6 +219,8 @@ def _worded(
     else:
         return Contract(shape="json" if request.wants_json else "free_text"), 0.85
     marks = found[0].marks if found and labels == found[0].labels else ()
+    if found and found[0].marks and not marks and not hinted:
+        confidence = min(confidence, 0.5)
     contract = Contract(shape="bare_label", labels=labels, values=marks or None)
     if not hinted and conflict(found):
         contract = blocked(contract, TWO_LISTS)
@@ -226,6 +239,14 @@ def _worded(
     if numbered == "letter" and not any(part.words & {"name", "label", "category", "word", "text"} for part in spoken):
         contract = blocked(contract, "the options carry letters, and the answer may be a letter.")
     return contract, confidence
+
+
+def _with_other(labels: tuple[str, ...], spoken: Sequence[Spoken]) -> tuple[str, ...]:
+    """The labels, and the one for texts that none of them fits: "If none of them applies, answer other"."""
+    others = {found[1] for part in spoken if part.words & OTHERS for found in NONE_FITS.finditer(part.text)}
+    if len(others) != 1 or {label.casefold() for label in labels} & {other.casefold() for other in others}:
+        return labels
+    return (*labels, others.pop())
 
 
 def _in_json(
@@ -297,14 +318,9 @@ def _against(
     # What the list is called is no demand: "the reason for the cancellation: price, other".
     for name in tied_names(text.lower()) & _REASONS:
         text = text.replace(name, "label").replace("Reason", "Label")
+    text = without_guards(text, words_of(text))
     words = words_of(text)
     form = demands.obstacle(text, words, labels, by_user=by_user, is_json=is_json, is_given=is_given)
     if form is not None:
         return form, None
     return None, rule(text, words, labels) or (_STRANGE if unexplained(text, labels, keys, is_given=is_given) else None)
-
-
-def _found(spoken: Sequence[Spoken]) -> list[Listing]:
-    found = [listing for part in spoken for listing in part.found]
-    found.sort(key=lambda listing: -listing.certainty)
-    return found

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ..patterns import late_pattern
 from .frame_words import ANSWERING, ASKS, CALLS, GIVES, RISKS
+from .vocabulary import INPUT_WORDS, LANGUAGE_WORDS, NOUNS
 from .words import table
 
 __all__ = ["is_remark", "without_remarks"]
@@ -26,12 +27,41 @@ _LEADS_IN = late_pattern(r"([^_:：.?!\n]{3,70})[:：]\W*_\W*")
 _EMPTY_LIST = late_pattern(r"(?:return |give |use )?(?:an |the )?empty (?:list|array)\b[^_]{0,60}")
 # "Any other output breaks the pipeline"
 _ELSE = late_pattern(r"(?:any|all|every) other (?:output|answer|text|word|reply|response|format)s? [^_]{2,60}")
+# "The label goes straight into our database", "It's for a weekly report", "Some messages are in German",
+# "Stick to these labels": what becomes of the answer, and how the texts come.
+_USED = late_pattern(
+    r"(?:(?:the|your|its) (?:label|answer|output|reply|response|result|category|value)s? (?:goes|go|(?:is|are|will "
+    r"be|gets?) "
+    r"(?:then |only |directly |automatically )*(?:used|read|parsed|stored|saved|fed|inserted|shown|consumed|written|"
+    r"sent|"
+    r"piped|processed|logged|displayed|passed))|(?:it's|it is|this is) for (?:an?|the|my|our))\b[^_:]{1,80}"
+)
+_TEXTS = "|".join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))
+_LISTS = "|".join(sorted(word for word in NOUNS if word.isascii() and word.isalpha()))
+_WRITTEN_IN = late_pattern(
+    rf"(?:(?:some|most|the|our|all|many) )*(?:{_TEXTS})s?(?: of (?:them|the \w+))? (?:is|are|may be|can be|might be|"
+    rf"comes?) "
+    r"(?:written |sent )?in (?P<in>[a-z ,/-]{4,60})"
+)
+_STICK = late_pattern(
+    r"(?:please )?(?:stick to|(?:restrict|limit|confine) yourself to|stay within) (?:only |exactly )?(?:these|the|"
+    rf"this|those) (?:[\w-]+ )?(?:list|{_LISTS})"
+)
+_LANGUAGES = LANGUAGE_WORDS | table(
+    "and or both any broken simple bad poor plain mixed english swedish danish norwegian"
+)
 _NO_LEAD = (GIVES | ASKS | CALLS | ANSWERING | RISKS) - table("send post type record note log report mark get got say")
 # "..., so the next step works", "because the answer is parsed": why the answer has its form.
 _PURPOSE = late_pattern(
     r"[,;–—-]? ?\b(?:so(?: that)? (?:the|my|our|i|we|it)|because (?:the|my|our|i|we)|(?:since|as) (?:the|my|"
     r"our) (?:answer|"
     r"output|reply|response|result)|(?<=, )(?:the|my|our) (?:next|downstream|following)) [\w'’-]+(?: [\w'’-]+){0,7}$"
+)
+# "Just the word would be great, thanks"
+_ENOUGH = late_pattern(
+    r" (?:would be|will be|is|will) (?:great|nice|lovely|perfect|enough|fine|ideal|sufficient|do)(?:,? (?:thanks|"
+    r"thank you|thx|"
+    r"please))?$"
 )
 # "(no bold)", "without its number", "and not one word more"
 _DENIED = late_pattern(
@@ -60,6 +90,14 @@ def is_remark(lower: str, names: Iterable[str]) -> bool:
         return _THANKS.fullmatch(lower) is not None
     if _EMPTY_LIST.fullmatch(lower) is not None or _ELSE.fullmatch(lower) is not None:
         return not any(name in lower for name in names)
+    if not any(name in lower for name in names):
+        if _USED.fullmatch(lower) is not None:
+            return RISKS.isdisjoint(lower.split())
+        written = _WRITTEN_IN.fullmatch(lower)
+        if written is not None and set(written["in"].replace(",", " ").replace("/", " ").split()) <= _LANGUAGES:
+            return True
+    if _STICK.fullmatch(lower) is not None:
+        return True
     lead = _LEADS_IN.fullmatch(lower)
     if lead is None:
         return False
@@ -75,6 +113,8 @@ def without_remarks(lower: str) -> str:
         return lower
     if "so " in lower or "because " in lower or "since " in lower or ", " in lower:
         lower = _PURPOSE.sub("", lower)
+    if "would be" in lower or lower.endswith(("enough", "fine", "thanks", "sufficient")):
+        lower = _ENOUGH.sub("", lower)
     denied = _DENIED.search(lower)
     if denied is not None and denied["last"] in _FORMS and denied.start() > 0:
         lower = lower[: denied.start()]

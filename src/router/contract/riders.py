@@ -17,6 +17,8 @@ _TURN = late_pattern(r"(?:[,;:(–—]| - |\b(?:but|prefer\w*|except|not|never|t
 _PER = late_pattern(r" (?:for|per) (?:each|every) ")
 # "_ for screens, _ for routes"
 _GLOSSED = late_pattern(r"_[\"'”`]? (?:for|means|=) [^_]{2,40}[,;] (?:and )?[\"'“`]?_[\"'”`]? (?:for|means|=) ")
+# "Is it _ or _ for shareholders?"
+_FOR_WHOM = late_pattern(r"_[\"'”`]? (?:for|to) (?!the\b|this\b|that\b|it\b|each\b|me\b|us\b|you\b|my\b|our\b)[a-z]")
 # "up to 280 characters is _": an amount decides.
 _AMOUNT = late_pattern(
     r"(?<![\w.#/-])\d[\d.,]*(?![\w/])(?! ?(?:words?|labels?|categor\w+|class(?:es)?|options?|tags?|topics?|intents?|"
@@ -50,7 +52,7 @@ def has_rider(lower: str, spoken: Iterable[str]) -> bool:
 
 def has_rule(lower: str, names: Iterable[str], *, is_question: bool) -> bool:
     """Whether glosses, an amount or a second question stand in a sentence, all labels being ``_``."""
-    if is_question and _ASKS_ALSO.search(lower) is not None:
+    if is_question and (_ASKS_ALSO.search(lower) is not None or _FOR_WHOM.search(lower) is not None):
         return True
     if "_" not in lower:
         return False

@@ -13,7 +13,7 @@ from .understood import unexplained
 from .vocabulary import COPULAS, INPUT_WORDS, RULE_WORDS, SCOPE_WORDS
 from .words import table
 
-__all__ = ["described", "rule"]
+__all__ = ["NONE_FITS", "OTHERS", "described", "rule", "without_guards"]
 
 _WHETHER = late_pattern(
     r"\b(?:determine|decide|tell|check|see|say|judge|identify|know|assess|evaluate|predict|ask|asked|asking|"
@@ -38,6 +38,14 @@ _RULE = late_pattern(
     r"hallucinat\w*|plagiari\w*)\b|"
     r"\b(?:would|do|does) (?:most|many|some|other|the average)\b|\bby (?:the )?(?:senders?|domain|date|length|"
     r"word count|time|author|price|size|amount|recipient|who)\b|"
+    r"\b(?:number of (?!stars\b|points\b)(?:\w+ ){0,2}\w+s|how many (?!stars\b|points\b)\w+)\b|"
+    r"\b(?:program|code|script|function|snippet|expression|loop|query|command)\b (?:\w+ )?(?:prints?|outputs?|returns?|"
+    r"evaluates?|compiles?|runs?|terminates?|halts?|raises?|throws?)\b|"
+    r"\b(?:what|how(?! many)|who|whether)\b[^.,:;?\n_]{0,40}\b(?<!you )(?:would|will|might) (?!you\b)|"
+    r"\bwhat (?:matters|counts|decides)\b|\btells? you (?:which|what|whether|how)\b|\btruth\b|"
+    r"\b(?:claim|statement|message|story|text) is true\b|\bfor [\w-]+,? (?:write|output|return|answer|say) nothing\b|"
+    r"\b(?:apply|follow|use) (?:the|our|these|those) (?:[\w-]+ )?(?:guidelines?|rules|polic(?:y|ies)|criteria|rubric|"
+    r"handbook)\b|\bwhichever\b(?! (?:(?:best |most )?(?:fits|applies|describes|matches)|is (?:closest|best|right)))|"
     r"\bduplicates?\b(?= (?:of|questions?|or not))|\bas judged\b|\bstandards?\b|\b(?:judge|consider|look at|use|read|"
     r"classify|assess|rate|"
     r"evaluate|based on|focus on) (?:only|just|solely) (?:the|its|their|on)\b"
@@ -96,7 +104,8 @@ _RULE = late_pattern(
     r"\bdefinitions?(?<!typescript definition)(?<!typescript definitions)(?<!type definitions):|\bmeaning\b|"
     r"\bfor (?:this|the purposes?|"
     r"our purposes?)\b.{0,20}\bpurpose|"
-    r"\b(?:not )?(?:allowed|permitted|forbidden|acceptable)\b(?! (?:labels?|values?|categor|answers?|outputs?|"
+    r"\b(?:not )?(?<!\bone )(?<!\bsingle )(?:allowed|permitted|forbidden|acceptable)\b(?! (?:labels?|values?|"
+    r"categor|answers?|outputs?|"
     r"options?|classes|responses?|intents?|tags?)| (?:[\w-]+ )?[\w-]+:|\s*:)|\b(?:anything|everything|those|"
     r"messages|comments|"
     r"texts) (?:that|which)\b|\b(?:opposite|reversed?|inverted?|swap(?:ped)?)\b|\bin (?:this|our) (?:company|"
@@ -132,7 +141,7 @@ _QUOTED_IS = late_pattern(
 )
 _SIDE = late_pattern(
     r"\b(?:sentiment|tone|mood|emotion|attitude|stance|opinion|feelings?)(?: \([^()]{1,40}\))? of (?:the|this|"
-    r"that) ([\w-]+)(?: ([\w-]+))?",
+    r"that) ([\w-]+)(?:['’]s?)?(?: ([\w-]+))?",
     re.IGNORECASE,
 )
 _WHOLE = INPUT_WORDS | table(
@@ -142,9 +151,44 @@ _WHOLE = INPUT_WORDS | table(
     string chat reader conversation dialogue caption answer response call letter news item entry description
     """
 )
+OTHERS = table("other others none unknown unclear neither misc miscellaneous general")
+NONE_FITS = late_pattern(
+    r"(?:^|(?<=[.;\n] ))(?:if|when) (?:none|nothing|no (?:label|category|class|option|topic|intent|tag))(?: of "
+    r"(?:them|these|"
+    r"those|the (?:above|labels|categories|classes|options|topics|intents|tags)))?(?: else)? (?:really |clearly )?"
+    r"(?:appl(?:y|ies)|fits?|match(?:es)?|is suitable|is right)(?: well)?,? (?:then )?(?:please )?"
+    r"(?:answer|reply|respond|return|output|use|choose|pick|select|say|give|write)(?: with)? [\"'`]?"
+    rf"({'|'.join(sorted(OTHERS))})[\"'`]?(?=[.;\n]|$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""The label for what no other label fits."""
+_GUARDED = table("instructions instruction commands command orders requests prompts prompt")
 _PIECES = late_pattern(r"[;:\d\n(]|[.?!,] \S|\b(?:or|and|not|use|is to be|must|should|only)\b", re.IGNORECASE)
+# Alpaca's template (https://github.com/tatsu-lab/stanford_alpaca).
+_TEMPLATE = late_pattern(
+    r"Below is an instruction that describes a task(?:, paired with an input that provides further context)?\. *\n? *"
+    r"Write a response that appropriately completes the request\."
+)
+# "Ignore any instructions inside the message."
+_GUARD = late_pattern(
+    r"\b(?:ignore|disregard|(?:do not|don't|never) (?:follow|obey|execute|act on)) (?:(?:any|all|the|other|further) )*"
+    r"(?:instructions?|commands?|orders|requests|prompts?) (?:that (?:are |appear |may be )?)?(?:(?:written|"
+    r"contained|given|"
+    r"found|hidden|placed|appearing) )?(?:in|inside|within|from) (?:the|this|that|it|an?|each|its)(?: [\w'’-]+){0,3}"
+    r"(?=[.,;!\n]|$)",
+    re.IGNORECASE,
+)
 # What the instructor library says of every tool (https://python.useinstructor.com).
 _BOILERPLATE = late_pattern(r"Correctly extracted `[^`]{1,80}` with all the required parameters with correct types\.?")
+
+
+def without_guards(text: str, words: frozenset[str]) -> str:
+    """An instruction without the order to take what the text says for no instruction, and without a known template."""
+    if words & OTHERS:
+        text = NONE_FITS.sub("", text)
+    if "appropriately" in words:
+        text = _TEMPLATE.sub("", text)
+    return text if words.isdisjoint(_GUARDED) else _GUARD.sub("", text)
 
 
 def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:

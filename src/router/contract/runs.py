@@ -105,6 +105,9 @@ _EMOJIS = late_pattern(
 _BRACKETED = late_pattern(r"(?:[\[<{]([^\[\]<>{}\n,/|]{1,32})[\]>}][ \t,/|]{0,2}(?:or )?){2,40}")
 
 
+_ASKS = late_pattern(r"\W*(?:how|what|which|who|is|are|does|was)\b", re.IGNORECASE)
+
+
 _SIGNS = (
     ",",
     "/",
@@ -159,7 +162,7 @@ def runs(text: str, near: frozenset[str] | None = None) -> list[Run]:
 
 def _is_near(text: str, start: int, end: int, near: frozenset[str]) -> bool:
     """Whether a sentence asks, or is a heading with what follows it on its line."""
-    if text[end - 1 : end] == "?" and " or " in text[start:end]:
+    if text[end - 1 : end] == "?" and (" or " in text[start:end] or _ASKS.match(text, start) is not None):
         return True
     return text.find(":", start, min(end, start + 40)) > 0 or not near.isdisjoint(words_of(text[start:end]))
 
@@ -275,10 +278,13 @@ def _joined(
     items = [clean(_POLITE.sub("", item)) for item in raw]
     articles = [item.split(" ", 1)[0].lower() in _ARTICLES and " " in item for item in items]
     if any(articles):
-        # "a question, an order or a complaint"; with "the" they are things of the text, no labels.
-        if not all(articles) or not all(item.split(" ", 1)[0].lower() in _INDEFINITE for item in items):
+        # "a question, praise or a complaint"; with "the" they are things of the text, no labels.
+        before = segment[:begin].rsplit(None, 1)[-1:]
+        is_led = articles[0] or (before and before[0].lower() in _INDEFINITE)
+        found = [item.split(" ", 1) if is_one else ["", item] for item, is_one in zip(items, articles, strict=True)]
+        if not is_led or not all(article.lower() in _INDEFINITE or not article for article, _ in found):
             return None
-        items = [item.split(" ", 1)[1] for item in items]
+        items = [item for _, item in found]
     if len(items) > 2 and " " not in items[0] and all(" " in item for item in items[1:]):
         before = segment[:begin].rsplit(None, 1)[-1:]
         if before and before[0].lower() in _COPULAS:
@@ -338,6 +344,7 @@ def _first_item(piece: str, following: str, introduced: bool, longest: int) -> i
     quoted = max(piece.rfind(f" {mark}") for mark in "\"'“„«‘`")
     if piece[-1:] in "\"'”“»’`" and quoted >= 0:
         return quoted + 1
+    following = _until_edge(following)
     words = list(re.finditer(r"\S+", piece))
     if not words:
         return None
@@ -352,7 +359,10 @@ def _first_item(piece: str, following: str, introduced: bool, longest: int) -> i
         place = len(words) - 1 if longest == 0 and " " not in following.strip() else -1
     if place < 0:
         return None
-    if len(words) - place > max(longest + 1, 1) + (0 if longest == 0 else 1):
+    are_led = place and {words[place - 1][0].lower(), following.split(" ", 1)[0].lower()} <= _INDEFINITE
+    if len(words) - place > max(longest + 1, 1) + (0 if longest == 0 else 1) and not (
+        are_led and len(words) - place < 5
+    ):
         if longest == 0 and " " not in following.strip():
             place = len(words) - 1
         else:
@@ -360,6 +370,13 @@ def _first_item(piece: str, following: str, introduced: bool, longest: int) -> i
     if place and words[place - 1][0].lower() in _ARTICLES and following.split(" ", 1)[0].lower() in _ARTICLES:
         place -= 1
     return words[place].start()
+
+
+def _until_edge(piece: str) -> str:
+    """A last item without what stands behind it: "unresolved at the end"."""
+    words = piece.split()
+    end = next((place for place, word in enumerate(words) if place and word.lower() in _EDGES), len(words))
+    return " ".join(words[:end])
 
 
 def _last_item(piece: str, longest: int, *, is_end: bool) -> int | None:

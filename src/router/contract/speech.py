@@ -184,6 +184,11 @@ _OF_LABELS = late_pattern(
 )
 
 
+_MAKES = late_pattern(
+    r"\W*(?:please )?(?:generate|create|make|produce|list|suggest|draft|invent|compose|come up)\b", re.I
+)
+
+
 # "Which category was my first message?": words about the answer.
 _ASKS_LABEL = late_pattern(
     r"\b(?:categor|kategori|catégori|étiquett|etikett|klassifi|classificat)\w*|\b(?:which|what|"
@@ -221,7 +226,7 @@ def has_residue(text: str) -> bool:
     if (
         any(noun in start for noun in _LABEL_NOUNS)
         and (of := _OF_LABELS.search(start))
-        and ("label" not in of[0] or IMPERATIVE.match(text))
+        and ("label" not in of[0] or IMPERATIVE.match(text) or _MAKES.match(text))
     ):
         return True
     if ("ready" in start or "i'll " in start or "i will " in start or "going to " in start or "you c" in start) and (
@@ -277,6 +282,8 @@ def mentions(text: str, labels: Sequence[str]) -> bool:
     if not labels:
         return False
     folded = text.casefold()
+    if len(labels) > 2 and all(map(str.isdigit, labels)):
+        labels = (labels[0], labels[-1])  # "1 to 5"
     return all(_word_in(folded, label.casefold()) for label in labels[:200])
 
 

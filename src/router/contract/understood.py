@@ -10,7 +10,8 @@ import re
 from collections.abc import Sequence
 
 from ..patterns import late_pattern
-from .frame_words import GIVES, RISKS, WHICH
+from .examples import EDGES, MARKED, is_example
+from .frame_words import GIVES, POINTERS, RISKS, RULES, SHIFTS, WHICH
 from .frames import gives, is_plain, stem, tied_names
 from .frames_abroad import is_plain_abroad
 from .lexicon import KNOWN, UNSPACED
@@ -22,7 +23,7 @@ from .riders import does_more, has_rider, has_rule
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
 from .words import stands_in, table
 
-__all__ = ["FOREIGN", "is_example", "unexplained"]
+__all__ = ["FOREIGN", "unexplained"]
 
 _SENTENCE = late_pattern(r"((?:[.?!;](?=[\s\"')\]]|$)|[。？！；\n])+)")
 _WORD = late_pattern(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -48,7 +49,7 @@ _ASK = late_pattern(
     r"each [\w-]+ (?:belongs|falls|gets|has|is)|for (?:the|this|"
     r"each) (?:given|following)|"
     r"use (?:the|this) (?:tool|function)(?: to)?|"
-    r"given|is|are|does|do|was|would|which|what|whose|how|in which|to which|"
+    r"given|is|are|does|do(?! not\b)|was|would|which|what|whose|how|in which|to which|"
     r"klassifizier\w*|ordne|bestimme|bewerte|kategorisiere|entscheide|beurteile|erkenne|ist|sind|enthält|welche\w*|"
     r"in welche|"
     r"was|handelt|class\w+|déterminez?|indiquez?|analysez?|évaluez?|quel\w*|est-ce|est|dans quel\w*|"
@@ -69,11 +70,12 @@ _CHOOSE = late_pattern(
 # "the bucket name", "one tray only": whatever such a word is, the answer's name is asked for.
 _CALLED = late_pattern(
     r"\b(?:the|one|single|exact|matching|right|correct|best)(?: (?:one|single|exact|matching|right|correct|best))* "
-    r"[^\W\d_]{3,20}(?:['’]s)?(?= (?:word|name|label|category|class|tag|type|code|title|alone|only)\b)"
+    r"[^\W\d_]{3,20}(?:['’]s)?(?= (?:word|name|label|category|class|tag|type|code|title|alone|only|from the "
+    r"(?:table|list|set|options))\b)"
 )
 _DENIED = late_pattern(
     r"(?:,? ?(?:but|and) )?\b(?:do not|don't|never|must not) (?:repeat|output|add|include|print|return|mention|quote|"
-    r"copy|"
+    r"copy|provide|give|write|show|"
     r"echo|invent|make up|follow|execute|obey|translate|answer the|reply to|respond to) [^_.;:]{2,80}|"
     r"\b(?:without|not) (?:the |its |any |a )?(?:numbers?|numbering|index|letters?|digits?|bullets?|dash(?:es)?|"
     r"hash)\b|"
@@ -123,10 +125,6 @@ _PAIRED = late_pattern(
     r"<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>[^<>]{1,2000}</\1>\s*<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>"
     r"([^<>]{1,64})</\2>"
 )
-_EXAMPLE = late_pattern(
-    r"[\"'“„«‘`].{1,400}[\"'”“»’`]\s*(?:->|=>|→|⇒|—|–|=|:)\s*(.{1,64})$|.{2,400}\s(?:->|=>|→|⇒)\s*(.{1,64})$"
-)
-_MARKED = late_pattern(r"[\W_]*([^\W\d_][\w ]{0,24}?)\**[:：]\**\s*(.{1,64})$")
 _MOST = 200
 _PLAIN = (
     ANSWER_WORDS
@@ -138,7 +136,6 @@ _ORDERS = late_pattern(
     rf"\W*(?:(?:please|only|just|simply|always|and) )*(?:{'|'.join(sorted(GIVES))}) (?:the|only|just|one|a|its)\b"
 )
 _RISKY = (RISKS - table("once")) | table("to is as null none empty")
-_POINTERS = table("this the these that my our it all every each me us")
 _PREDICATE = table("is are was were be must should can may will ist sind muss est sont doit es son debe é são è sono")
 _TAGS = late_pattern(r"</?[a-z_]{2,24}(?: [a-z_-]+=\"[^\"]*\")*/?>")
 _VERSION = late_pattern(r"\bv\d+(?:\.\d+)*\b")
@@ -146,11 +143,27 @@ _DIGIT = late_pattern(r"\d")
 _POLAR = late_pattern(
     r"(?:and |also,? )?(?:do|does|did|has|have|had|can|could|will|would|is there|are there|was there)\b(?! you)"
 )
-_OR = late_pattern(r"\b(?:or|oder|ou|eller|czy|или)\b|^\W*(?:and|und|et|y|e|en|och|a) ")
+_OR = late_pattern(r"(?<=\s)(?:or|oder|ou|eller|czy|или)\b|^\W*(?:and|und|et|y|e|en|och) ")
 # What a list calls its items: "to one desk: _", "Buckets: _".
 _CALLS = late_pattern(r"[:：=(]\s*[\"'`\[{(]*_")
 _TEXTS = INPUT_WORDS | {"user", "customer", "author", "product"}
 _FORBIDS = late_pattern(r"\b(?:not|never|don't)\b.*\b(?:the word|the label|with|choose|use|say|return|pick|assign)\b")
+# "Requests for a call are questions", "Complaint has priority"
+_PREDICATED = (
+    r"(?:\b(?:is|are|be|becomes?|gets?|to) (?:an? |always |still )?{0}s?$|"
+    r"^\W*{0}s? (?:has|have|is|are|goes|comes|wins?|beats?|only|needs?|must|covers?|takes?)\b)"
+)
+_ANY = late_pattern(
+    r"(?:^|[,;] )(?:an?|any|no|every) [\w-]+ (?:is|are|has|have|must|should|may|can|needs?|means?|covers?)\b"
+)
+_BARE = late_pattern(
+    r"\W*(?:(?:please )?(?:output|return|give|write|print|say|(?:reply|answer|respond)(?: with)?) (?:me )?)?"
+    r"(?:only|just) (?:the|one) ([^\W\d_]+)(?:,? please)?$"
+)
+_IS_A = late_pattern(
+    r"\W*(?:you are|you're|act as) (?:an?|the) (?:[\w'’-]+ ){1,6}(?:bot|assistant|agent|classifier|system|expert|model|"
+    r"router|clerk|analyst|tool|api|service|chatbot|operator|dispatcher)"
+)
 _SHOWN = "\x00"
 _ANSWERED = late_pattern(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
 _ELIDED = frozenset(
@@ -158,7 +171,6 @@ _ELIDED = frozenset(
 )
 FOREIGN = "¤"
 """Stands for data that is not the text to judge: fine in a worked example, unexplained anywhere else."""
-_EDGES = " \t\"'`*.,“”‘’«»[](){}<>"
 
 
 def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, is_given: bool = False) -> bool:
@@ -166,7 +178,7 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
     ``keys``: names of fields and tools and what the list is called, which are no rule where they are spoken of;
     ``is_given``: a schema or tool fixes the answer's form.
     """
-    names = {label.casefold().strip(_EDGES) for label in labels if label}
+    names = {label.casefold().strip(EDGES) for label in labels if label}
     for key in sorted(keys, key=len, reverse=True):
         text = text.replace(key, "field")
     if "<|" in text or "[INST]" in text:
@@ -181,7 +193,7 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
     if "parsed objects" in text or "JSON_SCHEMA" in text or "user query" in text:
         text = _INSTRUCTOR.sub("", text)
     if "</" in text:
-        text = _PAIRED.sub(lambda shown: "" if shown[3].strip().strip(_EDGES).casefold() in names else shown[0], text)
+        text = _PAIRED.sub(lambda shown: "" if shown[3].strip().strip(EDGES).casefold() in names else shown[0], text)
     if "\n" in text:
         lines = text.split("\n")
         text = "\n".join(_SHOWN if is_example(line, names) else line for line in lines)
@@ -232,22 +244,6 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
     return is_open or (odd > 0 and asks > 1 and names.isdisjoint(YES_NO))
 
 
-def is_example(line: str, names: set[str]) -> bool:
-    """Whether a line shows a worked example: a quoted text and its label, or a marked answer that is a label."""
-    line = line.lstrip("-*• \t")
-    shown = _EXAMPLE.match(line)
-    if shown is not None:
-        left = line[: max(shown.start(1), shown.start(2))]
-        answer = (shown[1] or shown[2]).strip(_EDGES).casefold()
-        return answer in names and (shown[1] is not None or left.count(" ") > 2)
-    marked = _MARKED.match(line)
-    return (
-        marked is not None
-        and marked[2].strip(_EDGES).casefold() in names
-        and marked[1].lower().rsplit(" ", 1)[-1] in ANSWER_WORDS
-    )
-
-
 def _is_usual(
     sentence: str,
     names: set[str],
@@ -275,15 +271,31 @@ def _is_usual(
         spoken.clear()  # a label that is the order's own verb: "only return the category"
     if lower.count("_") > 1 and has_rider(lower, [name for name in spoken if name not in _PLAIN]):
         return False
+    if len(spoken) == 1 < len(names) and _IS_A.fullmatch(lower) is not None:
+        return True  # "You are a customer service bot", where "customer service" is a label
+    plural = [name for name in names - _PLAIN if len(name) > 3 and not is_asked and stands_in(lower, f"{name}s")]
+    if plural and not spoken and "_" not in lower and len(names) > 1:
+        return False
     if len(spoken) == 1 < len(names) and not is_asked and spoken[0] not in _PLAIN and len(spoken[0]) > 2:
         return is_example(sentence, names)  # a rule about one label, or a default
+    if len(spoken) == 1 and not is_asked and spoken[0] in INPUT_WORDS and _ANY.search(lower) is not None:
+        return False  # "A complaint has to name a product": the label, and not the text
+    if not is_asked and any(
+        name in lower and re.search(_PREDICATED.format(re.escape(name)), lower) for name in names & INPUT_WORDS
+    ):
+        return False
     if len(spoken) > 1 or is_asked:
         for name in sorted(spoken, key=len, reverse=True):
             if name not in KNOWN:
                 lower = lower.replace(name, "_")
     if has_rule(lower, names, is_question=is_question) or (is_listed and does_more(lower)):
         return False
-    if is_question and "_" not in lower and not spoken and (_OR.search(lower) or _asks_anew(lower, names)):
+    if (
+        is_question
+        and "_" not in lower
+        and not spoken
+        and (_OR.search(lower) or (_asks_anew(lower, names) and not _are_denied(names)))
+    ):
         return False  # a second question beside the one whose answers are listed
     if len(spoken) == 1 < len(names) and _FORBIDS.search(lower):
         return False  # "do not use the word spam"
@@ -301,11 +313,14 @@ def _is_usual(
         and (is_plain(masked, names, called, is_given=is_given) or is_plain_abroad(masked, names, called))
     ):
         return True
+    bare = _BARE.match(lower)
+    if bare is not None and strange == [bare[1]] and bare[1] not in OF_TEXT:
+        return True  # "Only the tense"
     if is_too_much or (strange and gives(masked)):
         return False
     if not strange:
-        return True
-    filled = _MARKED.match(sentence)
+        return SHIFTS.isdisjoint(words)
+    filled = MARKED.match(sentence)
     if filled is not None and "_" not in lower and filled[1].lower().rsplit(" ", 1)[-1] in ANSWER_WORDS:
         return is_example(sentence, names)  # "Label: positive": an answer that stands there already
     if not spoken and not {
@@ -346,11 +361,13 @@ def _is_usual(
         and "_" not in lower
         and len(words) <= 10
         and _PREDICATE.isdisjoint(words)
+        and (SHIFTS | RULES).isdisjoint(words)
+        and {stem(word) for name in names for word in _WORD.findall(name)}.isdisjoint(map(stem, words))
         and not _DIGIT.search(_VERSION.sub("", lower))
     ):
         # What the application is; no order ("improve this").
         return len(strange) <= 4 and not (
-            words[0] in strange and len(words) > 1 and words[1] in _POINTERS
+            (words[0] in strange or words[0] == "only") and len(words) > 1 and words[1] in POINTERS
         )  #: "moderation filter of a cooking forum"
     return is_example(sentence, names)
 
@@ -358,6 +375,12 @@ def _is_usual(
 def _asks_anew(lower: str, names: set[str]) -> bool:
     """A question to be answered by yes or no, where neither is a label."""
     return _POLAR.match(lower) is not None and names.isdisjoint(YES_NO)
+
+
+def _are_denied(names: set[str]) -> bool:
+    """Whether two labels are one and its denial ("pii", "no_pii"), so that they answer such a question."""
+    short, long = sorted(names, key=len)[0], sorted(names, key=len)[-1]
+    return len(names) == 2 and long.endswith(short) and long[: -len(short)].rstrip(" _-") in ("no", "not", "non", "un")
 
 
 def _is_known(word: str, names: set[str]) -> bool:

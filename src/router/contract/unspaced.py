@@ -22,6 +22,7 @@ _CJK_BEFORE = late_pattern(
     r"(?:只|仅)?(?:需|能|要)?(?:回答|输出|返回|回复)|只答|[判判][断斷][^\n。：:]{0,30}?(?:是|属于|屬於|为|為)|归类为|分类为|分为|归入|主要讲的是)"
     r"(?:以下|下列|下面)?(?:之一|为|是|有|包括|的)?[:：（(「“]?\s*"
 )
+_UNWANTED = late_pattern(r"(?:不要?|无需|不需要?|请勿|别|不用|勿)\Z")
 _LATIN_LIST = late_pattern(r"[:：]\s*([\w/ -]{1,60}(?:[,，、][\w/ -]{1,60}){1,300})(?=$|[。\n.；;])")
 _CJK_ITEM = r"[「『“\"'‘]?[^\s、，,/|。：:；;「」『』“”\"'‘’（）()？?\nか或]{1,12}?[」』”\"'’]?"
 _CJK_LIST = late_pattern(
@@ -74,7 +75,7 @@ def _lists(text: str) -> Iterator[Listing]:
         yield Listing((match[1], match[2]), match.start(), match.end(), 0.85)
     for cue in _CJK_BEFORE.finditer(text):
         listed = _CJK_LIST.match(text, cue.end())
-        if listed is not None:
+        if listed is not None and _UNWANTED.search(text, max(0, cue.start() - 6), cue.start()) is None:
             listing = _cjk_listing(listed[1], listed.start(1), listed.end(1))
             if listing is not None:
                 yield listing

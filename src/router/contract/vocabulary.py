@@ -193,6 +193,8 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
+    counts matters tells truth true nothing follow apply whichever
+    number many program code script function snippet expression loop query command
     ersten zweiten dritten letzten erste zweite letzte première premier deuxième dernière dernier primera
     primer segunda
     última último prima primo seconda secondo ultima ultimo eerste tweede laatste uniquement least next random

@@ -47,7 +47,7 @@ _SIBLINGS = late_pattern(r"(<(\w{1,20})>\s*[^<>\n]{1,60}?\s*</\2>)(?:\s*<\2>\s*[
 _UNION = late_pattern(r"(['\"])([^'\"\n|]{1,60})\1(?:\s*\|\s*(['\"])[^'\"\n|]{1,60}\3)+")
 _PIPED = late_pattern(r"[\"'<\[(](\w(?:[\w -]{0,40}\w)?(?:\s?[|/]\s?\w(?:[\w -]{0,40}\w)?){1,300})[\"'>\])]")
 _OBJECT = late_pattern(r"\{\s*\"(\w{1,40})\"\s*:\s*(?:\"([^\"{}\n|<>]{1,48})\"|(true|false))\s*\}")
-_BETWEEN = late_pattern(r"[\s,/|`]*(?:or|oder|ou|o|of|either)?[\s`]*", re.IGNORECASE)
+_BETWEEN = late_pattern(r"[\s,/|`]*(?:or|oder|ou|o|of|either|eller|lub|albo|czy|или|veya)?[\s`]*", re.IGNORECASE)
 _ONE_OF = late_pattern(r"[\"'][<\[]?one of:? ([^\"'<>\n]{3,400})[>\]]?[\"']|<one of:? ([^<>\n]{3,400})>", re.IGNORECASE)
 _LITERAL = late_pattern(r"Literal\[([^\]\n]{3,2000})\]")
 _SOME_WORDS = r"[^\s/|:,.()（），。：\"'<>]{1,30}(?: [^\s/|:,.()（），。：\"'<>]{1,20})?"
@@ -72,8 +72,9 @@ _ASKED = late_pattern(
 _QUOTE_OR = late_pattern(
     r"(?:\"[^\"\n]{1,40}\"|(?<!\w)'[^'\n]{1,40}'|`[^`\n]{1,40}`|“[^”\n]{1,40}”|«[^»\n]{1,40}»|„[^“\n]{1,40}“|"
     r"‘[^’\n]{1,40}’)"
-    r"(?=\s*(?:,|/|\|)|\s+(?:or|oder|ou|o|of)\s)"
+    r"(?=\s*(?:,|/|\|)|\s+(?:or|oder|ou|o|of|eller|lub|albo|czy|или|veya)\s)"
 )
+_THE = table("this the der die das dem diese dieser dieses le la el este esta il questo questa de het deze o a")
 _DUTCH = frozenset({"een", "één", "antwoord", "kies", "het", "bepaal", "geef", "alleen", "welke"})
 _MOST = 60
 _ASKED_FOR = late_pattern(
@@ -85,6 +86,18 @@ _ASKED_FOR = late_pattern(
 )
 _NO_NOUN = table("of between among from as von entre unter tra parmi")
 _LATIN_END = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af] ?([\x21-\x7e]+)\Z")
+# "for a house, a flat or land": an item before the first; "van de leerling met goed of slecht": the list has begun
+# within another noun phrase.
+_ITEM_BEFORE = late_pattern(
+    r"\b(?:an?|eine?[nmr]?|une?|una?|uno|um|uma|een) [^\s,.:;?!]+(?: [^\s,.:;?!]+)?, ?(?:(?:an?|eine?[nmr]?|une?|"
+    r"una?|uno|um|"
+    r"uma|een) )?\Z",
+    re.IGNORECASE,
+)
+_DEFINITE_BEFORE = late_pattern(
+    r"\b(?:the|de|het|der|die|das|den|dem|des|le|la|les|el|los|las|il|lo|gli|os|as|do|da|del|della|du) \Z",
+    re.IGNORECASE,
+)
 _OPEN_END = late_pattern(
     r"[\"'”`)\]]{0,2},? (?:etc\b|or similar|or the like|and so on|and similar|and others|or something|"
     r"whatever (?:fits|else))",
@@ -114,7 +127,7 @@ _RUN_IN = (
         """
     )
 )
-_OR_WORDS = frozenset({"or", "oder", "ou", "o", "of", "vs"})
+_OR_WORDS = frozenset({"or", "oder", "ou", "o", "of", "vs", "eller", "lub", "albo", "czy", "или", "veya"})
 _CUES = NOUNS | CLASSIFY | YES_WORDS | RANGE_WORDS | {"or", "oder", "ou", "o", "vs"} | DIRECT.keys()
 
 
@@ -151,14 +164,14 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
 
 def _asks_of_text(text: str, coded: Listing) -> bool:
     """Whether a short question about the text has names as short as labels for answers."""
-    asked = text[max(0, coded.start - 80) : coded.start].rsplit("\n\n", 1)[-1].strip().rsplit("\n", 1)[-1]
+    asked = text[max(0, coded.start - 80) : coded.start].strip().rsplit("\n", 1)[-1]
     named = words_of(asked)
     of_text = INPUT_WORDS | {"caller", "customer", "user", "author", "sender", "writer", "speaker", "guest"}
     return (
         asked.endswith("?")
         and len(named) <= 9
         and not named.isdisjoint(of_text)
-        and not named.isdisjoint(("this", "the"))
+        and not named.isdisjoint(_THE)
         and all(label.count(" ") < 2 for label in coded.labels)
     )
 
@@ -194,11 +207,22 @@ def _without_script(listing: Listing) -> Listing:
 
 def _is_cut(text: str, listing: Listing) -> bool:
     """Whether a list begins within another: "reply with sun and moon or star", "everything except sun or moon"."""
-    before = text[max(0, listing.start - 12) : listing.start]
+    before = text[max(0, listing.start - 48) : listing.start]
     if _OPEN_END.match(text, listing.end) is not None:
         return True  # "a, b or similar"
+    if listing.certainty < 0.9 and (_ITEM_BEFORE.search(before) is not None or _runs_in(before, listing.labels)):
+        return True
     return listing.certainty < 0.9 and (
         _JOINED_BEFORE.search(before) is not None or not _EXCEPTED.isdisjoint(listing.labels[0].lower().split())
+    )
+
+
+def _runs_in(before: str, labels: tuple[str, ...]) -> bool:
+    """Whether a first label that alone has several words stands behind "the": it is the end of what is spoken of."""
+    return (
+        " " in labels[0]
+        and not any(" " in label for label in labels[1:])
+        and _DEFINITE_BEFORE.search(before) is not None
     )
 
 

@@ -21,6 +21,8 @@ def read_asked(request: Request, memory: Memory | None = None) -> tuple[Signal[C
     memory = Memory() if memory is None else memory
     drafted = draft(request, memory)
     split = read_split(request, drafted.contract)
+    if split.value is not None and drafted.contract.blocker is not None and drafted.holds(split.value):
+        drafted = draft(request, memory, split.value)
     return finished(drafted, request, split.value, memory), split
 
 

@@ -37,6 +37,9 @@ _UNSPACED_HEADING = late_pattern(
     r"[\u3040-\u30ff\u3400-\u9fff]{0,6}(?:留言|评论|評論|文本|内容|消息|句子|标题|問い合わせ|発話|投稿|コメント|レビュー|メッセージ|"
     r"テキスト|文章|反馈|描述|邮件|メール|本文|问题|質問|入力|输入|新闻|ツイート|문의|리뷰|댓글|문장|메시지|텍스트)\s*[:：]\s*(?=\S)"
 )
+# "issue_title: ", where other lines of the message are such fields
+_KEY = late_pattern(r"[A-Za-z]+(?:_[A-Za-z]+)+:[ \t]+(?=\S)")
+_KEYS = late_pattern(r"^[a-z]+(?:_[a-z]+)*:(?:[ \t]|$)", re.MULTILINE)
 _NAMED = late_pattern(r"(?P<name>[A-Z]{1,3}\d{1,5})[:：]\s+(?=\S)")
 _WHICH = late_pattern(r"\W*(?:which|welche[rs]?|quel(?:le)?s?|cuál|quale?)\b", re.IGNORECASE)
 _POLAR = late_pattern(
@@ -112,6 +115,8 @@ def _behind_heading(request: Request, index: int, start: int, end: int) -> int:
         return twin.end() if twin is not None and twin["sign"] == cue["sign"] else start  # "T: ..." above "E:"
     if colon < 0 and "：" not in text[start : start + 80]:
         return start
+    if (key := _KEY.match(text, start, end)) is not None and _KEYS.search(text, 0, start) is not None:
+        return key.end()
     heading = _NAMED.match(text, start, end)
     if heading is not None and re.search(rf"\b{heading['name']}\b(?!:)", text[:start]):
         return heading.end()  # "Classify B7." "B7: ..."
