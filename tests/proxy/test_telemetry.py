@@ -21,7 +21,15 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from router.proxy.metrics import Metrics
-from router.telemetry import METRIC_REQUESTS, METRIC_SECONDS
+from router.telemetry import (
+    METRIC_CUTS,
+    METRIC_IN_FLIGHT,
+    METRIC_LOADED,
+    METRIC_REQUESTS,
+    METRIC_SECONDS,
+    METRIC_UNHEALTHY,
+    METRIC_VERSION,
+)
 from router.testing.upstream import Answer, Fault
 
 traces = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2", reason="needs the extra otel")
@@ -138,6 +146,41 @@ def test_every_time_is_counted_once(seconds: list[float]) -> None:
     assert requests == len(seconds)
     assert total == pytest.approx(sum(seconds))
     assert buckets == {bound: sum(each <= float(bound) for each in seconds) for bound in buckets}
+
+
+def samples_of(told: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    families = text_string_to_metric_families(told.decode())
+    return {
+        (each.name, tuple(sorted(each.labels.items()))): each.value for family in families for each in family.samples
+    }
+
+
+def test_any_label_can_be_told() -> None:
+    odd = 'a "b"\\c\nd{},=\u00e9'
+    metrics = Metrics()
+    metrics.http(odd, 200, 0.2)
+    found = samples_of(metrics.render(in_flight=3, tasks=0, unhealthy={odd: True}, local={}))
+    assert found[f"{METRIC_REQUESTS}_total", (("endpoint", odd), ("status", "200"))] == 1.0
+    assert found[METRIC_UNHEALTHY, (("model", odd),)] == 1.0
+    assert found[METRIC_IN_FLIGHT, ()] == 3.0
+    assert found[f"{METRIC_CUTS}_total", ()] == 0.0
+
+
+def test_workers_are_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = [Metrics(tmp_path) for _ in range(3)]
+    for number, worker in enumerate(workers):
+        for _ in range(number + 1):
+            worker.http("/v1/models", 200, 10.0**-number)
+        worker.serves(f"v{number % 2}", 100.0 - number)
+        monkeypatch.setattr("os.getpid", lambda number=number: number + 1)
+        worker.tell(in_flight=number, tasks=1)
+    found = samples_of(workers[2].render(in_flight=5, tasks=1, unhealthy={"m": True}, local={}))
+    assert found[f"{METRIC_REQUESTS}_total", (("endpoint", "/v1/models"), ("status", "200"))] == 6.0
+    assert found[f"{METRIC_SECONDS}_sum", (("endpoint", "/v1/models"),)] == pytest.approx(1.0 + 0.2 + 0.03)
+    assert found[f"{METRIC_SECONDS}_count", (("endpoint", "/v1/models"),)] == 6.0
+    assert found[METRIC_IN_FLIGHT, ()] == 0 + 1 + 5
+    assert found[METRIC_LOADED, ()] == 98.0
+    assert (found[METRIC_VERSION, (("version", "v0"),)], found[METRIC_VERSION, (("version", "v1"),)]) == (1.0, 1.0)
 
 
 def test_manifests_can_be_read() -> None:

@@ -42,18 +42,19 @@ _YOUNG = 10_000
 
 
 class Process:
-    """One process that serves ``source``. ``is_worker``: one of several, told by a parent.
+    """One process that serves ``source``. ``shared``: the folder where it and the other workers of
+    a parent tell one another their metrics; None: it is the only one.
 
     Raises:
         ConfigError: a config, policy, key or model file is wrong; MissingExtra: OpenTelemetry is asked for and missing.
     """
 
-    def __init__(self, source: Source, *, is_worker: bool = False) -> None:
+    def __init__(self, source: Source, *, shared: Path | None = None) -> None:
         self.serving = Serving(source)
         settings = self.settings = self.serving.current.settings
         setup_logging(settings.server.log, access=settings.server.access_log)
-        self._metrics = Metrics(is_shared=is_worker)
-        self._is_worker = is_worker
+        self._metrics = Metrics(shared)
+        self._is_worker = shared is not None
         self._trace: Tracer | None = None
         self._stop_tracing: Callable[[], None] = _nothing
         if settings.server.otel:
@@ -86,7 +87,7 @@ class Process:
         self._watching = asyncio.create_task(self.serving.watch())
         self._checking = asyncio.create_task(self.serving.check_health())
         started()
-        ticking = asyncio.create_task(main.tick(self._metrics.flush))
+        ticking = asyncio.create_task(main.tick(self._tell))
         await stopping.wait()
         self.serving.is_draining = True
         for task in (self._watching, self._warming, self._checking, ticking):
@@ -146,6 +147,10 @@ class Process:
         self._metrics.serves(current.name, current.loaded_s)
         self._listen_to_flywheel()
         self.serving.on_change = changed
+
+    def _tell(self) -> None:
+        if self._is_worker:
+            self._metrics.tell(in_flight=self.serving.in_flight, tasks=len(asyncio.all_tasks()))
 
     def _listen_to_flywheel(self) -> None:
         flywheel = self.serving.current.engine.flywheel

@@ -22,9 +22,6 @@ from .serving import Source
 
 __all__ = ["serve"]
 
-# prometheus_client reads it when it is imported.
-_SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
-
 
 def serve(source: Source, *, announce: Callable[[str], None], workers: int = 1, allow_public: bool = False) -> None:
     """Listen where the settings of ``source`` say until SIGTERM or SIGINT; SIGHUP reloads.
@@ -45,12 +42,8 @@ def serve(source: Source, *, announce: Callable[[str], None], workers: int = 1, 
     if workers == 1:
         _run_one(source, settings, announce, allow_public=allow_public)
         return
-    with tempfile.TemporaryDirectory(prefix="router-metrics-") as folder:
-        os.environ[_SHARED_METRICS] = folder
-        try:
-            _supervise(source, settings, workers, announce, allow_public=allow_public)
-        finally:
-            del os.environ[_SHARED_METRICS]
+    with tempfile.TemporaryDirectory(prefix="router-metrics-") as shared:
+        _supervise(source, settings, workers, announce, Path(shared), allow_public=allow_public)
 
 
 def _keys_have_limits(settings: Settings) -> bool:
@@ -81,7 +74,13 @@ def _run_one(source: Source, settings: Settings, announce: Callable[[str], None]
 
 
 def _supervise(
-    source: Source, settings: Settings, workers: int, announce: Callable[[str], None], *, allow_public: bool
+    source: Source,
+    settings: Settings,
+    workers: int,
+    announce: Callable[[str], None],
+    shared: Path,
+    *,
+    allow_public: bool,
 ) -> None:
     from .server import address_of, check_public, listen
 
@@ -95,7 +94,8 @@ def _supervise(
     spawn = multiprocessing.get_context("spawn")
     ready = spawn.Semaphore(0)
     processes: list[BaseProcess] = [
-        spawn.Process(target=_work, args=(source, places, ready), name=f"router-{number}") for number in range(workers)
+        spawn.Process(target=_work, args=(source, places, shared, ready), name=f"router-{number}")
+        for number in range(workers)
     ]
     is_stopping = False
 
@@ -135,13 +135,13 @@ def _supervise(
         raise ConfigError("a worker ended unexpectedly.", hint="Its log says why.")
 
 
-def _work(source: Source, places: list[tuple[str, int]], ready: Semaphore) -> None:
+def _work(source: Source, places: list[tuple[str, int]], shared: Path, ready: Semaphore) -> None:
     from .server import Process, listen
 
     # Until the process can reload, it must not die of being told to.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     sockets: list[socket.socket] = [listen(host, port, is_shared=True) for host, port in places]
-    process = Process(source, is_worker=True)
+    process = Process(source, shared=shared)
 
     def started() -> None:
         ready.release()
