@@ -147,7 +147,7 @@ def outgoing_body(
 def read_usage(usage: object) -> Usage | None:
     """OpenAI's ``usage`` object (https://platform.openai.com/docs/api-reference/chat/object), None when it is none, or
     says what no call can have used."""
-    if not isinstance(usage, Mapping):
+    if type(usage) is not dict and not isinstance(usage, Mapping):
         return None
     read, written = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
     if not (_is_count(read) and _is_count(written)):

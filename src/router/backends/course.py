@@ -93,7 +93,7 @@ class Course:
             elif (
                 isinstance(step, Stop)
                 or step.kind == "local"
-                or (not await self._has_loaded(step) and self._admits(step))
+                or (not (self._is_cold(step) and await self._has_loaded(step)) and self._admits(step))
             ):
                 return step
 
@@ -143,12 +143,15 @@ class Course:
             self.means.retries.first(step.model)
         return True
 
-    async def _has_loaded(self, step: Call) -> bool:
-        """Load the backend that the step needs; True when that took time, so that the step must be thought over."""
+    def _is_cold(self, step: Call) -> bool:
+        """Whether the backend that the step needs is still to be loaded."""
         name = self.means.deployments[step.model].backend
-        backend = self.means.backends.get(name)
-        if name in self._loads or backend is None or getattr(backend, "is_warm", True):
-            return False
+        return name not in self._loads and not getattr(self.means.backends.get(name), "is_warm", True)
+
+    async def _has_loaded(self, step: Call) -> bool:
+        """Load the backend that the step needs; True, since that took time, so that the step must be thought over."""
+        name = self.means.deployments[step.model].backend
+        backend = self.means.backends[name]
         self._loads.add(name)
         began = self.means.clock()
         try:

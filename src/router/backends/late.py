@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .base import Backend, ChunkStream, Reply, UpstreamCall
 
@@ -87,13 +87,21 @@ class LateBackend:
         if warm is not None:
             await warm()
 
-    async def send(self, call: UpstreamCall) -> Reply:
+    def send(self, call: UpstreamCall) -> Coroutine[Any, Any, Reply]:
         """See :class:`router.backends.base.Backend`."""
-        return await (self._made.peek() or await self._made.get()).send(call)
+        backend = self._made.peek()
+        return backend.send(call) if backend is not None else self._send(call)
 
-    async def open_stream(self, call: UpstreamCall) -> ChunkStream:
+    def open_stream(self, call: UpstreamCall) -> Coroutine[Any, Any, ChunkStream]:
         """See :class:`router.backends.base.Backend`."""
-        return await (self._made.peek() or await self._made.get()).open_stream(call)
+        backend = self._made.peek()
+        return backend.open_stream(call) if backend is not None else self._open_stream(call)
+
+    async def _send(self, call: UpstreamCall) -> Reply:
+        return await (await self._made.get()).send(call)
+
+    async def _open_stream(self, call: UpstreamCall) -> ChunkStream:
+        return await (await self._made.get()).open_stream(call)
 
     async def aclose(self) -> None:
         """See :class:`router.backends.base.Backend`."""

@@ -28,7 +28,7 @@ from .exchange import (
 )
 from .metrics import Metrics
 from .protocol import CONNECTION
-from .serving import Serving, Version, is_loopback
+from .serving import Serving, is_loopback
 
 __all__ = ["App", "Tracer"]
 
@@ -134,7 +134,7 @@ class App:
         if endpoint is None:
             exchange.headers.append((b"allow", ", ".join(route.methods).encode()))
             raise _MethodNotAllowed(f"{path} does not take {method[:20]}.", hint=f"Use {' or '.join(route.methods)}.")
-        self._refuse_other_sites(scope, version)
+        self._refuse_other_sites(exchange)
         if route.scope is not None and self._asks_keys:
             exchange.caller = version.keys.caller(scope["headers"], time.time())
             exchange.caller.require(route.scope)
@@ -156,23 +156,16 @@ class App:
             rest = f"{more}/{rest}"
         return None
 
-    def _refuse_other_sites(self, scope: AsgiScope, version: Version) -> None:
+    def _refuse_other_sites(self, exchange: Exchange) -> None:
         """No web page from elsewhere may use the sidecar.
 
         A browser tells in ``Origin`` which page sends; one of this machine must send JSON, which a plain form cannot.
         Where nobody is asked for a key, a page could point a name of its own at this machine (DNS rebinding): there
         the ``Host`` must be this machine's too.
         """
-        origin = host = None
-        kind = b""
-        for name, value in scope["headers"]:
-            if name == b"origin":
-                origin = value
-            elif name == b"host":
-                host = value
-            elif name == b"content-type":
-                kind = value
-        is_private = version.is_private or not self._asks_keys
+        fields = exchange.fields
+        host, origin = fields.get(b"host"), fields.get(b"origin")
+        is_private = exchange.version.is_private or not self._asks_keys
         if is_private and host is not None and host not in self._own_hosts:
             if not is_loopback(_host(b"//" + host)):
                 raise _OtherSite(
@@ -181,11 +174,11 @@ class App:
                 )
             if len(self._own_hosts) < _MAX_HOSTS:
                 self._own_hosts.add(host)
-        if origin is None or scope["method"] not in ("POST", "PUT", "DELETE"):
+        if origin is None or exchange.scope["method"] not in ("POST", "PUT", "DELETE"):
             return
         if not is_loopback(_host(origin)):
             raise _OtherSite("web pages from other places may not use the sidecar.", hint="Call it from your server.")
-        if not kind.strip().lower().startswith(b"application/json"):
+        if not fields.get(b"content-type", b"").strip().lower().startswith(b"application/json"):
             raise UnsupportedMediaType(
                 "the body must be sent as JSON.", hint="Set the header content-type: application/json."
             )

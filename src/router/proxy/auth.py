@@ -97,21 +97,17 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 ANYBODY = Caller()
 
 
-def with_caller(request: Request, caller: Caller, headers: Iterable[tuple[bytes, bytes]]) -> Request:
+def with_caller(
+    request: Request, caller: Caller, fields: Mapping[bytes, bytes], headers: Iterable[tuple[bytes, bytes]]
+) -> Request:
     """The request with what limits and the ledger call its key: the caller's id, else a fingerprint of the credential
-    that nobody asked for; and with the caller's trace (https://www.w3.org/TR/trace-context/)."""
-    credential = parent = None
-    states: list[bytes] = []
-    for name, value in headers:
-        if name == b"authorization":
-            credential = credential or value
-        elif name == b"traceparent":
-            parent = parent or value
-        elif name == b"tracestate":
-            states.append(value)  # a list may come in several headers
+    that nobody asked for; and with the caller's trace (https://www.w3.org/TR/trace-context/). ``fields`` are the first
+    of the ``headers`` of each name."""
+    credential, parent = fields.get(b"authorization"), fields.get(b"traceparent")
     key = caller.id or (hashlib.sha256(credential).hexdigest()[:12] if credential else None)
     if key is None and parent is None:
         return request
+    states = [value for name, value in headers if name == b"tracestate"]  # a list may come in several headers
     return msgspec.structs.replace(
         request,
         hints=request.hints if key is None else msgspec.structs.replace(request.hints, key=key),

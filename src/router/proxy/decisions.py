@@ -43,7 +43,7 @@ def decision_routes(metrics: Metrics, feedback: FeedbackLog) -> list[Route]:
         body = await exchange.body()
         started_s = engine.clock_s()
         request = exchange.caller.bind(read_row(body, hints=hints, limits=exchange.version.limits))
-        request = with_caller(request, exchange.caller, exchange.scope["headers"])
+        request = with_caller(request, exchange.caller, exchange.fields, exchange.scope["headers"])
 
         def decide() -> tuple[Decision, str]:
             decision = engine.decide(request, all_signals=True)

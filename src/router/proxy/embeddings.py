@@ -24,7 +24,7 @@ def embedding_routes(metrics: Metrics) -> list[Route]:
         hints = read_headers(exchange.scope["headers"])
         asked = read_embedding(await exchange.body(), hints=hints, limits=version.limits)
         asked = msgspec.structs.replace(
-            asked, request=with_caller(caller.bind(asked.request), caller, exchange.scope["headers"])
+            asked, request=with_caller(caller.bind(asked.request), caller, exchange.fields, exchange.scope["headers"])
         )
         started_s = version.engine.clock_s()
         decision = await version.embeddings.decide(asked)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..backends.stream import SettledStream
@@ -71,7 +72,7 @@ async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
     body = await exchange.body()
     started_s = engine.clock_s()
     form = read(body, hints=hints, limits=exchange.version.limits)
-    request = with_caller(caller.bind(form.request), caller, exchange.scope["headers"])
+    request = with_caller(caller.bind(form.request), caller, exchange.fields, exchange.scope["headers"])
     exchange.stages = (("read", started_s, engine.clock_s()),)
     try:
         await _run(exchange, request, form, metrics, started_s)
@@ -228,7 +229,7 @@ def _listed(exchange: Exchange) -> list[tuple[str, str]]:
 async def _models(exchange: Exchange) -> None:
     """``GET /v1/models``, in Anthropic's form for its clients."""
     listed = _listed(exchange)
-    if exchange.header(b"anthropic-version") is not None:
+    if b"anthropic-version" in exchange.fields:
         await exchange.answer(model_page([name for name, _ in listed]))
     else:
         await exchange.answer(model_list(listed))
@@ -238,7 +239,7 @@ async def _model(exchange: Exchange) -> None:
     """``GET /v1/models/{id}``."""
     for name, owner in _listed(exchange):
         if name == exchange.rest:
-            page = exchange.header(b"anthropic-version") is not None
+            page = b"anthropic-version" in exchange.fields
             await exchange.answer(model_page([name])["data"][0] if page else model_list([(name, owner)])["data"][0])
             return
     raise UnknownModel(f"there is no model {exchange.rest[:100]!r}.", hint="GET /v1/models lists them.")
@@ -253,10 +254,10 @@ def receipt_headers(decision: Decision, outcome: Outcome | None = None, *, model
     kind = "llm" if target.kind == "local" and who != target.model else target.kind
     usd = outcome.usd if outcome else 0.0 if kind != "llm" else None
     found = [
-        (_MODEL, _printable(who or "")),
+        (_MODEL, _named(who or "")),
         (_TARGET, kind.encode()),
-        (_RULE, _printable(decisive)),
-        (_POLICY, _printable(decision.policy.name)),
+        (_RULE, _named(decisive)),
+        (_POLICY, _named(decision.policy.name)),
         (_DECISION, _printable(decision.id)),
     ]
     if outcome is not None and outcome.cached:
@@ -270,6 +271,12 @@ _CACHE = HEADER_CACHE.encode()
 _MODEL, _TARGET, _RULE, _POLICY, _DECISION, _COST = (
     name.encode() for name in (HEADER_MODEL, HEADER_TARGET, HEADER_RULE, HEADER_POLICY, HEADER_DECISION, HEADER_COST)
 )
+
+
+@lru_cache(maxsize=1024)
+def _named(value: str) -> bytes:
+    """The few names that most answers have."""
+    return _printable(value)
 
 
 def _printable(value: str) -> bytes:

@@ -86,7 +86,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exchange:
-    """One HTTP request and its answer. ``headers`` are added to whatever is answered, errors included.
+    """One HTTP request and its answer. ``fields`` are its headers, the first of each name (in lower case); ``headers``
+    are added to whatever is answered, errors included.
 
     ``version`` is the state of the sidecar that serves it, ``caller`` who asks, ``facts`` what logs and traces may tell
     of it (never a prompt), ``stages`` name, begin and end (monotonic seconds) of what was done before the run,
@@ -99,6 +100,7 @@ class Exchange:
         "_send",
         "caller",
         "facts",
+        "fields",
         "headers",
         "is_gone",
         "is_started",
@@ -121,7 +123,9 @@ class Exchange:
         self.scope, self.version = scope, version
         self._receive, self._send = receive, send
         self._max_bytes = version.settings.server.max_body_bytes
-        self.request_id = _given_id(scope["headers"]) or version.new_id().encode()
+        self.replace_headers(scope["headers"])
+        given = self.fields.get(b"x-request-id", b"")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else version.new_id().encode()
         self.headers: list[Header] = []
         self.facts: dict[str, Any] = {}
         self.is_started = self.is_gone = False
@@ -132,6 +136,11 @@ class Exchange:
         self.route = self.record = None
         self.stages = ()
         self.span: Any = None
+
+    def replace_headers(self, headers: list[Header]) -> None:
+        """Go on as if the request had these headers."""
+        self.scope["headers"] = headers
+        self.fields: Mapping[bytes, bytes] = dict(reversed(headers))
 
     async def body(self) -> bytes:
         """The whole body.
@@ -144,11 +153,11 @@ class Exchange:
             asyncio.CancelledError: the client went away while sending.
         """
         most = DRAIN * self._max_bytes
-        for name, value in self.scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > most:
-                raise self._too_large()
-            if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-                raise UnsupportedMediaType("the body is compressed.", hint="Send it as it is.")
+        length, coding = self.fields.get(b"content-length", b""), self.fields.get(b"content-encoding", b"")
+        if length.isdigit() and int(length) > most:
+            raise self._too_large()
+        if coding and coding.strip().lower() not in (b"", b"identity"):
+            raise UnsupportedMediaType("the body is compressed.", hint="Send it as it is.")
         message = await self._receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             data: bytes = message.get("body", b"")
@@ -177,10 +186,6 @@ class Exchange:
     def endpoint(self) -> str:
         """The path of its route, for logs and metrics: what was really asked for may hold anything."""
         return self.route.path if self.route is not None else "unknown"
-
-    def header(self, name: bytes) -> bytes | None:
-        """The first header of that name (in lower case)."""
-        return next((value for key, value in self.scope["headers"] if key == name), None)
 
     async def answer(self, body: Any, *, status: int = 200, headers: Sequence[Header] = ()) -> None:
         """Answer with JSON: ``body`` encoded, or the bytes that it was read from where it is nothing else."""
@@ -269,10 +274,3 @@ class Ending(RouterError):
 
 class ClientGone(asyncio.CancelledError):
     """The client closed the connection before its request was complete."""
-
-
-def _given_id(headers: Sequence[Header]) -> bytes | None:
-    for name, value in headers:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return value
-    return None

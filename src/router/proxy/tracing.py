@@ -93,10 +93,12 @@ class _Telling:
         )
         ours: dict[str, str] = {}
         self._propagator.inject(ours, context=self._api.set_span_in_context(exchange.span))
-        scope["headers"] = [
-            *((name, value) for name, value in scope["headers"] if name not in _TRACE_HEADERS),
-            *((name.encode("latin-1"), value.encode("latin-1")) for name, value in ours.items()),
-        ]
+        exchange.replace_headers(
+            [
+                *((name, value) for name, value in scope["headers"] if name not in _TRACE_HEADERS),
+                *((name.encode("latin-1"), value.encode("latin-1")) for name, value in ours.items()),
+            ]
+        )
 
     def end(self, exchange: Exchange) -> None:
         """Tell what became of it, and of its stages and attempts."""

@@ -19,6 +19,8 @@ __all__ = ["HealthView", "MemoryHealth", "RetryBudget"]
 
 _SAMPLES = 64
 _FEW = 20
+# What many answers were seen of changes little from one to the next: decisions see it as it was so long ago at most.
+_VIEW_S = 0.01
 
 
 class HealthView(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +86,11 @@ class _Newest:
         insort(self._in_order, value)
 
     @property
+    def is_full(self) -> bool:
+        """Whether as many were seen as are kept."""
+        return len(self._values) == _SAMPLES
+
+    @property
     def tail(self) -> float | None:
         """The 95th percentile (nearest rank), None where fewer than 20 were seen."""
         count = len(self._in_order)
@@ -127,6 +134,7 @@ class MemoryHealth:
         self._view = HealthView()
         self._stale: set[str] = set()
         self._checked_s = 0.0
+        self._is_news = False
         self._lock = threading.Lock()
 
     def observe(self, attempt: Attempt, now_s: float) -> None:
@@ -269,13 +277,14 @@ class MemoryHealth:
 
     def view(self, now_s: float) -> HealthView:
         """See :class:`~.store.Health`."""
-        if self._stale or now_s - self._checked_s > self._window_s / 10:
+        age_s = now_s - self._checked_s
+        if (self._stale and (self._is_news or not 0.0 < age_s < _VIEW_S)) or age_s > self._window_s / 10:
             with self._lock:
                 old = [name for name, seen in self._seen.items() if now_s - seen.newest_s >= self._window_s]
                 for name in old:
                     del self._seen[name]
                 self._view = self._changed_view({*self._stale, *old})
-                self._stale, self._checked_s = set(), now_s
+                self._stale, self._checked_s, self._is_news = set(), now_s, False
         return self._view
 
     def _changed_view(self, names: set[str]) -> HealthView:
@@ -306,6 +315,7 @@ class MemoryHealth:
             seen.ttfts.add(attempt.ttft_ms)
         seen.newest_s = now_s
         self._stale.add(name)
+        self._is_news = self._is_news or not seen.times.is_full
 
 
 _NOBODY: Mapping[str, Blocked] = {}

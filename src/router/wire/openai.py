@@ -75,10 +75,10 @@ def read_chat(
         RequestTooLarge: more bytes, levels or messages than ``limits`` allow.
         RequestError: not JSON, a wrong type (``param`` is the field's path), no messages, contradictory hints.
     """
-    if isinstance(data, Mapping):
-        body, n_bytes = checked_mapping(data, limits)
-    else:
+    if isinstance(data, bytes | bytearray | memoryview):
         body, n_bytes = decoded(data, limits)
+    else:
+        body, n_bytes = checked_mapping(data, limits)
     for key, value in body.items():
         check = CHECKS.get(key)
         if check is not None and value is not None:
