@@ -29,11 +29,16 @@ typedef struct {
 
 static const char *WORDS = "router.words", *PHRASES = "router.phrases";
 
-static uint8_t IN_WORD[256];
+enum { LETTER = 1, DIGIT = 2 };
+static uint8_t IN_WORD[256]; /* 0 for what stands in none */
+static uint32_t THREE;       /* keeps the first three of four bytes */
 
 void words_fill_tables(void) {
-    for (int c = 0; c < 256; c++)
-        IN_WORD[c] = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == '\'' || c >= 128;
+    for (int c = 0; c < 256; c++) {
+        if ((c >= 'a' && c <= 'z') || c == '\'' || c >= 128) IN_WORD[c] = LETTER;
+        if (c >= '0' && c <= '9') IN_WORD[c] = DIGIT;
+    }
+    memcpy(&THREE, (uint8_t[4]){255, 255, 255, 0}, 4);
 }
 
 static void set_free(Set *set) {
@@ -196,11 +201,12 @@ PyObject *words_groups(PyObject *module, PyObject *args) {
     const uint8_t *bytes = (const uint8_t *)text;
     uint32_t look = set_look(set), found = 0;
     uint64_t bits = 0;
-    int has_digit = 0;
+    int kinds = 0;
     for (Py_ssize_t at = 0; at < size; at++) {
         if (!IN_WORD[bytes[at]]) continue;
         Py_ssize_t start = at;
-        for (; at < size && IN_WORD[bytes[at]]; at++) has_digit |= (uint8_t)(bytes[at] - '0') < 10;
+        /* Behind the last byte of a bytes object stands a zero. */
+        for (int kind; (kind = IN_WORD[bytes[at]]); at++) kinds |= kind;
         Py_ssize_t length = at - start;
         if (length > (Py_ssize_t)set->longest) continue;
         uint32_t key = word_key(bytes + start, length);
@@ -218,7 +224,7 @@ PyObject *words_groups(PyObject *module, PyObject *args) {
     PyObject *seen = PyFrozenSet_New(NULL);
     for (uint32_t i = 0; seen && i < found; i++)
         if (PySet_Add(seen, PyList_GetItem(set->names, (Py_ssize_t)set->found[i]))) Py_CLEAR(seen);
-    return seen ? Py_BuildValue("(KNN)", (unsigned long long)bits, seen, PyBool_FromLong(has_digit)) : NULL;
+    return seen ? Py_BuildValue("(KNN)", (unsigned long long)bits, seen, PyBool_FromLong(kinds & DIGIT)) : NULL;
 }
 
 /* word_count(data: bytes) -> int
@@ -233,7 +239,7 @@ PyObject *words_count(PyObject *module, PyObject *data) {
     size_t words = 0, slots = 16;
     int in_word = 0;
     for (Py_ssize_t at = 0; at < size; at++) {
-        words += IN_WORD[bytes[at]] & !in_word;
+        words += IN_WORD[bytes[at]] && !in_word;
         in_word = IN_WORD[bytes[at]];
     }
     while (slots < 2 * words) slots *= 2;
@@ -318,9 +324,11 @@ PyObject *words_near(PyObject *module, PyObject *args) {
 
 static inline uint32_t pair(const uint8_t *bytes) { return (uint32_t)bytes[0] << 8 | bytes[1]; }
 
-/* The filter tells three bytes apart: pairs of letters are too common. */
-static inline uint32_t three(const uint8_t *bytes, uint8_t third) {
-    return ((uint32_t)third << 16 | pair(bytes)) * 2654435761u >> 16;
+/* The filter tells three bytes apart, the first of four: pairs of letters are too common. */
+static inline uint32_t three(const uint8_t four[4]) {
+    uint32_t key;
+    memcpy(&key, four, 4);
+    return (key & THREE) * 2654435761u >> 16;
 }
 
 /* phrases(phrases: list[str]) -> capsule
@@ -338,12 +346,28 @@ PyObject *phrases_make(PyObject *module, PyObject *list) {
         const Entry *entry = &set->entries[i];
         const uint8_t *phrase = set->bytes + entry->at;
         set_link(set, i, pair(phrase));
-        if (entry->size > 2) set_let_through(set, three(phrase, phrase[2]));
-        for (int c = 0; entry->size == 2 && c < 256; c++) set_let_through(set, three(phrase, (uint8_t)c));
+        for (int c = 0; c < 256; c++) {
+            uint8_t four[4] = {phrase[0], phrase[1], entry->size > 2 ? phrase[2] : (uint8_t)c, 0};
+            set_let_through(set, three(four));
+        }
     }
     PyObject *capsule = PyCapsule_New(set, PHRASES, phrases_destroy);
     if (!capsule) set_free(set);
     return capsule;
+}
+
+/* Adds the phrases that begin at bytes[at], unless this look has found them; how many it has found by then. */
+static uint32_t phrases_at(Set *set, const uint8_t *bytes, Py_ssize_t at, Py_ssize_t size, uint32_t look,
+                           uint32_t found) {
+    for (uint32_t next = set->heads[pair(bytes + at) & set->mask]; next; next = set->entries[next - 1].next) {
+        Entry *entry = &set->entries[next - 1];
+        if (entry->seen == look || (Py_ssize_t)entry->size > size - at ||
+            memcmp(set->bytes + entry->at, bytes + at, entry->size))
+            continue;
+        entry->seen = look;
+        set->found[found++] = next - 1;
+    }
+    return found;
 }
 
 /* phrases_in(phrases: capsule, data: bytes) -> tuple[str, ...]
@@ -359,17 +383,9 @@ PyObject *phrases_in(PyObject *module, PyObject *args) {
     if (!set || PyBytes_AsStringAndSize(data, &text, &size)) return NULL;
     const uint8_t *bytes = (const uint8_t *)text;
     uint32_t look = set_look(set), found = 0;
-    for (Py_ssize_t at = 0; at + 1 < size; at++) {
-        /* Behind the last byte of a bytes object stands a zero. */
-        if (!set_may_hold(set, three(bytes + at, bytes[at + 2]))) continue;
-        for (uint32_t next = set->heads[pair(bytes + at) & set->mask]; next; next = set->entries[next - 1].next) {
-            Entry *entry = &set->entries[next - 1];
-            if (entry->seen == look || (Py_ssize_t)entry->size > size - at ||
-                memcmp(set->bytes + entry->at, bytes + at, entry->size))
-                continue;
-            entry->seen = look;
-            set->found[found++] = next - 1;
-        }
-    }
+    /* Four bytes are read at each; behind the last one of a bytes object stands a zero. */
+    for (Py_ssize_t at = 0; at + 2 < size; at++)
+        if (set_may_hold(set, three(bytes + at))) found = phrases_at(set, bytes, at, size, look, found);
+    if (size > 1) found = phrases_at(set, bytes, size - 2, size, look, found);
     return set_seen(set, found);
 }

@@ -398,18 +398,18 @@ class Engine:
         return who_asks(request, self.policy_for(request).name)
 
     def _snapshot(self, request: Request, now_s: float, left: Allowance) -> Snapshot:
-        clock_s = self.clock_s()
-        health = self.health.view(clock_s)
+        clock_s, health = self.clock_s(), self.health
+        seen = health.view(clock_s)
         return Snapshot(
             id=self._new_id(),
             now_s=now_s,
             models=self.fleet.hash,
             config=self._config_hash,
             left_usd=left.left_usd,
-            unhealthy=frozenset(self.health.blocked(clock_s)),
-            latency_ms=health.latency_ms,
-            tail_ms=health.tail_ms,
-            ttft_tail_ms=health.ttft_tail_ms,
+            unhealthy=frozenset(health.blocked(clock_s)),
+            latency_ms=seen.latency_ms,
+            tail_ms=seen.tail_ms,
+            ttft_tail_ms=seen.ttft_tail_ms,
             warm={} if self._sessions is None else self._sessions.warm(conversation_key(request), clock_s),
             model_left_usd=left.model_left_usd,
             soft_limits=left.used_up,

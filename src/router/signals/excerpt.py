@@ -67,15 +67,14 @@ def excerpt(request: Request) -> Excerpt:
     if last is not None:
         user = request.messages[last].text
     read = edges(user)
-    ask = read.lower()
+    lower = ask = read.lower()
+    raw = raw_ask = ask.encode("utf-8", "replace")
     if system:
         read = f"{system[:_SYSTEM]}\n{read}"
         lower = read.lower()
-    else:
-        lower = ask
-    raw = lower.encode("utf-8", "replace")
+        raw = lower.encode("utf-8", "replace")
     bits, found, has_digit = groups(raw)
-    return Excerpt(system, user, read, lower, ask, found, bits, phrases_in(ask), is_unspaced(lower), has_digit)
+    return Excerpt(system, user, read, lower, ask, found, bits, phrases_in(raw_ask), is_unspaced(lower), has_digit)
 
 
 def edges(text: str) -> str:

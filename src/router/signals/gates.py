@@ -21,10 +21,11 @@ class Gates:
         self._phrases = tuple(dict.fromkeys(phrases))
         self._set: object | None = None
 
-    def found(self, text: str) -> tuple[str, ...]:
-        """Those of the phrases that stand anywhere in ``text``, in the order in which they were given."""
+    def found(self, raw: bytes) -> tuple[str, ...]:
+        """Those of the phrases that stand anywhere in ``raw``, UTF-8, in the order in which they were given."""
         if features.compiled is None:
+            text = raw.decode("utf-8", "replace")
             return tuple([phrase for phrase in self._phrases if phrase in text])
         if self._set is None:
             self._set = features.compiled.phrases(list(self._phrases))
-        return features.compiled.phrases_in(self._set, text.encode("utf-8", "replace"))
+        return features.compiled.phrases_in(self._set, raw)

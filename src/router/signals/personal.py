@@ -7,7 +7,7 @@ A name or a street in a text is mostly no personal data (novels, history, openin
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 
 from ..patterns import late_pattern
 from .hits import Hit
@@ -23,8 +23,8 @@ _FULL = rf"(?P<name>{_ONE}(?:{_LINK}{_LINK} {_ONE}){{1,3}})"
 _TITLE = r"(?:(?:Mr|Mrs|Ms|Dr|Prof|Herr|Frau|Sr|Sra|M|Mme)\.? )?"
 
 # gate word in lower case -> what follows from that place on
-_NAME_GATES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (gate, late_pattern(form))
+_NAME_GATES: Mapping[str, re.Pattern[str]] = {
+    gate: late_pattern(form)
     for gate, form in (
         ("name is ", rf"(?i:name is )(?:(?i:actually|now|still) )?{_TITLE}{_NAME}"),
         ("name's ", rf"(?i:name's ){_TITLE}{_NAME}"),
@@ -49,8 +49,8 @@ _NAME_GATES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("我叫", r"我叫(?P<name>[\u4e00-\u9fff]{2,4}?)(?=[,，。、.;；!！\s]|是|今年|住|\Z)"),
         ("姓名", r"姓名[:：]\s?(?P<name>[\u4e00-\u9fff]{2,4})(?![\u4e00-\u9fff])"),
     )
-)
-NAME_GATES = tuple(gate for gate, _ in _NAME_GATES)
+}
+NAME_GATES = tuple(_NAME_GATES)
 """Phrases, in lower case, without one of which :func:`names` finds nothing."""
 
 _WHOSE = late_pattern(
@@ -226,13 +226,14 @@ _BIRTH = late_pattern(
 )
 
 
-def names(text: str, lower: str, gates: Collection[str], hits: list[Hit]) -> None:
+def names(text: str, lower: str, gates: Iterable[str], hits: list[Hit]) -> None:
     """Names that somebody gives as a person's: "My name is ...", "Name: ...", in a dozen languages.
 
     ``gates``: those of :data:`NAME_GATES` that stand in ``lower``, among others.
     """
-    for gate, form in _NAME_GATES:
-        if gate not in gates:
+    for gate in gates:
+        form = _NAME_GATES.get(gate)
+        if form is None:
             continue
         at = lower.find(gate)
         while at >= 0:

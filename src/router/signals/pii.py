@@ -95,7 +95,7 @@ def find_pii(text: str) -> tuple[Hit, ...]:
     hits: list[Hit] = []
     if "@" in text:
         hits.extend(_emails(text))
-    found = _GATES.found(lower)
+    found = _GATES.found(lower.encode("utf-8", "replace"))
     if "at)" in found or "at]" in found:
         hits.extend(Hit("email", match.start(), match.end(), 0.9) for match in _SPELT_OUT.finditer(text))
     if not text.isascii() and _OTHER_DIGITS.search(text):

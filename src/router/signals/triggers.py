@@ -95,9 +95,9 @@ def phrases(texts: Iterable[str]) -> frozenset[str]:
     return made
 
 
-def phrases_in(text: str) -> tuple[str, ...]:
-    """All phrases of :func:`phrases` that stand anywhere in ``text``, which is lower case."""
-    return _known_phrases().found(text)
+def phrases_in(raw: bytes) -> tuple[str, ...]:
+    """All phrases of :func:`phrases` that stand anywhere in ``raw``, lower-case UTF-8."""
+    return _known_phrases().found(raw)
 
 
 # Both are made when a request first asks: by then all groups are there.
