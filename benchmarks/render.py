@@ -153,16 +153,21 @@ def local_models(results: Mapping[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, model in results["models"].items():
+        promise = model["promise"]
+        most = max(part["max_error"] for part in (promise, *promise.get("by_language", {}).values()))
         for data, row in model["sets"].items():
             low, high = row["accuracy_interval"]
             answered = f"{row['error_answered']:.1%}" if row.get("error_answered") is not None else ""
+            if answered and row["error_answered_interval"][0] > most:
+                answered = f"**{answered}**, {most:.0%} promised"
             auroc = f"{row['ood_auroc']:.3f}" if row.get("ood_auroc") is not None else ""
             rows.append(
                 f"| {name} | {model['labels']} | {data}{'' if row['seen_domain'] else ' (unseen)'} | "
                 f"{row['accuracy']:.3f} ({low:.3f} to {high:.3f}) | {row['macro_f1']:.3f} | {row['coverage']:.1%} | "
                 f"{answered} | {auroc} |"
             )
-    return "\n".join([*rows, "", where(results)])
+    note = "Bold: the 95 % interval lies above what the model promises for texts like its own."
+    return "\n".join([*rows, "", note, "", where(results)])
 
 
 def routing(results: Mapping[str, Any]) -> str:

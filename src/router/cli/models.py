@@ -67,6 +67,7 @@ def show(model: str, as_json: bool, config: Path | None) -> None:
     from rich.table import Column, Table
 
     console = Console(highlight=False)
+    console = console if console.is_terminal else Console(highlight=False, width=160)
     facts = Table("field", "value", title=card.name, show_header=False)
     labels = ", ".join(card.labels[:30]) + (f" ... ({len(card.labels)})" if len(card.labels) > 30 else "")
     promise = card.promise
