@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
-from machine import write
+from machine import facts, write
 from router.local.base import CardedModel
 from router.offline.build_shipped import read_rows
 from router.offline.classifier import LocalClassifier
@@ -103,7 +103,7 @@ def processor_us(model: CardedModel, texts: Sequence[str]) -> float:
 def merged(name: str, maker: str, found: dict[str, Any]) -> None:
     """Write one result among those that are there."""
     sets = json.loads(RESULTS.read_text(encoding="utf-8"))["sets"] if RESULTS.exists() else {}
-    sets.setdefault(name, {})[maker] = found
+    sets.setdefault(name, {})[maker] = found | {"commit": facts()["commit"]}
     write("experts", {"sets": sets})
 
 
