@@ -399,8 +399,13 @@ done:
     return status;
 }
 
-BEST_VECTORS static void add_scaled(double *restrict scores, const float *restrict row, double by, Py_ssize_t n) {
-    for (Py_ssize_t k = 0; k < n; k++) scores[k] += by * (double)row[k];
+/* Adds the weights' rows of n, each as often as its sum says. */
+BEST_VECTORS static void add_weighed(double *restrict scores, const float *restrict weights, const float *restrict sums,
+                                     Py_ssize_t rows, Py_ssize_t n) {
+    for (Py_ssize_t j = 0; j < rows; j++) {
+        if (sums[j] == 0.0f) continue;
+        for (Py_ssize_t k = 0; k < n; k++) scores[k] += (double)sums[j] * (double)weights[j * n + k];
+    }
 }
 
 typedef struct {
@@ -437,9 +442,7 @@ static int tasks_read(const Tasks *tasks, const Text *text, double *scores) {
     if (sums && !read_places(text, tasks->words, tasks->chars, tasks->wide, tasks->edge, tasks->bits, tasks->table.buf,
                              (int32_t)width, sums)) {
         for (Py_ssize_t k = 0; k < labels; k++) scores[k] = ((const float *)tasks->bias.buf)[k];
-        for (Py_ssize_t j = 0; j < 3 * width; j++)
-            if (sums[j] != 0.0f)
-                add_scaled(scores, (const float *)tasks->weights.buf + j * labels, (double)sums[j], labels);
+        add_weighed(scores, tasks->weights.buf, sums, 3 * width, labels);
         status = 0;
     }
     free(sums);

@@ -79,6 +79,8 @@ def _pairs(text: str, breaks: int) -> int:
 
 def _holds_two(text: str) -> bool:
     """Whether two of the signs that stand behind a mark are there."""
+    if ":" not in text and "=" not in text and "：" not in text:
+        return False
     colons = text.count(":")
     return colons >= 2 or colons + text.count("：") + text.count("=") >= 2
 

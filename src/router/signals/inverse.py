@@ -67,11 +67,19 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         return False, 0.95
     shouted = " NOT " in view.user
     negated = flow(ask, view.among(_NO), 110)
-    if shouted or _NEGATED.search(negated) or ("__" in negated and _GAP.search(negated)):
+    if shouted or (_may_negate(negated) and _NEGATED.search(negated)) or ("__" in negated and _GAP.search(negated)):
         if shouted or "following" in ask or "except" in ask or _CHOICES.search(ask):
             return True, 0.8
         return None, 0.0
     return False, 0.93
+
+
+def _may_negate(text: str) -> bool:
+    """A cheap test whether ``_NEGATED`` can match: each of its ways has one of these."""
+    return (
+        "who" in text or "which" in text or "what" in text or "where" in text or "except" in text
+        or "is not " in text or "are not " in text
+    )  # fmt: skip
 
 
 INVERSE = Rule(name="inverse", read=_read)

@@ -185,7 +185,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     question, text = passage(view)
     if signals.request.messages[-1].role == "tool":
         text += "\n" + signals.request.messages[-1].text
-    asked = {_stem(word) for word in _WORD.findall(question.lower()[-400:])} - _COMMON
+    asked = {_stem(word) for word in _WORD.findall(question.lower()[-400:]) if word not in _COMMON} - _COMMON
     if not asked or len(text) < 60:
         return None, 0.0
     held = text[:_READ].lower()
@@ -197,7 +197,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
 
 def _stem(word: str) -> str:
     """The part of a word that its forms share ("founded", "founder"): the first five letters of a longer one."""
-    return word if word in _COMMON or len(word) <= 5 else word[: max(5, len(word) - 3)]
+    return word if len(word) <= 5 else word[: max(5, len(word) - 3)]
 
 
 KNOWLEDGE = Rule(name="knowledge", read=_read)

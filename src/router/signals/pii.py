@@ -14,6 +14,7 @@ from ..patterns import late_pattern
 from ..types import Flag, Severity, Signal, SignalName, Signals, Span
 from .beside import beside
 from .credentials import SECRET_GATES, worded_secrets
+from .excerpt import excerpt
 from .gates import Gates
 from .hits import Hit, PiiKind, settled
 from .numeric import numbers
@@ -83,13 +84,14 @@ _NO_DOMAIN = frozenset(
 _GATES = Gates(("at)", "at]", *SECRET_GATES, *NAME_GATES, *BIRTH_GATES))
 
 
-def find_pii(text: str) -> tuple[Hit, ...]:
+def find_pii(text: str, lower: str | None = None) -> tuple[Hit, ...]:
     """Personal data and secrets in ``text``, in reading order, none overlapping.
 
     ``Hit(kind, start, end, score)``: ``text[start:end]`` is the value alone (no label, no quotes); ``score`` is the
-    probability that it is what ``kind`` says. Time grows linearly with the text.
+    probability that it is what ``kind`` says. ``lower``: the text in small letters, where somebody has them already.
+    Time grows linearly with the text.
     """
-    lower = text.lower()
+    lower = text.lower() if lower is None else lower
     if len(lower) != len(text):
         lower = text
     hits: list[Hit] = []
@@ -124,10 +126,16 @@ class PiiDetector:
     def __call__(self, signals: Signals, /) -> Signal[tuple[Flag, ...]]:
         request = signals.request
         texts, further = [message.text for message in request.messages], beside(request.body)
-        if sum(map(len, texts)) + sum([len(text) for _, text in further]) > MAX_CHARS:
+        if sum(map(len, texts)) + (sum([len(text) for _, text in further]) if further else 0) > MAX_CHARS:
             return _TOO_LONG
-        found = [(index, hit, hit.start, hit.end) for index, text in enumerate(texts) for hit in find_pii(text)]
-        found += [(index, hit, 0, 0) for index, text in further for hit in find_pii(text)]
+        view = signals.view(excerpt)
+        found = [
+            (index, hit, hit.start, hit.end)
+            for index, text in enumerate(texts)
+            for hit in find_pii(text, view.lower if text is view.text else None)
+        ]
+        if further:
+            found += [(index, hit, 0, 0) for index, text in further for hit in find_pii(text)]
         if not found:
             return _CLEAN
         flag = Flag(

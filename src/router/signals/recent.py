@@ -67,40 +67,42 @@ class RecentSignals:
         """What the signals of ``request`` depend on, as a digest; None where they are not remembered."""
         if request.n_bytes > _MOST_BYTES:
             return None
-        hints, body, texts = request.hints, request.body, _texts_beside(request)
+        hints, body, messages = request.hints, request.body, request.messages
+        sent = body.get("messages")
+        if type(sent) is not list or len(sent) != len(messages):
+            sent = messages
         try:
             read = _encode(
                 (
                     body.raw if type(body) is RawJson else body,
                     [
-                        (m.role, text, sorted(m.modalities) if m.modalities else (), m.has_tool_calls, m.name)
-                        for m, text in zip(request.messages, texts, strict=True)
+                        (
+                            m.role,
+                            # What is the very content of the body's message is in the digest already.
+                            None if type(entry) is dict and entry.get("content") is m.text else m.text,
+                            sorted(m.modalities) if m.modalities else (),
+                            m.has_tool_calls,
+                            m.name,
+                        )
+                        for m, entry in zip(messages, sent, strict=True)
                     ],
                     [(tool.name, tool.description, tool.parameters) for tool in request.tools],
-                    (
-                        request.tool_choice,
-                        request.json_schema,
-                        request.wants_json,
-                        request.wants_logprobs,
-                        request.wants_audio,
-                    ),
-                    (request.max_output_tokens, request.n, request.stop, request.units),
-                    (hints.task, hints.input, hints.labels, hints.tenant),
+                    request.tool_choice,
+                    request.json_schema,
+                    request.wants_json,
+                    request.wants_logprobs,
+                    request.wants_audio,
+                    request.max_output_tokens,
+                    request.n,
+                    request.stop,
+                    request.units,
+                    hints.task,
+                    hints.input,
+                    hints.labels,
+                    hints.tenant,
                     self._away(),
                 )
             )
         except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
             return None
         return hashlib.blake2b(read, digest_size=20).digest()
-
-
-def _texts_beside(request: Request) -> list[str | None]:
-    """The messages' texts; None for one that is the very content of the body's message in the same place, so that a
-    digest of the body has it already."""
-    sent = request.body.get("messages")
-    if type(sent) is not list or len(sent) != len(request.messages):
-        return [message.text for message in request.messages]
-    return [
-        None if type(entry) is dict and entry.get("content") is message.text else message.text
-        for entry, message in zip(sent, request.messages, strict=True)
-    ]
