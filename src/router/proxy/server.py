@@ -38,7 +38,7 @@ __all__ = ["Process", "address_of", "check_public", "listen"]
 # client, which cannot then be about to send a request.
 _KEEP_ALIVE_S = 75
 # New objects until the collector looks at them, in place of 700. What a request makes goes without it.
-_YOUNG = 10_000
+_YOUNG = 50_000
 
 
 class Process:
