@@ -29,6 +29,10 @@ _ENTRY = late_pattern(
 )
 # "praise -> 1, blame -> 2"
 _TURNED = late_pattern(r"(?P<label>[^\W\d_][\w -]{0,24}?)[ \t]*(?:->|→|=>)[ \t]*(?P<mark>\d{1,2})(?![\w.]\w)")
+# "spam (1) or not spam (0)"
+_BEHIND = late_pattern(
+    r"(?:(?<=as )|(?<=: )|(?<=or )|(?<=, )|(?<=and ))(?P<label>[^\W\d_][\w -]{0,24}?) ?\((?P<mark>\d{1,2}|[A-Z])\)"
+)
 _BETWEEN = late_pattern(r"[\s,;、，/|.)]*(?:and|or|und|oder|et|ou|y|o|e)?[\s(]*", re.IGNORECASE)
 _NAMES = (
     r"(?:numbers?|digits?|numerals?|integers?|letters?|codes?|ids?|indexe?s?|ziffern?|zahl|nummer|buchstaben?|"
@@ -57,6 +61,8 @@ _NAME_ASKED = late_pattern(
     re.IGNORECASE,
 )
 _UNWANTED = late_pattern(r"(?:不要|无需|不需|请勿|别|不用|勿)[^。；\n]{0,30}|[^。、\n]{0,8}(?:は不要|なし|書かない)")
+# "the number of the category only"
+_OF_NAME = late_pattern(rf"\b{_NAMES} of (?:the|its|your) \w+", re.IGNORECASE)
 _WORDED = late_pattern(
     rf"\b(?:(?:single|capital|bare|option|category|code|class|label|choice|its|corresponding) )*{_NAMES}\b",
     re.IGNORECASE,
@@ -66,7 +72,7 @@ _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _MOST_WORDS = 5
 _EDGE = 1500
 _SIGN = late_pattern(
-    r"(?<![\w.])(?:\d{1,2}|[A-Za-z]|[A-Z]\d)(?:[\"'`]? ?[).:=：、\]]|[\"'`]? (?:for|means|=|-|–|->|→) |\s{2}\S|"
+    r"(?<![\w.])(?:\d{1,2}|[A-Za-z]|[A-Z]\d{1,2})(?:[\"'`]? ?[).:=：、\]]|[\"'`]? (?:for|means|=|-|–|->|→) |\s{2}\S|"
     r"\s?表示|(?<=\d) [^\W\d_]{3})"
 )
 
@@ -75,7 +81,7 @@ def may_code(text: str) -> bool:
     """Whether two marks stand near the edges of a text; cheap."""
     if len(text) > 2 * _EDGE:
         text = f"{text[:_EDGE]}\n{text[-_EDGE:]}"
-    if "->" in text or "→" in text or "=>" in text:
+    if "->" in text or "→" in text or "=>" in text or "(1)" in text:
         return True
     found = _SIGN.search(text)
     return found is not None and _SIGN.search(text, found.end()) is not None
@@ -86,7 +92,7 @@ def coded_list(text: str) -> Listing | None:
     affirmed = text if text.isascii() else _UNWANTED.sub(" ", text)
     if _ASKED.search(affirmed) is None and _listed_marks(text, None) is None:
         return None
-    for form in (_LINE, _ENTRY, _TURNED):
+    for form in (_LINE, _ENTRY, _TURNED, _BEHIND):
         entries = _consecutive(text, list(form.finditer(text)))
         if entries is None:
             continue
@@ -105,7 +111,7 @@ def coded_list(text: str) -> Listing | None:
 
 def _asks_for_mark(text: str, marks: tuple[str, ...]) -> bool:
     """Whether the mark, and not the name behind it, is the answer."""
-    if _NAME_ASKED.search(text) is not None:
+    if _NAME_ASKED.search(_OF_NAME.sub(" ", text)) is not None:
         return False
     return _ASKED.search(text) is not None or _listed_marks(text, marks) is not None
 
@@ -115,13 +121,18 @@ def without_marks(text: str, marks: tuple[str, ...]) -> str:
     listed = _listed_marks(text, marks)
     if listed is not None:
         text = f"{text[: listed.start()]}_{text[listed.end() :]}"
+    either = "|".join(map(re.escape, marks))
+    shown = rf",? ?\(?(?:e\.g\.|for example|such as),? [\"'`]?(?:{either})[\"'`]?\)?(?=[.,;\s]|$)"
+    text = re.sub(shown, "", text)
     return _WORDED_UNSPACED.sub("标签", _WORDED.sub("label", text))
 
 
 def _listed_marks(text: str, marks: tuple[str, ...] | None) -> re.Match[str] | None:
     """ "A, B, C or D", "0 or 1": the marks themselves as a list."""
     for match in _MARKS.finditer(text):
-        if marks is None or tuple(re.findall(_MARK, match[0].replace(" or ", ", ").replace(" oder ", ", "))) == marks:
+        if marks is None or sorted(re.findall(_MARK, match[0].replace(" or ", ", ").replace(" oder ", ", "))) == sorted(
+            marks
+        ):
             return match
     return None
 

@@ -65,7 +65,7 @@ _EXTRA = late_pattern(
     r"correct|generate|"
     r"write|give|tell|list|quote|comment)\b(?! (?:(?:me )?(?:only |just )?(?:whether|if|which (?:one|of))|"
     r"(?:with |back )?(?:that|this|the|one) (?:\w+ )?(?:word|label|name|category|class|option)\b|nothing|"
-    r"no|only|just|exactly|the (?:label|name|word|"
+    r"no|only|just|exactly|(?:with )?(?:the|that) [\w-]+ (?:only|alone|and nothing)|the (?:label|name|word|"
     r"category))\b)|(?:a|your|the) (?:brief|short) (?:comment|reply|reason|note)|"
     r"begründ\w*|erklär\w*|warum|wahrscheinlichkeit|konfidenz\w*|zusammenfass\w*|übersetz\w*|expli(?:que\w*|"
     r"cation\w*|ca\b|"

@@ -81,7 +81,7 @@ SHIFTS = RISKS - table(
     """
     explain explanation explanations reasoning otherwise next language english german french spanish italian
     digit digits letter letters number numbers but include including more allowed rules consider several both
-    least conditional strict than to where priority true false sure emoji except poem joke
+    least conditional strict to where priority true false sure emoji except poem joke
     """
 )
 # With one of these the first words of an instruction do not merely say what the application is.
@@ -199,7 +199,7 @@ ANSWERS = (
     | table(
         """
     word words name names one term string token tokens member value key item phrase line element entry answer result
-    code identifier it them this that those these _ choice pick title field column cell match verdict outcome
+    code identifier it them this that those these _ choice pick title field column cell match verdict outcome level
     """
     )
 )

@@ -77,6 +77,7 @@ _TALK = late_pattern(
     r"[^.?!\n]{0,30}\bdid i (?:ask|say|send|write|mean)\b|(?:please )?(?:switch|change) (?:to|the)\b|"
     r"(?:please )?(?:stop|quit) \w+ing\b|[^.?!\n]{0,40}\btell me an? (?:joke|story)\b|"
     r"(?:thanks|thank you|thx|ok|okay|great|cool|perfect|bye|never ?mind|good|nice|yes|no)\b[\s.!]*\Z|"
+    r"(?:now|again|once more|same)\b,? (?:do|try|use|answer|say|give|in|with|for|again|but|the same)\b|"
     r"how (?:did|do|can|could|would) you (?:know|tell|decide|get|see|come|figure|arrive|mean)\b|"
     r"what (?:makes|made) you\b|"
     r"(?:please )?(?:explain|elaborate|rewrite|redo|justify|draft) |what (?:do you mean|about|if)\b|which (?:one|"
@@ -164,9 +165,12 @@ def is_pair(piece: str) -> bool:
 
 def is_talk(piece: str) -> bool:
     """Whether a turn speaks to the assistant about its answers, or wants other work, rather than being a text."""
-    return _TALK.match(piece[:400]) is not None
+    return _TALK.match(piece[:400]) is not None or (
+        len(piece) < 160 and piece.rstrip().endswith(("?", "？")) and _AND.match(piece) is not None
+    )
 
 
+_AND = late_pattern(r"\W*(?:und|aber|et|mais|y|pero|e|mas|ma|en|maar|och|men|og|i|a|и|а|но) \w", re.IGNORECASE)
 _ROW = late_pattern(r"\s*\d{1,6}[;,\t|]\s*[^\d\s]")  # a row of a table, by its number
 
 

@@ -87,7 +87,8 @@ _PARTS = tuple(
         r"\b(?:answer|respond|reply|return|output|print|give|write|say|provide|state|"
         r"name(?! (?:as|only|alone|itself)\b)|tell|use|report|emit|send|choose|pick|"
         r"select|put|make sure|be)(?:ing)? (?:me |us |back |out |it |them )?",
-        r"\b(?:exactly |word for word |verbatim )?(?:as|like) (?:it is |they are |it's )?(?:written|listed|given|"
+        r"\b(?:(?:spelled|written|typed) )?(?:exactly |word for word |verbatim )?(?:as|like) (?:it is |they are |"
+        r"it's |it |they )?(?:appears?|stands?|written|listed|given|"
         r"shown|spelled|"
         r"provided|above|below|specified|defined|named|in the list|stated|printed)(?: (?:in the list|above|below|"
         r"here|there))*",
@@ -113,6 +114,8 @@ _PARTS = tuple(
         r"casing|wording|capitali[sz]ation)\b(?: (?:of|from|in|as) the (?:list|labels?|options|categories|names)| "
         r"shown| given|"
         r" used| above| below)*",
+        r"\b(?:separated|delimited|joined) (?:by|with) (?:an? )?commas?(?: and (?:an? )?(?:space|blank)s?)?|"
+        r"\bcomma-separated list\b",
         r"\bit (?:refers to|is about|belongs to|concerns|falls under)\b",
         r"\bwith the ones (?:that|which)?|\bdescribed by the user|\bbetween the (?:markers|lines|dashes)",
         rf"\b{_DET}{_ADJ}(?:{_OWN})?(?:_|(?:{_NOUN})(?:['’]s)?|(?:{_MORE_NOUNS})(?:['’]s)?)(?: (?:{_NOUN}|"

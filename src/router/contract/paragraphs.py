@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from ..patterns import late_pattern
 from .blocks import next_colon, quotations, trimmed
 from .speech import is_instruction, is_own, lists, mentions, orders
-from .words import table
+from .vocabulary import CLASSIFY, INPUT_WORDS
+from .words import table, words_of
 
 __all__ = [
     "AMBIGUOUS",
@@ -39,6 +40,7 @@ TEXTS_OWN = table(
     """
 )
 """Words before a colon that a text has of its own."""
+_OF_TEXT = CLASSIFY | INPUT_WORDS | {"this", "following"}
 Found = tuple[int, int, float]
 AMBIGUOUS: Found = (0, 0, 0.0)
 """Several readings are possible: no other way of splitting is tried."""
@@ -160,8 +162,8 @@ def after_colon(text: str, labels: Sequence[str]) -> Found | None:
         if not rest.strip() or (rest[:1] not in " \t\n" and text[place] == ":"):
             continue
         if labels and mentions(head, labels) and not lists(rest, labels):
-            if is_instruction(rest, labels):
-                return None
+            if is_instruction(rest, labels) or (rest.rstrip().endswith("?") and _OF_TEXT.isdisjoint(words_of(head))):
+                return None  # "Hot or cold: what is tea?" asks for knowledge
             start, end = trimmed(text, place + 1, len(text))
             return (start, end, 0.85)
         if not mentions(text, labels) and orders(head) and len(head) < 200:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ..patterns import late_pattern
 from .labels import Listing
@@ -11,10 +11,22 @@ from .listing import list_at
 from .vocabulary import DATA_TAGS, INPUT_WORDS, RANGE_WORDS
 from .words import table, words_of
 
-__all__ = ["OF_TEXT", "YES_WORDS", "asks_truth", "is_polar", "question_of", "ranges", "unasked", "yes_no"]
+__all__ = [
+    "OF_TEXT",
+    "YES_WORDS",
+    "are_denied",
+    "asks_truth",
+    "holds_polar",
+    "is_polar",
+    "question_of",
+    "ranges",
+    "unasked",
+    "yes_no",
+]
 
 _YES = {
-    "yes": ("no",), "y": ("n",), "ja": ("nein", "nee"), "oui": ("non",), "sí": ("no",), "si": ("no",), "sì": ("no",),
+    "yes": ("no",), "y": ("n",), "ja": ("nein", "nee", "nej", "nei"), "oui": ("non",), "sí": ("no",), "si": ("no",),
+    "sì": ("no",),
     "sim": ("não", "nao"), "true": ("false",), "wahr": ("falsch",), "vrai": ("faux",), "verdadero": ("falso",),
     "verdadeiro": ("falso",), "vero": ("falso",), "waar": ("onwaar",), "tak": ("nie",), "نعم": ("لا",), "да": ("нет",),
     "evet": ("hayır",), "ano": ("ne",), "áno": ("nie",), "kyllä": ("ei",), "igen": ("nem",), "так": ("ні",),
@@ -109,6 +121,18 @@ OF_TEXT = (
 def is_polar(labels: Sequence[str]) -> bool:
     """Whether the answers are yes and no, or true and false."""
     return len(labels) == 2 and frozenset([labels[0].casefold(), labels[1].casefold()]) in _POLAR
+
+
+def are_denied(names: Collection[str]) -> bool:
+    """Whether two labels are one and its denial ("pii", "no_pii"), so that they answer such a question."""
+    short, long = sorted(names, key=len)[0], sorted(names, key=len)[-1]
+    return len(names) == 2 and long.endswith(short) and long[: -len(short)].rstrip(" _-") in ("no", "not", "non", "un")
+
+
+def holds_polar(labels: Sequence[str]) -> bool:
+    """Whether yes and no are among the answers: "yes, no or maybe"."""
+    folded = {label.casefold() for label in labels}
+    return len(labels) < 5 and any(pair <= folded for pair in _POLAR)
 
 
 def question_of(texts: Iterable[str]) -> str:

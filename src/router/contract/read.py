@@ -21,9 +21,9 @@ from .instruction import Spoken, instructions, remainder
 from .labels import Listing
 from .memory import Memory
 from .opening import opened, without_wrapping
-from .polar import asks_truth, is_polar, question_of, unasked
+from .polar import asks_truth, holds_polar, question_of, unasked
 from .prose_json import json_key
-from .rules import NONE_FITS, OTHERS, rule, without_guards
+from .rules import NONE_FITS, OTHERS, rule, without_guards, without_keys
 from .runs import runs
 from .schema import alternation, grammar_words, read_schema
 from .structured import TWO_LISTS, blocked, conflict, structured, tool_of
@@ -63,6 +63,7 @@ _NO_JSON = late_pattern(
 _SIGN = late_pattern(
     r",? ?\b(?:including|with) (?:the |its )?(?:leading )?(?:hash(?:tag)?|#|at sign|@|slash)", re.IGNORECASE
 )
+_EACH = late_pattern(r"\b(?:each|every) ", re.IGNORECASE)
 _TALK = table("conversation dialogue dialog gesprek gespräch unterhaltung conversación conversa conversazione")
 _NEXT = late_pattern(r"\bnext (?:tool|action|step|role|agent|worker|speaker|move|node)\b", re.IGNORECASE)
 _NO_TOOL = late_pattern(
@@ -137,7 +138,7 @@ def finished(drafted: Draft, request: Request, split: Split | None, memory: Memo
     contract = drafted.contract
     if contract.blocker is None and contract.labels is not None:
         contract = _ruled(drafted, request, split, memory)
-        if contract.blocker is None and is_polar(contract.labels or ()):
+        if contract.blocker is None and holds_polar(contract.labels or ()):
             told = tuple(remainder(part, split) for part in drafted.spoken)
             question = memory.recall("question", "".join(told), told, partial(question_of, told))
             contract = msgspec.structs.replace(contract, question=question)
@@ -312,7 +313,8 @@ def _against(
     text: str, labels: tuple[str, ...], keys: tuple[str, ...], by_user: bool, is_json: bool, is_given: bool
 ) -> tuple[str | None, str | None]:
     """What an instruction says that a label alone does not honour: of the answer's form; of which label is right."""
-    text = without_examples(text, labels)
+    bare = without_examples(text, labels)
+    text = text if bare == text else _EACH.sub("the ", bare)  # of the examples' texts
     if all(label[:1] in "#@/!" for label in labels):
         text = _SIGN.sub("", text)
     # What the list is called is no demand: "the reason for the cancellation: price, other".
@@ -323,4 +325,7 @@ def _against(
     form = demands.obstacle(text, words, labels, by_user=by_user, is_json=is_json, is_given=is_given)
     if form is not None:
         return form, None
-    return None, rule(text, words, labels) or (_STRANGE if unexplained(text, labels, keys, is_given=is_given) else None)
+    found = rule(text, words, labels)
+    if found is not None and is_given:
+        found = rule(without_keys(text, keys), words, labels)  # a field may be called "aspect"
+    return None, found or (_STRANGE if unexplained(text, labels, keys, is_given=is_given) else None)

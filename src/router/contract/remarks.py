@@ -58,6 +58,11 @@ _PURPOSE = late_pattern(
     r"output|reply|response|result)|(?<=, )(?:the|my|our) (?:next|downstream|following)) [\w'’-]+(?: [\w'’-]+){0,7}$"
 )
 # "Just the word would be great, thanks"
+_ARRIVES = late_pattern(
+    r"^\W*(?:if|when|whenever|each time|every time) (?:(?:i|we|you|the user|someone|a user) (?:give|get|send|"
+    r"receive|paste|show)s? "
+    r"(?:you )?(?:an?|the|some) [\w -]{2,30}|an? [\w-]+ (?:writes(?: in)?|asks|calls|arrives|comes in)), *"
+)
 _ENOUGH = late_pattern(
     r" (?:would be|will be|is|will) (?:great|nice|lovely|perfect|enough|fine|ideal|sufficient|do)(?:,? (?:thanks|"
     r"thank you|thx|"
@@ -108,9 +113,11 @@ def is_remark(lower: str, names: Iterable[str]) -> bool:
 
 
 def without_remarks(lower: str) -> str:
-    """A sentence without its remarks at the end."""
+    """A sentence without its remarks: that a text comes in, why the answer is short."""
     if len(lower) > _LONGEST:
         return lower
+    if lower.lstrip(' "').startswith(("if ", "when", "each time", "every time")):
+        lower = _ARRIVES.sub("", lower)
     if "so " in lower or "because " in lower or "since " in lower or ", " in lower:
         lower = _PURPOSE.sub("", lower)
     if "would be" in lower or lower.endswith(("enough", "fine", "thanks", "sufficient")):

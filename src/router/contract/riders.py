@@ -9,16 +9,30 @@ import re
 from collections.abc import Iterable
 
 from ..patterns import late_pattern
+from .vocabulary import DATA_TAGS, INPUT_WORDS, NOUNS
 from .words import stands_in
 
 __all__ = ["does_more", "has_rider", "has_rule"]
 
+_OF_TEXT = (
+    "|".join(sorted(word for word in INPUT_WORDS | NOUNS | DATA_TAGS if word.isascii() and word.isalpha()))
+    + "|list|tone|wording|contents|words|language|options|above|below|following"
+)
 _TURN = late_pattern(r"(?:[,;:(–—]| - |\b(?:but|prefer\w*|except|not|never|than|over|before)\b).*", re.DOTALL)
 _PER = late_pattern(r" (?:for|per) (?:each|every) ")
 # "_ for screens, _ for routes"
 _GLOSSED = late_pattern(r"_[\"'”`]? (?:for|means|=) [^_]{2,40}[,;] (?:and )?[\"'“`]?_[\"'”`]? (?:for|means|=) ")
+# "_ or _, using the time it was sent", "_ or _ with what the user says"
+_MEANS = late_pattern(
+    r"_[^_\w]* ?(?:only )?(?:(?:using|based on|going by|judging by|depending on|considering|given) (?:only )?(?:the|"
+    r"its|their|his|"
+    rf"her|how|when|where|who|what)\b(?! (?:[\w'’-]+ ){{0,3}}?(?:{_OF_TEXT})\b)|with what\b)"
+)
 # "Is it _ or _ for shareholders?"
-_FOR_WHOM = late_pattern(r"_[\"'”`]? (?:for|to) (?!the\b|this\b|that\b|it\b|each\b|me\b|us\b|you\b|my\b|our\b)[a-z]")
+_FOR_WHOM = late_pattern(
+    rf"_[\"'”`]? (?:for|to) (?!(?:it|each|me|us|you)\b|(?:the|this|that|my|our) (?:[\w'’-]+ "
+    rf"){{0,2}}?(?:{_OF_TEXT}))[a-z]"
+)
 # "up to 280 characters is _": an amount decides.
 _AMOUNT = late_pattern(
     r"(?<![\w.#/-])\d[\d.,]*(?![\w/])(?! ?(?:words?|labels?|categor\w+|class(?:es)?|options?|tags?|topics?|intents?|"
@@ -54,8 +68,10 @@ def has_rule(lower: str, names: Iterable[str], *, is_question: bool) -> bool:
     """Whether glosses, an amount or a second question stand in a sentence, all labels being ``_``."""
     if is_question and (_ASKS_ALSO.search(lower) is not None or _FOR_WHOM.search(lower) is not None):
         return True
-    if "_" not in lower:
+    if "_" not in lower and not is_question:
         return False
+    if _MEANS.search(lower) is not None:
+        return True
     if _AMOUNT.search(lower) is not None and not any(map(str.isdigit, "".join(names))):
         return True
     return _GLOSSED.search(lower) is not None

@@ -9,17 +9,19 @@ import re
 
 from ..patterns import late_pattern
 from .frame_words import RISKS
+from .frames import stem
 from .understood import unexplained
 from .vocabulary import COPULAS, INPUT_WORDS, RULE_WORDS, SCOPE_WORDS
 from .words import table
 
-__all__ = ["NONE_FITS", "OTHERS", "described", "rule", "without_guards"]
+__all__ = ["NONE_FITS", "OTHERS", "described", "rule", "without_guards", "without_keys"]
 
 _WHETHER = late_pattern(
     r"\b(?:determine|decide|tell|check|see|say|judge|identify|know|assess|evaluate|predict|ask|asked|asking|"
     r"detect|classify|"
     r"wonder|indicate|state|flag|verify)(?: (?:me|us|for me))? if\b|\b(?:diga|indica|indique|di|decide|determina|"
     r"determine|dis(?:-moi)?|dites(?:-moi)?|sag|dimmi|indiquez?|verifica|verifique|zeg) (?:se|si|ob|of|s')\b|"
+    r"\b(?:if|when) (?:i|we|the user|someone) (?:give|send|paste|show|write)s? (?:you )?(?:an?|the|some) [\w-]+,|"
     r"\bif (?:possible|needed|"
     r"necessary)\b|(?:an |the )?empty (?:list|array)[^.\n]{0,60}|\bthe last user message\b|"
     # What comes in, and when: no rule.
@@ -29,7 +31,8 @@ _WHETHER = late_pattern(
     r"members|guests|students|employees|tenants|citizens|clients)\b|"
     r"\b(?:whenever|when|each time|every time) (?:a|an|the|you (?:get|receive|are (?:given|sent|shown)) (?:a|an|"
     r"the)) (?:[\w-]+ ){1,2}?"
-    r"(?:arrives|comes in|is (?:sent|received|posted)|(?=[,]))|\b(?:is|are) always an? (?=\w)",
+    r"(?:arrives|comes in|writes(?: in)?|asks|calls|is (?:sent|received|posted)|(?=[,]))|\b(?:is|are) always an? "
+    r"(?=\w)",
     re.IGNORECASE | re.MULTILINE,
 )
 _RULE = late_pattern(
@@ -41,11 +44,19 @@ _RULE = late_pattern(
     r"\b(?:number of (?!stars\b|points\b)(?:\w+ ){0,2}\w+s|how many (?!stars\b|points\b)\w+)\b|"
     r"\b(?:program|code|script|function|snippet|expression|loop|query|command)\b (?:\w+ )?(?:prints?|outputs?|returns?|"
     r"evaluates?|compiles?|runs?|terminates?|halts?|raises?|throws?)\b|"
-    r"\b(?:what|how(?! many)|who|whether)\b[^.,:;?\n_]{0,40}\b(?<!you )(?:would|will|might) (?!you\b)|"
+    r"\b(?:what|which|how(?! many)|who|whether)\b[^.,:;?\n_]{0,40}\b(?<!you )(?:would|will|might) (?!you\b)|"
     r"\bwhat (?:matters|counts|decides)\b|\btells? you (?:which|what|whether|how)\b|\btruth\b|"
     r"\b(?:claim|statement|message|story|text) is true\b|\bfor [\w-]+,? (?:write|output|return|answer|say) nothing\b|"
     r"\b(?:apply|follow|use) (?:the|our|these|those) (?:[\w-]+ )?(?:guidelines?|rules|polic(?:y|ies)|criteria|rubric|"
     r"handbook)\b|\bwhichever\b(?! (?:(?:best |most )?(?:fits|applies|describes|matches)|is (?:closest|best|right)))|"
+    r"\b(?:on|in|from) (?:our|the) (?:wiki|handbook|documentation|docs|manual|intranet|website|attachment|annex|"
+    r"appendix)\b|"
+    r"\bthe one (?:before|after)\b|\btogether with\b|"
+    r"\bwho(?:'s| is| was) (?:speaking|talking|writing|meant)\b|\bwho (?:should|must|has to) (?!handle|answer|get|"
+    r"receive|deal|"
+    r"take|own|read|see|reply|respond|look|work|be)|\b(?:is|are|was) (?:it|this|that) \w+er (?:by|in|on)\b|"
+    r"\b(?:mood|tone|sentiment|feeling|emotion)s?\b[^.?\n]{0,20}\bat the (?:end|start|beginning)\b|"
+    r"\brhymes?\b|\b(?:palindrome|anagram|alliteration)s?\b|"
     r"\bduplicates?\b(?= (?:of|questions?|or not))|\bas judged\b|\bstandards?\b|\b(?:judge|consider|look at|use|read|"
     r"classify|assess|rate|"
     r"evaluate|based on|focus on) (?:only|just|solely) (?:the|its|their|on)\b"
@@ -189,6 +200,13 @@ def without_guards(text: str, words: frozenset[str]) -> str:
     if "appropriately" in words:
         text = _TEMPLATE.sub("", text)
     return text if words.isdisjoint(_GUARDED) else _GUARD.sub("", text)
+
+
+def without_keys(text: str, keys: tuple[str, ...]) -> str:
+    """An instruction in which a field of the schema, or one of its items, is called so."""
+    for key in keys:
+        text = re.sub(rf"\b{re.escape(stem(key.lower()))}s?\b", "field", text, flags=re.IGNORECASE)
+    return text
 
 
 def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:

@@ -86,9 +86,10 @@ _FRAME = late_pattern(r"_\.role|#{1,4} |[-=*#]{3}|``|\[[^\[\]]*\]$|>|[A-Z][\w'�
 _TOKENS = late_pattern(r"<\|\w{1,24}\|>|\[/?INST\]|^\w*>>>|<<<\w*\W*\Z")
 _MEANT_FOR_MODEL = late_pattern(
     r"\bI(?:'ll| will| am going to|'m going to) (?:send|paste|give|provide|share|type|show|ask)\b|\bare you ready\b|"
-    r"^ready\b|\b(?:can|could|will|would) you (?:classify|label|categori[sz]e)\b",
+    r"^ready\b|\b(?:can|could|will|would|did|do|have) you (?:classif|label|categori[sz]e)\w*",
     re.IGNORECASE,
 )
+_TO_MODEL = ("ready", "i'll ", "i will ", "going to ", "you c", "you l")
 _SENTENCE_END = late_pattern(r"[.!?](?=\s)|\n|[。！？]")
 _WORD = late_pattern(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _OUTPUT = late_pattern(
@@ -229,9 +230,7 @@ def has_residue(text: str) -> bool:
         and ("label" not in of[0] or IMPERATIVE.match(text) or _MAKES.match(text))
     ):
         return True
-    if ("ready" in start or "i'll " in start or "i will " in start or "going to " in start or "you c" in start) and (
-        _MEANT_FOR_MODEL.search(text[:300])
-    ):
+    if any(sign in start for sign in _TO_MODEL) and _MEANT_FOR_MODEL.search(text[:300]):
         return True
     tail = text[-160:].rstrip(" .!?\"'`")
     place = max(tail.rfind(". "), tail.rfind("! "), tail.rfind("? "), tail.rfind("\n"))

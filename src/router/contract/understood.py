@@ -17,7 +17,7 @@ from .frames_abroad import is_plain_abroad
 from .lexicon import KNOWN, UNSPACED
 from .misspelt import is_one_edit
 from .orders import adds_to_label, asks_too_much, is_plain_question
-from .polar import OF_TEXT
+from .polar import OF_TEXT, are_denied
 from .remarks import is_remark, without_remarks
 from .riders import does_more, has_rider, has_rule
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
@@ -120,6 +120,7 @@ _FRAME = late_pattern(
     r"BEGIN)[-=*# ]*$",
     re.MULTILINE,
 )
+_FENCE = late_pattern(r"^[ \t]*```\w{0,12}[ \t]*$", re.MULTILINE)
 # A worked example in two elements, as OpenAI's guide to prompts writes them.
 _PAIRED = late_pattern(
     r"<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>[^<>]{1,2000}</\1>\s*<(\w{1,40})(?: \w+=\"[^\"<>]{0,40}\")?>"
@@ -188,6 +189,8 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
     if not text.isascii():
         text = _CIRCLED.sub(" ", text)
         text = _VOWELS.sub("", text)
+    if "```" in text:
+        text = _FENCE.sub("", text)
     if "BEGIN" in text or "START" in text:
         text = _FRAME.sub("", text)
     if "parsed objects" in text or "JSON_SCHEMA" in text or "user query" in text:
@@ -261,6 +264,8 @@ def _is_usual(
     if "{" in lower:
         lower = _ANSWERED.sub(lambda match: "_" if match[1] in names else match[0], lower)
     if not lower.isascii() and _CJK.search(lower):
+        if 0 < sum(len(name) > 1 and name in lower for name in names) < len(names):
+            return is_example(sentence, names)  # a rule about one label
         return all(_is_usual_unspaced(clause) for clause in _CLAUSE.split(lower)) or is_example(sentence, names)
     if is_remark(lower, names):
         return True
@@ -294,7 +299,7 @@ def _is_usual(
         is_question
         and "_" not in lower
         and not spoken
-        and (_OR.search(lower) or (_asks_anew(lower, names) and not _are_denied(names)))
+        and (_OR.search(lower) or (_asks_anew(lower, names) and not are_denied(names)))
     ):
         return False  # a second question beside the one whose answers are listed
     if len(spoken) == 1 < len(names) and _FORBIDS.search(lower):
@@ -377,12 +382,6 @@ def _asks_anew(lower: str, names: set[str]) -> bool:
     return _POLAR.match(lower) is not None and names.isdisjoint(YES_NO)
 
 
-def _are_denied(names: set[str]) -> bool:
-    """Whether two labels are one and its denial ("pii", "no_pii"), so that they answer such a question."""
-    short, long = sorted(names, key=len)[0], sorted(names, key=len)[-1]
-    return len(names) == 2 and long.endswith(short) and long[: -len(short)].rstrip(" _-") in ("no", "not", "non", "un")
-
-
 def _is_known(word: str, names: set[str]) -> bool:
     if word in KNOWN or word in names:
         return True
@@ -395,4 +394,4 @@ def _is_known(word: str, names: set[str]) -> bool:
 def _is_usual_unspaced(clause: str) -> bool:
     if not _CJK.search(clause):
         return sum(word not in KNOWN for word in _WORD.findall(clause)) <= 1
-    return len(clause.strip()) <= 4 or any(word in clause for word in UNSPACED)
+    return len(clause.strip(" _\"'“”「」")) <= 4 or any(word in clause for word in UNSPACED)

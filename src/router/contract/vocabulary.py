@@ -193,7 +193,9 @@ RANGE_WORDS = table(
 
 RULE_WORDS = table(
     """
-    counts matters tells truth true nothing follow apply whichever
+    wiki handbook documentation docs manual intranet website attachment annex appendix together
+    who's end beginning by rhyme rhymes palindrome anagram counts matters tells truth true nothing follow apply
+    whichever
     number many program code script function snippet expression loop query command
     ersten zweiten dritten letzten erste zweite letzte première premier deuxième dernière dernier primera
     primer segunda

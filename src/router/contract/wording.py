@@ -20,13 +20,15 @@ from .polar import YES_WORDS, ranges, yes_no
 from .questions import questions
 from .unspaced import unspaced_lists
 from .vocabulary import CLASSIFY, DATA_TAGS, INPUT_WORDS, NOUNS, RANGE_WORDS
+from .whole import is_whole
 from .words import table, words_of
 
 __all__ = ["listings", "may_list"]
 
 _ATTRIBUTE = late_pattern(
-    r"<(?:label|category|class|option|choice|intent|topic|value|item)\b[^<>]{0,80}?\b(?:name|id|value|label)\s*=\s*"
-    r"[\"']([^\"'<>]{1,60})[\"']",
+    r"<(?:(?:label|category|class|option|choice|intent|topic|value|item)\b[^<>]{0,80}?\b|\w{2,20} )(?:name|id|value|"
+    r"label)"
+    r"\s*=\s*[\"']([^\"'<>]{1,60})[\"']",
     re.IGNORECASE,
 )
 _ELEMENT = late_pattern(
@@ -74,6 +76,7 @@ _QUOTE_OR = late_pattern(
     r"‘[^’\n]{1,40}’)"
     r"(?=\s*(?:,|/|\|)|\s+(?:or|oder|ou|o|of|eller|lub|albo|czy|или|veya)\s)"
 )
+_ITEM_NOUNS = table("word label category class tag term option value letter wort ord palabra palavra mot parola woord")
 _THE = table("this the der die das dem diese dieser dieses le la el este esta il questo questa de het deze o a")
 _DUTCH = frozenset({"een", "één", "antwoord", "kies", "het", "bepaal", "geef", "alleen", "welke"})
 _MOST = 60
@@ -86,47 +89,7 @@ _ASKED_FOR = late_pattern(
 )
 _NO_NOUN = table("of between among from as von entre unter tra parmi")
 _LATIN_END = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af] ?([\x21-\x7e]+)\Z")
-# "for a house, a flat or land": an item before the first; "van de leerling met goed of slecht": the list has begun
-# within another noun phrase.
-_ITEM_BEFORE = late_pattern(
-    r"\b(?:an?|eine?[nmr]?|une?|una?|uno|um|uma|een) [^\s,.:;?!]+(?: [^\s,.:;?!]+)?, ?(?:(?:an?|eine?[nmr]?|une?|"
-    r"una?|uno|um|"
-    r"uma|een) )?\Z",
-    re.IGNORECASE,
-)
-_DEFINITE_BEFORE = late_pattern(
-    r"\b(?:the|de|het|der|die|das|den|dem|des|le|la|les|el|los|las|il|lo|gli|os|as|do|da|del|della|du) \Z",
-    re.IGNORECASE,
-)
-_OPEN_END = late_pattern(
-    r"[\"'”`)\]]{0,2},? (?:etc\b|or similar|or the like|and so on|and similar|and others|or something|"
-    r"whatever (?:fits|else))",
-    re.I,
-)
-_JOINED_BEFORE = late_pattern(r"\w (?:and|und|et) [\"'`“]?\Z", re.IGNORECASE)
-_EXCEPTED = table("except everything anything without instead besides")
-_FIELDS = table(
-    "sentiment topic category intent type label class emotion score confidence reason tone priority urgency"
-)
-# Where the verb stands at the end of a clause it is no part of the last label.
-_VERBS_LAST = table("ist sind geht handelt betrifft gehört passt gaat zijn hoort betreft valt")
 _PARTICIPLE = late_pattern(r"(?:ge[^\W\d_]{2,}t|gehalten|geschrieben|verfasst|formuliert)")
-_OWN_FIRST = table("not no none other neither both all very more less too")
-_RUN_IN = (
-    INPUT_WORDS
-    | CLASSIFY
-    | table(
-        """
-        c'est ça es est ist das é è sono son está être sei tell if
-        a an the this that these those it its is are was does do did show shows express expresses mention
-    mentions sound
-        sounds seem seems feel feels below above following as to of in on for with about whether if either be
-    been being
-        customer user author speaker writer say says want wants mean means belong belongs go goes fit fits describe
-        describes
-        """
-    )
-)
 _OR_WORDS = frozenset({"or", "oder", "ou", "o", "of", "vs", "eller", "lub", "albo", "czy", "или", "veya"})
 _CUES = NOUNS | CLASSIFY | YES_WORDS | RANGE_WORDS | {"or", "oder", "ou", "o", "vs"} | DIRECT.keys()
 
@@ -149,8 +112,8 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     found: list[Listing] = []
     seen: set[frozenset[str]] = set()
     for listing in candidates:
-        listing = _without_participle(_without_script(_without_asked(text, listing)))
-        if not _begins_well(listing.labels) or _names_fields(listing) or _is_cut(text, listing):
+        listing = _without_noun(_without_participle(_without_script(_without_asked(text, listing))))
+        if not is_whole(text, listing):
             continue
         key = frozenset(label.casefold() for label in listing.labels)
         if (key in seen and len(found) > 3) or any(_overlaps(listing, other) for other in found):
@@ -165,6 +128,8 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
 def _asks_of_text(text: str, coded: Listing) -> bool:
     """Whether a short question about the text has names as short as labels for answers."""
     asked = text[max(0, coded.start - 80) : coded.start].strip().rsplit("\n", 1)[-1]
+    if not asked.endswith("?"):
+        asked = text[:80].split("\n", 1)[0].strip()
     named = words_of(asked)
     of_text = INPUT_WORDS | {"caller", "customer", "user", "author", "sender", "writer", "speaker", "guest"}
     return (
@@ -172,7 +137,7 @@ def _asks_of_text(text: str, coded: Listing) -> bool:
         and len(named) <= 9
         and not named.isdisjoint(of_text)
         and not named.isdisjoint(_THE)
-        and all(label.count(" ") < 2 for label in coded.labels)
+        and all(label.count(" ") < 4 for label in coded.labels)
     )
 
 
@@ -189,6 +154,14 @@ def _without_asked(text: str, listing: Listing) -> Listing:
     return listing._replace(labels=listing.labels[1:], start=listing.start + len(first) + 1)
 
 
+def _without_noun(listing: Listing) -> Listing:
+    """A list without what its items are called: "with exactly one word, safe or unsafe"."""
+    first, *others = listing.labels
+    if len(others) < 2 or not listing.closed or first.lower() not in _ITEM_NOUNS:
+        return listing
+    return listing._replace(labels=tuple(others))
+
+
 def _without_participle(listing: Listing) -> Listing:
     """A list without the verb that German puts behind it: "nett oder gemein gemeint?"."""
     last = listing.labels[-1].split()
@@ -203,46 +176,6 @@ def _without_script(listing: Listing) -> Listing:
     if first.isascii() or not all(label.isascii() for label in others) or (bare := _LATIN_END.search(first)) is None:
         return listing
     return listing._replace(labels=(bare[1], *others), start=listing.start + bare.start(1))
-
-
-def _is_cut(text: str, listing: Listing) -> bool:
-    """Whether a list begins within another: "reply with sun and moon or star", "everything except sun or moon"."""
-    before = text[max(0, listing.start - 48) : listing.start]
-    if _OPEN_END.match(text, listing.end) is not None:
-        return True  # "a, b or similar"
-    if listing.certainty < 0.9 and (_ITEM_BEFORE.search(before) is not None or _runs_in(before, listing.labels)):
-        return True
-    return listing.certainty < 0.9 and (
-        _JOINED_BEFORE.search(before) is not None or not _EXCEPTED.isdisjoint(listing.labels[0].lower().split())
-    )
-
-
-def _runs_in(before: str, labels: tuple[str, ...]) -> bool:
-    """Whether a first label that alone has several words stands behind "the": it is the end of what is spoken of."""
-    return (
-        " " in labels[0]
-        and not any(" " in label for label in labels[1:])
-        and _DEFINITE_BEFORE.search(before) is not None
-    )
-
-
-def _names_fields(listing: Listing) -> bool:
-    """Whether what stands as labels are names for labels: "reply sentiment,topic where ..."."""
-    return listing.certainty < 0.9 and sum(label.lower() in _FIELDS for label in listing.labels) * 2 >= len(
-        listing.labels
-    )
-
-
-def _begins_well(labels: tuple[str, ...]) -> bool:
-    """Whether the first label is none that words before the list have run into: "show joy, fear or anger"."""
-    first, last = labels[0].lower().split(), labels[-1].lower().split()
-    if any(" " in label for label in labels[1:-1]):
-        return True
-    if len(last) > 1 and last[-1] in _VERBS_LAST:
-        return False
-    if len(first) < 2 or first[0] in _OWN_FIRST or (len(labels) < 3 and len(last) > 1):
-        return True
-    return _RUN_IN.isdisjoint(first[:-1])
 
 
 def may_list(text: str, words: frozenset[str]) -> bool:

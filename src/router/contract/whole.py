@@ -1,0 +1,128 @@
+"""Whether a list of labels that was found begins and ends where the caller's list does, and holds labels at all."""
+
+from __future__ import annotations
+
+import re
+
+from ..patterns import late_pattern
+from .labels import Listing
+from .vocabulary import CLASSIFY, INPUT_WORDS
+from .words import table
+
+__all__ = ["is_whole"]
+
+# "for a house, a flat or land": an item before the first; "van de leerling met goed of slecht": the list has begun
+# within another noun phrase.
+_ITEM_BEFORE = late_pattern(
+    r"\b(?:an?|eine?[nmr]?|une?|una?|uno|um|uma|een) [^\s,.:;?!]+(?: [^\s,.:;?!]+)?, ?(?:(?:an?|eine?[nmr]?|une?|"
+    r"una?|uno|um|"
+    r"uma|een) )?\Z",
+    re.IGNORECASE,
+)
+_DEFINITE_BEFORE = late_pattern(
+    r"\b(?:the|de|het|der|die|das|den|dem|des|le|la|les|el|los|las|il|lo|gli|os|da|del|della|du) \Z",
+    re.IGNORECASE,
+)
+_INDEFINITE_BEFORE = late_pattern(r"\b(?:an?|eine?[nmr]?|une?|una|um|uma|een) \Z", re.IGNORECASE)
+_SIGNED = late_pattern(r"(?:^|[\s,;/|]):_|_:[,;/|]|[@$%&~^+]_|_[@$%&~^+]")
+_ONE_QUOTE = late_pattern(r".?[\"“«][^\"“”«»]*[\"”»].?", re.DOTALL)
+_OPEN_END = late_pattern(
+    r"[\"'”`)\]]{0,2},? (?:etc\b|or similar|or the like|and so on|and similar|and others|or something|"
+    r"whatever (?:fits|else))",
+    re.I,
+)
+_JOINED_BEFORE = late_pattern(r"\w (?:and|und|et) [\"'`“]?\Z", re.IGNORECASE)
+_EXCEPTED = table("except everything anything without instead besides")
+_FIELDS = table(
+    "sentiment topic category intent type label class emotion score confidence reason tone priority urgency"
+)
+# Where the verb stands at the end of a clause it is no part of the last label.
+_VERBS_LAST = table("ist sind geht handelt betrifft gehört passt gaat zijn hoort betreft valt")
+_OWN_FIRST = table("not no none other neither both all very more less too")
+_RUN_IN = (
+    INPUT_WORDS
+    | CLASSIFY
+    | table(
+        """
+        thats its hes shes theyre whats
+        c'est ça es est ist das é è sono son está être sei tell if
+        a an the this that these those it its is are was does do did show shows express expresses mention
+    mentions sound
+        sounds seem seems feel feels below above following as to of in on for with about whether if either be
+    been being
+        customer user author speaker writer say says want wants mean means belong belongs go goes fit fits describe
+        describes
+        """
+    )
+)
+
+
+def is_whole(text: str, listing: Listing) -> bool:
+    """Whether nothing about a list says that a label is missing, cut or run into by other words."""
+    return _begins_well(listing.labels) and not _names_fields(listing) and not _is_cut(text, listing)
+
+
+def _is_cut(text: str, listing: Listing) -> bool:
+    """Whether a list begins within another: "reply with sun and moon or star", "everything except sun or moon"."""
+    before = text[max(0, listing.start - 48) : listing.start]
+    if _OPEN_END.match(text, listing.end) is not None:
+        return True  # "a, b or similar"
+    if listing.certainty < 0.9 and (_ITEM_BEFORE.search(before) is not None or _runs_in(before, listing.labels)):
+        return True
+    if _shares_noun(before, listing):
+        return True  # "a junior, mid-level or senior role"
+    if not listing.closed and _ONE_QUOTE.fullmatch(text, max(0, listing.start - 1), listing.end + 1) is not None:
+        return True  # "Yes, definitely": one label with a comma
+    if not listing.defined and not listing.marks and _SIGNED.search(_masked(text, listing)) is not None:
+        return True  # ":bug:, :question:": signs that belong to the labels
+    return listing.certainty < 0.9 and (
+        _JOINED_BEFORE.search(before) is not None or not _EXCEPTED.isdisjoint(listing.labels[0].lower().split())
+    )
+
+
+def _runs_in(before: str, labels: tuple[str, ...]) -> bool:
+    """Whether a first label that alone has several words stands behind "the": it is the end of what is spoken of."""
+    return (
+        " " in labels[0]
+        and not any(" " in label for label in labels[1:])
+        and _DEFINITE_BEFORE.search(before) is not None
+    )
+
+
+def _shares_noun(before: str, listing: Listing) -> bool:
+    """Whether the last label alone has a noun, behind "a": it may be that of them all."""
+    *others, last = listing.labels
+    return (
+        listing.certainty < 0.9
+        and last.count(" ") == 1
+        and not any(" " in other for other in others)
+        and last.split(" ", 1)[0].lower() not in _OWN_FIRST
+        and _INDEFINITE_BEFORE.search(before) is not None
+    )
+
+
+def _masked(text: str, listing: Listing) -> str:
+    """A list with ``_`` for its labels, and the signs before it."""
+    stretch = text[listing.start : listing.end + 1]
+    for label in sorted(listing.labels, key=len, reverse=True):
+        stretch = stretch.replace(label, "_")
+    return text[max(0, listing.start - 2) : listing.start] + stretch
+
+
+def _names_fields(listing: Listing) -> bool:
+    """Whether what stands as labels are names for labels: "reply sentiment,topic where ..."."""
+    return listing.certainty < 0.9 and sum(label.lower() in _FIELDS for label in listing.labels) * 2 >= len(
+        listing.labels
+    )
+
+
+def _begins_well(labels: tuple[str, ...]) -> bool:
+    """Whether the first label is none that words before the list have run into: "show joy, fear or anger"."""
+    first, last = labels[0].lower().split(), labels[-1].lower().split()
+    if any(" " in label for label in labels[1:-1]):
+        return True
+    if len(last) > 1 and last[-1] in _VERBS_LAST:
+        return False
+    if len(first) < 2 or first[0] in _OWN_FIRST or (len(labels) < 3 and len(last) > 1):
+        return True
+    return _RUN_IN.isdisjoint(first[:-1])
