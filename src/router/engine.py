@@ -105,6 +105,8 @@ class Engine:
     ) -> None:
         self.policies, self.default_policy = policies, default_policy
         self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
+        # Seconds of the monotonic clock that requests are timed by.
+        self.clock_s: Callable[[], float] = dispatcher.clock_s
         self.accounting, self.cache = accounting, cache
         self.budgets, self.ledger = accounting.budgets, accounting.ledger
         self.prober: Prober | None = None
@@ -212,10 +214,6 @@ class Engine:
                     decision = await self.adecide(request, snapshot=self._snapshot(request, now_s, _UNLIMITED))
                     self.refusals.record(request, decision, error, started_s)
             raise
-
-    def clock_s(self) -> float:
-        """Seconds of the monotonic clock that requests are timed by."""
-        return self.dispatcher.clock_s()
 
     async def complete(
         self,

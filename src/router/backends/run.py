@@ -41,8 +41,8 @@ _MAX_HELD_BYTES = 16 * 1024 * 1024
 class Dispatcher:
     """Runs decisions over ``backends`` (by ``Deployment.backend``).
 
-    ``clock`` gives seconds of a monotonic clock, ``now`` Unix seconds, ``jitter`` a number in 0..1 for each run.
-    ``find`` searches texts outside the messages for personal data when a request must be masked.
+    ``clock`` gives seconds of a monotonic clock (:attr:`clock_s`), ``now`` Unix seconds, ``jitter`` a number
+    in 0..1 for each run. ``find`` searches texts outside the messages for personal data when a request must be masked.
 
     ``check`` searches a hosted answer where the verdict asks for it (``Verdict.check``), for at most
     ``check_timeout_s``; without one, such a request is not sent. A stream is held back until it was checked, whole or
@@ -93,10 +93,7 @@ class Dispatcher:
             jitter=jitter,
             deadlines=Deadlines(),
         )
-
-    def clock_s(self) -> float:
-        """Seconds of the clock that requests are timed by."""
-        return self._means.clock()
+        self.clock_s = clock
 
     @property
     def health(self) -> Health:

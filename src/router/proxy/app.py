@@ -211,6 +211,6 @@ def _log_access(exchange: Exchange, took_s: float) -> None:
         "request_id": exchange.request_id.decode(),
         "status": exchange.status,
         "took_ms": round(took_s * 1000.0, 2),
-        **exchange.facts,
+        **exchange.facts(),
     }
     log.info("%s %s", exchange.scope["method"], exchange.endpoint, extra={"fields": fields})

@@ -32,11 +32,10 @@ def embedding_routes(metrics: Metrics) -> list[Route]:
         metrics.decided(decision, decided_s - started_s)
         exchange.headers = receipt_headers(decision)
         exchange.stages = (("decide", started_s, decided_s),)
-        exchange.facts.update(decision_id=decision.id, target="llm", model=decision.target.model)
+        exchange.decision = decision
 
         def told(record: Record) -> None:
             exchange.record = record
-            exchange.facts.update(outcome=record.outcome.status, usd=record.outcome.usd)
             metrics.finished(decision, record.outcome, tenant=record.tenant, is_known=caller.tenant is not None)
 
         try:

@@ -86,17 +86,10 @@ async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metric
     decision = await engine.admit(request, started_s=started_s)
     decided_s = engine.clock_s()
     metrics.decided(decision, decided_s - started_s)
-    facts = exchange.facts
-    facts.update(
-        decision_id=decision.id, target=decision.target.kind, model=decision.target.model, policy=decision.policy.name
-    )
-    if request.hints.tenant is not None:
-        facts["tenant"] = request.hints.tenant
+    exchange.decision = decision
 
     def told(record: Record) -> None:
-        outcome = record.outcome
-        facts.update(outcome=outcome.status, usd=outcome.usd, model=outcome.model or decision.target.model)
-        metrics.finished(decision, outcome, tenant=record.tenant, is_known=caller.tenant is not None)
+        metrics.finished(decision, record.outcome, tenant=record.tenant, is_known=caller.tenant is not None)
         exchange.record = record
 
     exchange.stages = (*exchange.stages, ("decide", exchange.stages[0][2], decided_s))
@@ -164,7 +157,7 @@ async def _forward(
     except RouterError as error:
         # After the first byte there is no error answer any more: the error is an event, and no end follows it.
         metrics.cut()
-        exchange.facts["error"] = error.code
+        exchange.error = error.code
         await exchange.event(ending(form.fail(error)), more=False)
     except asyncio.CancelledError:
         if not exchange.is_gone:

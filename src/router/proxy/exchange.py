@@ -25,7 +25,7 @@ from ..errors import (
     UpstreamError,
 )
 from ..telemetry import HEADER_REQUEST_ID
-from ..types import Record
+from ..types import Decision, Record
 from ..wire.jsonbody import RawJson
 from ..wire.openai import error_body
 from .auth import ANYBODY, Caller, Scope, Unauthorized
@@ -89,9 +89,9 @@ class Exchange:
     """One HTTP request and its answer. ``fields`` are its headers, the first of each name (in lower case); ``headers``
     are added to whatever is answered, errors included.
 
-    ``version`` is the state of the sidecar that serves it, ``caller`` who asks, ``facts`` what logs and traces may tell
-    of it (never a prompt), ``stages`` name, begin and end (monotonic seconds) of what was done before the run,
-    ``span`` what is traced of it (None: nothing), and ``record`` what the ledger was told.
+    ``version`` is the state of the sidecar that serves it, ``caller`` who asks, ``decision`` who was to answer,
+    ``record`` what the ledger was told, ``error`` the code of what it failed with. ``stages`` name, begin and end (in
+    seconds of a monotonic clock) of what was done before the run; ``span`` is what is traced of it (None: nothing).
     """
 
     __slots__ = (
@@ -99,7 +99,8 @@ class Exchange:
         "_receive",
         "_send",
         "caller",
-        "facts",
+        "decision",
+        "error",
         "fields",
         "headers",
         "is_gone",
@@ -116,7 +117,9 @@ class Exchange:
         "version",
     )
     route: Route | None
+    decision: Decision | None
     record: Record | None
+    error: str | None
     stages: tuple[tuple[str, float, float], ...]
 
     def __init__(self, scope: AsgiScope, receive: Receive, send: Send, version: Version) -> None:
@@ -127,13 +130,12 @@ class Exchange:
         given = self.fields.get(b"x-request-id", b"")
         self.request_id = given if _REQUEST_ID.fullmatch(given) else version.new_id().encode()
         self.headers: list[Header] = []
-        self.facts: dict[str, Any] = {}
         self.is_started = self.is_gone = False
         self.status = 0
         self.started_s = time.monotonic()
         self.rest = ""
         self.caller: Caller = ANYBODY
-        self.route = self.record = None
+        self.route = self.decision = self.record = self.error = None
         self.stages = ()
         self.span: Any = None
 
@@ -141,6 +143,24 @@ class Exchange:
         """Go on as if the request had these headers."""
         self.scope["headers"] = headers
         self.fields: Mapping[bytes, bytes] = dict(reversed(headers))
+
+    def facts(self) -> dict[str, Any]:
+        """What logs and traces may tell of it; never a prompt."""
+        found: dict[str, Any] = {}
+        decision, record = self.decision, self.record
+        if decision is not None:
+            target = decision.target
+            found |= {"decision_id": decision.id, "target": target.kind, "model": target.model}
+            found["policy"] = decision.policy.name
+        tenant = self.caller.tenant if record is None else record.tenant
+        if tenant is not None:
+            found["tenant"] = tenant
+        if record is not None:
+            found |= {"outcome": record.outcome.status, "usd": record.outcome.usd}
+            found["model"] = record.outcome.model or found.get("model")
+        if self.error is not None:
+            found["error"] = self.error
+        return found
 
     async def body(self) -> bytes:
         """The whole body.
@@ -227,7 +247,7 @@ class Exchange:
             headers.append((b"connection", b"close"))
         if isinstance(error, Unauthorized):
             headers.append((b"www-authenticate", b"Bearer"))
-        self.facts["error"] = error.code
+        self.error = error.code
         shape = self.route.error if self.route is not None else openai_error
         await self.answer(shape(error, self.request_id.decode()), status=error.status, headers=headers)
 

@@ -113,7 +113,7 @@ class _Telling:
                     "http.route": exchange.endpoint,
                     "http.response.status_code": exchange.status,
                     "router.request_id": exchange.request_id.decode(),
-                    **{f"router.{name}": value for name, value in exchange.facts.items()},
+                    **{f"router.{name}": value for name, value in exchange.facts().items()},
                 }
             )
         )
