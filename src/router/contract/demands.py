@@ -11,9 +11,11 @@ from ..patterns import late_pattern
 from .frames import stem, tied_names
 from .vocabulary import (
     ANSWER_WORDS,
+    COMPARED,
     DATA_TAGS,
     EXTRA_WORDS,
     FORM_WORDS,
+    GRAMMAR,
     INDEX_WORDS,
     INPUT_WORDS,
     ITEM_WORDS,
@@ -21,6 +23,7 @@ from .vocabulary import (
     MULTI_WORDS,
     NEGATIONS,
     RANK_WORDS,
+    RIGHT_OR_WRONG,
 )
 from .words import table
 
@@ -45,7 +48,8 @@ _EXTRA = late_pattern(
     r"draft(?<!a draft)(?<!the draft)(?<!this draft)|rewrite|rephrase|summari[sz]e|suggest\w*(?! box)(?! (?:the |"
     r"a |one |"
     r"some )?(?:best |right |fitting )?(?:labels?|tags?|"
-    r"categor|class|topics?|intents?))|recommend|extract|"
+    r"categor|class|topics?|intents?))|recommend|extract(?! the (?:main )?(?:intent|sentiment|topic|category|label|"
+    r"emotion|class|language|tone|type))|"
     r"highlight|"
     r"evidence|keywords?(?<!given keyword)(?<!this keyword)(?<!following keyword)|elaborate|describe (?:the|how|what|"
     r"your)|(?:in a|with a|in|with|one|two|and a|a short|"
@@ -229,17 +233,12 @@ _LANGUAGE_CJK = late_pattern(
 )
 _CODES = table("code id código codice codigo")
 _SINGLE = frozenset("0123456789bcdefgh") | {"10"}
-_RIGHT_OR_WRONG = table(
-    "fact fiction myth supported refuted correct incorrect right wrong pass fail passed failed "
-    "valid invalid accurate inaccurate"
-)
 _GENERATES = late_pattern(
     r"(?:^|[.!?\n] ?)(?:(?:please|now|first|then),? )?(?:write|generate|compose|draft|invent|make up) "
     r"(?:(?:me|us) )?(?:an?|some|two|three|\d+) (?!(?:single |one |valid )?(?:label|word|category|class|tag|json|"
     r"name|answer))\w",
     re.IGNORECASE,
 )
-_COMPARED = table("same different similar equal identical duplicate better worse")
 _YOUR_VIEW = late_pattern(
     r"\byou (?:like|love|prefer|enjoy)\b|\bdo you (?:dis)?(?:agree|prefer|like|love|hate|want|feel)\b|"
     r"\byour (?:own |personal )?(?:opinion|view)s? (?:on|of|about)\b",
@@ -260,9 +259,11 @@ def obstacle(
         return "the request asks for one label for each of several texts."
     if words & ITEM_WORDS and _UNITS.search(text):
         return "the request asks for one label for each part of a text."
-    if all(label.lower() in _RIGHT_OR_WRONG for label in labels):
+    if all(label.lower() in RIGHT_OR_WRONG for label in labels):
         return "whether something is right is not told by its wording."
-    if all(label.lower() in _COMPARED for label in labels):
+    if all(label.lower() in GRAMMAR for label in labels):
+        return "a gap is to be filled."
+    if all(label.lower() in COMPARED for label in labels):
         return "two texts are to be compared."
     if "you" in words and _YOUR_VIEW.search(text):
         return "the request asks what the model itself thinks."

@@ -45,6 +45,9 @@ _LISTED = late_pattern(
 _QUOTED = late_pattern(r"'[^'\n]+'(?=[.\s])|\"[^\"\n]+\"(?=[.\s])|“[^”\n]+”|„[^“”\n]+[“”]|«[^»\n]+»")
 
 
+_THING = late_pattern(r"(?:an?|one) [\w-]+(?: [\w-]+){0,4}(?:[.;] |[.;]?\n)", re.IGNORECASE)
+
+
 class Spoken(msgspec.Struct, frozen=True, kw_only=True):
     """One message's instruction. ``text`` is ``source`` with each of ``cuts`` (offsets in it) replaced by one sign;
     ``found`` are the lists of answers in ``text``; ``schema`` is a JSON Schema that stands in it, and ``told`` are cuts
@@ -294,6 +297,8 @@ def _marked(text: str) -> Iterator[tuple[int, int]]:
     for place, block in enumerate(found):
         if block.kind != "input" or not is_input_marker(block.name):
             continue
+        if _THING.match(text, block.start) is not None:
+            continue  # "Input: a text. Output: one of": what comes in
         end = found[place + 1].outer if place + 1 < len(found) else len(text)
         if text.startswith("#", block.outer) and (heading := text.find("\n#", block.start)) >= 0:
             end = min(end, heading)  # a section ends where the next begins

@@ -103,6 +103,7 @@ _CONDITIONS = late_pattern(
     r"est-ce|classify|classifier|check\w*|"
     r"detect\w*|flag\w*|filter\w*|moderat\w+|screen\w*)\b"
 )
+_BY_SIGNS = late_pattern(r"\bcontains? the (?:letter|word|character|phrase|string|number)\b")
 _TWICE_DENIED = late_pattern(r"\b(?:not|isn't|doesn't|n't)\b[^.?!\n]*\b(?:not|isn't|doesn't|no|never)\b[^.?!\n]*\?")
 OF_TEXT = (
     INPUT_WORDS
@@ -174,6 +175,8 @@ def unasked(texts: Sequence[str]) -> str | None:
         return None if is_asked else "nothing says what yes and no mean of the text."
     if _TWICE_DENIED.search(whole):
         return "the question is denied twice."
+    if _BY_SIGNS.search(whole) is not None:
+        return "what is asked is told by letters, not by meaning."
     asked = [match[0].split("question:")[-1] for match in _QUESTIONS.finditer(whole) if _ASKS.match(match[0])]
     if any(_PREDICTS.match(question) or OF_TEXT.isdisjoint(words_of(question)) for question in asked):
         return "the question is about something else than the text."

@@ -108,27 +108,10 @@ _BRACKETED = late_pattern(r"(?:[\[<{]([^\[\]<>{}\n,/|]{1,32})[\]>}][ \t,/|]{0,2}
 _ASKS = late_pattern(r"\W*(?:how|what|which|who|is|are|does|was)\b", re.IGNORECASE)
 
 
-_SIGNS = (
-    ",",
-    "/",
-    "|",
-    ";",
-    " or ",
-    " and ",
-    "、",
-    "，",
-    "،",
-    "[",
-    "·",
-    "•",
-    " oder ",
-    " ou ",
-    " o ",
-    " of ",
-    " czy ",
-    "или",
-    " lub ",
-)
+_ABOUT = late_pattern(r"\b(?:about|concerns?|praises?|criticises?|criticizes?) \Z", re.IGNORECASE)
+
+
+_SIGNS = (*",/|;、，،[·•", " or ", " and ", " oder ", " ou ", " o ", " of ", " czy ", "или", " lub ")
 
 
 def runs(text: str, near: frozenset[str] | None = None) -> list[Run]:
@@ -282,6 +265,8 @@ def _joined(
         before = segment[:begin].rsplit(None, 1)[-1:]
         is_led = articles[0] or (before and before[0].lower() in _INDEFINITE)
         found = [item.split(" ", 1) if is_one else ["", item] for item, is_one in zip(items, articles, strict=True)]
+        if all(articles) and _ABOUT.search(segment[:begin]) is not None:
+            is_led, found = True, [["", item] for _, item in found]  # "about the food, the service or the price"
         if not is_led or not all(article.lower() in _INDEFINITE or not article for article, _ in found):
             return None
         items = [item for _, item in found]

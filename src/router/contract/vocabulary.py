@@ -9,10 +9,12 @@ from .words import table
 __all__ = [
     "ANSWER_WORDS",
     "CLASSIFY",
+    "COMPARED",
     "COPULAS",
     "DATA_TAGS",
     "EXTRA_WORDS",
     "FORM_WORDS",
+    "GRAMMAR",
     "INDEX_WORDS",
     "INPUT_WORDS",
     "ITEM_WORDS",
@@ -24,6 +26,7 @@ __all__ = [
     "NOUNS",
     "RANGE_WORDS",
     "RANK_WORDS",
+    "RIGHT_OR_WRONG",
     "RULE_WORDS",
     "SCOPE_WORDS",
     "WEAK_NOUNS",
@@ -194,6 +197,7 @@ RANGE_WORDS = table(
 RULE_WORDS = table(
     """
     wiki handbook documentation docs manual intranet website attachment annex appendix together
+    contains contain after before
     who's end beginning by rhyme rhymes palindrome anagram counts matters tells truth true nothing follow apply
     whichever
     number many program code script function snippet expression loop query command
@@ -281,3 +285,14 @@ SCOPE_WORDS = table(
     """
 )
 """Without one of these the whole text is judged."""
+
+RIGHT_OR_WRONG = table(
+    "fact fiction myth supported refuted correct incorrect right wrong pass fail passed failed "
+    "valid invalid accurate inaccurate odd even prime composite"
+)
+GRAMMAR = table(
+    "a an the der die das den dem le la les el los las il lo is are am was were has have had in on at by for to who "
+    "whom"
+)
+COMPARED = table("same different similar equal identical duplicate better worse")
+"""Where all labels are of one of these, the answer is worked out, and not told by wording."""

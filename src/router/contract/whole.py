@@ -69,6 +69,9 @@ def _is_cut(text: str, listing: Listing) -> bool:
         return True  # "a, b or similar"
     if listing.certainty < 0.9 and (_ITEM_BEFORE.search(before) is not None or _runs_in(before, listing.labels)):
         return True
+    words = before.split()
+    if words and any(label.lower().startswith(f"{words[-1].lower()} ") for label in listing.labels):
+        return True  # "by Keats or by Byron"
     if _shares_noun(before, listing):
         return True  # "a junior, mid-level or senior role"
     if not listing.closed and _ONE_QUOTE.fullmatch(text, max(0, listing.start - 1), listing.end + 1) is not None:
