@@ -12,15 +12,24 @@ pytest.importorskip("onnxruntime")
 pytest.importorskip("tokenizers")
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx")
 
 from router.errors import ModelFileError, RouterError  # noqa: E402
 from router.local.base import CARD, read_card, write_card  # noqa: E402
-from router.local.encoder import ARRAYS_FILE, GRAPH_FILE, NGRAMS_FILE, TOKENIZER_FILE, EncoderModel  # noqa: E402
+from router.local.encoder import (  # noqa: E402
+    ARRAYS_FILE,
+    GRAPH_FILE,
+    NGRAMS_FILE,
+    TOKENIZER_FILE,
+    EncoderModel,
+    opened_tokenizer,
+)
 from router.local.files import write_bytes  # noqa: E402
 from router.local.load import load_local_model  # noqa: E402
+from router.offline.bases import find_base, pretrained  # noqa: E402
 from router.offline.encoder import EncoderMaker  # noqa: E402
-from router.offline.finetune import Schedule  # noqa: E402
+from router.offline.finetune import Schedule, classifier  # noqa: E402
+from router.offline.onnx_export import exported, quantised  # noqa: E402
 from router.offline.promise import Goal  # noqa: E402
 
 FILES = (ARRAYS_FILE, GRAPH_FILE, NGRAMS_FILE, TOKENIZER_FILE)
@@ -97,6 +106,32 @@ def test_vouched_nonsense_is_refused(saved: Path, tmp_path: Path, name: str) -> 
         load_local_model(tmp_path)
 
 
+def test_rounding_that_costs_too_much_spares_narrowing_products(base: Path) -> None:
+    network, _, _ = pretrained(find_base(base), 32)
+    tried: list[bytes] = []
+
+    def second(graph: bytes) -> bool:
+        tried.append(graph)
+        return len(tried) == 2
+
+    found, how = quantised(exported(classifier(network, 3).eval(), {"logits": False, "pooled": False}), second)
+    assert (found, how) == (tried[1], "int8, narrowing products float")
+    rounded = [str(onnx.load_from_string(graph)).count("MatMulInteger") for graph in tried]
+    assert 0 < rounded[1] < rounded[0]
+
+
 def test_directory_without_an_encoder_is_a_typed_error(tmp_path: Path) -> None:
     with pytest.raises(RouterError, match="no encoder"):
         EncoderMaker(base=tmp_path).fit(rows(50, 1), rows(50, 2), {})
+
+
+def test_a_tokenizer_that_panics_is_a_typed_error(saved: Path) -> None:
+    told = json.loads((saved / TOKENIZER_FILE).read_text())
+    told["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {},
+    }
+    with pytest.raises(ModelFileError, match="tokenizer cannot be read"):
+        opened_tokenizer(json.dumps(told).encode(), 32, "tokenizer.json")
