@@ -63,6 +63,10 @@ _ARRIVES = late_pattern(
     r"receive|paste|show)s? "
     r"(?:you )?(?:an?|the|some) [\w -]{2,30}|an? [\w-]+ (?:writes(?: in)?|asks|calls|arrives|comes in)), *"
 )
+_SILENCE = late_pattern(
+    r"\W*(?:please )?(?:do not|don't|never|no need to) (?:greet|sign|apologi[sz]e|chat|thank|elaborate|hedge|overthink|"
+    r"repeat yourself)(?: (?:the|any|me|us|it|anything|anyone|them)(?: [\w'’-]+){0,2})?"
+)
 _ENOUGH = late_pattern(
     r" (?:would be|will be|is|will) (?:great|nice|lovely|perfect|enough|fine|ideal|sufficient|do)(?:,? (?:thanks|"
     r"thank you|thx|"
@@ -87,6 +91,8 @@ def is_remark(lower: str, names: Iterable[str]) -> bool:
     """Whether a sentence in small letters, with ``_`` for listed labels and the text, is such a remark as a whole."""
     if len(lower) > _LONGEST:
         return False
+    if _SILENCE.fullmatch(lower) is not None:
+        return True
     if lower.startswith("#") and _HEADING.fullmatch(lower) is not None:
         return lower.lstrip("# ") not in names
     if lower.startswith(

@@ -56,7 +56,8 @@ _RULE = late_pattern(
     r"receive|deal|"
     r"take|own|read|see|reply|respond|look|work|be)|\b(?:is|are|was) (?:it|this|that) \w+er (?:by|in|on)\b|"
     r"\b(?:mood|tone|sentiment|feeling|emotion)s?\b[^.?\n]{0,20}\bat the (?:end|start|beginning)\b|"
-    r"\bcontains? the (?:letter|word|character|phrase|string|number)\b|\b(?:after|before) (?!reading|being)\w+ing\b|"
+    r"\bconsistent with\b|\b(?:ending|continuation|completion)\b|\bcontains? the (?:letter|word|character|phrase|"
+    r"string|number)\b|\b(?:after|before) (?!reading|being)\w+ing\b|"
     r"\brhymes?\b|\b(?:palindrome|anagram|alliteration)s?\b|"
     r"\bduplicates?\b(?= (?:of|questions?|or not))|\bas judged\b|\bstandards?\b|\b(?:judge|consider|look at|use|read|"
     r"classify|assess|rate|"
@@ -167,16 +168,18 @@ _WHOLE = INPUT_WORDS | table(
 )
 OTHERS = table("other others none unknown unclear neither misc miscellaneous general")
 NONE_FITS = late_pattern(
-    r"(?:^|(?<=[.;\n] ))(?:if|when) (?:none|nothing|no (?:label|category|class|option|topic|intent|tag))(?: of "
-    r"(?:them|these|"
-    r"those|the (?:above|labels|categories|classes|options|topics|intents|tags)))?(?: else)? (?:really |clearly )?"
-    r"(?:appl(?:y|ies)|fits?|match(?:es)?|is suitable|is right)(?: well)?,? (?:then )?(?:please )?"
+    r"(?:^|(?<=[.;\n] ))(?:if|when) (?:(?:none|nothing|no "
+    r"(?:label|category|"
+    r"class|option|topic|intent|tag))(?: of (?:them|these|those|the (?:above|labels|categories|classes|options|topics|"
+    r"intents|tags)))?(?: else)? (?:really |clearly )?(?:appl(?:y|ies)|fits?|match(?:es)?|is suitable|is right)(?: "
+    r"well)?)"
+    r",? (?:then )?(?:please )?"
     r"(?:answer|reply|respond|return|output|use|choose|pick|select|say|give|write)(?: with)? [\"'`]?"
     rf"({'|'.join(sorted(OTHERS))})[\"'`]?(?=[.;\n]|$)",
     re.IGNORECASE | re.MULTILINE,
 )
 """The label for what no other label fits."""
-_GUARDED = table("instructions instruction commands command orders requests prompts prompt")
+_GUARDED = table("even instructions instruction commands command orders requests prompts prompt")
 _PIECES = late_pattern(r"[;:\d\n(]|[.?!,] \S|\b(?:or|and|not|use|is to be|must|should|only)\b", re.IGNORECASE)
 # Alpaca's template (https://github.com/tatsu-lab/stanford_alpaca).
 _TEMPLATE = late_pattern(
@@ -189,7 +192,8 @@ _GUARD = late_pattern(
     r"(?:instructions?|commands?|orders|requests|prompts?) (?:that (?:are |appear |may be )?)?(?:(?:written|"
     r"contained|given|"
     r"found|hidden|placed|appearing) )?(?:in|inside|within|from) (?:the|this|that|it|an?|each|its)(?: [\w'’-]+){0,3}"
-    r"(?=[.,;!\n]|$)",
+    r"(?=[.,;!\n]|$)|,? even if (?:the|it|an?) ?(?:[\w'’-]+ ){0,3}(?:asks?|tells?|says?|orders?|wants?)(?: you)?"
+    r"(?: to| otherwise| so)?(?=[.;!\n]|$)",
     re.IGNORECASE,
 )
 # What the instructor library says of every tool (https://python.useinstructor.com).

@@ -154,6 +154,7 @@ _PREDICATED = (
     r"(?:\b(?:is|are|be|becomes?|gets?|to) (?:an? |always |still )?{0}s?$|"
     r"^\W*{0}s? (?:has|have|is|are|goes|comes|wins?|beats?|only|needs?|must|covers?|takes?)\b)"
 )
+_AMOUNT = late_pattern(r"\W*[\w ]+[:：]\W*\d[\d.,/ -]*")  # "Rating: 1": something else that is given
 _ANY = late_pattern(
     r"(?:^|[,;] )(?:an?|any|no|every) [\w-]+ (?:is|are|has|have|must|should|may|can|needs?|means?|covers?)\b"
 )
@@ -324,7 +325,7 @@ def _is_usual(
     if is_too_much or (strange and gives(masked)):
         return False
     if not strange:
-        return SHIFTS.isdisjoint(words)
+        return SHIFTS.isdisjoint(words) and _AMOUNT.fullmatch(sentence) is None
     filled = MARKED.match(sentence)
     if filled is not None and "_" not in lower and filled[1].lower().rsplit(" ", 1)[-1] in ANSWER_WORDS:
         return is_example(sentence, names)  # "Label: positive": an answer that stands there already

@@ -197,7 +197,7 @@ RANGE_WORDS = table(
 RULE_WORDS = table(
     """
     wiki handbook documentation docs manual intranet website attachment annex appendix together
-    contains contain after before
+    consistent ending continuation completion contains contain after before
     who's end beginning by rhyme rhymes palindrome anagram counts matters tells truth true nothing follow apply
     whichever
     number many program code script function snippet expression loop query command
