@@ -27,9 +27,9 @@ import router
 from router.assemble import second_look
 from router.errors import MissingExtra
 from router.local.deep import deep_directory, load_deep
-from router.local.files import read_arrays
+from router.local.understanding import load_understanding
 from router.signals.deep import DeepUnderstanding
-from router.signals.learned import Risks, Understanding, understanding_from_arrays
+from router.signals.learned import Risks, Understanding
 from router.signals.second_look import SecondLook
 from router.types import Message, Request, Signals
 
@@ -200,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="a folder with safety/dev.jsonl.gz and contrast_dev")
     parser.add_argument("--every", type=int, default=1, help="short form: only every so manieth row of the data sets")
     options = parser.parse_args(argv)
-    understanding = understanding_from_arrays(*read_arrays(FOLDER / "understanding.safetensors"))
+    understanding = load_understanding(FOLDER / "understanding.safetensors")
     sets = {}
     for name in ("dev", "contrast_dev"):
         data = gzip.decompress((options.data / "safety" / f"{name}.jsonl.gz").read_bytes()).decode()

@@ -21,11 +21,11 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 import router
 from router.local.deep import deep_directory, load_deep
-from router.local.files import read_arrays
+from router.local.understanding import load_understanding
 from router.signals.deep import DeepUnderstanding
 from router.signals.excerpt import excerpt
 from router.signals.language import identify
-from router.signals.learned import Understanding, understanding_from_arrays
+from router.signals.learned import Understanding
 from router.types import Message, Request, Signals
 
 from ..machine import facts
@@ -214,7 +214,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--every", type=int, default=1, help="short form: only every so manieth row of the data sets")
     options = parser.parse_args(argv)
-    understanding = understanding_from_arrays(*read_arrays(options.model))
+    understanding = load_understanding(options.model)
     data = options.data
     deep = deep_reading(understanding)
     result: dict[str, Any] = {"model": understanding.name if deep is None else deep.name}

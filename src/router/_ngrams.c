@@ -408,16 +408,142 @@ BEST_VECTORS static void add_weighed(double *restrict scores, const float *restr
     }
 }
 
+/* Vectors of known words at three places, through one hidden layer; units is 0 where there is none. */
+typedef struct {
+    Py_buffer keys, vectors, scale, weights, weigh, bias, out;
+    int first, last;
+    Py_ssize_t words, width, units;
+} WordLayer;
+
 typedef struct {
     int head, tail, words, chars, wide, edge, bits;
     Py_buffer table, weights, bias;
     Py_ssize_t width, labels;
+    WordLayer layer;
 } Tasks;
+
+static void layer_release(WordLayer *layer) {
+    PyBuffer_Release(&layer->keys);
+    PyBuffer_Release(&layer->vectors);
+    PyBuffer_Release(&layer->scale);
+    PyBuffer_Release(&layer->weights);
+    PyBuffer_Release(&layer->weigh);
+    PyBuffer_Release(&layer->bias);
+    PyBuffer_Release(&layer->out);
+}
 
 static void tasks_release(Tasks *tasks) {
     PyBuffer_Release(&tasks->table);
     PyBuffer_Release(&tasks->weights);
     PyBuffer_Release(&tasks->bias);
+    layer_release(&tasks->layer);
+}
+
+/* Takes the layer from None or (keys, vectors, scale, weights, weigh, bias, out, first, last); the sizes of tasks are known.
+   Returns 0 with an error set where it does not fit. */
+static int layer_take(Tasks *tasks, PyObject *given) {
+    WordLayer *layer = &tasks->layer;
+    if (given == Py_None) return 1;
+    if (!PyTuple_Check(given)) {
+        PyErr_SetString(PyExc_TypeError, "a word layer is a tuple or None");
+        return 0;
+    }
+    if (!PyArg_ParseTuple(given, "y*y*y*y*y*y*y*ii", &layer->keys, &layer->vectors, &layer->scale, &layer->weights,
+                          &layer->weigh, &layer->bias, &layer->out, &layer->first, &layer->last)) {
+        memset(layer, 0, sizeof *layer); /* the buffers that were taken are released already */
+        return 0;
+    }
+    layer->words = layer->keys.len / 4;
+    layer->width = layer->scale.len / 4;
+    layer->units = layer->bias.len / 4;
+    return in_range(layer->words, 1, 1 << 24, "words") && in_range(layer->width, 9, 4096, "columns") &&
+           in_range(layer->units, 1, 4096, "units") && in_range(layer->first, tasks->edge, MAX_BYTES, "first") &&
+           in_range(layer->last, tasks->edge, MAX_BYTES, "last") && fits(&layer->keys, layer->words, 4, "keys") &&
+           fits(&layer->scale, layer->width, 4, "scale") && fits(&layer->bias, layer->units, 4, "bias") &&
+           fits(&layer->vectors, layer->words * layer->width, 1, "vectors") &&
+           fits(&layer->weights, 3 * layer->width * layer->units, 1, "weights") &&
+           fits(&layer->weigh, layer->units, 4, "weigh") && fits(&layer->out, layer->units * tasks->labels, 4, "out");
+}
+
+static inline uint32_t guessed_row(Py_ssize_t count, uint64_t token) {
+    return (uint32_t)(((token >> 32) * (uint64_t)count) >> 32);
+}
+
+/* The row of a token among rising keys, -1 for an unknown one. Keys are hashes, so that where one stands is known to
+   within a few times the root of their count: the search begins there. */
+static int32_t row_of(const uint32_t *keys, Py_ssize_t count, uint64_t token) {
+    uint32_t asked = (uint32_t)(token >> 32), guess = guessed_row(count, token);
+    uint32_t low = 0, high = (uint32_t)count, reach = 128;
+    if (keys[guess] <= asked) {
+        for (low = guess; high - low > reach && keys[low + reach] <= asked; reach *= 2) low += reach;
+        if (high - low > reach) high = low + reach;
+    } else {
+        for (high = guess; high > reach && keys[high - reach] > asked; reach *= 2) high -= reach;
+        if (high > reach) low = high - reach;
+    }
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (keys[middle] < asked)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < (uint32_t)count && keys[low] == asked ? (int32_t)low : -1;
+}
+
+BEST_VECTORS static void add_row(float *restrict units, const int8_t *restrict row, float by, Py_ssize_t n) {
+    for (Py_ssize_t k = 0; k < n; k++) units[k] += by * (float)row[k];
+}
+
+/* Adds what the layer says of a text to scores; returns -1 without memory. */
+static int layer_read(const WordLayer *layer, const Text *text, int32_t edge, double *scores, Py_ssize_t labels) {
+    int32_t n = text->n_tokens, count = smaller(n, layer->first + layer->last), status = -1;
+    Py_ssize_t width = layer->width;
+    const float *scale = layer->scale.buf, *weigh = layer->weigh.buf, *bias = layer->bias.buf, *out = layer->out.buf;
+    const int8_t *weights = layer->weights.buf, *vectors = layer->vectors.buf;
+    const uint32_t *keys = layer->keys.buf;
+    Sum sum = {0};
+    int32_t *found = malloc(2 * (size_t)count * sizeof *found);
+    float *units = calloc((size_t)(layer->units + width), sizeof *units), *means = units + layer->units;
+    if (!found || !units || sum_new(&sum, vectors, (int32_t)width)) goto done;
+    uint32_t *rows = (uint32_t *)found + count;
+#define TOKEN(i) text->tokens[(i) < layer->first ? (i) : n - count + (i)]
+    for (int32_t i = 0; i < count; i++) PREFETCH(keys + guessed_row(layer->words, TOKEN(i)));
+    for (int32_t i = 0; i < count; i++) {
+        found[i] = row_of(keys, layer->words, TOKEN(i));
+        for (Py_ssize_t j = 0; found[i] >= 0 && j < width; j += 64) PREFETCH(vectors + found[i] * width + j);
+    }
+#undef TOKEN
+    int32_t places[3][2] = {{0, count}, {0, smaller(edge, count)}, {count > edge ? count - edge : 0, count}};
+    for (int place = 0; place < 3; place++) {
+        int32_t known = 0;
+        for (int32_t i = places[place][0]; i < places[place][1]; i++)
+            if (found[i] >= 0) rows[known++] = (uint32_t)found[i];
+        if (!known) continue;
+        sum_rows(&sum, rows, known);
+        sum_empty(&sum);
+        float length = 0.0f;
+        for (Py_ssize_t j = 0; j < width; j++) {
+            means[j] = (float)sum.total[j] * scale[j];
+            length += means[j] * means[j];
+            sum.total[j] = 0;
+        }
+        if (length == 0.0f) continue;
+        length = sqrtf(length);
+        for (Py_ssize_t j = 0; j < width; j++)
+            add_row(units, weights + (place * width + j) * layer->units, means[j] / length, layer->units);
+    }
+    for (Py_ssize_t k = 0; k < layer->units; k++) {
+        float unit = units[k] * weigh[k] + bias[k];
+        units[k] = unit > 0.0f ? unit : 0.0f;
+    }
+    add_weighed(scores, out, units, layer->units, labels);
+    status = 0;
+done:
+    free(sum.total);
+    free(units);
+    free(found);
+    return status;
 }
 
 /* Whether the sizes fit; an error is set where not. */
@@ -443,29 +569,33 @@ static int tasks_read(const Tasks *tasks, const Text *text, double *scores) {
                              (int32_t)width, sums)) {
         for (Py_ssize_t k = 0; k < labels; k++) scores[k] = ((const float *)tasks->bias.buf)[k];
         add_weighed(scores, tasks->weights.buf, sums, 3 * width, labels);
-        status = 0;
+        status = tasks->layer.units ? layer_read(&tasks->layer, text, tasks->edge, scores, labels) : 0;
     }
     free(sums);
     return status;
 }
 
 PyDoc_STRVAR(task_scores_doc,
-             "task_scores(data, head, tail, words, chars, wide, edge, bits, table, weights, bias) -> tuple[float, ...]\n\n"
+             "task_scores(data, head, tail, words, chars, wide, edge, bits, table, weights, bias, layer)\n"
+             "    -> tuple[float, ...]\n\n"
              "Raw scores, one a column of weights, of the lower-cased UTF-8 bytes data; empty when it has no token.\n"
              "words, wide: bit k set for order k. table: int8 (2**bits, width); weights: float32 (3 * width, labels);\n"
-             "bias: float32 (labels,). Raises ValueError when sizes do not fit.");
+             "bias: float32 (labels,). layer: None, or keys, uint32 (known,), rising; vectors, int8 (known, columns); scale,\n"
+             "float32 (columns,); weights, int8 (3 * columns, units); weigh and bias, float32 (units,); out, float32\n"
+             "(units, labels); and how many first and last tokens are looked up. Raises ValueError when sizes do not fit.");
 
 static PyObject *task_scores(PyObject *module, PyObject *args) {
     Py_buffer data;
     Tasks tasks = {0};
     (void)module;
-    if (!PyArg_ParseTuple(args, "y*iiiiiiiy*y*y*", &data, &tasks.head, &tasks.tail, &tasks.words, &tasks.chars,
-                          &tasks.wide, &tasks.edge, &tasks.bits, &tasks.table, &tasks.weights, &tasks.bias))
+    PyObject *layer;
+    if (!PyArg_ParseTuple(args, "y*iiiiiiiy*y*y*O", &data, &tasks.head, &tasks.tail, &tasks.words, &tasks.chars,
+                          &tasks.wide, &tasks.edge, &tasks.bits, &tasks.table, &tasks.weights, &tasks.bias, &layer))
         return NULL;
     PyObject *result = NULL;
     Text text = {0};
     double *scores = NULL;
-    if (!tasks_fit(&tasks) || !in_range(data.len, 0, MAX_BYTES, "data")) goto done;
+    if (!tasks_fit(&tasks) || !layer_take(&tasks, layer) || !in_range(data.len, 0, MAX_BYTES, "data")) goto done;
     scores = calloc((size_t)tasks.labels + 1, sizeof *scores);
     if (!scores || text_read(&text, data.buf, (int32_t)data.len, tasks.head, tasks.tail) ||
         (text.n_tokens && tasks_read(&tasks, &text, scores)))
@@ -715,15 +845,16 @@ static PyObject *reader_make(PyObject *module, PyObject *args) {
     if (!reader) return PyErr_NoMemory();
     Tasks *tasks = &reader->tasks;
     Heads *heads = &reader->heads;
-    if (!PyArg_ParseTuple(args, "iiiiiiiy*y*y*diiiy*y*y*", &tasks->head, &tasks->tail, &tasks->words, &tasks->chars,
+    PyObject *layer;
+    if (!PyArg_ParseTuple(args, "iiiiiiiy*y*y*Odiiiy*y*y*", &tasks->head, &tasks->tail, &tasks->words, &tasks->chars,
                           &tasks->wide, &tasks->edge, &tasks->bits, &tasks->table, &tasks->weights, &tasks->bias,
-                          &reader->temperature, &heads->bits, &heads->size, &heads->step, &heads->table, &heads->scale,
+                          &layer, &reader->temperature, &heads->bits, &heads->size, &heads->step, &heads->table, &heads->scale,
                           &heads->bias)) {
         PyMem_Free(reader); /* the buffers that were taken are released already */
         return NULL;
     }
     PyObject *capsule = NULL;
-    if (tasks_fit(tasks) && heads_fit(heads)) capsule = PyCapsule_New(reader, READER, reader_destroy);
+    if (tasks_fit(tasks) && layer_take(tasks, layer) && heads_fit(heads)) capsule = PyCapsule_New(reader, READER, reader_destroy);
     if (!capsule) reader_free(reader);
     return capsule;
 }
@@ -894,18 +1025,10 @@ static PyObject *word_sum(PyObject *module, PyObject *args) {
     if (text_read(&text, data.buf, (int32_t)data.len, MAX_BYTES, 0)) goto no_memory;
     rows = malloc(((size_t)text.n_tokens + 1) * sizeof *rows);
     if (!rows || sum_new(&sum, vectors.buf, (int32_t)width)) goto no_memory;
-    const uint32_t *known = keys.buf;
     int32_t count = 0;
     for (int32_t i = 0; i < text.n_tokens; i++) {
-        uint32_t asked = (uint32_t)(text.tokens[i] >> 32), low = 0, high = (uint32_t)words;
-        while (low < high) {
-            uint32_t middle = low + (high - low) / 2;
-            if (known[middle] < asked)
-                low = middle + 1;
-            else
-                high = middle;
-        }
-        if (low < (uint32_t)words && known[low] == asked) rows[count++] = low;
+        int32_t row = row_of(keys.buf, words, text.tokens[i]);
+        if (row >= 0) rows[count++] = (uint32_t)row;
     }
     if (count) {
         sum_rows(&sum, rows, count);
@@ -988,7 +1111,7 @@ PyObject *words_near(PyObject *module, PyObject *args);
 PyObject *phrases_make(PyObject *module, PyObject *list);
 PyObject *phrases_in(PyObject *module, PyObject *args);
 
-#define VERSION 7 /* features.py asks for it: a module that is older than its sources is not used */
+#define VERSION 8 /* features.py asks for it: a module that is older than its sources is not used */
 
 /* ---- Module ------------------------------------------------------------------------------------------------------- */
 

@@ -19,6 +19,7 @@ def task_scores(
     table: _Array,
     weights: _Array,
     bias: _Array,
+    layer: tuple[Any, ...] | None,
     /,
 ) -> tuple[float, ...]: ...
 def softmax(scores: tuple[float, ...], temperature: float, /) -> tuple[float, ...]: ...
@@ -43,6 +44,7 @@ def reader(
     table: _Array,
     weights: _Array,
     bias: _Array,
+    layer: tuple[Any, ...] | None,
     temperature: float,
     window_bits: int,
     size: int,

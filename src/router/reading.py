@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,7 +16,17 @@ import numpy.typing as npt
 from . import features
 from .features import TextHashes, bits_of, byte_grams, token_grams, wide_grams
 
-__all__ = ["Reading", "ReadingSpec", "read", "softmax", "task_scores"]
+__all__ = [
+    "Reading",
+    "ReadingSpec",
+    "WordLayer",
+    "WordVectors",
+    "layer_arguments",
+    "read",
+    "softmax",
+    "task_scores",
+    "word_places",
+]
 
 
 class ReadingSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +35,8 @@ class ReadingSpec(msgspec.Struct, frozen=True, kw_only=True):
     An instruction stands at the edges more often than in the middle, so the same table rows are summed over three
     places: all of the text, its first and its last ``edge`` tokens. ``words``: orders of token n-grams; ``chars``:
     order of byte n-grams, 0 for none; ``wide``: orders of character n-grams in scripts without spaces;
-    ``head``/``tail`` as in :class:`.features.FeatureSpec`.
+    ``head``/``tail`` as in :class:`.features.FeatureSpec`. ``first``/``last``: so many tokens at both ends are looked
+    up among known words, where there is a :class:`WordLayer`; neither is less than ``edge``.
     """
 
     bits: int = 16
@@ -34,6 +46,34 @@ class ReadingSpec(msgspec.Struct, frozen=True, kw_only=True):
     edge: int = 16
     head: int = 1536
     tail: int = 1024
+    first: int = 64
+    last: int = 32
+
+
+class WordVectors(NamedTuple):
+    """What words mean, as :class:`.local.static.StaticEncoder` tells it: ``keys``, uint32 ``(V,)``, rising, the upper
+    halves of the words' hashes; ``vectors``, int8 ``(V, D)``; ``scale``, float32 ``(D,)``. ``name`` tells tables apart.
+    """
+
+    name: str
+    keys: npt.NDArray[np.uint32]
+    vectors: npt.NDArray[np.int8]
+    scale: npt.NDArray[np.float32]
+
+
+class WordLayer(NamedTuple):
+    """A hidden layer over the vectors of known words, whose outcome is added to the scores of n-grams.
+
+    An n-gram that no training row had says nothing; a word that none had is still like others that some had.
+    ``weights``: int8 ``(3 * D, units)``, for whole, beginning and end, each column times its ``weigh``; ``weigh`` and
+    ``bias``: float32 ``(units,)``; ``out``: float32 ``(units, tasks)``. Units below zero are silent (rectified).
+    """
+
+    words: WordVectors
+    weights: npt.NDArray[np.int8]
+    weigh: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    out: npt.NDArray[np.float32]
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,12 +123,34 @@ def read(hashes: TextHashes, spec: ReadingSpec) -> Reading:
     return Reading(rows=rows.astype(np.intp), weights=weights)
 
 
+def word_places(hashes: TextHashes, spec: ReadingSpec, words: WordVectors) -> npt.NDArray[np.float32]:
+    """Directions of the summed vectors of known words: of all tokens that are looked up, of the first and of the last
+    ``spec.edge``; float32, shape ``(3 * D,)``, zeros where no word is known."""
+    tokens = hashes.tokens
+    if len(tokens) > spec.first + spec.last:
+        tokens = np.concatenate((tokens[: spec.first], tokens[len(tokens) - spec.last :]))
+    asked = (tokens >> np.uint64(32)).astype(np.uint32)
+    at = words.keys.searchsorted(asked)
+    np.minimum(at, len(words.keys) - 1, out=at)
+    is_known = words.keys[at] == asked
+    width = len(words.scale)
+    found = np.zeros(3 * width, np.float32)
+    for place, part in enumerate((slice(None), slice(spec.edge), slice(max(0, len(tokens) - spec.edge), None))):
+        rows = at[part][is_known[part]]
+        mean = words.vectors.take(rows, axis=0).sum(0, dtype=np.int32).astype(np.float32) * words.scale
+        length = float(np.sqrt(mean @ mean))
+        if length > 0.0:
+            found[place * width : (place + 1) * width] = mean / length
+    return found
+
+
 def task_scores(
     data: bytes,
     spec: ReadingSpec,
     table: npt.NDArray[np.int8],
     weights: npt.NDArray[np.float32],
     bias: npt.NDArray[np.float32],
+    layer: WordLayer | None = None,
 ) -> Sequence[float]:
     """Raw scores of a request's tasks, one a column of ``weights``; empty when the text has no token.
 
@@ -97,15 +159,27 @@ def task_scores(
     if features.compiled is not None:
         return features.compiled.task_scores(
             data, spec.head, spec.tail, bits_of(spec.words), spec.chars, bits_of(spec.wide), spec.edge, spec.bits,
-            table, weights, bias,
+            table, weights, bias, layer_arguments(spec, layer),
         )  # fmt: skip
     hashes = TextHashes.of(data).cut(spec.head, spec.tail)
     if not len(hashes.tokens):
         return ()
     reading = read(hashes, spec)
     gathered = table.take(reading.rows, axis=0).astype(np.float32)
-    scores: list[float] = ((reading.weights @ gathered).ravel() @ weights + bias).tolist()
+    found = (reading.weights @ gathered).ravel() @ weights + bias
+    if layer is not None:
+        units = word_places(hashes, spec, layer.words) @ layer.weights * layer.weigh + layer.bias
+        found = found + np.maximum(units, 0.0) @ layer.out
+    scores: list[float] = found.tolist()
     return scores
+
+
+def layer_arguments(spec: ReadingSpec, layer: WordLayer | None) -> tuple[Any, ...] | None:
+    """``layer`` as the compiled module takes it."""
+    if layer is None:
+        return None
+    _, keys, vectors, scale = layer.words
+    return keys, vectors, scale, layer.weights, layer.weigh, layer.bias, layer.out, spec.first, spec.last
 
 
 def softmax(scores: Sequence[float], temperature: float) -> Sequence[float]:

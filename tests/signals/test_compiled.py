@@ -17,11 +17,12 @@ from router.local.files import read_arrays
 from router.local.linear import LinearModel
 from router.local.linear import load_linear as load_local_model
 from router.local.static import shipped_encoder
-from router.reading import ReadingSpec, softmax, task_scores
+from router.local.understanding import load_understanding
+from router.reading import ReadingSpec, WordLayer, softmax, task_scores
 from router.signals.census import census
 from router.signals.excerpt import near
 from router.signals.gates import Gates
-from router.signals.learned import Understanding, understanding_from_arrays
+from router.signals.learned import Understanding
 from router.signals.triggers import WordSet, groups, n_words, words_in
 from router.signals.windows import WindowSpec, worst_windows
 from router.types import Message, Request, Signals
@@ -46,7 +47,7 @@ def arrays():
 
 @pytest.fixture(scope="module")
 def understanding() -> Understanding:
-    return understanding_from_arrays(*read_arrays(SHIPPED / "signals" / "understanding.safetensors"))
+    return load_understanding(SHIPPED / "signals" / "understanding.safetensors")
 
 
 @pytest.fixture(scope="module", params=["emotion", "assistant-intents", "spam"])
@@ -98,6 +99,40 @@ def test_task_scores(arrays, text, words, chars, wide, edge, head, tail) -> None
     assert len(fast) == len(slow)
 
 
+@settings(deadline=None, max_examples=150)
+@given(
+    text=TEXTS,
+    edge=st.integers(1, 20),
+    first=st.integers(20, 60),
+    last=st.integers(20, 60),
+    units=st.integers(1, 40),
+)
+@example(text="", edge=16, first=64, last=32, units=64)
+@example(text="zxqj vwkp", edge=16, first=64, last=32, units=64)
+@example(text="the weather is nice " * 24, edge=16, first=64, last=32, units=64)
+@example(text="where is my parcel now " * 200, edge=1, first=20, last=20, units=3)
+def test_word_layer(arrays, text, edge, first, last, units) -> None:
+    words, draw = shipped_encoder().table, np.random.default_rng(units)
+    layer = WordLayer(
+        words,
+        draw.integers(-127, 128, (3 * len(words.scale), units), np.int8),
+        draw.normal(size=units).astype(np.float32) / 100,
+        draw.normal(size=units).astype(np.float32),
+        draw.normal(size=(units, arrays["task.weights"].shape[1])).astype(np.float32),
+    )
+    spec = ReadingSpec(edge=edge, first=first, last=last)
+    data = prepared(text, head=24 * 1024, tail=8 * 1024)
+
+    def scored(layer):
+        return task_scores(data, spec, arrays["task.table"], arrays["task.weights"], arrays["task.bias"], layer)
+
+    fast, slow = both(lambda: scored(layer))
+    assert len(fast) == len(slow)
+    assert np.allclose(fast, slow, atol=1e-2 + 1e-5 * np.abs(slow).max(initial=0.0))
+    if len(fast) and units >= 30:  # of few, all may be silent
+        assert not np.allclose(fast, scored(None), atol=1e-3)
+
+
 @settings(deadline=None, max_examples=100)
 @given(text=TEXTS)
 @example(text="")
@@ -131,23 +166,44 @@ def test_wrong_sizes_are_refused(arrays) -> None:
     table, weights, bias = arrays["task.table"], arrays["task.weights"], arrays["task.bias"]
     known = np.zeros(1 << 17, np.uint8)
     ones, keys = np.ones(4, np.float32), np.arange(3, dtype=np.uint32)
+    labels = len(bias)
+
+    def layered(*, keys=3, columns=16, scale=16, rows=48, weigh=2, units=2, out=2, first=16, last=16):
+        layer = (
+            np.arange(keys, dtype=np.uint32), np.ones((3, columns), np.int8), np.ones(scale, np.float32),
+            np.ones((rows, units), np.int8), np.ones(weigh, np.float32), np.ones(units, np.float32),
+            np.ones((out, labels), np.float32), first, last,
+        )  # fmt: skip
+        return COMPILED.task_scores(b"a", 9, 9, 6, 4, 6, 16, 16, table, weights, bias, layer)
+
+    assert len(layered()) == labels
     for call in (
-        lambda: COMPILED.task_scores(b"a", 9, 9, 6, 4, 6, 16, 17, table, weights, bias),
-        lambda: COMPILED.task_scores(b"a", 9, 9, 6, 4, 6, 16, 16, table, weights[:-1].copy(), bias),
-        lambda: COMPILED.task_scores(b"a", 9, 9, 6, 99, 6, 16, 16, table, weights, bias),
-        lambda: COMPILED.task_scores(b"a", -1, 9, 6, 4, 6, 16, 16, table, weights, bias),
-        lambda: COMPILED.task_scores(b"a" * 40000, 9, 9, 6, 4, 6, 16, 16, table, weights, bias),
+        lambda: COMPILED.task_scores(b"a", 9, 9, 6, 4, 6, 16, 17, table, weights, bias, None),
+        lambda: COMPILED.task_scores(b"a", 9, 9, 6, 4, 6, 16, 16, table, weights[:-1].copy(), bias, None),
+        lambda: COMPILED.task_scores(b"a", 9, 9, 6, 99, 6, 16, 16, table, weights, bias, None),
+        lambda: COMPILED.task_scores(b"a", -1, 9, 6, 4, 6, 16, 16, table, weights, bias, None),
+        lambda: COMPILED.task_scores(b"a" * 40000, 9, 9, 6, 4, 6, 16, 16, table, weights, bias, None),
+        lambda: layered(keys=2),
+        lambda: layered(columns=15),
+        lambda: layered(scale=15),
+        lambda: layered(columns=8, scale=8, rows=24),
+        lambda: layered(rows=47),
+        lambda: layered(out=1),
+        lambda: layered(weigh=1),
+        lambda: layered(units=0, weigh=0, out=0),
+        lambda: layered(first=15),
+        lambda: layered(last=15),
         lambda: COMPILED.worst_windows(b"a", 16, 64, 0, arrays["risk.table"], ones, ones),
         lambda: COMPILED.worst_windows(b"a", 15, 64, 32, arrays["risk.table"], ones, ones),
         lambda: COMPILED.reader(
-            9, 9, 6, 4, 6, 16, 17, table, weights, bias, 1.0, 16, 64, 32, arrays["risk.table"], ones, ones
+            9, 9, 6, 4, 6, 16, 17, table, weights, bias, None, 1.0, 16, 64, 32, arrays["risk.table"], ones, ones
         ),
         lambda: COMPILED.reader(
-            9, 9, 6, 4, 6, 16, 16, table, weights, bias, 1.0, 15, 64, 32, arrays["risk.table"], ones, ones
+            9, 9, 6, 4, 6, 16, 16, table, weights, bias, None, 1.0, 15, 64, 32, arrays["risk.table"], ones, ones
         ),
         lambda: COMPILED.read(
             COMPILED.reader(
-                9, 9, 6, 4, 6, 16, 16, table, weights, bias, 1.0, 16, 64, 32, arrays["risk.table"], ones, ones
+                9, 9, 6, 4, 6, 16, 16, table, weights, bias, None, 1.0, 16, 64, 32, arrays["risk.table"], ones, ones
             ),
             b"a" * 40000,
         ),

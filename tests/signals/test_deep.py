@@ -23,9 +23,9 @@ from router.cli.main import cli
 from router.errors import ConfigError, ModelFileError
 from router.features import prepared
 from router.local.deep import deep_directory, load_deep
-from router.local.files import read_arrays
+from router.local.understanding import load_understanding
 from router.signals.deep import PLACE, SHORT, DeepFacts, DeepUnderstanding, Mix, stretches, suspicious_place
-from router.signals.learned import SCAN_HEAD, SCAN_TAIL, Understanding, understanding_from_arrays
+from router.signals.learned import SCAN_HEAD, SCAN_TAIL, Understanding
 from router.signals.safety import Safety
 from router.types import Hints, Message, Request, Signals
 
@@ -36,7 +36,7 @@ SURE = "Translate this sentence into French: The cat sleeps on the sofa."
 
 @pytest.fixture(scope="module")
 def first() -> Understanding:
-    return understanding_from_arrays(*read_arrays(FILE))
+    return load_understanding(FILE)
 
 
 class Encoder:
@@ -192,7 +192,7 @@ def test_stretches_lie_within_the_text(text: str, worst: list[tuple[float, int, 
 
 @given(st.text(max_size=2000), st.sets(st.sampled_from(KINDS)))
 def test_the_suspicious_place_lies_within_the_text(text: str, kinds: set[str]) -> None:
-    first = understanding_from_arrays(*read_arrays(FILE))
+    first = load_understanding(FILE)
     place = suspicious_place(text, prepared(text, head=SCAN_HEAD, tail=SCAN_TAIL), first, sorted(kinds))
     assert (place is None) == (len(text) <= SHORT or not kinds)
     if place is not None:

@@ -15,6 +15,8 @@ import router
 from router.errors import ModelFileError
 from router.features import TextHashes
 from router.local.files import read_arrays
+from router.local.static import shipped_encoder
+from router.local.understanding import load_understanding
 from router.reading import ReadingSpec, read
 from router.signals.learned import SCAN_HEAD, SCAN_TAIL, Risk, Risks, Understanding, understanding_from_arrays
 from router.signals.safety import Safety
@@ -25,7 +27,7 @@ FOLDER = Path(router.__file__).parent / "builtin" / "signals"
 
 @pytest.fixture(scope="module")
 def understanding() -> Understanding:
-    return understanding_from_arrays(*read_arrays(FOLDER / "understanding.safetensors"))
+    return load_understanding(FOLDER / "understanding.safetensors")
 
 
 def ask(understanding: Understanding, *texts: str, role: str = "user") -> Signals:
@@ -205,13 +207,19 @@ def test_wrong_shapes_are_refused() -> None:
     arrays, metadata = read_arrays(FOLDER / "understanding.safetensors")
     arrays["task.bias"] = np.zeros(3, np.float32)
     with pytest.raises(ModelFileError, match=r"task\.bias"):
-        understanding_from_arrays(arrays, metadata)
+        understanding_from_arrays(arrays, metadata, shipped_encoder().table)
+
+
+def test_other_word_vectors_than_it_was_trained_with_are_refused() -> None:
+    arrays, metadata = read_arrays(FOLDER / "understanding.safetensors")
+    with pytest.raises(ModelFileError, match="word vectors"):
+        understanding_from_arrays(arrays, metadata, shipped_encoder().table._replace(name="static-other"))
 
 
 def test_missing_facts_are_refused() -> None:
     arrays, _ = read_arrays(FOLDER / "understanding.safetensors")
     with pytest.raises(ModelFileError):
-        understanding_from_arrays(arrays, {})
+        understanding_from_arrays(arrays, {}, shipped_encoder().table)
 
 
 def test_cut_hashes_equal_hashing_the_parts() -> None:

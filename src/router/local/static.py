@@ -21,6 +21,7 @@ import numpy.typing as npt
 from .. import features
 from ..errors import ModelFileError
 from ..features import TextHashes, prepared
+from ..reading import WordVectors
 from .files import read_arrays, sha256_of
 
 __all__ = ["StaticEncoder", "load_static", "shipped_encoder", "word_keys"]
@@ -56,6 +57,11 @@ class StaticEncoder:
     def words(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
         """The keys, rising, and the words' vectors, float32, shape ``(V, width)``."""
         return self._keys, self._vectors.astype(np.float32) * self._scale
+
+    @property
+    def table(self) -> WordVectors:
+        """The words and their vectors as they are stored."""
+        return WordVectors(self.name, self._keys, self._vectors, self._scale)
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors of length 1 (0 for a text without a known word), float32, shape ``(len(texts), width)``."""

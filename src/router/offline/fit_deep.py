@@ -27,10 +27,12 @@ from sklearn.linear_model import LogisticRegression
 from ..features import prepared
 from ..local.deep import CARD_FILE, DeepCard
 from ..local.encoder import GRAPH_FILE, TOKENIZER_FILE, Graph
-from ..local.files import read_arrays, write_bytes
+from ..local.files import write_bytes
+from ..local.static import shipped_encoder
+from ..local.understanding import load_understanding
 from ..reading import ReadingSpec
 from ..signals.deep import DeepFacts, Mix, suspicious_place
-from ..signals.learned import SCAN_HEAD, SCAN_TAIL, Understanding, understanding_from_arrays
+from ..signals.learned import SCAN_HEAD, SCAN_TAIL, Understanding
 from ..signals.windows import WindowSpec
 from .deep_rows import deep_rows, drawn, kept_tasks
 from .fit_signals import LOOK_ALIKES, fit_windows, read_trial, set_weights, sources_of, worst
@@ -45,7 +47,7 @@ MOST_TASKS, MOST_RISKS = 6_000, 6_000  # of what is kept back
 MAX_TOKENS, TAIL_TOKENS = 112, 48
 PIECES = 18_000
 # Of ordinary texts that are kept back at most this share is flagged, and of harmless twins of risky ones.
-ORDINARY_FLAGGED = {"harmful": 0.003, "jailbreak": 0.003, "prompt_injection": 0.003, "toxicity": 0.003}
+ORDINARY_FLAGGED = {"harmful": 0.002, "jailbreak": 0.003, "prompt_injection": 0.002, "toxicity": 0.003}
 TWINS_FLAGGED = 0.10
 ENOUGH, ENOUGH_OF_SOURCE = 30, 10  # rows that a risk needs, of two sources at least
 TASK_LOSS = 0.005  # so much of the right tasks may be lost where the deep reading is spared,
@@ -92,7 +94,9 @@ def _task_weights(
 ) -> tuple[float, float, dict[str, Any]]:
     scorer, temperature = trial
     left = _some([row for row in tasks if is_held_out(row.group)], MOST_TASKS)
-    before = _log_softmax(scorer.scores(reading_rows([row.text for row in left], ReadingSpec())) / temperature)
+    before = _log_softmax(
+        scorer.scores(reading_rows([row.text for row in left], ReadingSpec(), shipped_encoder().table)) / temperature
+    )
     deep = graph.run([row.text for row in left])[0][:, : len(labels)]
     gold = np.array([labels.index(row.task) for row in left])
     own = np.array([is_own(row) for row in left])
@@ -311,7 +315,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.part == "mean" and options.start is None:
         parser.error("a mean is of two encoders: name --start")
     tasks, risks = kept_tasks(options.data), risk_rows(options.data)
-    first = understanding_from_arrays(*read_arrays(options.first / "understanding.safetensors"))
+    first = load_understanding(options.first / "understanding.safetensors")
     if options.part == "all":
         graph, tokenizer = fit_encoder(options.data, tasks, risks, first, options)
         write_bytes(options.out / GRAPH_FILE, graph)

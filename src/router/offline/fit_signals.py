@@ -22,6 +22,7 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from ..local.files import read_arrays, write_arrays
+from ..local.static import shipped_encoder
 from ..reading import ReadingSpec
 from ..signals.learned import Facts
 from ..signals.windows import WindowSpec
@@ -33,6 +34,7 @@ __all__ = ["LOOK_ALIKES", "fit_windows", "main", "read_trial", "set_weights", "s
 
 VERSION = "1"
 TRIAL_FILE = "trial.safetensors"
+_TRIAL_ARRAYS = ("table", "weights", "bias", "word_weights", "word_bias", "word_out")
 SEED = 7
 FOLDS = 4
 RECOMBINED = 12_000  # requests made of an instruction and another request's input
@@ -62,7 +64,7 @@ def fit_tasks_without(
     """A scorer that has not seen what :func:`is_held_out` keeps back, and the temperature that calibrates it there."""
     left = [row for row in rows if is_held_out(row.group)]
     trial = fit_tasks([row for row in rows if not is_held_out(row.group)], texts, labels, spec, seed)
-    scores = trial.scores(reading_rows([row.text for row in left], spec))
+    scores = trial.scores(reading_rows([row.text for row in left], spec, shipped_encoder().table))
     gold = np.array([labels.index(row.task) for row in left])
     temperature = _temperature(scores, gold, set_weights(left))
     hit = scores.argmax(axis=1) == gold
@@ -90,9 +92,9 @@ def fit_tasks(
     weights = [row.weight * (1.0 - MIXED_SHARE * of) for row, of in zip(rows, mixable, strict=True)]
     weights += [MIXED_SHARE * sum(row.weight for row in own) / len(mixed)] * len(mixed)
     gold = [labels.index(row.task) for row in rows] + [labels.index(task) for _, task in mixed]
-    places = reading_rows([row.text for row in rows] + [text for text, _ in mixed], spec)
+    readings = reading_rows([row.text for row in rows] + [text for text, _ in mixed], spec, shipped_encoder().table)
     targets = np.eye(len(labels), dtype=np.float32)[gold]
-    return fit_pooled(places, targets, np.array(weights, np.float32), epochs=12, dropout=0.4, seed=seed)
+    return fit_pooled(readings, targets, np.array(weights, np.float32), epochs=12, dropout=0.4, seed=seed)
 
 
 def set_weights(rows: Sequence[TaskRow]) -> npt.NDArray[np.float64]:
@@ -204,7 +206,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         pooled = fit_tasks(tasks, texts, labels, reading)
         table, scale = quantised(pooled.table)
         arrays |= {"task.table": table, "task.scale": scale, "task.weights": pooled.weights, "task.bias": pooled.bias}
-        facts = msgspec.structs.replace(facts, tasks=labels, temperature=temperature)
+        weights, weigh = quantised(pooled.word_weights)
+        arrays |= {"word.weights": weights, "word.weigh": weigh, "word.bias": pooled.word_bias}
+        arrays["word.out"] = pooled.word_out
+        name = shipped_encoder().name
+        facts = msgspec.structs.replace(facts, tasks=labels, temperature=temperature, vectors=name)
     if options.part != "tasks":
         risk_table, risk_bias, platt, thresholds = fit_risks(risks, windows)
         table, scale = quantised(risk_table)
@@ -232,7 +238,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write_trial(work: Path, trial: Pooled, temperature: float) -> None:
     """Keep the scorer that has not seen what is kept back, for :func:`read_trial`."""
-    arrays = {"table": trial.table, "weights": trial.weights, "bias": trial.bias}
+    arrays = dict(zip(_TRIAL_ARRAYS, trial.arrays, strict=True))
     write_arrays(work / TRIAL_FILE, arrays | {"temperature": np.array([temperature], np.float32)}, {})
 
 
@@ -243,7 +249,7 @@ def read_trial(work: Path) -> tuple[Pooled, float]:
         ModelFileError: signals were not fitted with this folder as ``--work``.
     """
     arrays, _ = read_arrays(work / TRIAL_FILE)
-    return Pooled(arrays["table"], arrays["weights"], arrays["bias"]), float(arrays["temperature"][0])
+    return Pooled(*(arrays[name] for name in _TRIAL_ARRAYS)), float(arrays["temperature"][0])
 
 
 def sources_of(groups: Sequence[str]) -> list[str]:

@@ -7,55 +7,86 @@ small enough that nothing more is needed than NumPy and SciPy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
 from ..features import TextHashes, pairs, wide_grams
-from ..reading import ReadingSpec, read
+from ..reading import ReadingSpec, WordVectors, read, word_places
 from ..signals.learned import SCAN_HEAD, SCAN_TAIL
 from ..signals.windows import WindowSpec, bounds
 
-__all__ = ["Adam", "Pooled", "fit_heads", "fit_pooled", "quantised", "reading_rows", "window_rows"]
+__all__ = ["Adam", "Pooled", "Readings", "fit_heads", "fit_pooled", "quantised", "reading_rows", "window_rows"]
 
 Floats = npt.NDArray[np.float32]
+# Directions of known words are small numbers beside pooled rows, and fewer of them are dropped.
+WORDS_WEIGH, WORDS_DROPPED = 4.0, 0.2
 _CHUNK = 1 << 16  # numbers that stay in the processor's cache while they are updated
 
 
-class Pooled:
-    """Scores = ``[whole, beginning, end] @ weights + bias``, each place the sum of its rows' vectors in ``table``."""
+class Readings(NamedTuple):
+    """What is read of texts: ``places``, three CSR matrices of shape ``(texts, 2**bits)``, exactly what
+    :func:`router.reading.read` sums at serving; ``words``: what :func:`router.reading.word_places` tells, float32,
+    shape ``(texts, 3 * D)``."""
 
-    def __init__(self, table: Floats, weights: Floats, bias: Floats) -> None:
+    places: Sequence[Any]
+    words: Floats
+
+    def at(self, rows: Any) -> Readings:
+        """Those of some texts."""
+        return Readings([place[rows] for place in self.places], self.words[rows])
+
+
+class Pooled:
+    """Scores of tasks: each place of a text the sum of its rows' vectors in ``table``, the three places times
+    ``weights``; and a hidden layer over known words, as :class:`router.reading.WordLayer` has it."""
+
+    def __init__(self, table: Floats, weights: Floats, bias: Floats, *layer: Floats) -> None:
         self.table, self.weights, self.bias = table, weights, bias
+        self.word_weights, self.word_bias, self.word_out = layer
+
+    @property
+    def arrays(self) -> list[Floats]:
+        """All that is trained, in the order in which it is given."""
+        return [self.table, self.weights, self.bias, self.word_weights, self.word_bias, self.word_out]
 
     @classmethod
-    def drawn(cls, rows: int, width: int, labels: int, seed: int) -> Pooled:
+    def drawn(cls, rows: int, width: int, words: int, units: int, labels: int, seed: int) -> Pooled:
         """What training begins with."""
         rng = np.random.default_rng(seed)
+        wide, far = words**-0.5, units**-0.5
         return cls(
             rng.normal(0, 0.1, (rows, width)).astype(np.float32),
             rng.normal(0, 0.3 / (3 * width) ** 0.5, (3 * width, labels)).astype(np.float32),
             np.zeros(labels, np.float32),
+            rng.uniform(-wide, wide, (words, units)).astype(np.float32),
+            rng.uniform(-wide, wide, units).astype(np.float32),
+            rng.uniform(-far, far, (units, labels)).astype(np.float32),
         )
 
-    def scores(self, places: Sequence[Any], batch: int = 2048) -> Floats:
-        """Raw scores of the rows of three sparse matrices, shape ``(rows, labels)``."""
+    def scores(self, readings: Readings, batch: int = 2048) -> Floats:
+        """Raw scores, shape ``(texts, labels)``."""
         parts = []
-        for at in range(0, places[0].shape[0], batch):
-            pooled = np.concatenate([place[at : at + batch] @ self.table for place in places], axis=1)
-            parts.append(pooled @ self.weights + self.bias)
+        for at in range(0, len(readings.words), batch):
+            part = readings.at(slice(at, at + batch))
+            pooled = np.concatenate([place @ self.table for place in part.places], axis=1)
+            units = np.maximum(part.words @ self.word_weights + self.word_bias, 0.0)
+            parts.append(pooled @ self.weights + self.bias + units @ self.word_out)
         return np.concatenate(parts) if parts else np.zeros((0, len(self.bias)), np.float32)
 
 
-def reading_rows(texts: Sequence[str], spec: ReadingSpec) -> list[Any]:
-    """Three CSR matrices of shape ``(texts, 2**bits)``: exactly what :func:`router.reading.read` sums at serving."""
+def reading_rows(texts: Sequence[str], spec: ReadingSpec, words: WordVectors) -> Readings:
+    """What ``spec`` reads of texts."""
     data: list[list[Floats]] = [[], [], []]
     indices: list[list[npt.NDArray[np.int32]]] = [[], [], []]
     indptr = [[0], [0], [0]]
-    for text in texts:
-        reading = read(TextHashes(text, head=SCAN_HEAD, tail=SCAN_TAIL).cut(spec.head, spec.tail), spec)
+    known = np.zeros((len(texts), 3 * len(words.scale)), np.float32)
+    for index, text in enumerate(texts):
+        hashes = TextHashes(text, head=SCAN_HEAD, tail=SCAN_TAIL).cut(spec.head, spec.tail)
+        known[index] = word_places(hashes, spec, words)
+        reading = read(hashes, spec)
         rows = reading.rows.astype(np.int32)
         for place in range(3):
             weights = reading.weights[place]
@@ -64,10 +95,11 @@ def reading_rows(texts: Sequence[str], spec: ReadingSpec) -> list[Any]:
             indices[place].append(rows[at])
             indptr[place].append(indptr[place][-1] + len(at))
     shape = (len(texts), 1 << spec.bits)
-    return [
+    places = [
         sp.csr_matrix((np.concatenate(data[k]), np.concatenate(indices[k]), np.array(indptr[k])), shape=shape)
         for k in range(3)
     ]
+    return Readings(places, known)
 
 
 def window_rows(texts: Sequence[str], spec: WindowSpec) -> tuple[Any, npt.NDArray[np.int64]]:
@@ -135,11 +167,12 @@ class Adam:
 
 
 def fit_pooled(
-    places: Sequence[Any],
+    readings: Readings,
     targets: Floats,
     weights: Floats,
     *,
     width: int = 32,
+    units: int = 64,
     epochs: int = 8,
     batch: int = 256,
     rate: float = 3e-3,
@@ -149,19 +182,27 @@ def fit_pooled(
 ) -> Pooled:
     """Cross-entropy against ``targets``, shape ``(rows, labels)``, each row summing to one; rows weigh ``weights``."""
     rng = np.random.default_rng(seed)
-    count = places[0].shape[0]
-    model = Pooled.drawn(places[0].shape[1], width, targets.shape[1], seed)
-    values = [model.table, model.weights, model.bias]
-    adam = Adam(values, [rate] * 3, [decay, decay, 0.0], epochs * (count // batch + 1))
+    count, words = readings.words.shape
+    model = Pooled.drawn(readings.places[0].shape[1], width, words, units, targets.shape[1], seed)
+    decays = [decay, decay, 0.0, decay, decay, decay]
+    adam = Adam(model.arrays, [rate] * len(decays), decays, epochs * (count // batch + 1))
+
+    def kept(shape: tuple[int, ...], share: float) -> Floats:
+        return (rng.random(shape, dtype=np.float32) < share).astype(np.float32) / np.float32(share)
+
     for _ in range(epochs):
         order = rng.permutation(count)
         for at in range(0, count, batch):
             chosen = order[at : at + batch]
-            rows = [place[chosen] for place in places]
+            rows, known = readings.at(chosen)
             pooled = np.concatenate([row @ model.table for row in rows], axis=1)
-            mask = (rng.random(pooled.shape, dtype=np.float32) > dropout).astype(np.float32) / np.float32(1 - dropout)
+            mask = kept(pooled.shape, 1.0 - dropout)
             pooled *= mask
-            scores = pooled @ model.weights + model.bias
+            known = known * (WORDS_WEIGH * kept(known.shape, 1.0 - WORDS_DROPPED))
+            hidden = known @ model.word_weights + model.word_bias
+            loud = (hidden > 0.0) * kept(hidden.shape, 1.0 - dropout)
+            hidden *= loud
+            scores = pooled @ model.weights + model.bias + hidden @ model.word_out
             scores -= scores.max(axis=1, keepdims=True)
             likely = np.exp(scores)
             likely /= likely.sum(axis=1, keepdims=True)
@@ -170,7 +211,11 @@ def fit_pooled(
             back = (slope @ model.weights.T) * mask
             apart = np.concatenate([back[:, k * width : (k + 1) * width] for k in range(3)])
             table = sp.vstack(rows, format="csr").T @ apart
-            adam.update([table, pooled.T @ slope, slope.sum(axis=0)])
+            behind = (slope @ model.word_out.T) * loud
+            adam.update(
+                [table, pooled.T @ slope, slope.sum(axis=0), known.T @ behind, behind.sum(axis=0), hidden.T @ slope]
+            )
+    model.word_weights *= np.float32(WORDS_WEIGH)
     return model
 
 

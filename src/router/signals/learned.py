@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .. import features
 from ..errors import ModelFileError
 from ..features import bits_of, prepared
-from ..reading import ReadingSpec, softmax, task_scores
+from ..reading import ReadingSpec, WordLayer, WordVectors, layer_arguments, softmax, task_scores
 from ..types import Request, Signal, SignalName, Signals, Span
 from .windows import WindowSpec, worst_windows
 
@@ -33,8 +33,9 @@ Worst = tuple[tuple[float, int, int], ...]
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the arrays mean; it stands as JSON under ``facts`` in the file's metadata.
 
-    ``tasks``/``risks``: labels in the order of the columns. ``temperature`` divides task scores; ``platt`` is slope and
-    offset of each risk's calibration; ``thresholds`` are the probabilities from which a risk is flagged.
+    ``tasks``/``risks``: labels in the order of the columns. ``temperature`` divides task scores; ``vectors`` names the
+    table of word vectors that is read beside n-grams, empty for none; ``platt`` is slope and offset of each risk's
+    calibration; ``thresholds`` are the probabilities from which a risk is flagged.
     """
 
     version: str
@@ -43,6 +44,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     reading: ReadingSpec = ReadingSpec()
     windows: WindowSpec = WindowSpec()
     temperature: float = 1.0
+    vectors: str = ""
     platt: dict[str, tuple[float, float]] = {}
     thresholds: dict[str, float] = {}
 
@@ -80,7 +82,8 @@ class Understanding:
     provides: tuple[SignalName, ...] = ("task", "scores", "risks")
 
     __slots__ = (
-        "_bias", "_heads", "_reader", "_risk_bias", "_risk_scale", "_risk_table", "_table", "_weights", "facts", "name"
+        "_bias", "_heads", "_layer", "_reader", "_risk_bias", "_risk_scale", "_risk_table", "_table", "_weights",
+        "facts", "name",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +93,7 @@ class Understanding:
         table: npt.NDArray[np.int8],
         weights: npt.NDArray[np.float32],
         bias: npt.NDArray[np.float32],
+        layer: WordLayer | None,
         risk_table: npt.NDArray[np.int8],
         risk_scale: npt.NDArray[np.float32],
         risk_bias: npt.NDArray[np.float32],
@@ -100,7 +104,7 @@ class Understanding:
         self._heads = tuple(
             (kind, *facts.platt.get(kind, (1.0, 0.0)), facts.thresholds.get(kind, 0.5)) for kind in facts.risks
         )
-        self._table, self._weights, self._bias = table, weights, bias
+        self._table, self._weights, self._bias, self._layer = table, weights, bias, layer
         self._risk_table, self._risk_scale, self._risk_bias = risk_table, risk_scale, risk_bias
         self._reader: object | None = None
 
@@ -129,7 +133,7 @@ class Understanding:
 
     def task_probabilities(self, data: bytes) -> Sequence[float]:
         """Calibrated probabilities in the order of ``facts.tasks``; empty when ``data`` holds no token."""
-        scores = task_scores(data, self.facts.reading, self._table, self._weights, self._bias)
+        scores = task_scores(data, self.facts.reading, self._table, self._weights, self._bias, self._layer)
         return softmax(scores, self.facts.temperature) if scores else ()
 
     def _read(self, data: bytes) -> tuple[Sequence[float], Worst]:
@@ -140,7 +144,8 @@ class Understanding:
             reading, windows = self.facts.reading, self.facts.windows
             self._reader = features.compiled.reader(
                 reading.head, reading.tail, bits_of(reading.words), reading.chars, bits_of(reading.wide), reading.edge,
-                reading.bits, self._table, self._weights, self._bias, self.facts.temperature,
+                reading.bits, self._table, self._weights, self._bias, layer_arguments(reading, self._layer),
+                self.facts.temperature,
                 windows.bits, windows.size, windows.step, self._risk_table, self._risk_scale, self._risk_bias,
             )  # fmt: skip
         return features.compiled.read(self._reader, data)
@@ -193,8 +198,10 @@ def spans_between(request: Request, text: str, begin: int, end: int) -> tuple[Sp
     return tuple(spans)
 
 
-def understanding_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str]) -> Understanding:
-    """The detector in a file's arrays and metadata.
+def understanding_from_arrays(
+    arrays: Mapping[str, npt.NDArray[Any]], metadata: Mapping[str, str], words: WordVectors
+) -> Understanding:
+    """The detector in a file's arrays and metadata; ``words`` are the vectors that it may have been trained with.
 
     Raises:
         ModelFileError: an array is missing or has another shape than the facts say, or the facts cannot be read.
@@ -214,6 +221,16 @@ def understanding_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: 
             "risk.scale": (len(facts.risks),),
             "risk.bias": (len(facts.risks),),
         }
+        if facts.vectors:
+            units = arrays["word.bias"].shape
+            expected["word.weights"] = (3 * len(words.scale), *units)
+            expected["word.weigh"] = units
+            expected["word.out"] = (*units, len(facts.tasks))
+            if facts.vectors != words.name:
+                raise ModelFileError(
+                    f"it was trained with the word vectors {facts.vectors}, not {words.name}.",
+                    hint="Train the model again.",
+                )
         if facts.windows.size != 2 * facts.windows.step:
             raise ModelFileError("a window is not two steps long.", hint="Train the model again.")
         for name, shape in expected.items():
@@ -226,6 +243,7 @@ def understanding_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: 
             table=np.ascontiguousarray(table, np.int8),
             weights=np.ascontiguousarray(np.tile(scale, 3)[:, None] * weights, np.float32),
             bias=arrays["task.bias"].astype(np.float32),
+            layer=_layer(arrays, words) if facts.vectors else None,
             risk_table=np.ascontiguousarray(arrays["risk.table"], np.int8),
             risk_scale=arrays["risk.scale"].astype(np.float32),
             risk_bias=arrays["risk.bias"].astype(np.float32),
@@ -234,3 +252,11 @@ def understanding_from_arrays(arrays: Mapping[str, npt.NDArray[Any]], metadata: 
         raise ModelFileError(
             f"the file holds no trained signals ({error}).", hint="Train it again: python -m router.offline.fit_signals"
         ) from error
+
+
+def _layer(arrays: Mapping[str, npt.NDArray[Any]], words: WordVectors) -> WordLayer:
+    weights = np.ascontiguousarray(arrays["word.weights"], np.int8)
+    weigh, bias, out = (
+        np.ascontiguousarray(arrays[name], np.float32) for name in ("word.weigh", "word.bias", "word.out")
+    )
+    return WordLayer(words, weights, weigh, bias, out)
