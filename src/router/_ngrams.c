@@ -1111,7 +1111,7 @@ PyObject *words_near(PyObject *module, PyObject *args);
 PyObject *phrases_make(PyObject *module, PyObject *list);
 PyObject *phrases_in(PyObject *module, PyObject *args);
 
-#define VERSION 8 /* features.py asks for it: a module that is older than its sources is not used */
+#define VERSION 9 /* features.py asks for it: a module that is older than its sources is not used */
 
 /* ---- Module ------------------------------------------------------------------------------------------------------- */
 
