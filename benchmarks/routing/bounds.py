@@ -3,7 +3,8 @@
     python benchmarks/routing/bounds.py --data DIR [--draws N]
 
 - MMLU, which prompts Mixtral fails: the router beside one who is told the subject (57 exams; nobody writes it into a
-  prompt), beside the router that is told it, too, and beside the router that is told whether GPT-4 was right.
+  prompt), beside the router that is told it, too, and beside the router that is told whether GPT-4 was right; where the
+  extra ``deep`` is installed, also beside a classifier on a sentence encoder, and both of them together.
 - mbpp: how far figures move when only the folds are drawn anew, and how many prompts would tell the goal from chance.
 - winogrande: the router on all prompts and on those without a twin, beside one who only knows how the twin went, and
   learns whether to count that for or against (at prediction time: nobody has a twin's outcome in service).
@@ -31,8 +32,10 @@ from sklearn.metrics import roc_auc_score
 from machine import write
 from router.offline.evaluate import held_out, many_report, pair_of, singles
 from router.offline.outcomes import Outcomes, prompt_folds, read_outcomes
+from router.offline.rivals import RIVALS
 from router.offline.routing_curves import apgr, bootstrap
 from routing.limits import twin_pairs
+from routing.peers import all_rivals
 
 SEED = 20230427
 PAIR = ("mistralai/mixtral-8x7b-chat", "gpt-4-1106-preview")
@@ -65,6 +68,11 @@ def mmlu(data: Path, draws: int) -> dict[str, Any]:
         "router, told the subject": _mixed(outcomes, fails, np.column_stack([expected, subject])),
         "router, told whether GPT-4 was right": _mixed(outcomes, fails, np.column_stack([expected, right])),
     }
+    RIVALS.update(all_rivals())
+    if "encoder" in RIVALS:
+        encoded = held_out(outcomes, "encoder", folds=FOLDS, seed=SEED).quality
+        seen["encoder"] = -encoded[:, weak]
+        seen["router and encoder together"] = _mixed(outcomes, fails, np.column_stack([expected, encoded]))
     everything = np.arange(len(outcomes))
     return {
         name: told(lambda rows, score=score: float(roc_auc_score(fails[rows], score[rows])), everything, draws)
