@@ -306,10 +306,14 @@ def routing_goals(results: Mapping[str, Any]) -> str:
 def routing_bounds(results: Mapping[str, Any]) -> str:
     goals, rows = results["goals"], ["| outcomes, figure, goal | told by | figure (95 %) |", "|---|---|---|"]
     mbpp, together = results["mbpp"], results["together"]
+    joined = "router, alone or with other sets as its training prompts say"
     told = {
         f"routellm_mmlu, AUROC weak fails, {goals['mmlu']}": results["mmlu"],
-        f"routerbench_mbpp, APGR, {goals['mbpp']}": {"router": mbpp["router"]},
-        f"routerbench_winogrande, APGR, {goals['winogrande']}": results["winogrande"],
+        f"routerbench_mbpp, APGR, {goals['mbpp']}": {"router": mbpp["router"], joined: results["chosen"]["mbpp"]},
+        f"routerbench_winogrande, APGR, {goals['winogrande']}": {
+            **results["winogrande"],
+            joined: results["chosen"]["winogrande"],
+        },
         "RouterBench's three sets together, over best single, above 0": {
             "router": together["router"]["over_best_single"]
         },
@@ -320,12 +324,15 @@ def routing_bounds(results: Mapping[str, Any]) -> str:
     for name, figures in told.items():
         rows.extend(f"| {name} | {who} | {_interval(figure)} |" for who, figure in figures.items())
     low, high = mbpp["other_folds"]
+    counts = [f"{each['folds_with_others']} of {each['folds']} on {name}" for name, each in results["chosen"].items()]
     best = together["best_single"]
     lines = [
         f"mbpp: {mbpp['prompts_that_tell']} of {mbpp['router']['prompts']} prompts tell the two models apart. With "
         f"other draws of folds alone the router's APGR is {low:.3f} to {high:.3f}; "
         f"{mbpp['prompts_to_tell_goal_from_chance']:,} prompts would tell the goal from chance, "
         f"{mbpp['prompts_to_tell_goal_from_router']:,} from what the router has.",
+        "",
+        f"Folds whose training prompts asked for the other sets: {', '.join(counts)}.",
         "",
         f"RouterBench's sets together ({together['prompts']:,} prompts, {together['models']} models): {best['model']} "
         f"alone is right in {best['quality']:.3f}, and is the best model of "

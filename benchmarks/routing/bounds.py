@@ -8,6 +8,8 @@
 - mbpp: how far figures move when only the folds are drawn anew, and how many prompts would tell the goal from chance.
 - winogrande: the router on all prompts and on those without a twin, beside one who only knows how the twin went, and
   learns whether to count that for or against (at prediction time: nobody has a twin's outcome in service).
+- mbpp and winogrande: the router learnt alone or with the other sets of the same two models, whichever told more of
+  held-out training prompts: what is reported had no say in it.
 - RouterBench's three sets together, eleven models and their costs: over the best single model at its cost.
 
 Everything is predicted for prompts that were not learnt from: 5 folds over prompts.
@@ -31,11 +33,13 @@ from sklearn.metrics import roc_auc_score
 
 from machine import write
 from router.offline.evaluate import held_out, many_report, pair_of, singles
+from router.offline.fit_quality import QualityFit
 from router.offline.outcomes import Outcomes, prompt_folds, read_outcomes
 from router.offline.rivals import RIVALS
 from router.offline.routing_curves import apgr, bootstrap
 from routing.limits import twin_pairs
 from routing.peers import all_rivals
+from routing.run import one_pair
 
 SEED = 20230427
 PAIR = ("mistralai/mixtral-8x7b-chat", "gpt-4-1106-preview")
@@ -161,6 +165,38 @@ def _twins_gain(outcomes: Outcomes, gain: np.ndarray, twins: dict[int, list[int]
     return found
 
 
+def chosen(data: Path, draws: int) -> dict[str, Any]:
+    """Alone, or with the other sets? What two inner folds of the training prompts say is done."""
+    sets, found = one_pair(data), {}
+    names, everybody = np.array(sets.datasets), np.arange(len(sets))
+    low, high = sets.scores[:, 0], sets.scores[:, 1]
+
+    def gains(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        expected = QualityFit(seed=SEED).fit(sets.take(train)).predict([sets.prompts[row] for row in test])
+        return expected[:, 1] - expected[:, 0]
+
+    for name in ("mbpp", "winogrande"):
+        own, others = everybody[names == name], everybody[names != name]
+        gain, joined = np.zeros(len(sets)), 0
+        for train, test in _folds(sets, own, FOLDS):
+            seen = {False: np.zeros(len(sets)), True: np.zeros(len(sets))}
+            for inner, held in _folds(sets, train, 2):
+                seen[False][held] = gains(inner, held)
+                seen[True][held] = gains(np.r_[inner, others], held)
+            alone, both = (apgr(seen[is_joined][train], low[train], high[train]) for is_joined in (False, True))
+            joined += both > alone
+            gain[test] = gains(np.r_[train, others] if both > alone else train, test)
+        figure = told(lambda rows, gain=gain: apgr(gain[rows], low[rows], high[rows]), own, draws)
+        found[name] = {**figure, "folds_with_others": int(joined), "folds": FOLDS}
+    return found
+
+
+def _folds(outcomes: Outcomes, rows: np.ndarray, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Folds of some of the rows, in numbers of the whole."""
+    parts = prompt_folds([outcomes.prompts[row] for row in rows], count, SEED)
+    return [(rows[train], rows[test]) for train, test in parts]
+
+
 def together(data: Path, draws: int) -> dict[str, Any]:
     outcomes = read_outcomes(
         [data / "outcomes" / f"routerbench_{name}.jsonl.gz" for name in ("arc_challenge", "mbpp", "winogrande")]
@@ -195,7 +231,8 @@ def main() -> None:
     arguments.add_argument("--draws", type=int, default=500)
     options = arguments.parse_args()
     found: dict[str, Any] = {"draws": options.draws, "goals": GOALS}
-    for name, measure in (("together", together), ("mbpp", mbpp), ("winogrande", winogrande), ("mmlu", mmlu)):
+    parts = (together, mbpp, winogrande, chosen, mmlu)
+    for name, measure in ((part.__name__, part) for part in parts):
         found[name] = measure(options.data, options.draws)
         print(name, json.dumps(found[name], indent=1), flush=True)
     write("routing_bounds", found)
