@@ -50,7 +50,7 @@ PIECES = 18_000
 ORDINARY_FLAGGED = {"harmful": 0.002, "jailbreak": 0.003, "prompt_injection": 0.002, "toxicity": 0.003}
 TWINS_FLAGGED = 0.10
 ENOUGH, ENOUGH_OF_SOURCE = 30, 10  # rows that a risk needs, of two sources at least
-TASK_LOSS = 0.005  # so much of the right tasks may be lost where the deep reading is spared,
+TASK_LOSS = 0.002  # so much of the right tasks may be lost where the deep reading is spared,
 RISK_MISSED = 0.1  # and so much of the risks that it would flag
 LIMITS = (
     "Too few jailbreaks and abusive texts were kept back to weigh the two readings by: of these the first one stands.",
