@@ -60,6 +60,24 @@ class WordVectors(NamedTuple):
     vectors: npt.NDArray[np.int8]
     scale: npt.NDArray[np.float32]
 
+    def rows(self, tokens: npt.NDArray[np.uint64]) -> npt.NDArray[np.intp]:
+        """The rows of hashed tokens, shape as ``tokens``; -1 for an unknown word."""
+        asked = (tokens >> np.uint64(32)).astype(np.uint32)
+        at = self.keys.searchsorted(asked)
+        np.minimum(at, len(self.keys) - 1, out=at)
+        return np.where(self.keys[at] == asked, at, -1)
+
+    def direction(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        """The scaled sum of the vectors of known ``rows`` at length 1, float32, shape ``(D,)``; zeros for none."""
+        return self.directed(self.vectors.take(rows[rows >= 0], axis=0).sum(0, dtype=np.int32))
+
+    def directed(self, summed: npt.NDArray[np.int32]) -> npt.NDArray[np.float32]:
+        """A sum of vectors, int32, scaled and at length 1."""
+        total = summed.astype(np.float32) * self.scale
+        length = float(np.sqrt(total @ total))
+        vector: npt.NDArray[np.float32] = total / length if length > 0.0 else total
+        return vector
+
 
 class WordLayer(NamedTuple):
     """A hidden layer over the vectors of known words, whose outcome is added to the scores of n-grams.
@@ -129,19 +147,8 @@ def word_places(hashes: TextHashes, spec: ReadingSpec, words: WordVectors) -> np
     tokens = hashes.tokens
     if len(tokens) > spec.first + spec.last:
         tokens = np.concatenate((tokens[: spec.first], tokens[len(tokens) - spec.last :]))
-    asked = (tokens >> np.uint64(32)).astype(np.uint32)
-    at = words.keys.searchsorted(asked)
-    np.minimum(at, len(words.keys) - 1, out=at)
-    is_known = words.keys[at] == asked
-    width = len(words.scale)
-    found = np.zeros(3 * width, np.float32)
-    for place, part in enumerate((slice(None), slice(spec.edge), slice(max(0, len(tokens) - spec.edge), None))):
-        rows = at[part][is_known[part]]
-        mean = words.vectors.take(rows, axis=0).sum(0, dtype=np.int32).astype(np.float32) * words.scale
-        length = float(np.sqrt(mean @ mean))
-        if length > 0.0:
-            found[place * width : (place + 1) * width] = mean / length
-    return found
+    rows = words.rows(tokens)
+    return np.concatenate([words.direction(part) for part in (rows, rows[: spec.edge], rows[-spec.edge :])])
 
 
 def task_scores(

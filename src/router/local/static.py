@@ -46,51 +46,34 @@ class StaticEncoder:
         scale: npt.NDArray[np.float32],
     ) -> None:
         self.name, self.width = name, vectors.shape[1]
-        self._keys, self._vectors, self._scale = keys, vectors, scale
+        self.table = WordVectors(name, keys, vectors, scale)
 
     @property
     def keys(self) -> npt.NDArray[np.uint32]:
         """The known words, as :func:`word_keys` gives them, rising; shape ``(V,)``."""
-        return self._keys
+        return self.table.keys
 
     @property
     def words(self) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
         """The keys, rising, and the words' vectors, float32, shape ``(V, width)``."""
-        return self._keys, self._vectors.astype(np.float32) * self._scale
-
-    @property
-    def table(self) -> WordVectors:
-        """The words and their vectors as they are stored."""
-        return WordVectors(self.name, self._keys, self._vectors, self._scale)
+        return self.table.keys, self.table.vectors.astype(np.float32) * self.table.scale
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors of length 1 (0 for a text without a known word), float32, shape ``(len(texts), width)``."""
         found = np.zeros((len(texts), self.width), np.float32)
+        keys, vectors = self.table.keys, self.table.vectors
         for index, text in enumerate(texts):
             if features.compiled is None:
                 found[index] = self.vector(TextHashes(text, head=_HEAD, tail=_TAIL))
                 continue
-            summed = features.compiled.word_sum(prepared(text, head=_HEAD, tail=_TAIL), self._keys, self._vectors)
+            summed = features.compiled.word_sum(prepared(text, head=_HEAD, tail=_TAIL), keys, vectors)
             if summed is not None:
-                found[index] = self._directed(np.frombuffer(summed, np.int32).astype(np.float32))
+                found[index] = self.table.directed(np.frombuffer(summed, np.int32))
         return found
 
     def vector(self, hashes: TextHashes) -> npt.NDArray[np.float32]:
         """The vector of one hashed text, float32, shape ``(width,)``."""
-        asked = (hashes.tokens >> _SHIFT).astype(np.uint32)
-        at = self._keys.searchsorted(asked)
-        np.minimum(at, len(self._keys) - 1, out=at)
-        known = at[self._keys[at] == asked]
-        if not len(known):
-            return np.zeros(self.width, np.float32)
-        return self._directed(self._vectors.take(known, axis=0).sum(0, dtype=np.float32))
-
-    def _directed(self, summed: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The scaled sum at length 1."""
-        total = summed * self._scale
-        length = float(np.sqrt(total @ total))
-        vector: npt.NDArray[np.float32] = total / length if length > 0.0 else total
-        return vector
+        return self.table.direction(self.table.rows(hashes.tokens))
 
 
 def word_keys(words: Sequence[str]) -> npt.NDArray[np.uint32]:
