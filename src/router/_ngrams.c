@@ -439,8 +439,8 @@ static void tasks_release(Tasks *tasks) {
     layer_release(&tasks->layer);
 }
 
-/* Takes the layer from None or (keys, vectors, scale, weights, weigh, bias, out, first, last); the sizes of tasks are known.
-   Returns 0 with an error set where it does not fit. */
+/* Takes the layer from None or (keys, vectors, scale, weights, weigh, bias, out, first, last); the sizes of tasks are
+   known. Returns 0 with an error set where it does not fit. */
 static int layer_take(Tasks *tasks, PyObject *given) {
     WordLayer *layer = &tasks->layer;
     if (given == Py_None) return 1;
@@ -848,13 +848,14 @@ static PyObject *reader_make(PyObject *module, PyObject *args) {
     PyObject *layer;
     if (!PyArg_ParseTuple(args, "iiiiiiiy*y*y*Odiiiy*y*y*", &tasks->head, &tasks->tail, &tasks->words, &tasks->chars,
                           &tasks->wide, &tasks->edge, &tasks->bits, &tasks->table, &tasks->weights, &tasks->bias,
-                          &layer, &reader->temperature, &heads->bits, &heads->size, &heads->step, &heads->table, &heads->scale,
-                          &heads->bias)) {
+                          &layer, &reader->temperature, &heads->bits, &heads->size, &heads->step, &heads->table,
+                          &heads->scale, &heads->bias)) {
         PyMem_Free(reader); /* the buffers that were taken are released already */
         return NULL;
     }
     PyObject *capsule = NULL;
-    if (tasks_fit(tasks) && layer_take(tasks, layer) && heads_fit(heads)) capsule = PyCapsule_New(reader, READER, reader_destroy);
+    if (tasks_fit(tasks) && layer_take(tasks, layer) && heads_fit(heads))
+        capsule = PyCapsule_New(reader, READER, reader_destroy);
     if (!capsule) reader_free(reader);
     return capsule;
 }

@@ -35,7 +35,7 @@ from ..signals.deep import DeepFacts, Mix, suspicious_place
 from ..signals.learned import SCAN_HEAD, SCAN_TAIL, Understanding
 from ..signals.windows import WindowSpec
 from .deep_rows import deep_rows, drawn, kept_tasks
-from .fit_signals import LOOK_ALIKES, fit_windows, read_trial, set_weights, sources_of, worst
+from .fit_signals import LOOK_ALIKES, fit_windows, highest, read_trial, set_weights, sources_of, worst
 from .pooled import Pooled, reading_rows, window_rows
 from .signal_rows import RISKS, WRITTEN, RiskRow, TaskRow, is_held_out, is_own, read_rows, risk_rows
 
@@ -165,8 +165,8 @@ def _risk_mixes(
         by_deep, by_first = (max(0.0, float(value)) for value in fitted.coef_[0])
         score = by_deep * facts[:, 0] + by_first * facts[:, 1] + float(fitted.intercept_[0])
         cut = max(
-            _highest(score[ordinary], weight[ordinary], ORDINARY_FLAGGED[kind]),
-            _highest(score[twins], weight[twins], TWINS_FLAGGED),
+            highest(score[ordinary], weight[ordinary], ORDINARY_FLAGGED[kind]),
+            highest(score[twins], weight[twins], TWINS_FLAGGED),
         )
         flagged |= gold & (score >= cut)
         mixes[kind] = Mix(
@@ -204,15 +204,6 @@ def _log_softmax(scores: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     z = z - z.max(axis=1, keepdims=True)
     shifted: npt.NDArray[np.float64] = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
     return shifted
-
-
-def _highest(scores: npt.NDArray[Any], weight: npt.NDArray[Any], share: float) -> float:
-    """The score that ``share`` of the weight lies above; minus infinity where there are no rows."""
-    if not len(scores):
-        return -np.inf
-    order = np.argsort(-scores)
-    summed = np.cumsum(weight[order])
-    return float(scores[order][np.searchsorted(summed, share * summed[-1])])
 
 
 def fit_encoder(

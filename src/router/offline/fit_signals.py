@@ -30,7 +30,7 @@ from .pooled import Pooled, fit_heads, fit_pooled, quantised, reading_rows, wind
 from .recombined import has_input, recombined
 from .signal_rows import RISKS, RiskRow, TaskRow, inputs, is_held_out, is_own, risk_rows, task_rows
 
-__all__ = ["LOOK_ALIKES", "fit_windows", "main", "read_trial", "set_weights", "sources_of", "worst"]
+__all__ = ["LOOK_ALIKES", "fit_windows", "highest", "main", "read_trial", "set_weights", "sources_of", "worst"]
 
 VERSION = "1"
 TRIAL_FILE = "trial.safetensors"
@@ -141,9 +141,7 @@ def fit_risks(
         gold = np.array([row.flags[column] == 1 for row in rows])
         fitted = LogisticRegression(C=1e6).fit(scores[known, column][:, None], gold[known], sample_weight=weight[known])
         slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-        order = np.argsort(-scores[clean, column])
-        share = np.cumsum(weight[clean][order])
-        cut = float(scores[clean, column][order][np.searchsorted(share, BENIGN_FLAGGED[kind] * share[-1])])
+        cut = highest(scores[clean, column], weight[clean], BENIGN_FLAGGED[kind])
         platt[kind] = (slope, offset)
         thresholds[kind] = float(1.0 / (1.0 + np.exp(-(slope * cut + offset))))
         recall = float((scores[gold, column] >= cut).mean())
@@ -234,6 +232,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     (options.out / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     _say(f"written to {options.out}")
     return 0
+
+
+def highest(scores: npt.NDArray[Any], weight: npt.NDArray[Any], share: float) -> float:
+    """The score that ``share`` of the weight lies above; minus infinity where there are no rows."""
+    if not len(scores):
+        return -np.inf
+    order = np.argsort(-scores)
+    summed = np.cumsum(weight[order])
+    return float(scores[order][np.searchsorted(summed, share * summed[-1])])
 
 
 def write_trial(work: Path, trial: Pooled, temperature: float) -> None:
