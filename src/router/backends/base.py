@@ -1,15 +1,12 @@
 """What a backend is: it sends one call to one deployment, or opens one stream; it knows no retries and no fallbacks.
 
-Also what every backend shares: the body that goes out, the usage that comes back, when a stream is complete, and an
-error's kind from its HTTP status. A backend raises nothing but ``UpstreamError``.
+Also what every backend shares: where calls may go, the body that goes out, the usage that comes back, when a stream is
+complete. A backend raises nothing but ``UpstreamError``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any, Literal, Protocol, TypeGuard
 from urllib.parse import urlsplit
@@ -17,8 +14,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ..catalogue import Deployment
-from ..errors import UpstreamError, UpstreamErrorKind
+from ..errors import UpstreamError
 from ..types import Request, Units, Usage
+from .upstream_errors import error_in_body, malformed
 
 __all__ = [
     "Backend",
@@ -28,13 +26,12 @@ __all__ = [
     "Reach",
     "Reply",
     "UpstreamCall",
+    "check_chunk",
     "check_reach",
     "check_reply",
-    "error_from_status",
     "is_here",
     "outgoing_body",
     "read_usage",
-    "retry_after_s",
 ]
 
 Credential = Callable[[str], str | None]
@@ -47,8 +44,6 @@ Reach = Literal["any", "loopback"]
 _OWN_FIELDS = frozenset({"router"})
 _PLAIN_USAGE = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
-_SECRET = re.compile(r"(?i)\b(?:(?:sk|pk|gsk|xai|AIza|hf|key)[-_][\w*.-]{6,}|AIza[\w-]{10,}|bearer\s+[\w.~+/-]{8,}=*)")
-_MAX_MESSAGE = 500
 # No model takes or gives so much in one call: whoever says so counts wrongly.
 _MOST_TOKENS = 10**9
 _LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost"})
@@ -253,91 +248,6 @@ def check_chunk(chunk: object, deployment: str) -> dict[str, Any] | None:
     raise malformed(deployment, "the stream holds something that is no chunk")
 
 
-# ----- errors -----------------------------------------------------------------------------------------------------
-
-
-def error_from_status(
-    status: int,
-    *,
-    message: str,
-    deployment: str,
-    code: str = "",
-    retry_after: str | None = None,
-    now: datetime | None = None,
-) -> UpstreamError:
-    """The typed error of an HTTP status and OpenAI's error code (https://platform.openai.com/docs/guides/error-codes)."""
-    kind, retryable = _kind(status, code, message)
-    return UpstreamError(
-        f"{deployment} answered {status}: {scrub(message) or 'no message'}",
-        kind=kind,
-        upstream_status=status,
-        retryable=retryable,
-        retry_after_s=retry_after_s(retry_after, now=now),
-        deployment=deployment,
-        # A gateway that gave up does not know whether the provider behind it went on.
-        may_be_billed=kind == "timeout",
-        hint=_HINTS.get(kind, ""),
-    )
-
-
-def error_in_body(error: object, deployment: str) -> UpstreamError:
-    """The typed error of an ``error`` object that came with status 200 or within a stream."""
-    fields = error if isinstance(error, Mapping) else {"message": error}
-    code, status = fields.get("code"), fields.get("status")
-    number = next((value for value in (code, status) if isinstance(value, int) and 400 <= value < 600), 0)
-    named = " ".join(str(value) for value in (code, fields.get("type")) if isinstance(value, str))
-    found = error_from_status(
-        number or 502, message=str(fields.get("message") or "an error"), deployment=deployment, code=named
-    )
-    found.may_be_billed = True
-    return found
-
-
-def malformed(deployment: str, what: str) -> UpstreamError:
-    """The answer cannot be read; asking again may help."""
-    return UpstreamError(
-        f"{deployment}: {what}.",
-        kind="malformed",
-        retryable=True,
-        deployment=deployment,
-        may_be_billed=True,
-        hint="Check that the address serves OpenAI's chat completions.",
-    )
-
-
-def cut_short(deployment: str) -> UpstreamError:
-    """The stream ended before the answer was complete."""
-    return UpstreamError(
-        f"{deployment}: the stream ended before the answer was complete.",
-        kind="network",
-        retryable=True,
-        deployment=deployment,
-        may_be_billed=True,
-    )
-
-
-def retry_after_s(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Seconds of a Retry-After header, given as seconds or as a date (RFC 9110, 10.2.3); None when it says nothing."""
-    if not value:
-        return None
-    text = value.strip()
-    if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", text):
-        return float(text)
-    try:
-        when = parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-    when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
-
-
-def scrub(message: str, secret: str | None = None) -> str:
-    """``message`` on one line, cut to 500 characters, without ``secret`` and what else looks like a credential."""
-    if secret:
-        message = message.replace(secret, "[secret]")
-    return _SECRET.sub("[secret]", " ".join(message[: 4 * _MAX_MESSAGE].split()))[:_MAX_MESSAGE]
-
-
 def check_reach(reach: Reach, deployment: Deployment) -> None:
     """Refuse a call that may not be made.
 
@@ -361,63 +271,6 @@ def is_here(api_base: str | None) -> bool:
         return host in _LOOPBACK_NAMES or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-_HINTS: Mapping[UpstreamErrorKind, str] = {
-    "auth": "Check the deployment's credential.",
-    "quota": "Add credit at the provider.",
-    "not_found": "Check the deployment's model and api_base.",
-    "context_length": "Shorten the request.",
-}
-_CODES: tuple[tuple[str, UpstreamErrorKind, bool], ...] = (
-    ("insufficient_quota", "quota", False),
-    ("billing", "quota", False),
-    ("credit", "quota", False),
-    ("context_length", "context_length", False),
-    ("string_above_max_length", "context_length", False),
-    ("content_filter", "content_filter", False),
-    ("content_policy", "content_filter", False),
-    ("unsupported_parameter", "unsupported", False),
-    ("unsupported_value", "unsupported", False),
-    ("model_not_found", "not_found", False),
-    ("invalid_api_key", "auth", False),
-    ("rate_limit", "rate_limit", True),
-    ("overloaded", "overload", True),
-)
-_STATUSES: Mapping[int, tuple[UpstreamErrorKind, bool]] = {
-    400: ("bad_request", False),
-    401: ("auth", False),
-    402: ("quota", False),
-    403: ("auth", False),
-    404: ("not_found", False),
-    405: ("not_found", False),
-    408: ("timeout", True),
-    409: ("overload", True),
-    410: ("not_found", False),
-    413: ("context_length", False),
-    422: ("bad_request", False),
-    425: ("overload", True),
-    429: ("rate_limit", True),
-    501: ("unsupported", False),
-    504: ("timeout", True),
-}
-
-
-def _kind(status: int, code: str, message: str) -> tuple[UpstreamErrorKind, bool]:
-    lowered = code.lower()
-    for word, kind, retryable in _CODES:
-        if word in lowered:
-            return kind, retryable
-    if status in (400, 422) and re.search(r"(?i)context (?:length|window)|maximum context|too many tokens", message):
-        return "context_length", False
-    if status == 429 and re.search(r"(?i)insufficient.quota|exceeded your current quota|out of credit", message):
-        return "quota", False
-    found = _STATUSES.get(status)
-    if found is not None:
-        return found
-    if status >= 500:
-        return "overload", True
-    return ("bad_request", False) if 400 <= status < 500 else ("malformed", True)
 
 
 def _is_answer(choice: object) -> bool:

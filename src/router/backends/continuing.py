@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["MARK", "Continuation"]
+from ..types import Request, Verdict
+
+__all__ = ["MARK", "Continuation", "continuation_of"]
 
 MARK = "router_continuation"
 # What a delta of plain text may hold beside its content.
@@ -61,3 +63,10 @@ class Continuation:
             self._marked = self._cuts
             found[MARK] = {"model": model, "after_characters": len(self.text)}
         return found
+
+
+def continuation_of(request: Request, verdict: Verdict) -> Continuation | None:
+    """The continuation of a stream; None for what is checked, graded, masked or must have a form."""
+    has_form = request.n != 1 or request.wants_json or request.json_schema is not None or request.wants_logprobs
+    is_read = bool(verdict.check or verdict.escalate or verdict.redact)
+    return None if has_form or is_read else Continuation()

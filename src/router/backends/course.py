@@ -1,13 +1,14 @@
 """The state of one run: its plan, its attempts with what they used, its clock; and what is shown of an answer.
 
-It decides neither what comes next (``selection/attempts.py``) nor drives it (``run.py``, ``streaming.py``).
+It decides neither what comes next (``selection/attempts.py``) nor drives it (``run.py``, ``streaming.py``), and what it
+came to is told by ``ending.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -16,20 +17,19 @@ from ..selection.attempts import can_escalate, next_step
 from ..selection.plan import Choice, Plan, make_plan
 from ..selection.steps import Block, Call, Running, Step, Stop, Wait
 from ..telemetry import log
-from ..types import Attempt, Decision, Outcome, Request, Usage
+from ..types import Attempt, Decision, Request, Usage
 from .base import Backend, UpstreamCall
 from .books import Books, estimated_input, restore_answer
 from .checking import AnswerTexts, Finding, examine, mask_texts, masked
-from .continuing import Continuation
+from .continuing import continuation_of
 from .failures import Failed, loading_note, run_failure
 from .grading import why_not_good_enough
-from .local import local_answer, refusal
+from .local import local_answer
 from .means import Means
 from .outgoing import Outgoing
 
 __all__ = ["Course"]
 
-_NOTHING = Usage()
 _NOBODY: Mapping[str, Block] = {}
 _CUT = frozenset({"network", "timeout", "malformed", "overload"})
 
@@ -66,7 +66,7 @@ class Course:
         self.withheld: str | None = None
         self.kept: Any = None
         self.flags: tuple[str, ...] = ()
-        self.continuation = self._new_continuation() if is_stream and means.continues else None
+        self.continuation = continuation_of(request, decision.verdict) if is_stream and means.continues else None
         self.has_ready: Callable[[], bool] = bool
         self._unshowable: str | None = None
         self._hosted_error: UpstreamError | None = None
@@ -326,12 +326,6 @@ class Course:
         # Nobody has seen any of it, so the run may go on.
         self._note(message=why, error="rejected", ttft_ms=None)
 
-    def _new_continuation(self) -> Continuation | None:
-        """What is checked, graded, masked or must have a form is not continued."""
-        request, verdict = self.request, self.decision.verdict
-        is_free = request.n == 1 and not self.is_json and not request.wants_logprobs
-        return Continuation() if is_free and not (verdict.check or verdict.escalate or verdict.redact) else None
-
     def go_on_elsewhere(self) -> None:
         """The stream of the newest attempt was cut: a fallback goes on from what was shown, where that is possible."""
         shown, cut = self.continuation, self.attempts[-1]
@@ -377,46 +371,6 @@ class Course:
 
     # ----- the end ---------------------------------------------------------------------------------------------------
 
-    def refusal(self) -> dict[str, Any]:
-        """The policy's refusal, or what stands for a withheld answer, with the usage that was billed for it."""
-        answered = (attempt.usage for attempt in reversed(self.attempts) if attempt.error in (None, "rejected"))
-        usage = next(answered, _NOTHING) if self.withheld is not None else _NOTHING
-        return refusal(self.request, self.decision, created=int(self.means.now()), why=self.withheld, usage=usage)
-
-    def outcome(
-        self,
-        status: Literal["answered", "refused", "failed", "cancelled"],
-        *,
-        body: dict[str, Any] | None = None,
-        failure: RouterError | None = None,
-    ) -> Outcome:
-        """What happened until now."""
-        error = None if failure is None else getattr(failure, "kind", failure.code)
-        if status == "refused" and self.withheld is not None:
-            error = "content_filter"
-        attempts = self.attempts
-        last = attempts[-1] if attempts else None
-        answered = last if last is not None and last.error is None else None
-        if status in ("answered", "refused") and answered is None:
-            answered = next((attempt for attempt in reversed(attempts) if attempt.error == "rejected"), None)
-            last = answered or last
-        costs = [attempt.usd for attempt in attempts]
-        usd = None if None in costs else sum(cost for cost in costs if cost is not None)
-        return Outcome(
-            status=status,
-            model=answered.model if answered is not None else None,
-            body=body,
-            usage=answered.usage if answered is not None else Usage(),
-            usd=usd,
-            latency_ms=self.elapsed_ms,
-            ttft_ms=last.started_ms + last.ttft_ms if last is not None and last.ttft_ms is not None else None,
-            attempts=tuple(attempts),
-            escalated=any(a.error == "rejected" or (a.kind == "local" and a.error) for a in attempts),
-            error=error,
-            flags=self.flags,
-            saved_usd=self._saved_usd(usd),
-        )
-
     def failure(self, stop: Stop) -> RouterError:
         """The typed error of a run that stopped without an answer."""
         cooling = self.means.health.blocked(self.means.clock())
@@ -432,15 +386,6 @@ class Course:
             cooling_s=min(waits, default=None),
         )
         return run_failure(found, self.plan, self.decision, self.means.deployments)
-
-    def _saved_usd(self, usd: float | None) -> float | None:
-        """What a cascade saved (or cost, below zero) against asking the larger model at once, by its estimate."""
-        if self.decision.verdict.escalate is None or usd is None:
-            return None
-        larger = {choice.model for choice in self.plan.choices if choice.tier == "large"}
-        estimates = (c.estimate.usd for c in self.decision.candidates if c.model in larger)
-        alone = next((estimate for estimate in estimates if estimate is not None), None)
-        return None if alone is None else alone - usd
 
 
 def without_logprobs(body: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,9 @@ import msgspec
 
 from ..catalogue import Deployment
 from ..errors import UpstreamError
-from .base import Credential, Reach, check_reach, error_from_status, error_in_body, malformed, scrub
+from .base import Credential, Reach, check_reach
 from .http import HttpPool, head_of, target_of
+from .upstream_errors import error_from_status, error_in_body, malformed, scrub
 
 __all__ = ["Embedder"]
 

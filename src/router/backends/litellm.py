@@ -26,14 +26,10 @@ from .base import (
     check_chunk,
     check_reach,
     check_reply,
-    cut_short,
-    error_from_status,
-    malformed,
     read_usage,
-    retry_after_s,
-    scrub,
 )
 from .late import Once
+from .upstream_errors import cut_short, error_from_status, malformed, retry_after_s, scrub
 
 __all__ = ["ERROR_KINDS", "LitellmBackend", "upstream_error"]
 

@@ -28,14 +28,10 @@ from .base import (
     check_chunk,
     check_reach,
     check_reply,
-    cut_short,
-    error_from_status,
-    error_in_body,
-    malformed,
     read_usage,
-    scrub,
 )
 from .http import HttpAnswer, HttpError, HttpPool, HttpStream, HttpTooLarge, Target, head_of, target_of
+from .upstream_errors import cut_short, error_from_status, error_in_body, malformed, scrub
 
 __all__ = ["OpenAIBackend"]
 

@@ -26,6 +26,7 @@ from .books import Books, estimated_usage, pictures_in, typed_error
 from .checking import Check
 from .course import Course
 from .deadlines import Deadlines
+from .ending import outcome_of, refusal_of
 from .local import completion_chunks
 from .means import AnswerCheck, Find, Means
 from .race import race
@@ -167,15 +168,15 @@ class Run:
             if step.reason == "kept":
                 body = await course.keep()
         except asyncio.CancelledError:
-            self.outcome = course.outcome("cancelled")
+            self.outcome = outcome_of(course, "cancelled")
             raise
         if course.is_refused(step):
-            self.outcome = course.outcome("refused", body=course.refusal())
+            self.outcome = outcome_of(course, "refused", body=refusal_of(course))
         elif step.reason in ("answered", "kept"):
-            self.outcome = course.outcome("answered", body=body)
+            self.outcome = outcome_of(course, "answered", body=body)
         else:
             self.failure = course.failure(step)
-            self.outcome = course.outcome("failed", failure=self.failure)
+            self.outcome = outcome_of(course, "failed", failure=self.failure)
         return self.outcome
 
     async def _call(self, step: Call) -> dict[str, Any] | None:
@@ -237,13 +238,13 @@ class StreamRun:
         """Stop the upstream; what was used until now is counted."""
         await self._chunks.aclose()
         if self.outcome is None:
-            self.outcome = self._course.outcome("cancelled")
+            self.outcome = outcome_of(self._course, "cancelled")
 
     def abandon(self) -> Outcome:
         """As :meth:`aclose`, where nothing can be awaited any more."""
         if self.outcome is None:
             self._course.abandon()
-            self.outcome = self._course.outcome("cancelled")
+            self.outcome = outcome_of(self._course, "cancelled")
         return self.outcome
 
     async def _iterate(self) -> AsyncGenerator[dict[str, Any], None]:
@@ -271,18 +272,18 @@ class StreamRun:
                         yield chunk
             if course.is_refused(step):
                 if not is_shown:
-                    for chunk in completion_chunks(course.refusal(), include_usage=include_usage):
+                    for chunk in completion_chunks(refusal_of(course), include_usage=include_usage):
                         yield chunk
-                self.outcome = course.outcome("refused")
+                self.outcome = outcome_of(course, "refused")
             elif step.reason in ("answered", "kept"):
-                self.outcome = course.outcome("answered")
+                self.outcome = outcome_of(course, "answered")
             else:
                 self.failure = course.failure(step)
-                self.outcome = course.outcome("failed", failure=self.failure)
+                self.outcome = outcome_of(course, "failed", failure=self.failure)
                 raise self.failure
         finally:
             if self.outcome is None:
-                self.outcome = course.outcome("cancelled")
+                self.outcome = outcome_of(course, "cancelled")
 
     async def _call(self, step: Call) -> AsyncGenerator[dict[str, Any], None]:
         course = self._course

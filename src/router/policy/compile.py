@@ -11,11 +11,12 @@ from ..types import TASKS, Budget, Escalation, Fired, Mirroring, Objective, Sign
 from .conditions import FACTS, Check
 from .flow import CompiledFlow, compile_flow
 from .gaps import check_closed
+from .logic import NEVER, Condition, all_hold, conjunction, first_gate
 from .read import PolicyFile, matching_ids
 from .schema import Rule
 from .space import make_space
 from .then_schema import Escalate, Then
-from .when import NEVER, Condition, all_hold, conjunction, conjuncts, first_gate
+from .when import conjuncts
 
 __all__ = ["CompiledPolicy", "CompiledRule", "TaskRules", "compile_policy"]
 

@@ -13,9 +13,10 @@ import msgspec
 from ..types import Fired, Signals, Tier
 from ..yamlfile import did_you_mean
 from .conditions import Values
+from .logic import Condition
 from .read import PolicyFile
 from .schema import FlowStep
-from .when import Condition, compile_when
+from .when import compile_when
 
 __all__ = ["Answer", "CompiledFlow", "CompiledStep", "FlowEnd", "Step", "compile_flow", "walk"]
 

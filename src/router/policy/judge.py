@@ -14,7 +14,7 @@ from ..types import Budget, Escalation, Mirroring, Need, OnFlag, Request, Signal
 from .compile import CompiledPolicy, CompiledRule
 from .conditions import Values
 from .flow import FlowEnd
-from .when import TRUE, pending_answers
+from .logic import TRUE, pending_answers
 
 __all__ = ["judge"]
 

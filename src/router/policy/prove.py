@@ -17,9 +17,9 @@ from .finding import Finding, Severity, finding
 from .flow import FlowEnd
 from .gaps import find_gap
 from .judge import judge
+from .logic import FALSE, TRUE
 from .search import Found, Goal, Witness, every, fails, find, holds, witness
 from .space import Domains, Formula, Space, make_space, possible
-from .when import FALSE, TRUE
 
 __all__ = ["prove"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from .logic import TRUE
 from .regions import PASSAGE, QUESTION
 from .space import Domains, Formula, Space, possible
-from .when import TRUE
 
 __all__ = ["Found", "Goal", "Witness", "every", "fails", "find", "holds", "witness"]
 

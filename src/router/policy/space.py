@@ -14,10 +14,11 @@ import msgspec
 
 from ..yamlfile import Path
 from .conditions import FACTS, Check, Values
+from .logic import FALSE, NEITHER, TRUE
 from .read import PolicyFile
 from .regions import Leaf, Variable, make_variable, values_of
 from .schema import SafetyCondition, When
-from .when import FALSE, NEITHER, TRUE, compile_when, numeric_limits
+from .when import compile_when, numeric_limits
 
 __all__ = ["Domains", "Formula", "Space", "make_space", "narrowed", "possible"]
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import msgspec
 
 from ..policy.compile import CompiledPolicy, CompiledRule
+from ..policy.logic import TRUE
 from ..policy.search import Witness, find, holds, witness
 from ..policy.space import Domains, make_space, narrowed, possible
-from ..policy.when import TRUE
 from ..types import (
     Budget,
     Candidate,

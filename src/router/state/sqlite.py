@@ -1,7 +1,6 @@
 """Accounts, records and answers in SQLite files: they survive a restart, and processes of one machine share them.
 
-WAL with ``synchronous=NORMAL``: a commit survives the death of the process; a power cut may lose the last moments. A
-batch of operations is one transaction. Source: https://www.sqlite.org/wal.html, https://www.sqlite.org/pragma.html.
+A batch of operations is one transaction.
 """
 
 from __future__ import annotations
@@ -10,14 +9,15 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import msgspec
 
-from ..errors import ConfigError, StateUnavailable
+from ..errors import StateUnavailable
+from .sqlite_connection import Execute, open_database, telling, transaction
 from .store import Balance, Claim, Granted, Op, Refused, Reply, Reserve, Row, Settle, Settled
 
 __all__ = ["SqliteCache", "SqliteSink", "SqliteStore"]
@@ -37,7 +37,6 @@ CREATE TABLE IF NOT EXISTS owners (
 ) WITHOUT ROWID;
 """
 _REMEMBER_S = 3600.0
-_BUSY_S = 5.0
 # A commit writes some five pages to the log, without waiting for the disk. Who copies the log into the file waits: that
 # is left to :meth:`SqliteStore.apply`, until the log is very long.
 _CHECKPOINT_EVERY, _MOST_PAGES = 500, 10_000
@@ -79,7 +78,7 @@ class SqliteStore:
         """See :class:`~.store.Store`."""
         replies = self.attempt(ops)
         if replies is None:
-            with self._transaction() as run:
+            with telling(self._path, "state"), transaction(self._database) as run:
                 replies = self._done(run, ops)
         if self._since_checkpoint >= _CHECKPOINT_EVERY:
             self._checkpoint()
@@ -115,7 +114,7 @@ class SqliteStore:
         """See :class:`~.store.Store`."""
         clock_s, now_s, lost = self._lease_clock(), self._now(), 0
         self._beats += 1
-        with self._transaction() as run:
+        with telling(self._path, "state"), transaction(self._database) as run:
             self._renew(run)
             gone = run("SELECT owner FROM owners WHERE ends_s < ?1 OR ends_s > ?1 + lease_s + 1", (clock_s,)).fetchall()
             for (owner,) in gone:
@@ -139,7 +138,7 @@ class SqliteStore:
             self._quick.close()
             self._database.close()
 
-    def _done(self, run: _Execute, ops: Sequence[Op]) -> list[Reply]:
+    def _done(self, run: Execute, ops: Sequence[Op]) -> list[Reply]:
         if self._lease_clock() - self._renewed_s > self._lease_s / 3:
             self._renew(run)
         sheet = _Sheet(run, ops, self._owner, self._now())
@@ -150,32 +149,18 @@ class SqliteStore:
     def _checkpoint(self) -> None:
         self._since_checkpoint = 0
         # What was asked for is done; a log that cannot be copied now is copied later.
-        with suppress(StateUnavailable):
-            with telling(self._path, "state"):
-                self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        with suppress(StateUnavailable), telling(self._path, "state"):
+            self._database.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             # Whoever writes first after it begins the log anew, and waits for the disk once more.
-            with self._transaction() as run:
+            with transaction(self._database) as run:
                 self._renew(run)
 
-    def _renew(self, run: _Execute) -> None:
+    def _renew(self, run: Execute) -> None:
         clock_s = self._lease_clock()
         run("INSERT OR REPLACE INTO owners VALUES (?, ?, ?)", (self._owner, clock_s + self._lease_s, self._lease_s))
         self._renewed_s = clock_s
 
-    @contextmanager
-    def _transaction(self) -> Iterator[_Execute]:
-        with telling(self._path, "state"):
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database.execute
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
 
-
-_Execute = Callable[..., sqlite3.Cursor]
 _EMPTY = Balance()
 _GIVE_BACK = "UPDATE accounts SET spent = spent + ?, reserved = reserved - ? WHERE account = ?"
 # What is over is looked for in a part of the ids at a time; they are hexadecimal and random.
@@ -191,7 +176,7 @@ class _Sheet:
 
     __slots__ = ("_accounts", "_changed", "_holds", "_now_s", "_owner")
 
-    def __init__(self, run: _Execute, ops: Sequence[Op], owner: str, now_s: float) -> None:
+    def __init__(self, run: Execute, ops: Sequence[Op], owner: str, now_s: float) -> None:
         self._owner, self._now_s = owner, now_s
         # What is held under an id, or when it was settled.
         self._holds: dict[str, tuple[Sequence[Claim], float | None]] = {}
@@ -232,7 +217,7 @@ class _Sheet:
             self._hold(op.id, (), self._now_s)
         return Settled()
 
-    def write(self, run: _Execute) -> None:
+    def write(self, run: Execute) -> None:
         holds, accounts = self._changed
         rows: list[tuple[Any, ...]] = []
         for id in holds:
@@ -259,57 +244,22 @@ class _Sheet:
         return Balance(found[0], found[1]) if found is not None else _EMPTY
 
 
-def _accounts(run: _Execute, names: Sequence[str]) -> list[tuple[Any, ...]]:
+def _accounts(run: Execute, names: Sequence[str]) -> list[tuple[Any, ...]]:
     return _chosen(run, "account, spent, reserved, ends_s FROM accounts", "account", names)
 
 
-def _chosen(run: _Execute, what: str, key: str, values: Sequence[str]) -> list[tuple[Any, ...]]:
+def _chosen(run: Execute, what: str, key: str, values: Sequence[str]) -> list[tuple[Any, ...]]:
     if len(values) > _MOST_VALUES:
         return [*_chosen(run, what, key, values[:_MOST_VALUES]), *_chosen(run, what, key, values[_MOST_VALUES:])]
     return run(f"SELECT {what} WHERE {key} IN ({','.join('?' * len(values))})", values).fetchall()
 
 
-def _put(run: _Execute, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
+def _put(run: Execute, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Rows of four columns."""
     for at in range(0, len(rows), _MOST_VALUES // 4):
         part = rows[at : at + _MOST_VALUES // 4]
         values = [value for row in part for value in row]
         run(f"{into} (?,?,?,?){',(?,?,?,?)' * (len(part) - 1)}", values)
-
-
-@contextmanager
-def telling(path: Path, what: str) -> Iterator[None]:
-    """What SQLite raises in the block is told as StateUnavailable."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StateUnavailable(
-            f"the {what} in {path} cannot be used ({error}).", hint="Check the disk and the file's permissions."
-        ) from error
-
-
-def open_database(path: Path, schema: str, *, checkpoint_pages: int = 1_000) -> sqlite3.Connection:
-    """A connection in autocommit mode, usable from any one thread at a time, with ``schema`` in place.
-
-    A commit copies the log into the file when it has ``checkpoint_pages``.
-
-    Raises:
-        ConfigError: the file cannot be opened, or is no database.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        found = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-        found.execute("PRAGMA journal_mode = WAL")
-        found.execute("PRAGMA synchronous = NORMAL")
-        found.execute(f"PRAGMA wal_autocheckpoint = {checkpoint_pages}")
-        found.executescript(schema)
-    except (OSError, sqlite3.Error) as error:
-        raise ConfigError(
-            f"the database cannot be opened ({error}).",
-            file=str(path),
-            hint="Check the folder's permissions, or set another path.",
-        ) from error
-    return found
 
 
 _LEDGER = """
@@ -330,17 +280,9 @@ class SqliteSink:
     def write(self, rows: Sequence[Row]) -> None:
         """See :class:`~.store.RecordSink`."""
         values = [(row.id, row.at_s, row.tenant, row.body) for row in rows]
-        with telling(self._path, "ledger"):
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                self._database.executemany(
-                    "INSERT OR IGNORE INTO records (id, at_s, tenant, body) VALUES (?, ?, ?, ?)", values
-                )
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
+        query = "INSERT OR IGNORE INTO records (id, at_s, tenant, body) VALUES (?, ?, ?, ?)"
+        with telling(self._path, "ledger"), transaction(self._database):
+            self._database.executemany(query, values)
 
     def scan(self, since_s: float | None = None, until_s: float | None = None) -> Iterator[bytes]:
         """See :class:`~.store.RecordSink`."""

@@ -12,8 +12,9 @@ from typing import Literal
 import msgspec
 
 from ..errors import ConfigError
+from .bench import Bench, Guarantee, Held
 from .gateway import Gateway
-from .guarantees import CHAOS_KEY, GUARANTEES, Bench, Guarantee, Held
+from .guarantees import CHAOS_KEY, GUARANTEES
 from .upstream import Upstream
 
 __all__ = ["Result", "config_for", "run_contract", "summary"]

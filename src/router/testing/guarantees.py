@@ -7,78 +7,16 @@ gateway: what they ask for is stated in docs/streaming.md and docs/dispatch.md.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal
+from collections.abc import Mapping
 
-import msgspec
-
-from .gateway import Gateway, Streamed, Whole
+from .bench import OTHER, TEXT, USAGE, Bench, Group, Guarantee, Held, Trial
+from .gateway import Streamed, Whole
 from .upstream import Answer, Fault, Upstream
 
-__all__ = ["CHAOS_KEY", "GUARANTEES", "Bench", "Guarantee", "Held"]
+__all__ = ["CHAOS_KEY", "GUARANTEES"]
 
-Group = Literal["unchanged", "usage", "failover", "ending", "limits", "health", "size"]
-TEXT = "Nine plain words, told one after the other, slowly."
-OTHER = "An answer from the second upstream."
 CHAOS_KEY = "sk-chaos-4f7d2a"
 _HUGE = 80_000_000
-_USAGE = {"prompt_tokens": 21, "completion_tokens": 13, "total_tokens": 34}
-
-
-class Held(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether a guarantee held; None when it could not be tried. ``seen`` says what was seen, in a few words."""
-
-    held: bool | None
-    seen: str = ""
-
-
-class Bench(msgspec.Struct, kw_only=True):
-    """A gateway between a client and two upstreams: ``primary`` answers, ``fallback`` when it cannot.
-
-    ``deadline`` gives the headers that limit one request to so many ms, None where the gateway has no such thing;
-    ``cooldown_s`` is the longest that it takes a deployment out.
-    """
-
-    gateway: Gateway
-    primary: Upstream
-    fallback: Upstream
-    deadline: Callable[[int], Mapping[str, str]] | None = None
-    cooldown_s: float = 30.0
-
-    def play(self, primary: Answer | Fault | list[Answer | Fault], fallback: Answer | Fault | None = None) -> None:
-        """What the upstreams do from now on. A list is played once, and good answers follow it."""
-        good = Answer(text=TEXT, usage=_USAGE)
-        script, default = (primary, good) if isinstance(primary, list) else ([], primary)
-        self.primary.play(script, default=default)
-        self.fallback.play(default=fallback or Answer(text=OTHER, usage=_USAGE))
-
-    @property
-    def calls(self) -> int:
-        """Calls that reached the upstreams since :meth:`play`."""
-        return len(self.primary.received) + len(self.fallback.received)
-
-    async def settle(self) -> bool:
-        """Let the gateway find out that all is well again; True once the primary is called."""
-        self.play(Answer(text=TEXT, usage=_USAGE))
-        end = asyncio.get_running_loop().time() + self.cooldown_s
-        while asyncio.get_running_loop().time() < end:
-            answer = await self.gateway.whole()
-            if answer.status == 200 and self.primary.received:
-                return True
-            await asyncio.sleep(0.25)
-        return False
-
-
-Trial = Callable[[Bench], Awaitable[Held]]
-
-
-class Guarantee(msgspec.Struct, frozen=True, kw_only=True):
-    """One guarantee. ``holds`` says it in one sentence."""
-
-    name: str
-    group: Group
-    holds: str
-    trial: Trial
 
 
 def _held(is_held: bool, seen: str) -> Held:
@@ -101,14 +39,14 @@ def _ended(stream: Streamed) -> str:
 
 
 async def _plain(bench: Bench) -> Held:
-    bench.play(Answer(text=TEXT, usage=_USAGE))
+    bench.play(Answer(text=TEXT, usage=USAGE))
     answer = await bench.gateway.whole()
     usage = answer.body.get("usage") or {} if isinstance(answer.body, dict) else {}
     return _held(answer.content == TEXT and usage.get("total_tokens") == 34, _told(answer))
 
 
 async def _stream(bench: Bench) -> Held:
-    bench.play(Answer(text=TEXT, usage=_USAGE))
+    bench.play(Answer(text=TEXT, usage=USAGE))
     stream = await bench.gateway.stream()
     return _held(stream.content == TEXT and stream.looks_complete and stream.finishes == ["stop"], _ended(stream))
 
@@ -116,7 +54,7 @@ async def _stream(bench: Bench) -> Held:
 async def _tools(bench: Bench) -> Held:
     arguments = '{"city": "Oslo, Norway", "days": 3}'
     call = {"id": "call_7", "type": "function", "function": {"name": "weather", "arguments": arguments}}
-    bench.play(Answer(tool_calls=(call,), usage=_USAGE))
+    bench.play(Answer(tool_calls=(call,), usage=USAGE))
     tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
     stream = await bench.gateway.stream(tools=tools)
     parts = [part for delta in stream.deltas() for part in delta.get("tool_calls") or ()]
@@ -127,7 +65,7 @@ async def _tools(bench: Bench) -> Held:
 
 
 async def _choices(bench: Bench) -> Held:
-    bench.play(Answer(text=TEXT, usage=_USAGE))
+    bench.play(Answer(text=TEXT, usage=USAGE))
     stream = await bench.gateway.stream(n=2)
     texts = [stream.joined("content", index) for index in (0, 1)]
     seen = f"{[len(text) for text in texts]} characters, {len(stream.finishes)} finish reasons"
@@ -136,7 +74,7 @@ async def _choices(bench: Bench) -> Held:
 
 async def _logprobs(bench: Bench) -> Held:
     told = {"content": [{"token": "Nine", "logprob": -0.25, "bytes": None, "top_logprobs": []}]}
-    bench.play(Answer(text=TEXT, usage=_USAGE, logprobs=told))
+    bench.play(Answer(text=TEXT, usage=USAGE, logprobs=told))
     answer = await bench.gateway.whole(logprobs=True)
     try:
         seen = answer.body["choices"][0]["logprobs"]["content"][0]["logprob"]
@@ -146,14 +84,14 @@ async def _logprobs(bench: Bench) -> Held:
 
 
 async def _reasoning(bench: Bench) -> Held:
-    bench.play(Answer(text=TEXT, usage=_USAGE, reasoning="First I count the words."))
+    bench.play(Answer(text=TEXT, usage=USAGE, reasoning="First I count the words."))
     stream = await bench.gateway.stream()
     seen = stream.joined("reasoning_content")
     return _held(seen == "First I count the words." and stream.content == TEXT, seen[:40] or "none")
 
 
 async def _first_byte(bench: Bench) -> Held:
-    bench.play(Answer(text=TEXT, usage=_USAGE, drip_s=0.12))
+    bench.play(Answer(text=TEXT, usage=USAGE, drip_s=0.12))
     stream = await bench.gateway.stream()
     first = stream.first_s if stream.first_s is not None else stream.took_s
     return _held(
@@ -165,7 +103,7 @@ async def _first_byte(bench: Bench) -> Held:
 
 
 async def _late_usage(bench: Bench) -> Held:
-    bench.play(Answer(text=TEXT, usage=_USAGE, late_usage=True))
+    bench.play(Answer(text=TEXT, usage=USAGE, late_usage=True))
     stream = await bench.gateway.stream(stream_options={"include_usage": True})
     usage = stream.usage or {}
     return _held(usage.get("total_tokens") == 34, f"usage {usage.get('total_tokens')}")
@@ -268,7 +206,7 @@ async def _deadline_over_retries(bench: Bench) -> Held:
     if bench.deadline is None:
         return Held(held=None, seen="no deadline for one request")
     slow = Fault(kind="stall", delay_s=20.0)
-    bench.play(slow, Answer(text=OTHER, usage=_USAGE))
+    bench.play(slow, Answer(text=OTHER, usage=USAGE))
     answer = await bench.gateway.whole(headers=bench.deadline(1500))
     return _held(answer.status == 200 and answer.took_s < 2.0, _told(answer))
 
@@ -321,7 +259,7 @@ def _huge(fault: Fault) -> Trial:
         else:
             answer = await bench.gateway.whole()
             seen, is_well = _told(answer), answer.status >= 200
-        bench.play(Answer(text=TEXT, usage=_USAGE))
+        bench.play(Answer(text=TEXT, usage=USAGE))
         after = await bench.gateway.whole()
         return _held(is_well and after.status == 200, f"{seen}, then {_told(after)}")
 
