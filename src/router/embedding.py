@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from .backends.base import read_usage
+from .backends.books import Books, typed_error
 from .backends.embeddings import Embedder
-from .catalogue import Deployment, cost_usd
+from .catalogue import Deployment
 from .engine import Engine
 from .errors import (
     BudgetExceeded,
@@ -27,8 +28,10 @@ from .errors import (
     UpstreamError,
 )
 from .policy.judge import judge
+from .selection.steps import Call
 from .types import (
     Attempt,
+    AttemptRole,
     Budget,
     Decision,
     Estimate,
@@ -138,33 +141,47 @@ class Embeddings:
         limit_ms = decision.budget.max_latency_ms
         try:
             while found is None and len(attempts) < _TRIES:
-                started_ms = (engine.clock_s() - began_s) * 1000.0
-                left_s = _TIMEOUT_S if limit_ms is None else (limit_ms - started_ms) / 1000.0
+                elapsed_ms = (engine.clock_s() - began_s) * 1000.0
+                left_s = _TIMEOUT_S if limit_ms is None else (limit_ms - elapsed_ms) / 1000.0
                 if left_s <= 0:
                     break
-                failure, is_ended = None, False
+                books = self._books(asked, deployment, left_s, began_s, attempts)
+                books.sent()
                 try:
                     found = await self._embedder.embed(deployment, asked.body, timeout_s=left_s)
-                    is_ended = True
-                except UpstreamError as caught:
-                    failure, is_ended = caught, True
-                finally:
-                    # Who leaves has sent what will be billed.
-                    took_ms = (engine.clock_s() - began_s) * 1000.0 - started_ms
-                    attempts.append(
-                        _attempt(deployment, asked, started_ms, took_ms, found, failure if is_ended else "cancelled")
-                    )
-                wait_s = _RETRY_S if failure is None else max(_RETRY_S, failure.retry_after_s or 0.0)
-                if failure is not None and (not failure.retryable or wait_s > min(_PATIENCE_S, left_s)):
-                    break
-                if failure is not None and len(attempts) < _TRIES:
-                    await asyncio.sleep(wait_s)
+                except asyncio.CancelledError:
+                    books.cancelled()
+                    raise
+                except Exception as error:  # noqa: BLE001 whatever it is, the books are kept
+                    failure = typed_error(error, deployment.name)
+                    books.failed(failure)
+                    wait_s = max(_RETRY_S, failure.retry_after_s or 0.0)
+                    if not (failure.retryable and wait_s <= min(_PATIENCE_S, left_s) and _can_pay(decision, attempts)):
+                        break
+                    if len(attempts) < _TRIES:
+                        await asyncio.sleep(wait_s)
+                else:
+                    books.answered(read_usage(found.get("usage")) or books.counted())
         finally:
             outcome = _outcome(deployment, attempts, (engine.clock_s() - began_s) * 1000.0)
             engine.accounting.close(asked.request, entry, outcome, Timing(total=outcome.latency_ms), on_record)
         if found is None:
             raise failure or UpstreamError(f"{deployment.name}: no time was left.", kind="timeout")
         return found, outcome
+
+    def _books(
+        self, asked: EmbeddingRequest, deployment: Deployment, left_s: float, began_s: float, attempts: list[Attempt]
+    ) -> Books:
+        """Books of one call, which end among ``attempts``."""
+        timeout_ms, clock_s = left_s * 1000.0, self._engine.clock_s
+        role: AttemptRole = "retry" if attempts else "first"
+        return Books(
+            Call(model=deployment.name, kind="llm", timeout_ms=timeout_ms, ttft_ms=timeout_ms, role=role),
+            price=msgspec.structs.replace(deployment.price, output=0.0),
+            input_tokens=-(-asked.request.n_bytes // _USUAL_BYTES_A_TOKEN),
+            elapsed_ms=lambda: (clock_s() - began_s) * 1000.0,
+            close=lambda _books, attempt, _error, _is_sent: attempts.append(attempt),
+        )
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -209,39 +226,12 @@ def _estimate(asked: EmbeddingRequest, deployment: Deployment) -> Estimate:
     return Estimate(usd=usd, worst_usd=usd)
 
 
-def _attempt(
-    deployment: Deployment,
-    asked: EmbeddingRequest,
-    started_ms: float,
-    took_ms: float,
-    found: Mapping[str, Any] | None,
-    error: UpstreamError | Literal["cancelled"] | None,
-) -> Attempt:
-    """One call: what the provider says that it used, else what can be counted here. What a failed one cost, nobody
-    knows."""
-    counted = Usage(input=-(-asked.request.n_bytes // _USUAL_BYTES_A_TOKEN), estimated=True)
-    usage = (read_usage(found.get("usage")) if found is not None else None) or counted
-    cost = cost_usd(msgspec.structs.replace(deployment.price, output=0.0), usage)
-    if not isinstance(error, UpstreamError):
-        return Attempt(
-            model=deployment.name,
-            kind="llm",
-            started_ms=started_ms,
-            latency_ms=took_ms,
-            usage=usage,
-            usd=cost,
-            error=error,
-        )
-    return Attempt(
-        model=deployment.name,
-        kind="llm",
-        started_ms=started_ms,
-        latency_ms=took_ms,
-        usd=None if error.may_be_billed else 0.0,
-        error=error.kind,
-        message=error.message,
-        retryable=error.retryable,
-    )
+def _can_pay(decision: Decision, attempts: Sequence[Attempt]) -> bool:
+    """Whether the money left pays for the input once more, after what the failed calls may have cost."""
+    limit, worst = decision.budget.max_usd, decision.estimate.worst_usd
+    if limit is None or worst is None:
+        return True
+    return worst + sum(worst if attempt.usd is None else attempt.usd for attempt in attempts) <= limit * (1 + 1e-9)
 
 
 def _outcome(deployment: Deployment, attempts: Sequence[Attempt], took_ms: float) -> Outcome:
@@ -252,7 +242,7 @@ def _outcome(deployment: Deployment, attempts: Sequence[Attempt], took_ms: float
     return Outcome(
         status="answered" if is_answered else "cancelled" if last is None or last.error == "cancelled" else "failed",
         model=deployment.name if is_answered else None,
-        usage=last.usage if last is not None else Usage(),
+        usage=last.usage if last is not None and is_answered else Usage(),
         usd=sum(known) if len(known) == len(costs) else None,
         latency_ms=took_ms,
         attempts=tuple(attempts),

@@ -7,7 +7,7 @@ import pytest
 from router.backends.embeddings import Embedder
 from router.catalogue import Deployment
 from router.errors import UpstreamError
-from router.testing.upstream import Fault, Upstream
+from router.testing.upstream import Answer, Fault, Upstream
 
 
 def deployment(url: str, backend: str, **fields: object) -> Deployment:
@@ -51,6 +51,33 @@ async def test_failures_are_typed(fault: Fault, kind: str) -> None:
             await embedder.embed(deployment(upstream.url, "openai"), {"input": "a"}, timeout_s=1)
         await embedder.aclose()
     assert failed.value.kind == kind
+
+
+@pytest.mark.parametrize("backend", ["openai", "litellm"])
+async def test_broken_upload_may_be_billed(backend: str) -> None:
+    embedder = Embedder(credential=lambda _: None)
+    async with Upstream([Fault(kind="reset")]) as upstream:
+        with pytest.raises(UpstreamError) as failed:
+            await embedder.embed(deployment(upstream.url, backend), {"input": "a"}, timeout_s=30)
+        await embedder.aclose()
+        assert len(upstream.received) == 1
+    assert (failed.value.kind, failed.value.may_be_billed) == ("network", True)
+
+
+@pytest.mark.parametrize("backend", ["openai", "litellm"])
+async def test_usage_that_nobody_told_is_none(backend: str) -> None:
+    embedder = Embedder(credential=lambda _: None)
+    async with Upstream([Answer(usage=None)]) as upstream:
+        found = await embedder.embed(deployment(upstream.url, backend), {"input": "a"}, timeout_s=30)
+        await embedder.aclose()
+    assert "usage" not in found
+
+
+async def test_nothing_is_billed_where_nobody_listens() -> None:
+    embedder = Embedder(credential=lambda _: None)
+    with pytest.raises(UpstreamError) as failed:
+        await embedder.embed(deployment("http://127.0.0.1:9/v1", "openai"), {"input": "a"}, timeout_s=5)
+    assert (failed.value.kind, failed.value.may_be_billed) == ("network", False)
 
 
 async def test_missing_credential_is_told() -> None:

@@ -285,6 +285,35 @@ def test_embedding_costs_what_nobody_tells(client: openai.OpenAI, address: str, 
     assert told in text
 
 
+def broken_upload(client: openai.OpenAI, address: str, **fields: Any) -> list[dict[str, Any]]:
+    """The attempts of an embedding request whose answer never came, as its receipt tells them."""
+    with pytest.raises(openai.APIStatusError) as failed:
+        client.with_options(max_retries=0).embeddings.create(model="embed", input="word " * 100, **fields)
+    receipt = f"{address}/v1/receipts/{failed.value.response.headers['x-router-decision-id']}"
+    until = time.monotonic() + 10
+    while (answer := httpx.get(receipt)).status_code != 200 and time.monotonic() < until:
+        time.sleep(0.05)
+    attempts: list[dict[str, Any]] = answer.json()["outcome"]["attempts"]
+    return attempts
+
+
+def test_broken_upload_of_an_embedding_is_booked(client: openai.OpenAI, address: str, upstream: Background) -> None:
+    upstream.script(Fault(kind="cut"), Answer(usage=None))
+    raw = client.embeddings.with_raw_response.create(model="embed", input="word " * 100)
+    assert float(raw.headers["x-router-cost-usd"]) == pytest.approx(2 * 130e-6, rel=0.1)
+    upstream.script(Fault(kind="cut"), Fault(kind="cut"))
+    attempts = broken_upload(client, address)
+    assert [attempt["error"] for attempt in attempts] == ["network", "network"]
+    assert all(attempt["usage"]["estimated"] for attempt in attempts)
+    assert [attempt["usd"] for attempt in attempts] == [pytest.approx(130e-6, rel=0.1)] * 2
+
+
+def test_embedding_is_not_paid_for_twice(client: openai.OpenAI, address: str, upstream: Background) -> None:
+    upstream.script(Fault(kind="cut"))
+    assert len(broken_upload(client, address, extra_body={"router": {"max_usd": "$0.0002"}})) == 1
+    assert len(upstream.server.received) == 1
+
+
 def test_embedding_waits_as_it_is_told(client: openai.OpenAI, upstream: Background) -> None:
     upstream.script(Fault(status=429, retry_after="30"))
     with pytest.raises(openai.RateLimitError) as limited:

@@ -273,17 +273,17 @@ def usage_body(usage: Usage) -> dict[str, int]:
     }
 
 
-def typed_error(error: Exception, step: Call) -> UpstreamError:
+def typed_error(error: Exception, deployment: str) -> UpstreamError:
     """The error as an UpstreamError, with the deployment's name."""
     if isinstance(error, UpstreamError):
-        error.deployment = error.deployment or step.model
+        error.deployment = error.deployment or deployment
         return error
     if isinstance(error, TimeoutError):
         return UpstreamError(
-            f"{step.model} gave no answer in time.", kind="timeout", deployment=step.model, may_be_billed=True
+            f"{deployment} gave no answer in time.", kind="timeout", deployment=deployment, may_be_billed=True
         )
     typed = UpstreamError(
-        f"{step.model} failed ({type(error).__name__}).", kind="unknown", deployment=step.model, may_be_billed=True
+        f"{deployment} failed ({type(error).__name__}).", kind="unknown", deployment=deployment, may_be_billed=True
     )
     typed.__cause__ = error
     return typed

@@ -11,8 +11,9 @@ import msgspec
 from ..catalogue import Deployment
 from ..errors import UpstreamError
 from .base import Credential, Reach, check_reach
-from .http import HttpPool, head_of, target_of
-from .upstream_errors import error_from_status, error_in_body, malformed, scrub
+from .http import HttpPool, HttpTooLarge
+from .openai_server import CODED, DEFAULT_BASE, DEFAULT_KEY, call_head, is_coded, network_error, status_error
+from .upstream_errors import error_in_body, malformed, missing_credential
 
 __all__ = ["Embedder"]
 
@@ -67,39 +68,28 @@ class Embedder:
             await self._litellm.aclose()
 
     async def _by_http(self, deployment: Deployment, body: Mapping[str, Any]) -> dict[str, Any]:
-        headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "guide-router"}
-        key = self._key(deployment)
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
+        name, key = deployment.name, self._key(deployment)
+        base = deployment.api_base or DEFAULT_BASE
+        target, head = call_head(name, base, "/embeddings", accept="application/json", key=key)
         if self._pool is None or not self._pool.belongs_to(asyncio.get_running_loop()):
             self._pool = HttpPool(connect_timeout_s=self._connect_timeout_s)
-        name, sent = deployment.name, _encode(body)
+        sent = _encode(body)
         try:
-            target = target_of((deployment.api_base or "https://api.openai.com/v1").rstrip("/") + "/embeddings")
-            head = head_of(target, headers)
             answer = await self._pool.send(target, b"%b%d\r\n\r\n%b" % (head, len(sent), sent), most=_MAX_BODY_BYTES)
-        except (OSError, ValueError) as error:
-            raise UpstreamError(
-                f"{name}: the connection failed ({scrub(str(error), key) or type(error).__name__}).",
-                kind="network",
-                retryable=True,
-                deployment=name,
-                hint="Check the deployment's api_base, and that the server runs.",
-            ) from error
-        status, data = answer.status, answer.body
-        retry_after = answer.headers.get(b"retry-after", b"").decode("latin-1")
+        except HttpTooLarge as error:
+            raise malformed(name, str(error)) from error
+        except OSError as error:
+            raise network_error(name, error) from error
+        if answer.status != 200:
+            raise status_error(answer, name, key)
+        if is_coded(answer.headers):
+            raise malformed(name, CODED)
         try:
-            found = _decode(data)
+            found = _decode(answer.body)
         except msgspec.DecodeError as error:
-            if status == 200:
-                raise malformed(name, "the answer is not JSON") from error
-            found = {}
-        told = found.get("error") if isinstance(found, dict) else None
-        if status != 200:
-            message = str(told.get("message") if isinstance(told, Mapping) else told or "")
-            raise error_from_status(status, message=scrub(message, key), deployment=name, retry_after=retry_after)
-        if told or not isinstance(found, dict):
-            raise error_in_body(told or "no object", name)
+            raise malformed(name, "the answer is not JSON") from error
+        if not isinstance(found, dict) or found.get("error"):
+            raise error_in_body(found["error"] if isinstance(found, dict) else "no object", name)
         return found
 
     async def _by_litellm(self, deployment: Deployment, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,15 +101,10 @@ class Embedder:
         return found
 
     def _key(self, deployment: Deployment) -> str | None:
-        variable = deployment.key_env or (None if deployment.api_base else "OPENAI_API_KEY")
+        variable = deployment.key_env or (None if deployment.api_base else DEFAULT_KEY)
         if variable is None:
             return None
         key = self._credential(variable)
         if not key:
-            raise UpstreamError(
-                f"{deployment.name}: the credential {variable} is not set.",
-                kind="auth",
-                deployment=deployment.name,
-                hint=f"Set the environment variable {variable}.",
-            )
+            raise missing_credential(deployment.name, variable)
         return key

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..catalogue import Deployment, provider_key_env
 from ..errors import UpstreamError, UpstreamErrorKind
+from ..types import Usage
 from .base import (
     ChunkStream,
     Completeness,
@@ -29,7 +30,7 @@ from .base import (
     read_usage,
 )
 from .late import Once
-from .upstream_errors import cut_short, error_from_status, malformed, retry_after_s, scrub
+from .upstream_errors import cut_short, error_from_status, malformed, missing_credential, retry_after_s, scrub
 
 __all__ = ["ERROR_KINDS", "LitellmBackend", "upstream_error"]
 
@@ -96,6 +97,13 @@ ERROR_KINDS: Mapping[str, tuple[UpstreamErrorKind, bool] | None] = {
 }
 
 
+class _NoRetries(int):
+    """Zero that ``max_retries or DEFAULT_MAX_RETRIES``, as litellm has it for embeddings, does not take for unsaid."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
 def _no_credential(_: str) -> str | None:
     return None
 
@@ -123,12 +131,7 @@ class LitellmBackend:
         if not hasattr(answer, "model_dump"):
             raise malformed(name, "the answer is no chat completion")
         body = check_reply(_plain_body(answer.model_dump()), name)
-        usage = read_usage(body.get("usage"))
-        if usage is not None and not usage.input and not usage.output:
-            # litellm writes zeros where a provider reports nothing.
-            usage = None
-            body.pop("usage", None)
-        return Reply(body=body, usage=usage)
+        return Reply(body=body, usage=_told_usage(body))
 
     async def open_stream(self, call: UpstreamCall) -> ChunkStream:
         """The stream of chunks; see :class:`router.backends.base.Backend`."""
@@ -149,7 +152,7 @@ class LitellmBackend:
         extra = {key: value for key, value in body.items() if key not in _EMBEDDING_NAMES}
         if extra:
             arguments["extra_body"] = extra
-        arguments.update(max_retries=0, api_key=self._key(deployment))
+        arguments.update(max_retries=_NoRetries(), api_key=self._key(deployment))
         if deployment.api_base is not None:
             arguments["api_base"] = deployment.api_base
         try:
@@ -157,6 +160,7 @@ class LitellmBackend:
         except Exception as error:
             raise upstream_error(error, deployment.name) from error
         found: dict[str, Any] = answer.model_dump()
+        _told_usage(found)
         return found
 
     async def aclose(self) -> None:
@@ -194,12 +198,7 @@ class LitellmBackend:
         if deployment.key_env is not None and (deployment.key_env not in usual or deployment.api_base is not None):
             key = self._credential(deployment.key_env)
             if not key:
-                raise UpstreamError(
-                    f"{deployment.name}: the credential {deployment.key_env} is not set.",
-                    kind="auth",
-                    deployment=deployment.name,
-                    hint=f"Set the environment variable {deployment.key_env}.",
-                )
+                raise missing_credential(deployment.name, deployment.key_env)
             return key
         if deployment.api_base is not None:
             # Without this litellm would send the provider's usual key to a server that is not the provider's.
@@ -313,6 +312,15 @@ def _load() -> ModuleType:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     loaded: ModuleType = litellm
     return loaded
+
+
+def _told_usage(body: dict[str, Any]) -> Usage | None:
+    """The usage, taken out of ``body`` where a provider reported nothing: litellm writes zeros then."""
+    usage = read_usage(body.get("usage"))
+    if usage is not None and not usage.input and not usage.output:
+        del body["usage"]
+        return None
+    return usage
 
 
 def _plain_body(body: dict[str, Any]) -> dict[str, Any]:

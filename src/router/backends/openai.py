@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -30,21 +29,27 @@ from .base import (
     check_reply,
     read_usage,
 )
-from .http import HttpAnswer, HttpError, HttpPool, HttpStream, HttpTooLarge, Target, head_of, target_of
-from .upstream_errors import cut_short, error_from_status, error_in_body, malformed, scrub
+from .http import HttpAnswer, HttpPool, HttpStream, HttpTooLarge, Target
+from .openai_server import (
+    CODED,
+    DEFAULT_BASE,
+    DEFAULT_KEY,
+    MAX_ERROR_BYTES,
+    call_head,
+    is_coded,
+    network_error,
+    status_error,
+)
+from .upstream_errors import cut_short, error_in_body, malformed, missing_credential
 
 __all__ = ["OpenAIBackend"]
 
-_DEFAULT_BASE = "https://api.openai.com/v1"
-_DEFAULT_KEY = "OPENAI_API_KEY"
 _MAX_BODY_BYTES = 64 * 1024 * 1024
-_MAX_ERROR_BYTES = 64 * 1024
 _DRAIN_S = 0.05
 # https://www.w3.org/TR/trace-context/ : a state goes on with a valid parent alone, and up to 512 characters of it must.
 _PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _STATE = re.compile(r"[\t\x20-\x7e]{1,512}")
 _MOST_HEADS = 1_000
-_CODED = "the answer is compressed, which was not asked for"
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -95,11 +100,11 @@ class OpenAIBackend:
         except HttpTooLarge as error:
             raise malformed(name, str(error)) from error
         except OSError as error:
-            raise _network(name, error) from error
+            raise network_error(name, error) from error
         if answer.status != 200:
-            raise _status_error(answer, name, key)
-        if _is_coded(answer.headers):
-            raise malformed(name, _CODED)
+            raise status_error(answer, name, key)
+        if is_coded(answer.headers):
+            raise malformed(name, CODED)
         try:
             body = RawJson(check_reply(_decode(answer.body), name), answer.body)
         except msgspec.DecodeError as error:
@@ -113,24 +118,24 @@ class OpenAIBackend:
         try:
             stream = await self._connected().open(target, data)
         except OSError as error:
-            raise _network(name, error) from error
+            raise network_error(name, error) from error
         kind = stream.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-        if stream.status == 200 and _is_coded(stream.headers):
+        if stream.status == 200 and is_coded(stream.headers):
             stream.close()
-            raise malformed(name, _CODED)
+            raise malformed(name, CODED)
         if stream.status == 200 and kind not in (b"application/json", b"text/html"):
             return _SseStream(stream, name, n=call.request.n, max_bytes=self._max_body_bytes)
         status, headers = stream.status, stream.headers
         try:
-            body = await _read(stream, _MAX_ERROR_BYTES)
+            body = await _read(stream, MAX_ERROR_BYTES)
         except OSError as error:
             if status == 200:
-                raise _network(name, error) from error
+                raise network_error(name, error) from error
             body = b""
         finally:
             stream.close()
         if status != 200:
-            raise _status_error(HttpAnswer(status, headers, body), name, key)
+            raise status_error(HttpAnswer(status, headers, body), name, key)
         raise _not_a_stream(body, name)
 
     async def aclose(self) -> None:
@@ -144,17 +149,12 @@ class OpenAIBackend:
         deployment = call.deployment
         check_reach(self._reach, deployment)
         key: str | None = None
-        key_name = deployment.key_env or (None if deployment.api_base else _DEFAULT_KEY)
+        key_name = deployment.key_env or (None if deployment.api_base else DEFAULT_KEY)
         if key_name is not None:
             key = self._credential(key_name)
             if not key:
-                raise UpstreamError(
-                    f"{deployment.name}: the credential {key_name} is not set.",
-                    kind="auth",
-                    deployment=deployment.name,
-                    hint=f"Set the environment variable {key_name}.",
-                )
-        base = deployment.api_base or _DEFAULT_BASE
+                raise missing_credential(deployment.name, key_name)
+        base = deployment.api_base or DEFAULT_BASE
         found = self._heads.get((base, accept, key))
         if found is None:
             found = self._head(base, accept, key, deployment.name)
@@ -163,23 +163,11 @@ class OpenAIBackend:
         return target, b"%b%d%b\r\n\r\n%b" % (head, len(body), _trace(call.request), body), key
 
     def _head(self, base: str, accept: str, key: str | None, name: str) -> tuple[Target, bytes]:
-        headers = {"Content-Type": "application/json", "Accept": accept, "User-Agent": "guide-router"}
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
-        try:
-            target = target_of(base.rstrip("/") + "/chat/completions")
-            head = head_of(target, headers)
-        except ValueError as error:
-            raise UpstreamError(
-                f"{name}: it cannot be called ({scrub(str(error), key)}).",
-                kind="network",
-                deployment=name,
-                hint="Check the deployment's api_base and its credential.",
-            ) from None
+        found = call_head(name, base, "/chat/completions", accept=accept, key=key)
         if len(self._heads) >= _MOST_HEADS:
             self._heads.clear()
-        self._heads[base, accept, key] = target, head
-        return target, head
+        self._heads[base, accept, key] = found
+        return found
 
     def _connected(self) -> HttpPool:
         pool = self._pool
@@ -190,10 +178,6 @@ class OpenAIBackend:
                 connect_timeout_s=self._connect_timeout_s,
             )
         return pool
-
-
-def _is_coded(headers: Mapping[bytes, bytes]) -> bool:
-    return headers.get(b"content-encoding", b"identity").strip().lower() != b"identity"
 
 
 async def _read(stream: HttpStream, most: int) -> bytes:
@@ -251,7 +235,7 @@ class _SseStream:
         except UpstreamError as error:
             self._fail(error)
         except OSError as error:
-            self._fail(_network(self._name, error))
+            self._fail(network_error(self._name, error))
         except EventTooLarge as error:
             self._fail(malformed(self._name, str(error)))
         except asyncio.CancelledError:
@@ -306,30 +290,6 @@ class _SseStream:
         self._stream.close()
 
 
-def _network(name: str, error: OSError) -> UpstreamError:
-    is_sent = isinstance(error, HttpError) and error.is_sent
-    return UpstreamError(
-        f"{name}: the connection failed ({scrub(str(error)) or type(error).__name__}).",
-        kind="timeout" if isinstance(error, TimeoutError) else "network",
-        retryable=True,
-        deployment=name,
-        may_be_billed=is_sent,
-        hint="" if is_sent else "Check the deployment's api_base, and that the server runs.",
-    )
-
-
-def _status_error(answer: HttpAnswer, name: str, secret: str | None) -> UpstreamError:
-    message, code = _error_fields(answer.body[:_MAX_ERROR_BYTES])
-    retry_after = answer.headers.get(b"retry-after")
-    return error_from_status(
-        answer.status,
-        message=scrub(message, secret),
-        code=code,
-        deployment=name,
-        retry_after=None if retry_after is None else retry_after.decode("latin-1"),
-    )
-
-
 def _not_a_stream(data: bytes, name: str) -> UpstreamError:
     try:
         body = _decode(data)
@@ -338,17 +298,3 @@ def _not_a_stream(data: bytes, name: str) -> UpstreamError:
     if isinstance(body, dict) and body.get("error"):
         return error_in_body(body["error"], name)
     return malformed(name, "a stream was asked for and something else came")
-
-
-def _error_fields(data: bytes) -> tuple[str, str]:
-    """Message and code of an error body, in whatever shape servers send it."""
-    try:
-        body = _decode(data)
-    except msgspec.DecodeError:
-        return data[:400].decode("utf-8", "replace"), ""
-    error = body.get("error", body) if isinstance(body, dict) else body
-    if not isinstance(error, Mapping):
-        return str(error), ""
-    message = error.get("message") or error.get("detail") or ""
-    code = " ".join(str(error[key]) for key in ("code", "type") if isinstance(error.get(key), str))
-    return str(message), code

@@ -18,11 +18,11 @@ from ..state.store import Health
 from ..telemetry import DEPLOYMENT_DOWN, DEPLOYMENT_UP, log
 from .base import Credential, Reach, check_reach
 from .http import HttpPool, head_of, target_of
+from .openai_server import DEFAULT_BASE
 
 __all__ = ["HealthCheck", "Probed", "Prober"]
 
 _MAX_BODY_BYTES = 4 * 1024 * 1024
-_DEFAULT_BASE = "https://api.openai.com/v1"
 
 
 class HealthCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class Prober:
         self._servers: dict[tuple[str, str | None], list[Deployment]] = {}
         for each in deployments:
             if each.backend == "openai" and each.configured:
-                self._servers.setdefault((each.api_base or _DEFAULT_BASE, each.key_env), []).append(each)
+                self._servers.setdefault((each.api_base or DEFAULT_BASE, each.key_env), []).append(each)
         self._states: dict[str, Probed] = {}
         self._pool: HttpPool | None = None
 

@@ -49,7 +49,7 @@ async def race(
                 try:
                     found = task.result()
                 except Exception as error:  # noqa: BLE001 whatever a backend raises, the books are kept
-                    books.failed(typed_error(error, call))
+                    books.failed(typed_error(error, call.model))
                     continue
                 await _stop(out, discard, is_lost=True)
                 return call, books, found

@@ -194,7 +194,7 @@ class Run:
                 books.cancelled()
                 raise
             except Exception as error:  # noqa: BLE001 a backend may be anybody's: its failure must not lose the books
-                books.failed(typed_error(error, step))
+                books.failed(typed_error(error, step.model))
                 return None
         used = reply.usage or estimated_usage(course.request, course.decision, reply.body)
         books.answered(used, pictures=sum(pictures_in(choice["message"]) for choice in reply.body["choices"]))
@@ -303,7 +303,7 @@ class StreamRun:
             books.cancelled()
             raise
         except Exception as error:  # noqa: BLE001 as above: whatever a backend raises, the books are kept
-            books.failed(typed_error(error, step))
+            books.failed(typed_error(error, step.model))
             course.go_on_elsewhere()
 
     async def _open(self, step: Call, books: Books) -> Opened:

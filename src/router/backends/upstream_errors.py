@@ -1,4 +1,4 @@
-"""What went wrong at a provider, typed: from a status and OpenAI's code, an error object, or an unreadable answer."""
+"""What went wrong at a provider, typed: from a status and OpenAI's code, an error object, an answer that is none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from email.utils import parsedate_to_datetime
 
 from ..errors import UpstreamError, UpstreamErrorKind
 
-__all__ = ["cut_short", "error_from_status", "error_in_body", "malformed", "retry_after_s", "scrub"]
+__all__ = [
+    "cut_short",
+    "error_from_status",
+    "error_in_body",
+    "malformed",
+    "missing_credential",
+    "retry_after_s",
+    "scrub",
+]
 
 _SECRET = re.compile(r"(?i)\b(?:(?:sk|pk|gsk|xai|AIza|hf|key)[-_][\w*.-]{6,}|AIza[\w-]{10,}|bearer\s+[\w.~+/-]{8,}=*)")
 _MAX_MESSAGE = 500
@@ -89,6 +97,16 @@ def error_in_body(error: object, deployment: str) -> UpstreamError:
     )
     found.may_be_billed = True
     return found
+
+
+def missing_credential(deployment: str, variable: str) -> UpstreamError:
+    """The environment variable that should hold the deployment's credential is not set."""
+    return UpstreamError(
+        f"{deployment}: the credential {variable} is not set.",
+        kind="auth",
+        deployment=deployment,
+        hint=f"Set the environment variable {variable}.",
+    )
 
 
 def malformed(deployment: str, what: str) -> UpstreamError:
