@@ -28,7 +28,7 @@ from router.local.files import write_bytes  # noqa: E402
 from router.local.load import load_local_model  # noqa: E402
 from router.offline.bases import find_base, pretrained  # noqa: E402
 from router.offline.encoder import EncoderMaker  # noqa: E402
-from router.offline.finetune import Schedule, classifier  # noqa: E402
+from router.offline.finetune import Schedule, Trained, classifier, fine_tune  # noqa: E402
 from router.offline.onnx_export import exported, quantised  # noqa: E402
 from router.offline.promise import Goal  # noqa: E402
 
@@ -118,6 +118,31 @@ def test_rounding_that_costs_too_much_spares_narrowing_products(base: Path) -> N
     assert (found, how) == (tried[1], "int8, narrowing products float")
     rounded = [str(onnx.load_from_string(graph)).count("MatMulInteger") for graph in tried]
     assert 0 < rounded[1] < rounded[0]
+
+
+def _tuned(base: Path, schedule: Schedule, minutes: float) -> tuple[Trained, set[str]]:
+    """What happened on 400 short rows, and the names of the weights that moved."""
+    encoder, _, _ = pretrained(find_base(base), 32)
+    network = classifier(encoder, 2)
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    tokens, target = [[2, 4 + row % 90, 3] for row in range(400)], np.arange(400) % 2
+    trained = fine_tune(
+        network, tokens, target, schedule, check=(tokens[:40], target[:40]), pad=0, mask=None, minutes=minutes
+    )
+    return trained, {name for name, value in network.named_parameters() if not torch.equal(value, before[name])}
+
+
+def test_lowest_layers_stay_where_the_schedule_says_so(base: Path) -> None:
+    trained, moved = _tuned(base, Schedule(epochs=2, rate=1e-3, frozen=1), 2.0)
+    assert trained.steps == 26
+    assert moved
+    assert not [name for name in moved if "embeddings" in name or ".layer.0." in name]
+    assert [name for name in moved if ".layer.1." in name]
+    assert [name for name in _tuned(base, Schedule(epochs=2, rate=1e-3), 2.0)[1] if ".layer.0." in name]
+
+
+def test_training_ends_with_its_minutes(base: Path) -> None:
+    assert _tuned(base, Schedule(epochs=50), 1e-9)[0].steps == 20
 
 
 def test_directory_without_an_encoder_is_a_typed_error(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Pretrained encoders that come out of a package index as packages, without any other download.
 
 ``minilm``: all-MiniLM-L6-v2 (Wang et al., 2020, arXiv:2002.10957), 6 layers of width 384, the default. ``mpnet``:
-all-mpnet-base-v2 (Song et al., 2020, arXiv:2004.09297), cut to its first six layers of width 768 so that it still
+all-mpnet-base-v2 (Song et al., 2020, arXiv:2004.09297), cut to its first five layers of width 768 so that it still
 answers within milliseconds; five packages carry it as the parts of one archive. Both by Reimers and Gurevych's project,
 Apache-2.0.
 """
@@ -31,7 +31,7 @@ _MPNET_FILES = {
     "tokenizer.json": "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
     "model.safetensors": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
 }
-_MPNET_LAYERS = 6
+_MPNET_LAYERS = 5
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True):

@@ -61,7 +61,7 @@ class EncoderMaker:
     Args:
         base: ``minilm`` (the default), ``mpnet``, or the directory of a Hugging Face encoder (``config.json``,
             ``model.safetensors``, ``tokenizer.json``), see :mod:`router.offline.bases`.
-        schedule: epochs, rates and the like; lower rates by default for wide encoders.
+        schedule: epochs, rates and the like; wide encoders have lower rates by default, and two layers that stay.
         minutes: how long fine-tuning may take; fewer steps are taken where the schedule's would last longer.
         max_tokens: what is read of a text.
         typos: share of the rows that have one to four typing mistakes in a pass, other rows and mistakes each time.
@@ -249,7 +249,7 @@ class EncoderMaker:
             network.to(device),
             read(rows.texts),
             target,
-            self.schedule or Schedule(rate=6e-5 if wide else 1.5e-4, epochs=4 if wide else 5),
+            self.schedule or (Schedule(rate=6e-5, epochs=3, batch=16, frozen=2) if wide else Schedule()),
             check=(read(check.texts), truth),
             pad=pad,
             mask=next(

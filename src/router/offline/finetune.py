@@ -2,8 +2,9 @@
 
 A linear probe starts the new layer, so that the first steps do not tear what was pretrained (LP-FT: Kumar et al.,
 2022, arXiv:2202.10054); lower layers move less than upper ones (Howard and Ruder, 2018, arXiv:1801.06146), word vectors
-not at all; the weights of the last steps are averaged (Kaddour, 2022, arXiv:2209.14981) when that does better on rows
-kept back. Matrix products are bfloat16 where the processor multiplies these in hardware.
+not at all, nor the lowest layers of a wide encoder (Lee et al., 2019, arXiv:1911.03090); the weights of the last steps
+are averaged (Kaddour, 2022, arXiv:2209.14981) when that does better on rows kept back. Matrix products are bfloat16
+where the processor multiplies these in hardware.
 """
 
 from __future__ import annotations
@@ -21,22 +22,25 @@ import numpy.typing as npt
 __all__ = ["Schedule", "Trained", "batch_of", "classifier", "fine_tune", "read_all"]
 
 _LAYER = re.compile(r"\.layers?\.(\d+)\.")
-_MEASURED_STEPS = 12
+_LEAST_STEPS = 20
 _POINTS = 24  # so many weights are averaged at most
+_PROBED = 3000  # so many rows start the new layer at most, or a hundred a label
 
 
 class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     """How long and how hard to train.
 
-    ``rate``: peak learning rate of the uppermost layer, falling by ``layer_decay`` a layer; ``smoothing`` of labels;
-    ``hidden``: share of tokens that are masked, anew in each pass; ``warm_up`` and ``averaged``: first and last share
-    of the steps.
+    ``rate``: peak learning rate of the uppermost layer, falling by ``layer_decay`` a layer; ``frozen``: so many of the
+    lowest layers stay as they are, and positions with them, which saves going back through them; ``smoothing`` of
+    labels; ``hidden``: share of tokens that are masked, anew in each pass; ``warm_up`` and ``averaged``: first and last
+    share of the steps.
     """
 
     epochs: int = 5
     rate: float = 1.5e-4
     batch: int = 32
     layer_decay: float = 0.9
+    frozen: int = 0
     smoothing: float = 0.05
     hidden: float = 0.05
     warm_up: float = 0.1
@@ -127,7 +131,8 @@ def fine_tune(
     """Train ``network`` in place on ``tokens`` (ids with special tokens) and ``target`` (label indices).
 
     ``check``: rows kept back, which choose between last and averaged weights. ``pad``, ``mask``: token ids (``mask``
-    None: nothing is hidden). ``minutes``: fewer steps are taken where the planned ones would last longer.
+    None: nothing is hidden). ``minutes``: fewer steps are taken where the planned ones would last longer, the rate
+    falling by the clock, so that a machine that others use does what there is time for.
     ``redrawn``: the rows as pass ``n`` reads them, in their order, with other typing mistakes each time for example.
     """
     import torch
@@ -135,9 +140,9 @@ def fine_tune(
     started = time.monotonic()
     numbers, precision = _numbers(device)
     progress("reading rows with the pretrained encoder", 0.0)
-    _start_head(network, read_all(network, tokens, pad, device)[1], target)
-    for value in network.encoder.get_input_embeddings().parameters():
-        value.requires_grad_(False)
+    probed = np.random.default_rng(seed).permutation(len(tokens))[: max(_PROBED, 100 * network.head.out_features)]
+    _start_head(network, read_all(network, [tokens[row] for row in probed], pad, device)[1], target[probed])
+    _freeze(network, schedule.frozen)
     groups = _groups(network, schedule)
     optimiser = torch.optim.AdamW(groups, lr=schedule.rate, betas=(0.9, 0.98), fused=True)
     trained = [value for value in network.parameters() if value.requires_grad]
@@ -145,17 +150,16 @@ def fine_tune(
     draw = torch.Generator().manual_seed(seed)
     mean = _Mean(network)
     step, loop = 0, time.monotonic()
+    left = max(1e-9, minutes * 60.0 - (loop - started))
     network.train()
     for epoch in range(schedule.epochs):
         rows = tokens if redrawn is None else redrawn(epoch)
         for part in _batches(rows, schedule.batch, (seed, epoch)):
-            if step == _MEASURED_STEPS:  # the first steps tell how many there is time for
-                a_step = (time.monotonic() - loop) / step
-                left = minutes * 60.0 - (time.monotonic() - started)
-                planned = max(step + 8, min(planned, step + int(left / a_step)))
-            if step >= planned:
-                break
             share = step / planned
+            if step >= _LEAST_STEPS:
+                share = max(share, (time.monotonic() - loop) / left)
+            if share >= 1.0:
+                break
             for group in optimiser.param_groups:
                 fall = min(1.0, (share + 1e-3) / schedule.warm_up, (1.0 - share) / (1.0 - schedule.warm_up))
                 group["lr"] = schedule.rate * group["scale"] * fall
@@ -176,7 +180,7 @@ def fine_tune(
             if share >= 1.0 - schedule.averaged and step % max(1, int(planned * schedule.averaged / _POINTS)) == 0:
                 mean.add()
             if step % 10 == 0:
-                progress(f"fine-tuning, epoch {epoch + 1}, loss {loss.item():.3f}", step / planned)
+                progress(f"fine-tuning, epoch {epoch + 1}, loss {loss.item():.3f}", share)
     is_averaged = _kept_average(network, mean, check, pad, device)
     return Trained(
         steps=step, seconds=round(time.monotonic() - started, 1), precision=precision, is_averaged=is_averaged
@@ -257,21 +261,39 @@ def _start_head(network: Any, pooled: npt.NDArray[np.float32], target: npt.NDArr
         network.head.bias.copy_(torch.from_numpy((probe.intercept_ * sure).astype(np.float32)))
 
 
-def _groups(network: Any, schedule: Schedule) -> list[dict[str, Any]]:
-    """Parameters by depth and by whether they shrink, each group with the ``scale`` of its learning rate."""
-    names = [name for name, value in network.named_parameters() if value.requires_grad]
-    deepest = max((int(match[1]) for name in names if (match := _LAYER.search(name))), default=0) + 1
+def _depths(network: Any) -> tuple[dict[str, int], int]:
+    """Each parameter's depth by name, 0 what embeds words and positions, and that of the last layer."""
+    names = [name for name, _ in network.named_parameters()]
+    layers = {name: int(match[1]) + 1 for name in names if (match := _LAYER.search(name))}
+    deepest = max(layers.values(), default=1)
 
     def depth(name: str) -> int:
-        match = _LAYER.search(name)
-        if match is not None:
-            return int(match[1]) + 1
-        return deepest + 1 if name.startswith("head") else 0 if "embed" in name else deepest
+        if name in layers:
+            return layers[name]
+        is_lowest = "embed" in name or "relative_attention_bias" in name
+        return deepest + 1 if name.startswith("head") else 0 if is_lowest else deepest
 
+    return {name: depth(name) for name in names}, deepest
+
+
+def _freeze(network: Any, layers: int) -> None:
+    """Word vectors are not trained, nor are the lowest ``layers`` and what is before them; one layer always is."""
+    for value in network.encoder.get_input_embeddings().parameters():
+        value.requires_grad_(False)
+    depths, deepest = _depths(network)
+    highest = min(layers, deepest - 1)
+    for name, value in network.named_parameters():
+        if highest and depths[name] <= highest:
+            value.requires_grad_(False)
+
+
+def _groups(network: Any, schedule: Schedule) -> list[dict[str, Any]]:
+    """Parameters by depth and by whether they shrink, each group with the ``scale`` of its learning rate."""
+    depths, deepest = _depths(network)
     found: dict[tuple[int, bool], list[Any]] = {}
     for name, value in network.named_parameters():
         if value.requires_grad and "pooler" not in name:
-            found.setdefault((depth(name), value.ndim > 1), []).append(value)
+            found.setdefault((depths[name], value.ndim > 1), []).append(value)
     return [
         {
             "params": values,
