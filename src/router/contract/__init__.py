@@ -9,6 +9,17 @@ from __future__ import annotations
 
 from .answer import check, given_label, render, render_tool_arguments
 from .memory import Memory
+from .open_ended import is_open_ended
 from .read import Draft, draft, finished
 
-__all__ = ["Draft", "Memory", "check", "draft", "finished", "given_label", "render", "render_tool_arguments"]
+__all__ = [
+    "Draft",
+    "Memory",
+    "check",
+    "draft",
+    "finished",
+    "given_label",
+    "is_open_ended",
+    "render",
+    "render_tool_arguments",
+]

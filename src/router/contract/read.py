@@ -30,10 +30,10 @@ from .structured import TWO_LISTS, blocked, conflict, structured, tool_of
 from .understood import unexplained
 from .words import table, words_of
 
-__all__ = ["Draft", "draft", "finished"]
+__all__ = ["DETECTOR", "NO_LIST", "Draft", "draft", "finished"]
 
 DETECTOR = "contract"
-_NO_LIST = "the request names no closed list of answers."
+NO_LIST = "the request names no closed list of answers."
 _MORE = "the request asks for more than a label."
 _STRANGE = "the request says something beside the labels that is not understood; it may be a rule."
 
@@ -124,7 +124,7 @@ def draft(request: Request, memory: Memory, judged: Split | None = None) -> Draf
             contract = blocked(contract, "the whole conversation is judged.")
     contract = blocked(contract, _request_blocker(request, contract))
     if contract.labels is None:
-        contract = blocked(contract, _NO_LIST)
+        contract = blocked(contract, NO_LIST)
     return Draft(contract=contract, confidence=confidence, spoken=tuple(spoken), found=tuple(found))
 
 

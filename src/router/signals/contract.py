@@ -9,21 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..contract import Memory, draft, finished
+from ..contract import Memory, draft, finished, is_open_ended
+from ..contract.read import DETECTOR, NO_LIST
 from ..types import Contract, Request, Signal, SignalName, Signals, Split
-from .split import read_split
+from .split import UNKNOWN, read_split
 
 __all__ = ["ContractDetector", "read_asked"]
 
 
 def read_asked(request: Request, memory: Memory | None = None) -> tuple[Signal[Contract], Signal[Split]]:
     """The asked-for answer and the text to judge. ``memory`` saves time where instructions come again."""
+    if is_open_ended(request):
+        return _OPEN, UNKNOWN
     memory = Memory() if memory is None else memory
     drafted = draft(request, memory)
     split = read_split(request, drafted.contract)
     if split.value is not None and drafted.contract.blocker is not None and drafted.holds(split.value):
         drafted = draft(request, memory, split.value)
     return finished(drafted, request, split.value, memory), split
+
+
+# What the full reading gives where no list of answers is found.
+_OPEN: Signal[Contract] = Signal(value=Contract(shape="free_text", blocker=NO_LIST), confidence=0.85, detector=DETECTOR)
 
 
 class ContractDetector:

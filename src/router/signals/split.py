@@ -20,7 +20,7 @@ from ..contract.speech import has_residue, is_instruction, lists, mentions
 from ..patterns import late_pattern
 from ..types import Contract, Message, Request, Signal, Split
 
-__all__ = ["THRESHOLD", "read_split"]
+__all__ = ["THRESHOLD", "UNKNOWN", "read_split"]
 
 DETECTOR = "split"
 THRESHOLD = 0.6
@@ -61,10 +61,10 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
     if hinted is not None:
         return _hinted(request, hinted)
     if contract is None:
-        return _UNKNOWN
+        return UNKNOWN
     found = _located(request, contract)
     if found is None or found[1][2] < THRESHOLD:
-        return _UNKNOWN
+        return UNKNOWN
     index, (start, end, certainty) = found
     text = request.messages[index].text
     if text[start:end].rstrip().endswith(("->", "=>", "→", "⇒")):
@@ -75,10 +75,10 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
     if text.startswith("{", start) and text.endswith("}", 0, end):
         picked = _field(request, index, start, end)
         if picked is None:
-            return _UNKNOWN
+            return UNKNOWN
         start, end = picked
     if start >= end or end - start > _MAX_CHARS or is_several(text[start:end]):
-        return _UNKNOWN
+        return UNKNOWN
     if (
         is_nothing(text[start:end])
         or is_pair(text[start:end])
@@ -87,10 +87,10 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
         or _PLACEHOLDER.fullmatch(text, start, end)
         or _EMPTY_TAGS.fullmatch(text, start, end)
     ):
-        return _UNKNOWN
+        return UNKNOWN
     is_read = request.json_schema is None and contract.tool is None
     if is_read and not _labels_stand_outside(request, contract, index, start, end):
-        return _UNKNOWN
+        return UNKNOWN
     return Signal(value=Split(message=index, start=start, end=end), confidence=certainty, detector=DETECTOR)
 
 
@@ -164,12 +164,12 @@ def _value(text: str, start: int, end: int, value: str) -> tuple[int, int] | Non
     return None if place < 0 else trimmed(text, place + 1, place + 1 + len(value))
 
 
-_UNKNOWN: Signal[Split] = Signal(value=None, confidence=0.0, detector=DETECTOR)
+UNKNOWN: Signal[Split] = Signal(value=None, confidence=0.0, detector=DETECTOR)
 
 
 def _hinted(request: Request, hinted: str) -> Signal[Split]:
     if not hinted.strip():
-        return _UNKNOWN
+        return UNKNOWN
     last = request.last_user()
     order = list(range(len(request.messages) - 1, -1, -1))
     if last is not None:
