@@ -26,5 +26,5 @@ def no_calls_beyond_this_machine(monkeypatch):
 def no_settings_of_this_machine(monkeypatch):
     """Credentials and settings of the router are unset, for processes that a test starts as well."""
     for name in list(os.environ):
-        if name.endswith(("_API_KEY", "_AUTH_TOKEN")) or name.startswith(("ROUTER_", "AWS_", "LITELLM_")):
+        if name.endswith(("_API_KEY", "_AUTH_TOKEN", "_BASE_URL")) or name.startswith(("ROUTER_", "AWS_", "LITELLM_")):
             monkeypatch.delenv(name)

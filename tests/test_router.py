@@ -43,13 +43,6 @@ REVIEW = [
 HARD = "If a train needs 45 minutes for 60 km, how long does it need for 200 km? Think step by step."
 
 
-@pytest.fixture(autouse=True)
-def no_providers(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in os.environ:
-        if name.endswith(("_API_KEY", "_BASE_URL")) or name.startswith("ROUTER_"):
-            monkeypatch.delenv(name)
-
-
 @pytest.fixture
 async def upstream() -> AsyncIterator[Upstream]:
     async with Upstream() as server:

@@ -1,7 +1,7 @@
 """Cascades: a smaller model answers first, and a larger one when the answer fails a check."""
 
 import pytest
-from backend_cases import decision, deployment, request
+from backend_cases import collect, content, decision, deployment, request
 
 from router.backends.grading import mean_logprob
 from router.testing.upstream import Answer, Fault, Upstream
@@ -9,14 +9,6 @@ from router.types import Budget, Contract, Escalation, Flag, Signal, Verdict
 
 ALL = frozenset({"contract", "refusal", "cut_off"})
 LABELS = Signal(value=Contract(shape="bare_label", labels=("yes", "no")), confidence=1.0, detector="t")
-
-
-async def collect(stream):
-    return [chunk async for chunk in stream]
-
-
-def content(chunks):
-    return "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"])
 
 
 def cascade(*, on=ALL, signals=None, budget=None, check=frozenset(), on_flag=None, **fields):

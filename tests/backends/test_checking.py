@@ -5,7 +5,7 @@ import json
 import threading
 
 import pytest
-from backend_cases import decision, deployment, request
+from backend_cases import collect, content, decision, deployment, dropped, request
 
 from router.backends.checking import MAX_CHARS, OVERLAP, PIECE, AnswerTexts, TextCheck
 from router.errors import NoCandidate
@@ -30,14 +30,6 @@ def broken(text):
 
 def checked(*kinds, **fields):
     return decision(verdict=Verdict(check=frozenset(kinds or {"toxicity"})), **fields)
-
-
-async def collect(run):
-    return [chunk async for chunk in run]
-
-
-def spoken(chunks):
-    return "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"])
 
 
 def refusals(chunks):
@@ -200,7 +192,7 @@ async def test_a_flagged_stream_shows_only_a_refusal(make_dispatcher):
     async with Upstream([Answer(text=f"a nice beginning, then {SECRET}")]) as up:
         run = make_dispatcher(deployment(url=up.url), check=find).stream(request(stream=True), checked())
         chunks = await collect(run)
-    assert spoken(chunks) == ""
+    assert content(chunks) == ""
     assert "nice" not in json.dumps(chunks)
     assert "toxicity" in refusals(chunks)[0]
     assert chunks[-1]["choices"][0]["finish_reason"] == "content_filter"
@@ -213,7 +205,7 @@ async def test_a_flag_across_chunks_is_found(make_dispatcher):
         chunks = await collect(
             make_dispatcher(deployment(url=up.url), check=find).stream(request(stream=True), checked())
         )
-    assert spoken(chunks) == ""
+    assert content(chunks) == ""
 
 
 async def test_a_clean_stream_passes_unchanged(make_dispatcher):
@@ -265,7 +257,7 @@ async def test_a_held_stream_may_fall_back(make_dispatcher):
         dispatcher = make_dispatcher(deployment(url=bad.url), deployment("large", good.url), check=find)
         run = dispatcher.stream(request(stream=True), checked(fallbacks=["large"]))
         chunks = await collect(run)
-    assert spoken(chunks) == "from the other"
+    assert content(chunks) == "from the other"
     assert run.outcome.usd > 11e-6 + 14e-6
     assert all(attempt.usage.output > 0 for attempt in run.outcome.attempts)
 
@@ -275,12 +267,8 @@ async def test_a_stream_too_long_to_hold_is_refused(make_dispatcher):
         dispatcher = make_dispatcher(deployment(url=up.url), check=find, max_held_bytes=20_000)
         run = dispatcher.stream(request(stream=True), checked())
         chunks = await collect(run)
-        for _ in range(100):
-            if up.dropped:
-                break
-            await asyncio.sleep(0.01)
-        assert up.dropped == 1
-    assert spoken(chunks) == ""
+        assert await dropped(up) == 1
+    assert content(chunks) == ""
     assert "too long" in refusals(chunks)[0]
     assert run.outcome.status == "refused"
     assert run.outcome.attempts[0].usage.output > 0

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
-from backend_cases import decision, deployment, request
+from backend_cases import collect, content, decision, deployment, dropped, request
 from tenacity.wait import wait_none
 
 from router.errors import UpstreamError
@@ -15,22 +15,6 @@ from router.testing.upstream import Answer, Fault, Upstream
 from router.types import Budget, Verdict
 
 HEDGING = Pacing(wait=wait_none(), hedging=Hedging(is_on=True, after_ms=60.0, least_ms=10.0))
-
-
-async def collect(stream):
-    return [chunk async for chunk in stream]
-
-
-def content(chunks):
-    return "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"])
-
-
-async def dropped(upstream):
-    for _ in range(200):
-        if upstream.dropped:
-            break
-        await asyncio.sleep(0.01)
-    return upstream.dropped
 
 
 async def test_a_slow_answer_is_overtaken(make_dispatcher):

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from backend_cases import deployment, request
+from backend_cases import deployment, dropped, request
 
 from router.backends.base import UpstreamCall, outgoing_body
 from router.backends.openai import OpenAIBackend
@@ -208,11 +208,7 @@ async def test_a_closed_stream_stops_the_upstream(backend):
         stream = await backend.open_stream(call(up.url, stream=True))
         await anext(stream)
         await stream.aclose()
-        for _ in range(100):
-            if up.dropped:
-                break
-            await asyncio.sleep(0.01)
-        assert up.dropped == 1
+        assert await dropped(up) == 1
 
 
 async def test_nobody_listening_is_a_network_error(backend):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
-from backend_cases import decision, deployment, request
+from backend_cases import collect, content, decision, deployment, dropped, request
 
 from router.catalogue import Price
 from router.errors import DeadlineExceeded, NoCandidate, NotConfigured, UpstreamError
@@ -15,17 +15,6 @@ from router.types import Budget, Contract, Flag, LocalEvidence, Signal, Span, Ve
 
 def signal(value):
     return Signal(value=value, confidence=1.0, detector="test")
-
-
-def content(chunks):
-    return "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"])
-
-
-async def collect(stream, into=None):
-    chunks = into if into is not None else []
-    async for chunk in stream:
-        chunks.append(chunk)
-    return chunks
 
 
 # ----- whole answers ----------------------------------------------------------------------------------------------
@@ -391,11 +380,7 @@ async def test_closing_a_stream_stops_the_spend(make_dispatcher):
         await anext(run)
         await anext(run)
         await run.aclose()
-        for _ in range(100):
-            if up.dropped:
-                break
-            await asyncio.sleep(0.01)
-        assert up.dropped == 1
+        assert await dropped(up) == 1
     assert run.outcome.status == "cancelled"
     assert run.outcome.attempts[0].usage.estimated
     assert run.outcome.usd > 0
@@ -411,11 +396,7 @@ async def test_cancelling_the_reader_stops_the_spend(make_dispatcher):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        for _ in range(100):
-            if up.dropped:
-                break
-            await asyncio.sleep(0.01)
-        assert up.dropped == 1
+        assert await dropped(up) == 1
     assert run.outcome.status == "cancelled"
 
 

@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from backend_cases import decision, deployment, request
+from backend_cases import collect, content, decision, deployment, dropped, request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,14 +29,6 @@ def checked(*, hold=100, kinds=("toxicity", "pii"), **fields):
     return decision(verdict=Verdict(check=frozenset(kinds), hold=hold, on_flag=fields.pop("on_flag", {})), **fields)
 
 
-def spoken(chunks):
-    return "".join(c["choices"][0]["delta"].get("content") or "" for c in chunks if c["choices"])
-
-
-async def collect(stream):
-    return [chunk async for chunk in stream]
-
-
 GOOD = "Plain words, and many of them. " * 40
 
 
@@ -48,7 +40,7 @@ async def test_a_window_shows_while_it_streams(make_dispatcher):
             if not shown and (chunk["choices"][0]["delta"].get("content") or ""):
                 # The upstream is still writing when the first words are shown.
                 assert run.outcome is None
-            shown += spoken([chunk])
+            shown += content([chunk])
     assert shown == GOOD
     assert run.outcome.status == "answered"
     assert run.outcome.attempts[0].ttft_ms < run.outcome.attempts[0].latency_ms / 2
@@ -58,13 +50,9 @@ async def test_what_is_refused_is_never_shown(make_dispatcher):
     async with Upstream([Answer(text=GOOD + BAD + " " + GOOD, drip_s=0.0005)]) as up:
         run = make_dispatcher(deployment(url=up.url), check=find).stream(request(stream=True), checked())
         chunks = await collect(run)
-        for _ in range(100):
-            if up.dropped:
-                break
-            await asyncio.sleep(0.01)
-        assert up.dropped == 1
-    assert GOOD.startswith(spoken(chunks))
-    assert 0 < len(spoken(chunks)) <= len(GOOD)
+        assert await dropped(up) == 1
+    assert GOOD.startswith(content(chunks))
+    assert 0 < len(content(chunks)) <= len(GOOD)
     (last,) = chunks[-1]["choices"]
     assert last["finish_reason"] == "content_filter"
     assert "toxicity" in last["delta"]["refusal"]
@@ -78,7 +66,7 @@ async def test_personal_data_is_masked_as_it_streams(make_dispatcher):
         made = checked(on_flag={"pii": "redact"})
         run = make_dispatcher(deployment(url=up.url), check=find).stream(request(stream=True), made)
         chunks = await collect(run)
-    assert spoken(chunks) == f"{GOOD}Write to [EMAIL] today. {GOOD}And to [EMAIL]."
+    assert content(chunks) == f"{GOOD}Write to [EMAIL] today. {GOOD}And to [EMAIL]."
     assert run.outcome.flags == ("pii",)
     assert chunks[-1]["router"] == {"flags": ["pii"]}
 
@@ -101,7 +89,7 @@ async def test_an_annotated_answer_is_shown_unchanged(make_dispatcher, stream):
         if stream:
             run = dispatcher.stream(request(stream=True), made)
             chunks = await collect(run)
-            assert spoken(chunks) == text
+            assert content(chunks) == text
             assert chunks[-1]["router"] == {"flags": ["toxicity"]}
             assert run.outcome.flags == ("toxicity",)
         else:
@@ -139,7 +127,7 @@ async def test_a_broken_check_shows_nothing(make_dispatcher, broken):
     async with Upstream([Answer(text=GOOD)]) as up:
         run = make_dispatcher(deployment(url=up.url), check=broken).stream(request(stream=True), checked())
         chunks = await collect(run)
-    assert spoken(chunks) == ""
+    assert content(chunks) == ""
     assert run.outcome.status == "refused"
 
 
@@ -148,7 +136,7 @@ async def test_failover_while_nothing_was_shown(make_dispatcher):
     async with Upstream([cut, cut]) as bad, Upstream([Answer(text="from the other")]) as good:
         dispatcher = make_dispatcher(deployment(url=bad.url), deployment("large", good.url), check=find)
         run = dispatcher.stream(request(stream=True), checked(fallbacks=["large"]))
-        assert spoken(await collect(run)) == "from the other"
+        assert content(await collect(run)) == "from the other"
 
 
 # ----- the window alone -------------------------------------------------------------------------------------------
@@ -179,13 +167,13 @@ def test_every_cut_of_a_stream_is_masked_alike(text, cuts, hold):
             if window.is_due:
                 ready, _ = await window.release(is_end=False, timeout_s=5)
                 shown += ready
-                assert len(spoken(shown)) <= at
+                assert len(content(shown)) <= at
         window.take(chunk("", finish="stop"))
         ready, _ = await window.release(is_end=True, timeout_s=5)
         return shown + ready
 
     chunks = asyncio.run(run())
-    assert spoken(chunks) == MAIL.sub("[EMAIL]", text)
+    assert content(chunks) == MAIL.sub("[EMAIL]", text)
     assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
     assert window.unfinished == []
 

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-KEEP = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "SYSTEMROOT", "VIRTUAL_ENV")
+from processes import run_router as router
+
 EXAMPLES = Path(__file__).parents[2] / "examples" / "requests.jsonl"
 REVIEW = "Is this review positive or negative? Answer with one word.\n\nReview: I loved every minute, what a joy!"
-
-
-def router(*arguments: str, stdin: bytes = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
-    clean = {key: value for key, value in os.environ.items() if key in KEEP}
-    done = subprocess.run(
-        [sys.executable, "-m", "router", *arguments],
-        input=stdin,
-        capture_output=True,
-        timeout=120,
-        env=clean,
-        cwd=cwd,
-        check=False,
-    )
-    assert b"Traceback" not in done.stderr, done.stderr.decode()
-    return done
 
 
 def decisions(data: bytes) -> list[dict[str, Any]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_commands import router
 
+from processes import run_router as router
 from router import BudgetExceeded, Router
 from router.testing.upstream import Answer, Fault, Upstream
 

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_dispatch import at, configured, no_providers, policy
+from test_dispatch import at, configured, policy
 
 from router import UpstreamError
 from router.testing.upstream import Answer, Fault, Upstream
-
-__all__ = ["no_providers"]
 
 ON = "continue_streams: true, tries: 1"
 STORY = "Tell me a story about a lighthouse."

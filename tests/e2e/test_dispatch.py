@@ -15,15 +15,6 @@ LABELS = "Is this a complaint? Answer with one word: yes or no.\n\nThe parcel ca
 HARD = "If a train needs 45 minutes for 60 km, how long does it need for 200 km?"
 
 
-@pytest.fixture(autouse=True)
-def no_providers(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    for name in os.environ:
-        if name.endswith(("_API_KEY", "_BASE_URL")) or name.startswith("ROUTER_"):
-            monkeypatch.delenv(name)
-
-
 def configured(tmp_path: Path, deployments: list[str], *, policy: str = "", dispatch: str = "") -> Router:
     if policy:
         (tmp_path / "mine.yaml").write_text(policy)

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 from typing import Any
 
+from processes import run_router
 from router.testing.upstream import Answer, Fault, Upstream
-
-KEEP = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "SYSTEMROOT", "VIRTUAL_ENV")
 
 
 async def route(upstream: Upstream, rows: list[dict[str, Any]], *options: str) -> subprocess.CompletedProcess[str]:
-    env = {key: value for key, value in os.environ.items() if key in KEEP}
-    env |= {"ROUTER_UPSTREAM": upstream.url, "ROUTER_UPSTREAM_MODEL": "tiny"}
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "router", "route", "-", *options],
-        input="".join(json.dumps(row) + "\n" for row in rows),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=env,
-        check=False,
-    )
+    env = {"ROUTER_UPSTREAM": upstream.url, "ROUTER_UPSTREAM_MODEL": "tiny"}
+    asked = "".join(json.dumps(row) + "\n" for row in rows)
+    return await asyncio.to_thread(run_router, "route", "-", *options, stdin=asked, text=True, **env)
 
 
 async def test_hosted_rows_are_answered_in_order() -> None:

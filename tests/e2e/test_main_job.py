@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from processes import run_router
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples" / "requests.jsonl"
-KEEP = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "SYSTEMROOT", "VIRTUAL_ENV")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    clean = {key: value for key, value in os.environ.items() if key in KEEP}
-    return subprocess.run(
-        [sys.executable, "-m", "router", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=clean,
-        cwd=ROOT,
-        check=False,
-    )
+    return run_router(*arguments, cwd=ROOT, text=True)
 
 
 @pytest.fixture(scope="module")

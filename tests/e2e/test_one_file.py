@@ -18,15 +18,6 @@ from router.offline.replay import replay_record
 from router.testing.upstream import Answer, Fault, Upstream
 
 
-@pytest.fixture(autouse=True)
-def no_providers(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
-    for name in os.environ:
-        if name.endswith(("_API_KEY", "_BASE_URL")) or name.startswith("ROUTER_"):
-            monkeypatch.delenv(name)
-
-
 def one_file(urls: dict[str, str], *, rules: str, more: str = "") -> str:
     models = "".join(
         f"  - {{name: {name}, model: m-{name}, backend: openai, api_base: '{url}', tier: {tier}, "

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from router.catalogue import LocalCard
 from router.features import FeatureSpec
 from router.offline.fit import LinearMaker
 from router.offline.rows import Rows
-from router.types import Contract, Hints, Message, Request, Signal, Signals, Split
+from router.types import Contract, Hints, Message, Prediction, Request, Signal, Signals, Split
 
 _GARDEN = (
     "the {a} roses need water", "plant {a} seeds in spring", "my {a} tomatoes grow behind the shed", "mow the {a} lawn",
@@ -53,6 +55,12 @@ def rows(count: int, seed: int) -> Rows:
         texts.append(f"{first.format(a=draw.choice(_WORDS))} and {second.format(a=draw.choice(_WORDS))}")
         labels.append(label)
     return Rows(texts=tuple(texts), labels=tuple(labels))
+
+
+def accuracy(found: Sequence[Prediction], test: Rows) -> float:
+    """The share of rows whose likeliest label is right."""
+    likeliest = [each.labels[int(np.argmax(each.probabilities))] for each in found]
+    return float(np.mean([label == right for label, right in zip(likeliest, test.labels, strict=True)]))
 
 
 def tiny_encoder(directory: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from local_making import copy_damaged, rows, tiny_encoder
+from local_making import accuracy, copy_damaged, rows, tiny_encoder
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("tokenizers")
@@ -54,8 +54,7 @@ def test_few_rows_make_a_model_that_is_served(saved: Path) -> None:
     test = rows(150, 3)
     model = load_local_model(saved)
     found = model.predict(test.texts)
-    right = [p.labels[int(np.argmax(p.probabilities))] == label for p, label in zip(found, test.labels, strict=True)]
-    assert np.mean(right) > 0.9
+    assert accuracy(found, test) > 0.9
     assert set(read_card(saved).files) == set(FILES)
     alone = model.predict(test.texts[:1])[0]
     assert np.allclose(alone.probabilities, found[0].probabilities, atol=0.1)

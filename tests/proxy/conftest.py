@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from background import Background
 
-KEEP = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH", "SYSTEMROOT", "VIRTUAL_ENV")
+from processes import serving
+
+if TYPE_CHECKING:
+    import openai
 
 
 @contextmanager
 def running(*options: str, env: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Start ``router serve --port 0`` and give its address; it must end well on SIGTERM."""
-    clean = {key: value for key, value in os.environ.items() if key in KEEP}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "router", "serve", "--port", "0", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**clean, **(env or {})},
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        found = re.search(r"http://\S+", line)
-        if found is None:
-            process.kill()
-            raise AssertionError(f"the sidecar did not start: {line}{process.communicate()[1]}")
-        yield found[0]
-    finally:
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=90)
-    assert process.returncode == 0, errors
-    assert "Traceback" not in errors, errors
+    """The address of a sidecar that is started so."""
+    with serving(*options, env=env) as found:
+        yield found.addresses[0]
 
 
 Start = Callable[..., AbstractContextManager[str]]
@@ -88,4 +68,13 @@ def address(upstream: Background, tmp_path_factory: pytest.TempPathFactory) -> I
         "ROUTER_UPSTREAM_KEY": "sk-upstream-secret",
     }
     with running("--config", str(path), env=env) as found:
+        yield found
+
+
+@pytest.fixture
+def client(address: str) -> Iterator[openai.OpenAI]:
+    """OpenAI's client of :func:`address`."""
+    import openai
+
+    with openai.OpenAI(base_url=f"{address}/v1", api_key="unused", max_retries=0, timeout=60) as found:
         yield found

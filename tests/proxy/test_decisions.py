@@ -6,41 +6,25 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import pytest
 from background import Background
+from calling import CHAT, REVIEW, call
 
 from router.testing.upstream import Answer, Fault
 from router.types import Feedback
 
 Start = Callable[..., AbstractContextManager[str]]
-REVIEW = {
-    "messages": [
-        {"role": "system", "content": "You label customer reviews. Answer with one word: positive or negative."},
-        {"role": "user", "content": "I loved every minute of it. What a wonderful film, I will watch it again!"},
-    ],
-}
-
-
-def call(address: str, path: str, body: Any = None) -> tuple[int, Any, Any]:
-    connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
-    try:
-        connection.request("GET" if body is None else "POST", path, None if body is None else json.dumps(body))
-        response = connection.getresponse()
-        return response.status, response.headers, json.loads(response.read())
-    finally:
-        connection.close()
+SHIP = {"messages": [{"role": "user", "content": "Write a long story about a ship."}]}
 
 
 def test_route_decides_and_calls_nobody(address: str, upstream: Background) -> None:
     upstream.script()
-    status, headers, told = call(address, "/v1/route", {"prompt": "Write a long story about a ship."})
-    assert status == 200
+    reply = call(address, "/v1/route", {"prompt": "Write a long story about a ship."})
+    told, headers = reply.json, reply.headers
+    assert reply.status == 200
     assert told["decision"]["target"]["kind"] == headers["x-router-target"] == "llm"
     assert told["decision"]["id"] == headers["x-router-decision-id"]
     assert told["quote"]["model"] == told["decision"]["target"]["model"]
@@ -53,22 +37,20 @@ def test_route_decides_and_calls_nobody(address: str, upstream: Background) -> N
 
 
 def test_route_keeps_the_limits(address: str) -> None:
-    status, _, told = call(address, "/v1/route", {**REVIEW, "router": {"max_usd": 0}})
+    reply = call(address, "/v1/route", {**REVIEW, "router": {"max_usd": 0}})
+    status, told = reply.status, reply.json
     assert (status, told["decision"]["target"]["kind"], told["quote"]["usd"]) == (200, "local", 0)
-    status, _, told = call(address, "/v1/route", {"prompt": "hi", "router": {"max_latency_ms": "0.02ms"}})
+    reply = call(address, "/v1/route", {"prompt": "hi", "router": {"max_latency_ms": "0.02ms"}})
+    status, told = reply.status, reply.json
     assert (status, told["error"]["code"]) == (422, "deadline_infeasible")
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_receipt_tells_what_became_of_it(address: str, upstream: Background, stream: bool) -> None:
     upstream.script()
-    connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
-    asked = {"messages": [{"role": "user", "content": "Write a long story about a ship."}], "stream": stream}
-    connection.request("POST", "/v1/chat/completions", json.dumps(asked))
-    response = connection.getresponse()
-    response.read()
-    connection.close()
-    status, _, told = call(address, f"/v1/receipts/{response.headers['x-router-decision-id']}")
+    response = call(address, CHAT, {**SHIP, "stream": stream})
+    reply = call(address, f"/v1/receipts/{response.headers['x-router-decision-id']}")
+    status, told = reply.status, reply.json
     assert status == 200
     assert told["outcome"]["status"] == "answered"
     assert told["outcome"]["usage"]["output"] == 7
@@ -83,14 +65,9 @@ def test_headers_name_who_answered(config: Path, upstream: Background, start: St
         + "".join(f"  - {{name: {name}, model: m, backend: openai, api_base: '{upstream.url}'}}\n" for name in "ab")
     )
     upstream.script(Fault(status=500), Answer())
-    asked = {"messages": [{"role": "user", "content": "Write a long story about a ship."}], "stream": stream}
     with start("--config", str(config)) as address:
-        connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
-        connection.request("POST", "/v1/chat/completions", json.dumps(asked))
-        response = connection.getresponse()
-        response.read()
-        connection.close()
-        _, _, told = call(address, f"/v1/receipts/{response.headers['x-router-decision-id']}")
+        response = call(address, CHAT, {**SHIP, "stream": stream})
+        told = call(address, f"/v1/receipts/{response.headers['x-router-decision-id']}").json
     assert response.headers["x-router-model"] == told["outcome"]["model"]
     assert told["outcome"]["model"] != told["decision"]["target"]["model"]
 
@@ -98,7 +75,7 @@ def test_headers_name_who_answered(config: Path, upstream: Background, start: St
 def test_every_worker_knows_a_decision(config: Path, start: Start) -> None:
     config.write_text("ledger: {path: ledger.db}\n")
     with start("--config", str(config), "--workers", "2") as address:
-        _, headers, _ = call(address, "/v1/chat/completions", REVIEW)
+        headers = call(address, CHAT, REVIEW).headers
         name = headers["x-router-decision-id"]
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
@@ -113,7 +90,7 @@ def test_every_worker_knows_a_decision(config: Path, start: Start) -> None:
 def test_feedback_is_kept_beside_the_ledger(config: Path, start: Start) -> None:
     config.write_text("ledger: {path: book.jsonl}\n")
     with start("--config", str(config)) as address:
-        _, headers, _ = call(address, "/v1/chat/completions", REVIEW)
+        headers = call(address, CHAT, REVIEW).headers
         name = headers["x-router-decision-id"]
         assert call(address, "/v1/feedback", {"decision_id": name, "verdict": "bad", "label": "negative"})[0] == 201
         assert call(address, "/v1/feedback", {"decision_id": "nobody", "verdict": "bad"})[0] == 404
@@ -132,14 +109,14 @@ def test_verdicts_move_what_is_expected_and_stay_over_a_restart(
     upstream.script()
 
     def expected(address: str) -> tuple[float, dict[str, float]]:
-        decision = call(address, "/v1/route", {"prompt": "Write a long story about a ship."})[2]["decision"]
+        decision = call(address, "/v1/route", {"prompt": "Write a long story about a ship."}).json["decision"]
         return decision["estimate"]["quality"], decision["snapshot"]["quality_shift"]
 
     with start("--config", str(config), env=env) as address:
         before, shifts = expected(address)
         assert shifts == {}
         for _ in range(6):
-            _, headers, _ = call(address, "/v1/chat/completions", story)
+            headers = call(address, CHAT, story).headers
             name = headers["x-router-decision-id"]
             assert call(address, "/v1/feedback", {"decision_id": name, "verdict": "bad"})[0] == 201
         after, shifts = expected(address)

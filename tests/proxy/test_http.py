@@ -10,15 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-
-CHAT = "/v1/chat/completions"
-REVIEW = {
-    "model": "auto",
-    "messages": [
-        {"role": "system", "content": "You label customer reviews. Answer with one word: positive or negative."},
-        {"role": "user", "content": "I loved every minute of it. What a wonderful film, I will watch it again!"},
-    ],
-}
+from calling import CHAT, REVIEW
 
 
 def call(

@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from background import Background
+from calling import CHAT, REVIEW, call
 
 from router.errors import ConfigError
 from router.proxy.auth import KeyRing, Unauthorized, new_key, read_keys
 
 Start = Callable[..., AbstractContextManager[str]]
-REVIEW = {
-    "model": "auto",
-    "messages": [
-        {"role": "system", "content": "You label customer reviews. Answer with one word: positive or negative."},
-        {"role": "user", "content": "I loved every minute of it. What a wonderful film, I will watch it again!"},
-    ],
-}
-STORY = {"model": "auto", "messages": [{"role": "user", "content": "Write a short story about the sea."}]}
-CHAT = "/v1/chat/completions"
-
-
-class Reply:
-    def __init__(self, status: int, headers: Any, data: bytes) -> None:
-        self.status, self.headers, self.data = status, headers, data
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.data)
-
-
-def call(address: str, path: str, body: Any = None, *, key: str | None = None, **headers: str) -> Reply:
-    connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
-    sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    if key is not None:
-        sent["authorization"] = f"Bearer {key}"
-    try:
-        data = None if body is None else json.dumps(body).encode()
-        connection.request("GET" if body is None else "POST", path, data, sent)
-        response = connection.getresponse()
-        return Reply(response.status, response.headers, response.read())
-    finally:
-        connection.close()
 
 
 class Keys:

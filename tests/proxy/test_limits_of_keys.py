@@ -10,7 +10,7 @@ from pathlib import Path
 import openai
 import pytest
 from background import Background
-from test_keys import CHAT, STORY, call
+from calling import CHAT, STORY, call
 
 from router.errors import ConfigError
 from router.proxy.auth import new_key, read_keys

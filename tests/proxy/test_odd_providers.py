@@ -10,13 +10,13 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
+from calling import CHAT
+from calling import call as post
 
 openai = pytest.importorskip("openai")
 anthropic = pytest.importorskip("anthropic")
@@ -251,11 +251,7 @@ def test_thoughts_without_signature_are_told_as_such(provider: Provider, claude:
 @pytest.mark.parametrize("stream", [False, True])
 def test_coded_answer_is_a_typed_error(provider: Provider, odd: str, stream: bool) -> None:
     provider.script(chunk({"content": "The sea."}), *END, message={"content": "The sea."}, coding="gzip")
-    connection = HTTPConnection(urlsplit(odd).netloc, timeout=30)
-    connection.request("POST", "/v1/chat/completions", json.dumps({"messages": ASKED, "stream": stream}))
-    answer = connection.getresponse()
-    error = json.loads(answer.read())["error"]
-    connection.close()
+    answer = post(odd, CHAT, {"messages": ASKED, "stream": stream})
     assert answer.status == 502
-    assert "compressed" in error["message"]
+    assert "compressed" in answer.json["error"]["message"]
     assert provider.headers["accept-encoding"] == "identity"

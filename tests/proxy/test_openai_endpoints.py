@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from typing import Any, Literal
 
 import httpx
@@ -30,12 +29,6 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arg
 
 class Verdict(BaseModel):
     label: Literal["positive", "negative"]
-
-
-@pytest.fixture
-def client(address: str) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=f"{address}/v1", api_key="unused", max_retries=0, timeout=60) as found:
-        yield found
 
 
 # ----- chat -------------------------------------------------------------------------------------------------------

@@ -3,86 +3,32 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from background import Background
+from calling import CHAT, REVIEW, STORY, call, calling
 from prometheus_client.parser import text_string_to_metric_families
 
+from processes import Sidecar, run_router, serving
 from router.testing.upstream import Answer
 
 Start = Callable[..., AbstractContextManager[str]]
-STORY = {"model": "auto", "messages": [{"role": "user", "content": "Write a short story about the sea."}]}
-REVIEW = {
-    "model": "auto",
-    "messages": [
-        {"role": "system", "content": "You label customer reviews. Answer with one word: positive or negative."},
-        {"role": "user", "content": "I loved every minute of it. What a wonderful film, I will watch it again!"},
-    ],
-}
-
-
-class Running:
-    """A sidecar whose process a test may signal. ``addresses``: the callers' listener, then the operators'."""
-
-    def __init__(self, process: subprocess.Popen[str], addresses: list[str]) -> None:
-        self.process, self.addresses = process, addresses
-        self.errors = ""
-
-    def signal(self, number: int) -> None:
-        self.process.send_signal(number)
 
 
 @contextmanager
-def sidecar(*options: str, listeners: int = 1, **env: str) -> Iterator[Running]:
-    clean = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "TMPDIR", "PYTHONPATH")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "router", "serve", "--port", "0", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**clean, **env},
-    )
-    assert process.stdout is not None
-    try:
-        lines = [process.stdout.readline() for _ in range(listeners)]
-        addresses = [found[0] for line in lines if (found := re.search(r"https?://[^\s]+", line))]
-        assert len(addresses) == listeners, (lines, process.poll() is not None and process.communicate()[1])
-        running = Running(process, addresses)
-        yield running
-    finally:
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=90)
-    running.errors = errors
-    assert process.returncode == 0, errors
-    assert "Traceback" not in errors, errors
-
-
-def call(address: str, path: str, body: Any = None, *, tls: ssl.SSLContext | None = None) -> tuple[int, Any, bytes]:
-    place = urlsplit(address)
-    connection: HTTPConnection = (
-        HTTPSConnection(place.netloc, timeout=30, context=tls) if tls else HTTPConnection(place.netloc, timeout=60)
-    )
-    try:
-        data = None if body is None else json.dumps(body).encode()
-        connection.request("GET" if body is None else "POST", path, data, {"content-type": "application/json"})
-        response = connection.getresponse()
-        return response.status, response.headers, response.read()
-    finally:
-        connection.close()
+def sidecar(*options: str, listeners: int = 1, **env: str) -> Iterator[Sidecar]:
+    with serving(*options, listeners=listeners, env=env) as found:
+        yield found
 
 
 def eventually(holds: Callable[[], bool], within_s: float = 60.0) -> bool:
@@ -112,11 +58,11 @@ def test_sighup_serves_the_new_policy(config: Path) -> None:
     config.write_text("policy: guide\nserver: {watch: false}\n")
     with sidecar("--config", str(config)) as running:
         address = running.addresses[0]
-        assert call(address, "/v1/chat/completions", REVIEW)[1]["x-router-policy"] == "guide"
+        assert call(address, CHAT, REVIEW)[1]["x-router-policy"] == "guide"
         before = values(address, "router_config_version")
         config.write_text("policy: private\nserver: {watch: false}\n")
         running.signal(signal.SIGHUP)
-        assert eventually(lambda: call(address, "/v1/chat/completions", REVIEW)[1]["x-router-policy"] == "private")
+        assert eventually(lambda: call(address, CHAT, REVIEW)[1]["x-router-policy"] == "private")
         after = {labels for labels, value in values(address, "router_config_version").items() if value == 1}
         assert len(after) == 1
         assert after != {labels for labels, value in before.items() if value == 1}
@@ -130,7 +76,7 @@ def test_wrong_config_leaves_the_old_one_serving(config: Path) -> None:
         config.write_text("polcy: private\n")
         running.signal(signal.SIGHUP)
         assert eventually(lambda: values(address, "router_config_reloads_total") == {(("result", "refused"),): 1})
-        assert call(address, "/v1/chat/completions", REVIEW)[1]["x-router-policy"] == "guide"
+        assert call(address, CHAT, REVIEW)[1]["x-router-policy"] == "guide"
         config.write_text("policy: guide\nserver: {watch: false, host: 127.0.0.2}\n")
         running.signal(signal.SIGHUP)
         assert eventually(lambda: values(address, "router_config_reloads_total") == {(("result", "refused"),): 2})
@@ -149,7 +95,7 @@ def test_changed_policy_file_is_read_by_itself(tmp_path: Path) -> None:
         assert eventually(lambda: json.loads(call(address, "/readyz")[2])["version"] != first)
         policy.write_text("policy: mine\nextends: nothing\n")
         assert eventually(lambda: values(address, "router_config_reloads_total").get((("result", "refused"),), 0) == 1)
-        assert call(address, "/v1/chat/completions", REVIEW)[0] == 200
+        assert call(address, CHAT, REVIEW)[0] == 200
 
 
 def test_running_requests_finish_on_their_version(config: Path, upstream: Background) -> None:
@@ -158,15 +104,12 @@ def test_running_requests_finish_on_their_version(config: Path, upstream: Backgr
     env = {"ROUTER_UPSTREAM": upstream.url, "ROUTER_UPSTREAM_MODEL": "tiny"}
     with sidecar("--config", str(config), **env) as running:
         address = running.addresses[0]
-        connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
-        connection.request("POST", "/v1/chat/completions", json.dumps({**STORY, "stream": True}))
-        response = connection.getresponse()
-        first = response.read(20)
-        config.write_text("policy: private\nserver: {watch: false}\n")
-        running.signal(signal.SIGHUP)
-        assert eventually(lambda: values(address, "router_config_reloads_total") == {(("result", "taken"),): 1})
-        rest = response.read()
-        connection.close()
+        with calling(address, CHAT, {**STORY, "stream": True}) as response:
+            first = response.read(20)
+            config.write_text("policy: private\nserver: {watch: false}\n")
+            running.signal(signal.SIGHUP)
+            assert eventually(lambda: values(address, "router_config_reloads_total") == {(("result", "taken"),): 1})
+            rest = response.read()
     assert response.headers["x-router-policy"] == "guide"
     assert (first + rest).endswith(b"data: [DONE]\n\n")
 
@@ -180,11 +123,11 @@ def test_spending_is_remembered_over_a_reload(config: Path, upstream: Background
     asked = {**STORY, "max_tokens": 5}
     with sidecar("--config", str(config)) as running:
         address = running.addresses[0]
-        assert call(address, "/v1/chat/completions", asked)[0] == 200
+        assert call(address, CHAT, asked)[0] == 200
         config.write_text(f"policy: quality-first\n{deployment}{limits}")
         running.signal(signal.SIGHUP)
         assert eventually(lambda: values(address, "router_config_reloads_total") == {(("result", "taken"),): 1})
-        statuses = [call(address, "/v1/chat/completions", asked)[0] for _ in range(3)]
+        statuses = [call(address, CHAT, asked)[0] for _ in range(3)]
     assert statuses[-1] == 402
 
 
@@ -196,7 +139,7 @@ def test_operators_have_their_own_listener(config: Path) -> None:
     with sidecar("--config", str(config), listeners=2) as running:
         callers, operators = running.addresses
         assert call(callers, "/metrics")[0] == call(callers, "/admin/reload", {})[0] == 404
-        assert call(operators, "/v1/chat/completions", STORY)[0] == 404
+        assert call(operators, CHAT, STORY)[0] == 404
         assert call(operators, "/metrics")[0] == call(operators, "/healthz")[0] == 200
         status, _, data = call(operators, "/admin/reload", {})
         assert (status, json.loads(data)["number"]) == (200, 2)
@@ -220,16 +163,13 @@ def test_running_stream_finishes_after_sigterm(config: Path, upstream: Backgroun
     env = {"ROUTER_UPSTREAM": upstream.url, "ROUTER_UPSTREAM_MODEL": "tiny"}
     with sidecar("--config", str(config), **env) as running:
         address = running.addresses[0]
-        connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
-        connection.request("POST", "/v1/chat/completions", json.dumps({**STORY, "stream": True}))
-        response = connection.getresponse()
-        found = response.read(20)
-        running.signal(signal.SIGTERM)
-        time.sleep(0.3)
-        with pytest.raises(OSError, match="refused"):
-            call(address, "/healthz")
-        found += response.read()
-        connection.close()
+        with calling(address, CHAT, {**STORY, "stream": True}) as response:
+            found = response.read(20)
+            running.signal(signal.SIGTERM)
+            time.sleep(0.3)
+            with pytest.raises(OSError, match="refused"):
+                call(address, "/healthz")
+            found += response.read()
         assert running.process.wait(30) == 0
     assert found.endswith(b"data: [DONE]\n\n")
 
@@ -240,7 +180,7 @@ def test_end_waits_no_longer_than_its_grace(config: Path, upstream: Background) 
     env = {"ROUTER_UPSTREAM": upstream.url, "ROUTER_UPSTREAM_MODEL": "tiny"}
     with sidecar("--config", str(config), **env) as running:
         told: list[tuple[int, Any, bytes]] = []
-        asking = threading.Thread(target=lambda: told.append(call(running.addresses[0], "/v1/chat/completions", STORY)))
+        asking = threading.Thread(target=lambda: told.append(call(running.addresses[0], CHAT, STORY)))
         asking.start()
         assert eventually(lambda: len(upstream.server.received) == 1)
         running.signal(signal.SIGTERM)
@@ -265,7 +205,7 @@ def test_workers_share_metrics_and_reload_together(config: Path) -> None:
         assert call(operators, "/admin/reload", {})[0] == 200
 
         def all_private() -> bool:
-            seen = {call(callers, "/v1/chat/completions", REVIEW)[1]["x-router-policy"] for _ in range(12)}
+            seen = {call(callers, CHAT, REVIEW)[1]["x-router-policy"] for _ in range(12)}
             return seen == {"private"}
 
         assert eventually(all_private)
@@ -286,7 +226,7 @@ def test_dead_deployment_is_found_without_a_request(config: Path, upstream: Back
         dead = (("model", "dead"),)
         assert eventually(lambda: values(address, "router_deployment_unhealthy").get(dead) == 1.0)
         assert values(address, "router_deployment_unhealthy")[(("model", "alive"),)] == 0.0
-        assert {call(address, "/v1/chat/completions", STORY)[1]["x-router-model"] for _ in range(4)} == {"alive"}
+        assert {call(address, CHAT, STORY)[1]["x-router-model"] for _ in range(4)} == {"alive"}
         assert values(address, "router_attempts_total").keys() == {(("error", "none"), ("model", "alive"))}
 
 
@@ -295,8 +235,8 @@ def test_dead_deployment_is_found_without_a_request(config: Path, upstream: Back
 
 def test_metrics_tell_of_decisions_and_money(address: str, upstream: Background) -> None:
     upstream.script(Answer(text="Once upon a time."))
-    assert call(address, "/v1/chat/completions", STORY)[0] == 200
-    assert call(address, "/v1/chat/completions", REVIEW)[0] == 200
+    assert call(address, CHAT, STORY)[0] == 200
+    assert call(address, CHAT, REVIEW)[0] == 200
     assert call(address, "/nowhere/with/an/id/1234")[0] == 404
     decided = values(address, "router_decisions_total")
     assert {dict(labels)["target"] for labels in decided} >= {"local", "llm"}
@@ -311,8 +251,8 @@ def test_metrics_tell_of_decisions_and_money(address: str, upstream: Background)
 def test_log_lines_are_json_and_hold_no_prompt(config: Path) -> None:
     config.write_text("server: {log: json, access_log: true}\n")
     with sidecar("--config", str(config)) as running:
-        call(running.addresses[0], "/v1/chat/completions", REVIEW)
-        call(running.addresses[0], "/v1/chat/completions", STORY)
+        call(running.addresses[0], CHAT, REVIEW)
+        call(running.addresses[0], CHAT, STORY)
     lines = [json.loads(line) for line in running.errors.splitlines()]
     told = [line for line in lines if "status" in line]
     assert [line["status"] for line in told] == [200, 503]
@@ -356,7 +296,7 @@ def test_tls_is_spoken_and_old_tls_is_not(config: Path) -> None:
         address = running.addresses[0]
         assert address.startswith("https://")
         assert call(address, "/healthz", tls=trusting)[0] == 200
-        assert call(address, "/v1/chat/completions", REVIEW, tls=trusting)[0] == 200
+        assert call(address, CHAT, REVIEW, tls=trusting)[0] == 200
         with pytest.raises((OSError, HTTPException)):
             call(address.replace("https", "http"), "/healthz")
 
@@ -364,20 +304,13 @@ def test_tls_is_spoken_and_old_tls_is_not(config: Path) -> None:
 def test_wrong_certificate_is_told(config: Path) -> None:
     (config.parent / "cert.pem").write_text("nonsense")
     config.write_text("server: {tls: {certificate: cert.pem, key: cert.pem}}\n")
-    ended = subprocess.run(
-        [sys.executable, "-m", "router", "serve", "--port", "0", "--config", str(config)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    ended = run_router("serve", "--port", "0", "--config", str(config), text=True)
     assert ended.returncode == 1
     assert "cert.pem" in ended.stderr
-    assert "Traceback" not in ended.stderr
 
 
 def test_public_operators_listener_is_refused(config: Path) -> None:
     config.write_text("server: {admin: {host: 0.0.0.0, port: 0}}\n")
-    ended = subprocess.run(
-        [sys.executable, "-m", "router", "serve", "--port", "0", "--config", str(config)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    ended = run_router("serve", "--port", "0", "--config", str(config), text=True)
     assert ended.returncode == 1
     assert "server.keys" in ended.stderr

@@ -6,16 +6,14 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
+from calling import CHAT, STORY, call
 
 Start = Callable[..., AbstractContextManager[str]]
-STORY = {"messages": [{"role": "user", "content": "Write a short story about a lighthouse keeper and the sea."}]}
 # Spaces, escapes, numbers and order as no encoder here would write them.
 ANSWER = (
     b'{ "made_up": 1.50e+2, "choices": [ {"index":0, "message": {"role":"assistant","content":"caf\\u00e9 \\/"},'
@@ -61,13 +59,9 @@ def odd(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 
 def ask(address: str, **fields: Any) -> bytes:
-    connection = HTTPConnection(urlsplit(address).netloc, timeout=30)
-    connection.request("POST", "/v1/chat/completions", json.dumps({**STORY, **fields}))
-    answer = connection.getresponse()
-    data = answer.read()
-    assert answer.status == 200, data
-    connection.close()
-    return data
+    answer = call(address, CHAT, {**STORY, **fields})
+    assert answer.status == 200, answer.data
+    return answer.data
 
 
 def test_whole_answer_keeps_its_bytes(odd: str) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from background import Background
-from test_keys import call
+from calling import call
 
 from router import ConfigError, Router
 from router.testing.upstream import Answer, Fault

@@ -7,15 +7,14 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
 from background import Background
+from calling import CHAT, STORY, call
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
@@ -88,13 +87,7 @@ def test_request_is_traced_with_its_attempts(
         "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
     }
     with start("--config", str(config), env=env) as address:
-        connection = HTTPConnection(urlsplit(address).netloc, timeout=30)
-        asked = json.dumps({"messages": [{"role": "user", "content": "Write a short story about the sea."}]})
-        connection.request("POST", "/v1/chat/completions", asked, {"traceparent": PARENT})
-        response = connection.getresponse()
-        assert response.status == 200
-        response.read()
-        connection.close()
+        assert call(address, CHAT, STORY, traceparent=PARENT).status == 200
     by_name = {span.name: span for span in collector.spans}
     server = by_name["POST /v1/chat/completions"]
     assert server.trace_id.hex() == "0af7651916cd43dd8448eb211c80319c"

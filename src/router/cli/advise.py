@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .options import CONFIG, settings_of
-from .records import LEDGER, SINCE, UNTIL, ZONE, ledger_of, moment, zone_of
+from .options import settings_of
+from .records import ledger_of, moment, which_records, zone_of
 
 if TYPE_CHECKING:
     from ..offline.advise import Advice
     from ..offline.harvest import Harvest
     from ..offline.promise import Goal
 
-__all__ = ["advise", "show_advice", "without_template"]
+__all__ = ["advise", "show_advice", "which_advice", "without_template"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+_KEEP = click.option(
+    "--keep", type=float, default=0.98, show_default=True, help="Least agreement with the hosted model, 0 to 1."
+)
+_CONFIDENCE = click.option(
+    "--confidence", type=float, default=0.95, show_default=True, help="Confidence of the promise, 0 to 1."
+)
+_TOP = click.option(
+    "--top", type=click.IntRange(1), default=20, show_default=True, help="How many templates, the dearest first."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object, money in whole nano-dollars.")
+
+
+def which_advice(command: F) -> F:
+    """The options of a command that advises: ``keep``, ``confidence``, ``top`` and ``as_json``."""
+    return _KEEP(_CONFIDENCE(_TOP(_JSON(command))))
 
 
 @click.command()
-@click.option(
-    "--keep", type=float, default=0.98, show_default=True, help="Least agreement with the hosted model, 0 to 1."
-)
-@click.option("--confidence", type=float, default=0.95, show_default=True, help="Confidence of the promise, 0 to 1.")
-@click.option(
-    "--top", type=click.IntRange(1), default=20, show_default=True, help="How many templates, the dearest first."
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, money in whole nano-dollars.")
-@SINCE
-@UNTIL
-@ZONE
-@LEDGER
-@CONFIG
+@which_advice
+@which_records
 def advise(
     keep: float,
     confidence: float,
@@ -55,11 +64,8 @@ def advise(
     goal = agreement(keep, confidence)
     zone = zone_of(timezone)
     settings = settings_of(config)
-    sink = ledger_of(config, ledger)
-    try:
+    with closing(ledger_of(config, ledger)) as sink:
         found, beyond = harvest(recorded_exchanges(sink, moment(since, zone), moment(until, zone)))
-    finally:
-        sink.close()
     notes = [without_template(beyond)] if beyond else []
     show_advice(found, goal, top, notes, as_json=as_json, is_recording=settings.ledger.contents)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 import click
 
 from .options import CONFIG
-from .records import LEDGER, SINCE, UNTIL, ZONE, ledger_of, moment, zone_of
+from .records import LEDGER, ZONE, ledger_of, moment, which_records, zone_of
 
 
 @click.group()
@@ -28,11 +29,9 @@ def tail(count: int, timezone: str, ledger: Path | None, config: Path | None) ->
     from ..state.ledger import read_records
     from ..units import format_ms
 
-    zone, sink = zone_of(timezone), ledger_of(config, ledger)
-    try:
+    zone = zone_of(timezone)
+    with closing(ledger_of(config, ledger)) as sink:
         newest = deque(read_records(sink), maxlen=count)
-    finally:
-        sink.close()
     for record in newest:
         outcome = record.outcome
         when = datetime.fromtimestamp(record.at_s, zone).isoformat(" ", "seconds")
@@ -46,24 +45,18 @@ def tail(count: int, timezone: str, ledger: Path | None, config: Path | None) ->
 
 
 @ledger.command()
-@SINCE
-@UNTIL
-@ZONE
-@LEDGER
-@CONFIG
+@which_records
 def export(since: str | None, until: str | None, timezone: str, ledger: Path | None, config: Path | None) -> None:
     """Write the records to standard output as JSON lines, each once."""
     import msgspec
 
     from ..state.ledger import read_records
 
-    zone, sink = zone_of(timezone), ledger_of(config, ledger)
+    zone = zone_of(timezone)
     encode = msgspec.json.Encoder(order="deterministic").encode
-    try:
+    with closing(ledger_of(config, ledger)) as sink:
         for record in read_records(sink, moment(since, zone), moment(until, zone)):
             sys.stdout.buffer.write(encode(record) + b"\n")
-    finally:
-        sink.close()
 
 
 @ledger.command()
@@ -73,11 +66,8 @@ def verify(ledger: Path | None, config: Path | None) -> int:
     """Read everything: is each row whole, is none missing, was none changed. Exit code 1 if not."""
     from ..state.ledger import verify as check
 
-    sink = ledger_of(config, ledger)
-    try:
+    with closing(ledger_of(config, ledger)) as sink:
         found = check(sink.scan())
-    finally:
-        sink.close()
     for fault in found.faults:
         print(f"fault: {fault}", file=sys.stderr)
     usd = f"${found.nano_usd / 1e9:,.9f}"

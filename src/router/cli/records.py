@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,14 +14,14 @@ from zoneinfo import ZoneInfo
 import click
 
 from ..errors import ConfigError, RequestError, RouterError
-from .options import settings_of
+from .options import CONFIG, settings_of
 
 if TYPE_CHECKING:
     from ..config import LedgerSettings
     from ..state.store import RecordSink
     from ..types import Feedback
 
-__all__ = ["LEDGER", "SINCE", "UNTIL", "ZONE", "feedback_of", "ledger_of", "moment", "rows_of", "zone_of"]
+__all__ = ["LEDGER", "ZONE", "feedback_of", "ledger_of", "moment", "rows_of", "which_records", "zone_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _AGO = re.compile(r"(\d+)\s*(m|h|d|w)")
@@ -30,9 +30,15 @@ _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 LEDGER = click.option(
     "--ledger", type=click.Path(path_type=Path), help="Read this .jsonl or .db file instead of the config's ledger."
 )
-SINCE = click.option("--since", help="From when on: 7d, 24h, 30m ago, or a date such as 2026-11-01.")
-UNTIL = click.option("--until", help="Until when (exclusive), written likewise.")
 ZONE = click.option("--timezone", default="UTC", show_default=True, help="Whose days are meant, e.g. Europe/Berlin.")
+_SINCE = click.option("--since", help="From when on: 7d, 24h, 30m ago, or a date such as 2026-11-01.")
+_UNTIL = click.option("--until", help="Until when (exclusive), written likewise.")
+
+
+def which_records(command: F) -> F:
+    """The options of a command that reads the records of some time: ``since``, ``until``, ``timezone``, ``ledger`` and
+    ``config``."""
+    return _SINCE(_UNTIL(ZONE(LEDGER(CONFIG(command)))))
 
 
 def ledger_of(config: Path | None, ledger: Path | None) -> RecordSink:
@@ -82,11 +88,8 @@ def rows_of(source: Path | None, config: Path | None) -> Iterator[Iterator[bytes
     if source is None or source.suffix in (".db", ".sqlite"):
         from ..state.ledger import each_once
 
-        sink = ledger_of(config, source)
-        try:
+        with closing(ledger_of(config, source)) as sink:
             yield each_once(sink.scan())
-        finally:
-            sink.close()
         return
     with reading(source) as stream:
         yield lines(stream)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .options import CONFIG
-from .records import LEDGER, SINCE, UNTIL, ZONE, feedback_of, ledger_of, moment, zone_of
+from .records import feedback_of, ledger_of, moment, which_records, zone_of
 
 if TYPE_CHECKING:
     from ..offline.savings import Estimated, Savings
@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
-@SINCE
-@UNTIL
-@ZONE
-@LEDGER
-@CONFIG
+@which_records
 def savings(
     as_json: bool, since: str | None, until: str | None, timezone: str, ledger: Path | None, config: Path | None
 ) -> int:
@@ -32,12 +28,10 @@ def savings(
     from ..offline.savings import savings as found_savings
     from ..state.ledger import read_records
 
-    zone, sink = zone_of(timezone), ledger_of(config, ledger)
-    try:
+    zone = zone_of(timezone)
+    with closing(ledger_of(config, ledger)) as sink:
         records = read_records(sink, moment(since, zone), moment(until, zone))
         found = found_savings(records, feedback_of(config, ledger))
-    finally:
-        sink.close()
     if as_json:
         import msgspec
 

@@ -6,21 +6,14 @@ from pathlib import Path
 
 import click
 
-from .advise import show_advice, without_template
+from .advise import show_advice, which_advice, without_template
 
 __all__ = ["scan"]
 
 
 @click.command()
 @click.argument("logs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option(
-    "--keep", type=float, default=0.98, show_default=True, help="Least agreement with the hosted model, 0 to 1."
-)
-@click.option("--confidence", type=float, default=0.95, show_default=True, help="Confidence of the promise, 0 to 1.")
-@click.option(
-    "--top", type=click.IntRange(1), default=20, show_default=True, help="How many templates, the dearest first."
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, money in whole nano-dollars.")
+@which_advice
 def scan(logs: tuple[Path, ...], keep: float, confidence: float, top: int, as_json: bool) -> None:
     """Say what a local model could take over, from LOGS of other tools; nothing is stored or called.
 

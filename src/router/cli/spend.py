@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import RequestError
-from .options import CONFIG, listed
-from .records import LEDGER, SINCE, UNTIL, ZONE, ledger_of, moment, zone_of
+from .options import listed
+from .records import ledger_of, moment, which_records, zone_of
 
 if TYPE_CHECKING:
     from ..state.bill import Line
@@ -30,11 +31,7 @@ _SHORTEST = 8
     help="The sum of one request, by its record's or decision's id, or the first 8 characters of it.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, money in whole nano-dollars.")
-@SINCE
-@UNTIL
-@ZONE
-@LEDGER
-@CONFIG
+@which_records
 def spend(
     by: str,
     wanted: str | None,
@@ -60,15 +57,12 @@ def spend(
         raise RequestError(
             f"--by {by!r} names what is not there.", hint=f"Write one or more of {', '.join(DIMENSIONS)}."
         )
-    sink = ledger_of(config, ledger)
-    try:
+    with closing(ledger_of(config, ledger)) as sink:
         records = read_records(sink, moment(since, zone), moment(until, zone))
         if wanted is not None:
             _explain(records, wanted, as_json=as_json)
             return
         totals = bill(records, dimensions, zone)
-    finally:
-        sink.close()
     if as_json:
         _print_json({**dict(zip(dimensions, key, strict=True)), **_plain(total)} for key, total in totals.items())
         return

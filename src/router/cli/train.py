@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .labelled import COLUMNS, PROMISE, check_output, columns_of, goal_fields, written_to
-from .options import CONFIG
-from .records import LEDGER, SINCE, UNTIL, ZONE, ledger_of, moment, zone_of
+from .records import ledger_of, moment, which_records, zone_of
 
 if TYPE_CHECKING:
     from ..offline.classifier import LocalClassifier
@@ -46,11 +45,7 @@ if TYPE_CHECKING:
 @click.option("--languages", help="ISO 639-1 codes with commas between (default: recognised).")
 @PROMISE
 @COLUMNS
-@SINCE
-@UNTIL
-@ZONE
-@LEDGER
-@CONFIG
+@which_records
 def train(
     data: Path | None,
     template: str | None,
@@ -155,11 +150,8 @@ def _learnt(
 
     zone = zone_of(options["timezone"])
     since, until = moment(options["since"], zone), moment(options["until"], zone)
-    sink = ledger_of(options["config"], options["ledger"])
-    try:
+    with closing(ledger_of(options["config"], options["ledger"])) as sink:
         harvested = template_rows(lambda: recorded_exchanges(sink, since, until), template)
-    finally:
-        sink.close()
     keep = options["keep"] if options["keep"] is not None else 0.98
     return learn(harvested, keep=keep, confidence=options["confidence"], **settings), ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -95,11 +96,8 @@ def _fold(base: Path, out: Path, max_shift: float, least: int, ledger: Path | No
     from .records import feedback_of, ledger_of
 
     quality = quality_from_arrays(*read_arrays(base))
-    sink = ledger_of(config, ledger)
-    try:
+    with closing(ledger_of(config, ledger)) as sink:
         verdicts = verdicts_of(feedback_of(config, ledger), read_records(sink))
-    finally:
-        sink.close()
     with open_router(config, None) as router:
         known = set(quality.facts.models)
         names = {

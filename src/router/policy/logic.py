@@ -141,12 +141,7 @@ def conjunction(parts: list[Condition]) -> Condition:
                 return False
         return found
 
-    def possible(values: Values, pending: frozenset[str]) -> int:
-        found = TRUE
-        for part in parts:
-            found = _fold(found, pending_answers(part, values, pending), decides=FALSE, neutral=TRUE)
-        return found
-
+    possible = _folded(parts, decides=FALSE, neutral=TRUE)
     return _joined(parts, check, possible, size=sum(part.size for part in parts), gate=first_gate(parts))
 
 
@@ -169,17 +164,11 @@ def disjunction(parts: list[Condition]) -> Condition:
                 return True
         return found
 
-    def possible(values: Values, pending: frozenset[str]) -> int:
-        found = FALSE
-        for part in parts:
-            found = _fold(found, pending_answers(part, values, pending), decides=TRUE, neutral=FALSE)
-        return found
-
     gates = {part.gate for part in parts}
     return _joined(
         parts,
         check,
-        possible,
+        _folded(parts, decides=TRUE, neutral=FALSE),
         size=min(part.size for part in parts),
         gate=gates.pop() if len(gates) == 1 else None,
         any_of=tuple(parts),
@@ -218,6 +207,16 @@ def _joined(
 
 NEVER = Condition(check=lambda _: False, possible=lambda _, __: FALSE, reads=frozenset(), size=1)
 """What does not hold for a task, whatever else is known."""
+
+
+def _folded(parts: list[Condition], *, decides: int, neutral: int) -> Possible:
+    def possible(values: Values, pending: frozenset[str]) -> int:
+        found = neutral
+        for part in parts:
+            found = _fold(found, pending_answers(part, values, pending), decides=decides, neutral=neutral)
+        return found
+
+    return possible
 
 
 def _fold(left: int, right: int, *, decides: int, neutral: int) -> int:

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import ModelFileError
-from ..types import Request, Span
-from .learned import Risk, Risks
-from .pieces import Stretch, pieces, windows_of
+from ..types import Request
+from .learned import Risk, Risks, spans_between
+from .pieces import pieces, windows_of
 
 __all__ = ["Encode", "LookFacts", "Perceptron", "SecondLook", "in_context", "second_look_from_arrays"]
 
@@ -93,7 +93,7 @@ class SecondLook:
             logit += on_sentence * float(by_sentence[sentence])
             stretch = stretches[sentence] if kind == "prompt_injection" else windows[window]
             probability = 1.0 / (1.0 + exp(-min(max(logit, -30.0), 30.0)))
-            spans = _spans(request, text, stretch) if probability >= facts.thresholds[kind] else ()
+            spans = spans_between(request, text, *stretch) if probability >= facts.thresholds[kind] else ()
             found.append(
                 Risk(kind=kind, probability=probability, threshold=facts.thresholds[kind], spans=spans or known.spans)
             )
@@ -133,22 +133,6 @@ def in_context(vectors: Floats) -> Floats:
 def _logit(probability: float) -> float:
     probability = min(max(probability, 1e-6), 1.0 - 1e-6)
     return log(probability / (1.0 - probability))
-
-
-def _spans(request: Request, text: str, stretch: Stretch) -> tuple[Span, ...]:
-    """Where in the messages ``text[start:end]`` stands; none where the transcript left something out."""
-    start, end = stretch
-    spans = []
-    cursor = 0
-    for index, message in enumerate(request.messages):
-        at = text.find(message.text, cursor) if message.text else -1
-        if at < 0:
-            continue
-        cursor = at + len(message.text)
-        low, high = max(start, at), min(end, cursor)
-        if low < high:
-            spans.append(Span(message=index, start=low - at, end=high - at, kind="window"))
-    return tuple(spans)
 
 
 def second_look_from_arrays(

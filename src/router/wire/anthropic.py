@@ -15,7 +15,7 @@ import msgspec
 from ..errors import RequestError, RequestTooLarge, RouterError, UpstreamError
 from ..types import Hints, Request
 from .anthropic_events import MessageEvents, block_id, stop_reason, thinking_block, usage_of
-from .forms import Form, StreamForm, message_of
+from .forms import Form, StreamForm, chat_content, message_of
 from .jsonbody import Limits, decoded, shown, wrong
 from .openai import read_chat, said
 from .thoughts import read_thoughts
@@ -50,7 +50,7 @@ def messages_form(data: bytes, *, hints: Hints, limits: Limits, is_count: bool =
     messages: list[dict[str, Any]] = []
     system = body.get("system")
     if system:
-        messages.append({"role": "system", "content": _content(system, "system")})
+        messages.append({"role": "system", "content": chat_content(system, "system", _part)})
     written = body.get("messages")
     if not isinstance(written, list):
         raise wrong("messages", "a list", written)
@@ -183,7 +183,7 @@ def _message(message: Any, at: str) -> list[dict[str, Any]]:
             rest.append(block)
     found = results
     if rest or calls or not results:
-        own: dict[str, Any] = {"role": role, "content": _content(rest, f"{at}.content") if rest else None}
+        own: dict[str, Any] = {"role": role, "content": chat_content(rest, f"{at}.content", _part) if rest else None}
         if calls:
             own["tool_calls"] = calls
         if own["content"] is None and not calls:
@@ -204,22 +204,10 @@ def _tool_result(block: Mapping[str, Any], at: str) -> dict[str, Any]:
     if not isinstance(block.get("tool_use_id"), str):
         raise wrong(f"{at}.tool_use_id", "text", block.get("tool_use_id"))
     content = block.get("content")
-    text = _content(content, f"{at}.content") if content else ""
+    text = chat_content(content, f"{at}.content", _part) if content else ""
     if block.get("is_error"):
         text = f"Error: {text}" if isinstance(text, str) else [{"type": "text", "text": "Error:"}, *text]
     return {"role": "tool", "tool_call_id": block["tool_use_id"], "content": text}
-
-
-def _content(value: Any, at: str) -> Any:
-    """Text, or blocks as a chat's parts; a lone text block is its text."""
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        raise wrong(at, "text or a list of blocks", value)
-    parts = [_part(block, f"{at}[{number}]") for number, block in enumerate(value)]
-    if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
-        return parts[0]["text"]
-    return parts
 
 
 def _part(block: Any, at: str) -> dict[str, Any]:

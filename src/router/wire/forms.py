@@ -13,7 +13,7 @@ import msgspec
 
 from ..errors import RouterError, UpstreamError
 from ..types import Hints, Request
-from .jsonbody import Limits, RawJson
+from .jsonbody import Limits, RawJson, wrong
 from .openai import error_body, read_chat
 from .sse import DONE, encode_event
 
@@ -22,6 +22,7 @@ __all__ = [
     "Form",
     "ReadForm",
     "StreamForm",
+    "chat_content",
     "chat_form",
     "deltas_of",
     "event",
@@ -111,6 +112,22 @@ def translated(write: Callable[..., T], *found: Any) -> T:
             may_be_billed=True,
             hint="Ask for it as a chat completion.",
         ) from error
+
+
+def chat_content(value: Any, at: str, read: Callable[[Any, str], dict[str, Any]]) -> Any:
+    """Text, or a list of an endpoint's parts as a chat's parts, each by ``read``; a lone text part is its text.
+
+    Raises:
+        RequestError: it is neither.
+    """
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list):
+        raise wrong(at, "text or a list", value)
+    parts = [read(part, f"{at}[{number}]") for number, part in enumerate(value)]
+    if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
+        return parts[0]["text"]
+    return parts
 
 
 def chat_form(data: bytes, *, hints: Hints, limits: Limits) -> Form:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import RequestError, RequestTooLarge
 from ..types import Hints, Request
-from .forms import Form, StreamForm, message_of
+from .forms import Form, StreamForm, chat_content, message_of
 from .jsonbody import Limits, decoded, shown, wrong
 from .openai import read_chat, said
 from .response_events import ResponseEvents, call_item, envelope, finished, message_item, reasoning_item, response_id
@@ -129,7 +129,8 @@ def _read_item(item: Any, at: str, messages: list[dict[str, Any]]) -> None:
         raise wrong(at, "an object", item)
     kind = item.get("type", "message")
     if kind == "message":
-        messages.append({"role": item.get("role"), "content": _content(item.get("content"), f"{at}.content")})
+        content = chat_content(item.get("content"), f"{at}.content", _part)
+        messages.append({"role": item.get("role"), "content": content})
     elif kind == "function_call":
         for key in ("call_id", "name", "arguments"):
             if not isinstance(item.get(key), str):
@@ -146,7 +147,7 @@ def _read_item(item: Any, at: str, messages: list[dict[str, Any]]) -> None:
     elif kind == "function_call_output":
         if not isinstance(item.get("call_id"), str):
             raise wrong(f"{at}.call_id", "text", item.get("call_id"))
-        content = _content(item.get("output"), f"{at}.output")
+        content = chat_content(item.get("output"), f"{at}.output", _part)
         messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": content})
     elif kind != "reasoning":
         raise RequestError(
@@ -154,17 +155,6 @@ def _read_item(item: Any, at: str, messages: list[dict[str, Any]]) -> None:
             param=f"{at}.type",
             hint="Items: message, function_call, function_call_output, reasoning.",
         )
-
-
-def _content(value: Any, at: str) -> Any:
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list):
-        raise wrong(at, "text or a list of parts", value)
-    parts = [_part(part, f"{at}[{number}]") for number, part in enumerate(value)]
-    if len(parts) == 1 and parts[0]["type"] == "text":
-        return parts[0]["text"]
-    return parts
 
 
 def _part(part: Any, at: str) -> dict[str, Any]:
