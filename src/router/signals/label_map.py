@@ -1,23 +1,28 @@
-"""Which of a model's labels does each allowed answer mean? Exact spellings and the card's aliases, never a guess."""
+"""Which of a model's labels does each allowed answer mean? Exact spellings and the card's aliases, never a guess.
+
+And, far cheaper: are a model's labels named in a request at all?
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from ..catalogue import LocalCard
 from ..contract.polar import YES_WORDS, is_polar
 from ..contract.vocabulary import YES_NO
-from ..types import Contract
+from ..types import Contract, Request
+from .gates import Gates
 
-__all__ = ["LabelMap", "LabelReader", "folded"]
+__all__ = ["LabelMap", "LabelReader", "NamedLabels", "folded"]
 
 _GAPS = re.compile(r"[\s_\-]+")
 _EDGES = " .,:;!?\"'`*()[]<>«»“”‘’"
 _CAPACITY = 256
+_MOST_CHARS = 20_000
 
 # Answers that leave a way out: no classifier knows when the caller would take it.
 _CATCH_ALL = frozenset(
@@ -111,6 +116,53 @@ class LabelReader:
                 places=(None,) * len(keys), reason=f"which label of {self._name} is meant by yes is not certain"
             )
         return LabelMap(places=tuple(named if key in YES_WORDS else 1 - named for key in keys), is_telling=True)
+
+
+class NamedLabels:
+    """Tells at a glance which requests cannot ask for labels that name the task of one of the models.
+
+    Such a request has two of a model's labels in it, or the one that a yes or no is about. Everyday words name no task.
+    """
+
+    def __init__(self, cards: Iterable[LocalCard]) -> None:
+        # By the longest word of a spelling: all its words, the model, the label's place, and whether it may stand alone.
+        self._spellings: dict[str, list[tuple[frozenset[str], str, int, bool]]] = {}
+        for card in cards:
+            for place, label in enumerate(card.labels):
+                for spelling in (label, *card.aliases.get(label, ())):
+                    words = [word for word in folded(spelling).split() if len(word) > 1]
+                    if words and not _EVERYDAY.issuperset(words) and spelling.isascii():
+                        entry = (frozenset(words), card.name, place, len(card.labels) == 2)
+                        self._spellings.setdefault(max(words, key=len), []).append(entry)
+        self._gates = Gates(word for of in self._spellings.values() for words, *_ in of for word in words)
+
+    def may_stand_in(self, request: Request) -> bool:
+        """Whether a model's labels may be named in ``request``; true of every long one and of every foreign script."""
+        texts = [message.text for message in request.messages]
+        if sum(map(len, texts)) > _MOST_CHARS or not all([text.isascii() for text in texts]):
+            return True
+        text = "\n".join(texts).lower()
+        found = frozenset(self._gates.found(text.encode()))
+        places: dict[str, int] = {}
+        for longest in found:
+            for words, model, place, is_enough in self._spellings.get(longest, ()):
+                if places.get(model) == place or not words <= found or not _stands_alone(text, longest):
+                    continue
+                if is_enough or model in places:
+                    return True
+                places[model] = place
+        return False
+
+
+def _stands_alone(text: str, word: str) -> bool:
+    """Whether a word stands in a lower-case text without letters or digits on either side; "isSpam" is two words."""
+    at = text.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if not text[end : end + 1].isalnum() and (not text[at - 1 : at].isalnum() or text[at - 2 : at] == "is"):
+            return True
+        at = text.find(word, end)
+    return False
 
 
 def folded(label: str) -> str:

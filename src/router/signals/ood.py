@@ -28,7 +28,7 @@ from ..types import (
 )
 from .contract import read_asked
 from .excerpt import edges
-from .label_map import LabelMap, LabelReader
+from .label_map import LabelMap, LabelReader, NamedLabels
 from .language import identify
 from .pairs import read_pair, read_single, without_pair
 from .shortcut import rests_on_shortcut
@@ -91,6 +91,7 @@ class LocalDetector:
         away: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._models = tuple((model, cards[model.name], LabelReader(cards[model.name])) for model in models)
+        self._named = NamedLabels(card for _, card, _ in self._models)
         self._templates = frozenset(
             name for card in cards.values() if card.template for name in (card.template, *card.also_templates)
         )
@@ -183,10 +184,13 @@ class LocalDetector:
     def _is_elsewhere(self, signals: Signals) -> bool:
         """Whether no model could match, whatever labels are asked for: then they need not be read."""
         scores: Mapping[str, float] | None = signals.get("scores").value
-        if not scores or sum([scores.get(task, 0.0) for task in self._tasks]) >= self._least_share:
-            return False
         request = signals.request
-        return request.json_schema is None and not request.tools and request.hints.labels is None
+        if not scores or request.json_schema is not None or request.tools or request.hints.labels is not None:
+            return False
+        if sum([scores.get(task, 0.0) for task in self._tasks]) < self._least_share:
+            return True
+        # Of another task, a request is a model's only by labels that name its task.
+        return signals.get("task").value not in self._tasks and not self._named.may_stand_in(request)
 
     def _match(
         self,
