@@ -307,6 +307,73 @@ def test_estimates_are_the_same_by_either_way(
     assert first.candidates[1].estimate == estimate_hosted(one, "sentiment", tokens, plain)
 
 
+_NAMES = st.frozensets(st.sampled_from(["small", "large", "third"]))
+
+
+@given(
+    configured=_NAMES,
+    able=_NAMES,
+    windows=st.tuples(*[st.sampled_from([None, 90, 120, 5000])] * 3),
+    outputs=st.tuples(*[st.sampled_from([None, 50, 5000])] * 3),
+    asked=st.fixed_dictionaries(
+        {},
+        optional={
+            "tools": st.just((Tool(name="search"),)),
+            "json_schema": st.just({"type": "object"}),
+            "max_output_tokens": st.sampled_from([10, 50, 200]),
+        },
+    ),
+    budget=st.builds(
+        Budget,
+        max_usd=st.sampled_from([None, 2e-5, 4.1e-5, 0.01]),
+        max_latency_ms=st.sampled_from([None, 300.0, 1500.0]),
+    ),
+    tails=st.dictionaries(st.sampled_from(["small", "large"]), st.sampled_from([200.0, 900.0])),
+    warm=st.dictionaries(st.sampled_from(["small", "large"]), st.integers(0, 100)),
+    left=st.dictionaries(st.sampled_from(["small", "large"]), st.sampled_from([1e-6, 1.0])),
+    cooling=_NAMES,
+)
+def test_rows_settle_nothing_that_the_checks_would_not(
+    configured: frozenset[str],
+    able: frozenset[str],
+    windows: tuple[int | None, ...],
+    outputs: tuple[int | None, ...],
+    asked: dict[str, Any],
+    budget: Budget,
+    tails: dict[str, float],
+    warm: dict[str, int],
+    left: dict[str, float],
+    cooling: frozenset[str],
+) -> None:
+    members = [
+        msgspec.structs.replace(
+            each,
+            name=name,
+            configured=name in configured,
+            capabilities=frozenset({"streaming", *(("tools",) if name in able else ())}),
+            context_tokens=window,
+            max_output_tokens=most,
+        )
+        for each, name, window, most in zip(
+            (SMALL, LARGE, LARGE), ("small", "large", "third"), windows, outputs, strict=True
+        )
+    ]
+    state = msgspec.structs.replace(NOW, tail_ms=tails, warm=warm, model_left_usd=left, unhealthy=cooling)
+    # What was learnt of somebody else changes no candidate, but has each one checked for itself.
+    checked = msgspec.structs.replace(state, quality_shift={"other": 0.5})
+    hinted = request(hints=Hints(budget=budget), **asked)
+    signals = Signals.given(
+        hinted,
+        {
+            "task": Signal(value="sentiment", confidence=0.9, detector="test"),
+            "tokens": Signal(value=TokenCount(input=100, output=20, output_max=200), confidence=0.9, detector="test"),
+        },
+    )
+    fleet = make_fleet(members, (CARD,))
+    first, second = (candidates(hinted, signals, Verdict(), fleet, snapshot) for snapshot in (state, checked))
+    assert first == second
+
+
 @given(
     prefer=st.sampled_from(["local", "llm", "tie"]),
     tier=st.sampled_from([None, "small", "large"]),

@@ -26,7 +26,7 @@ from ..types import (
 )
 from ..units import format_ms, format_usd
 from .estimate import affordable_output, estimate_hosted, estimate_local
-from .rates import rate_of
+from .rates import FOLLOWS_SCHEMA, not_configured, rate_of
 
 __all__ = [
     "MODEL_AUTO",
@@ -43,6 +43,7 @@ __all__ = [
 MODEL_AUTO = "auto"
 Balance = Literal["weighted", "fastest"]
 _MOST_TASKS = 64
+_INFINITE = float("inf")
 _Loss = tuple[Failure, str] | None
 _CAPABILITY = {"image": "vision", "audio": "audio", "file": "files", "video": "video"}
 
@@ -53,6 +54,8 @@ class PlainTask(NamedTuple):
     local: tuple[Candidate, ...]
     hosted: tuple[tuple[Any, ...], ...]
     """Each a :class:`.rates.Rate`, as a plain tuple: Python takes those apart far faster."""
+    all_take: tuple[int, int, int, frozenset[str]]
+    """Input, context and output in tokens that each of them takes, and what each is able to do."""
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,8 +136,7 @@ def effective_budget(request: Request, verdict: Verdict, snapshot: Snapshot) -> 
 class _Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What every candidate is measured against, worked out once.
 
-    ``is_bound``: the policy forbids or requires something. ``is_plain``: nothing but the context can rule out a
-    hosted deployment that can be called.
+    ``is_bound``: the policy forbids or requires something.
     """
 
     request: Request
@@ -144,7 +146,6 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     budget: Budget
     is_auto: bool
     is_bound: bool
-    is_plain: bool
     needs: frozenset[str]
     context_tokens: int
     model_left_usd: Mapping[str, float]
@@ -158,52 +159,70 @@ def candidates(
     evidence: LocalEvidence | None = signals.get("local").value
     learned: Mapping[str, float] | None = signals.get("quality").value
     plan = fleet.is_plan
-    plain = (fleet.plain.get(asked.task) or _plain_task(fleet, asked.task)) if asked.is_plain else None
+    is_plain = asked.is_auto and not asked.is_bound
+    plain = (fleet.plain.get(asked.task) or _plain_task(fleet, asked.task)) if is_plain else None
     if evidence is None and plain is not None:
         found = [*plain.local]
     else:
         found = [_local(card, evidence, asked) for card in fleet.local.values()]
-    is_moved = bool(snapshot.warm or snapshot.tail_ms or snapshot.quality_shift)
-    if plain is not None and learned is None and asked.tokens.units is None and not is_moved:
-        found.extend(_plainly_hosted(plain.hosted, asked, snapshot, plan=plan))
-        return tuple(found)
-    found.extend([_hosted(each, asked, snapshot, learned, plan=plan) for each in fleet.deployments.values()])
+    if plain is not None and learned is None and asked.tokens.units is None and not snapshot.quality_shift:
+        found.extend(_plainly_hosted(plain, asked, snapshot, plan=plan))
+    else:
+        found.extend([_hosted(each, asked, snapshot, learned, plan=plan) for each in fleet.deployments.values()])
     limit_ms = asked.budget.max_latency_ms
     return tuple(found if limit_ms is None else _without_tails(found, limit_ms))
 
 
-def _plainly_hosted(
-    rates: Iterable[tuple[Any, ...]], asked: _Asked, snapshot: Snapshot, *, plan: bool
-) -> list[Candidate]:
-    """What :func:`_hosted` says of each deployment, for a plain request, without a call for each of its sums."""
-    tokens, size, measured = asked.tokens, asked.context_tokens, snapshot.latency_ms
+def _plainly_hosted(plain: PlainTask, asked: _Asked, snapshot: Snapshot, *, plan: bool) -> list[Candidate]:
+    """What :func:`_hosted` says of each deployment, without a call for each of its sums and checks.
+
+    A deployment that a row does not settle (it lacks an ability, may be over a limit, cools down, or is warm) is left
+    to that function.
+    """
+    tokens, size, measured, tails = asked.tokens, asked.context_tokens, snapshot.latency_ms, snapshot.tail_ms
     sent, expected, most = tokens.input, tokens.output, tokens.output_max
+    request, budget = asked.request, asked.budget
+    needs = asked.needs if request.json_schema is None else asked.needs | {FOLLOWS_SCHEMA}
+    wanted = request.max_output_tokens or 0
+    # Beyond what rounding can do to the sums by which the limit is told.
+    most_usd = _INFINITE if budget.max_usd is None else budget.max_usd * (1.0 - 1e-9)
+    most_ms = _INFINITE if budget.max_latency_ms is None else budget.max_latency_ms
+    apart = snapshot.unhealthy
+    if snapshot.warm or asked.model_left_usd:
+        apart = apart.union(snapshot.warm, asked.model_left_usd)
+    all_input, all_window, all_output, all_able = plain.all_take
+    fits_all = sent <= all_input and size <= all_window and wanted <= all_output and needs <= all_able
+    fits_all = fits_all and not apart and most_usd == most_ms == _INFINITE
     return [
         Candidate(
             model=name,
             kind="llm",
             tier=tier,
             estimate=Estimate(
-                usd=per_call + sent * input_usd + expected * output_usd,
-                latency_ms=measured[name] if name in measured else ttft_ms + expected * 1000.0 / tokens_per_s,
+                usd=usd,
+                latency_ms=latency_ms,
                 quality=quality,
                 worst_usd=per_call + sent * worst_input_usd + most * worst_output_usd,
+                tail_ms=tails.get(name),
             ),
+            failed=failed,
+            reason=reason,
         )
-        if sent <= most_input and size <= window
+        if fits_all or (sent <= most_input and size <= window and wanted <= most_output and needs <= able
+        and ((usd <= most_usd and latency_ms <= most_ms) or failed is not None) and name not in apart)
         else _hosted(deployment, asked, snapshot, None, plan=plan)
-        for deployment, name, tier, most_input, window, quality, ttft_ms, tokens_per_s,
-        per_call, input_usd, output_usd, worst_input_usd, worst_output_usd in rates
+        for deployment, name, tier, failed, reason, able, most_input, window, most_output, quality, ttft_ms,
+        tokens_per_s, per_call, input_usd, output_usd, worst_input_usd, worst_output_usd in plain.hosted
+        for usd in (per_call + sent * input_usd + expected * output_usd,)
+        for latency_ms in (measured[name] if name in measured else ttft_ms + expected * 1000.0 / tokens_per_s,)
     ]  # fmt: skip
 
 
 def _hosted(
     deployment: Deployment, asked: _Asked, snapshot: Snapshot, learned: Mapping[str, float] | None, *, plan: bool
 ) -> Candidate:
-    limit_ms, window = asked.budget.max_latency_ms, deployment.context_tokens
+    limit_ms = asked.budget.max_latency_ms
     estimate = estimate_hosted(deployment, asked.task, asked.tokens, snapshot, learned, max_latency_ms=limit_ms)
-    if asked.is_plain and (window is None or asked.context_tokens <= window) and (plan or deployment.configured):
-        return Candidate(model=deployment.name, kind="llm", tier=deployment.tier, estimate=estimate)
     loss = (
         (policy_loss(deployment, asked.verdict) if asked.is_bound else None)
         or _ability_loss(deployment, asked)
@@ -248,18 +267,14 @@ def _asked(request: Request, signals: Signals, verdict: Verdict, snapshot: Snaps
     if request.wants_audio:
         needs |= {"audio_output"}
     budget = effective_budget(request, verdict, snapshot)
-    is_bound, auto = bool(verdict.forbid or verdict.require), is_auto(request.model)
-    is_limited = budget.max_usd is not None or budget.max_latency_ms is not None or bool(snapshot.model_left_usd)
-    is_special = needs or request.json_schema is not None or request.max_output_tokens is not None
     return _Asked(
         request=request,
         task=signals.get("task").value or "other",
         tokens=tokens,
         verdict=verdict,
         budget=budget,
-        is_auto=auto,
-        is_bound=is_bound,
-        is_plain=auto and not (is_bound or is_limited or is_special or snapshot.unhealthy),
+        is_auto=is_auto(request.model),
+        is_bound=bool(verdict.forbid or verdict.require),
         needs=needs,
         context_tokens=tokens.input + min(tokens.output_max, request.max_output_tokens or tokens.output),
         model_left_usd=snapshot.model_left_usd,
@@ -282,9 +297,14 @@ def _plain_task(fleet: Fleet, task: str) -> PlainTask:
         for card in fleet.local.values()
         for failed, reason in (_not_made_for(card, task),)
     )
-    found = PlainTask(
-        local, tuple(tuple(rate_of(deployment, task, plan=fleet.is_plan)) for deployment in fleet.deployments.values())
+    rates = [rate_of(deployment, task, plan=fleet.is_plan) for deployment in fleet.deployments.values()]
+    all_take = (
+        min((rate.most_input for rate in rates), default=-1),
+        min((rate.window for rate in rates), default=-1),
+        min((rate.most_output for rate in rates), default=-1),
+        frozenset.intersection(*(rate.able for rate in rates)) if rates else frozenset[str](),
     )
+    found = PlainTask(local, tuple(map(tuple, rates)), all_take)
     if len(fleet.plain) < _MOST_TASKS:
         fleet.plain[task] = found
     return found
@@ -363,10 +383,7 @@ def _ability_loss(deployment: Deployment, asked: _Asked) -> _Loss:
 def _availability_loss(deployment: Deployment, asked: _Asked, *, plan: bool) -> _Loss:
     if not asked.is_auto and asked.request.model not in (deployment.name, deployment.model):
         return "model", f"the request asks for {asked.request.model}"
-    if not deployment.configured and not plan:
-        where = f": set {deployment.key_env}" if deployment.key_env else ""
-        return "unavailable", f"not configured{where}"
-    return None
+    return None if plan else not_configured(deployment)
 
 
 def _health_loss(deployment: Deployment, snapshot: Snapshot) -> _Loss:

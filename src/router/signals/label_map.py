@@ -125,7 +125,7 @@ class NamedLabels:
     """
 
     def __init__(self, cards: Iterable[LocalCard]) -> None:
-        # By the longest word of a spelling: all its words, the model, the label's place, and whether it may stand alone.
+        # By a spelling's longest word: all its words, the model, the label's place, and whether it may stand alone.
         self._spellings: dict[str, list[tuple[frozenset[str], str, int, bool]]] = {}
         for card in cards:
             for place, label in enumerate(card.labels):
@@ -139,7 +139,7 @@ class NamedLabels:
     def may_stand_in(self, request: Request) -> bool:
         """Whether a model's labels may be named in ``request``; true of every long one and of every foreign script."""
         texts = [message.text for message in request.messages]
-        if sum(map(len, texts)) > _MOST_CHARS or not all([text.isascii() for text in texts]):
+        if sum(map(len, texts)) > _MOST_CHARS or not all(map(str.isascii, texts)):
             return True
         text = "\n".join(texts).lower()
         found = frozenset(self._gates.found(text.encode()))

@@ -105,10 +105,10 @@ class LocalDetector:
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         """The four signals; ``local`` is None when no model's task and labels match the request."""
         if not self._models:
-            return _nothing()
+            return _NOTHING
         template = self._template(signals)
         if not template and self._is_elsewhere(signals):
-            return _nothing()
+            return _NOTHING
         contract: Signal[Contract] = signals.get("contract")
         match = self._match(signals, contract.value, template, self._away())
         return self._written(signals) if match is None else self._read(signals, contract, match)
@@ -278,7 +278,7 @@ class LocalDetector:
             if card.head not in _CHOOSING and card.task == named and card.name not in away
         ]
         if len(fitting) != 1:
-            return _nothing()
+            return _NOTHING
         model, card = fitting[0]
         text = read_pair(request, card.head) or (read_single(request) if card.head != "span" else None)
         language = _language(signals, text)
@@ -404,5 +404,6 @@ def _said(value: Any, confidence: float) -> Signal[Any]:
     return Signal(value=value, confidence=confidence, detector=_NAME)
 
 
-def _nothing() -> dict[SignalName, Signal[Any]]:
-    return {"local": _said(None, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN, "shortcut": UNKNOWN}
+_NOTHING: Mapping[SignalName, Signal[Any]] = {
+    "local": _said(None, 1.0), "annotated": _said(0, 1.0), "ood": UNKNOWN, "shortcut": UNKNOWN,
+}  # fmt: skip

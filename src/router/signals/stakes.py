@@ -117,8 +117,14 @@ _FINANCIAL_SURE = late_pattern(
 _OWN = triggers(
     "i my me we our ich mein meine mir je mon ma mes nous yo mi mis me eu meu minha io mio mia ik mijn я мой мне ja mój"
 )
+# Words of which one stands in each way to ask for advice without a question mark.
+_ADVISING = triggers(
+    "should can could may must do am is what how my advice advise recommend help darf kann soll sollte muss wie mein "
+    "meine puis dois est-ce est combien mon ma puedo debo debería cuánto cuánta cuántos cuántas mi posso devo quanto "
+    "meu minha mio mia mag moet mijn czy можно могу сколько мой мне"
+)
 _ADVICE = late_pattern(
-    r"\?|\b(?:should i|can i|could i|may i|must i|do i|am i|is it (?:safe|legal|ok|okay|worth|normal)|"
+    r"\b(?:should i|can i|could i|may i|must i|do i|am i|is it (?:safe|legal|ok|okay|worth|normal)|"
     r"what (?:should|happens|can|are|is)|how (?:much|many|"
     r"long|do|can|often|to)|my|advice|advise|recommend|help me|darf ich|kann ich|soll(?:te)? ich|muss ich|wie viel|"
     r"wie oft|mein[e]?|puis-je|dois-je|"
@@ -209,13 +215,18 @@ def _field(view: Excerpt) -> tuple[Stakes, float]:
         points = 0.5 * min(len(found), 4)
         if sure.search(flow(view.lower, found, 100)):
             points += 1.5
-        if points >= 1.0 and _ADVICE.search(view.ask):
+        if points >= 1.0 and _asks_advice(view):
             points += 0.5
         elif points < 2.0:
             points *= 0.5
         if points > most:
             best, most = field, points
     return (best, most) if most >= 1.0 else ("none", 0.0)
+
+
+def _asks_advice(view: Excerpt) -> bool:
+    ask = view.ask
+    return "?" in ask or "？" in ask or (view.has(_ADVISING) and _ADVICE.search(ask) is not None)
 
 
 STAKES = Rule(name="stakes", read=_read)

@@ -328,7 +328,8 @@ class Signals:
                 self._on_error(detector, error)
             found = dict.fromkeys(detector.provides, UNKNOWN)
         if isinstance(found, Signal):
-            return known.setdefault(name, found)
+            known[name] = found
+            return found
         for key, signal in found.items():
             known.setdefault(key, signal)
         return known.setdefault(name, UNKNOWN)
