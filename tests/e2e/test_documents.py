@@ -54,6 +54,14 @@ def test_quickstart_s_example_is_answered_locally() -> None:
         assert router.decide(prompt).target.kind == "local"
 
 
+def test_quickstart_s_hints_are_answered_locally(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    exec(compile(code, "quickstart.md", "exec"), {})
+    assert capsys.readouterr().out == "positive\n"
+
+
 def test_readme_s_curl_is_answered_locally() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (body,) = re.findall(r"-d '(\{.*\})'$", text, re.MULTILINE)
