@@ -48,6 +48,7 @@ from .types import (
     Snapshot,
     Timing,
     Verdict,
+    slow_of,
 )
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ class Engine:
     ) -> None:
         self.policies, self.default_policy = policies, default_policy
         self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
+        self._slow = slow_of(detectors)
         # Seconds of the monotonic clock that requests are timed by.
         self.clock_s: Callable[[], float] = dispatcher.clock_s
         self.accounting, self.cache = accounting, cache
@@ -149,7 +151,7 @@ class Engine:
 
     def observe(self, request: Request) -> Signals:
         """The request's signals, none computed yet."""
-        return Signals(request, self.detectors, on_error=note_failure)
+        return Signals(request, self.detectors, on_error=note_failure, slow=self._slow)
 
     def measured(self, request: Request) -> tuple[Signals, dict[SignalName, float]]:
         """All signals, and the microseconds of processor time of this thread that each one added."""

@@ -17,6 +17,7 @@ from ..types import (
     Estimate,
     Exploration,
     Fired,
+    LocalEvidence,
     PolicyRef,
     Request,
     Runner,
@@ -61,6 +62,8 @@ def choose(
     """
     budget = effective_budget(request, verdict, snapshot)
     exploration: Exploration | None = None
+    # Without it no local model is able.
+    evidence: LocalEvidence | None = signals.get("local").value
     if verdict.refuse is not None:
         order: list[Candidate] = []
         target = Target(kind="refuse")
@@ -81,7 +84,9 @@ def choose(
         if snapshot.soft_limits:
             reason = f"{reason}; the cheapest is wanted, since {snapshot.soft_limits[0]} is used up"
     is_limited = budget.max_usd is not None or bool(snapshot.model_left_usd)
-    later = [candidate for candidate in order[1:] if candidate.kind == "llm"] if is_auto(request.model) else []
+    later = order[1:] if is_auto(request.model) else []
+    if evidence is not None:
+        later = [candidate for candidate in later if candidate.kind == "llm"]
     named = verdict.fallback
     if named is None and target.kind == "llm":
         named = fleet.deployments[target.model or ""].fallback
@@ -102,7 +107,7 @@ def choose(
         verdict=verdict,
         budget=budget,
         max_output_tokens=_output_limit(order, later, fleet, signals, budget, snapshot) if is_limited else None,
-        evidence=signals.get("local").value,
+        evidence=evidence,
         snapshot=snapshot,
         exploration=exploration,
         mirrors=drawn_mirrors(verdict.mirror, found, target.model, snapshot.id) if verdict.mirror and order else (),
@@ -221,7 +226,11 @@ def _reason(chosen: Candidate, verdict: Verdict, found: Sequence[Candidate], tas
     if chosen.kind == "local":
         return said if verdict.prefer != "llm" else f"{said}, but no hosted model fits the limits; a local model can"
     if verdict.prefer == "local" or local is not None:
-        failed = next(iter([c for c in found if c.kind == "local" and c.failed not in _NO_REASON]), None)
+        failed = None
+        for candidate in found:
+            if candidate.kind != "local" or candidate.failed not in _NO_REASON:
+                failed = candidate if candidate.kind == "local" else None
+                break  # local models come first
         why = f"{failed.model}: {failed.reason}" if failed else f"none is registered for {task}"
         if verdict.prefer == "local":
             return f"{said}, but no local model may answer ({why})"

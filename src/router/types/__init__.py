@@ -67,6 +67,7 @@ from .signals import (
     StagedDetector,
     TaskReading,
     TokenCount,
+    slow_of,
 )
 
 __all__ = [
@@ -123,4 +124,5 @@ __all__ = [
     "Units",
     "Usage",
     "Verdict",
+    "slow_of",
 ]

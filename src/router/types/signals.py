@@ -218,15 +218,21 @@ class StagedDetector(Detector, Protocol):
     def wants_more(self, signals: Signals, /) -> bool: ...
 
 
+def slow_of(detectors: Mapping[SignalName, Detector]) -> frozenset[SignalName]:
+    """The names of the signals that only a slow detector tells."""
+    return frozenset(name for name, detector in detectors.items() if detector.slow)
+
+
 class Signals:
     """The signals of one request, each computed at most once and only when somebody asks.
 
     ``signals["task"]`` returns a :class:`Signal`. A slow detector is not run here: the signal reads as unknown until
     :meth:`fetch` was called for it (the engine does that in a worker thread), and :meth:`missing` names it.
-    A detector that raises makes its signals unknown, never clean: ``on_error`` hears of it.
+    A detector that raises makes its signals unknown, never clean: ``on_error`` hears of it. ``slow``: the names of
+    all slow ones, where somebody knows them.
     """
 
-    __slots__ = ("_by_name", "_known", "_on_error", "_views", "has_failed", "request")
+    __slots__ = ("_by_name", "_known", "_on_error", "_slow", "_views", "has_failed", "request")
 
     def __init__(
         self,
@@ -234,9 +240,11 @@ class Signals:
         detectors: Mapping[SignalName, Detector],
         *,
         on_error: Callable[[Detector, Exception], None] | None = None,
+        slow: frozenset[SignalName] | None = None,
     ) -> None:
         self.request = request
         self._by_name = detectors
+        self._slow = slow
         self._known: dict[SignalName, Signal[Any]] = {}
         self._views: dict[Callable[[Request], Any], Any] = {}
         self._on_error = on_error
@@ -290,8 +298,10 @@ class Signals:
 
     def missing(self, names: Iterable[SignalName]) -> tuple[SignalName, ...]:
         """Those of ``names`` that a slow detector could still tell."""
-        known, detectors = self._known, self._by_name
-        return tuple([name for name in names if name not in known and name in detectors and detectors[name].slow])
+        slow, known = self._slow, self._known
+        if slow is None:
+            slow = self._slow = slow_of(self._by_name)
+        return tuple([name for name in names if name in slow and name not in known]) if slow else ()
 
     def view(self, make: Callable[[Request], T]) -> T:
         """``make(request)``, computed once: a reading of the request that several detectors share, never reported."""
