@@ -37,7 +37,7 @@ static void fill_tables(void) {
     for (int i = 1; i <= MAX_BYTES; i++) POWER[i] = POWER[i - 1] * BASE, INVERSE[i] = INVERSE[i - 1] * inverse;
 }
 
-/* ---- Bytes, 64 at a time ------------------------------------------------------------------------------------------ */
+/* ---- Bytes, 64 at a time ----------------------------------------------------------------------------------------- */
 
 /* What is told of each byte becomes a bit, so that the ends of words are found by arithmetic and not by a branch a
    byte, which no processor foresees. */
@@ -336,7 +336,7 @@ static PyObject *tuple_of(const double *values, Py_ssize_t n) {
     return tuple;
 }
 
-/* ---- task_scores: a whole request, at three places ---------------------------------------------------------------- */
+/* ---- task_scores: a whole request, at three places --------------------------------------------------------------- */
 
 static inline int32_t smaller(int32_t a, int32_t b) { return a < b ? a : b; }
 
@@ -638,7 +638,7 @@ static PyObject *softmax(PyObject *module, PyObject *args) {
     return tuple_of(values, n);
 }
 
-/* ---- worst_windows: the highest score of each head over sliding windows ------------------------------------------- */
+/* ---- worst_windows: the highest score of each head over sliding windows ------------------------------------------ */
 
 /* running[i] is the sum of the first i rows of heads int32 values. */
 static void run_sums(int32_t *running, const uint64_t *grams, int32_t n, int shift, const int8_t *table,
@@ -816,7 +816,7 @@ done:
     return result;
 }
 
-/* ---- read: both of one text ---------------------------------------------------------------------------------------- */
+/* ---- read: both of one text -------------------------------------------------------------------------------------- */
 
 static const char *READER = "router.reader";
 
@@ -901,7 +901,7 @@ static PyObject *read_both(PyObject *module, PyObject *args) {
     return result;
 }
 
-/* ---- label_scores: a local model's reading of a text --------------------------------------------------------------- */
+/* ---- label_scores: a local model's reading of a text ------------------------------------------------------------- */
 
 static inline int is_known(const uint8_t *known, uint64_t gram) {
     uint64_t fine = gram >> (64 - KNOWN_BITS);
@@ -1002,13 +1002,13 @@ done:
     return result;
 }
 
-/* ---- word_sum: the word vectors of a text, summed ------------------------------------------------------------------- */
+/* ---- word_sum: the word vectors of a text, summed ---------------------------------------------------------------- */
 
 PyDoc_STRVAR(word_sum_doc,
              "word_sum(data, keys, vectors) -> bytes | None\n\n"
-             "The sum of the rows of vectors, int8 (words, width), whose key, the upper half of a token's hash, stands in\n"
-             "keys, uint32 (words,), rising: int32 (width,). None when no token of data does. Raises ValueError when\n"
-             "sizes do not fit.");
+             "The sum, int32 (width,), of the rows of vectors, int8 (words, width), whose key, the upper half of a\n"
+             "token's hash, stands in keys, uint32 (words,), rising. None when no token of data does. Raises\n"
+             "ValueError when sizes do not fit.");
 
 static PyObject *word_sum(PyObject *module, PyObject *args) {
     Py_buffer data, keys, vectors;
@@ -1052,7 +1052,7 @@ done:
     return result;
 }
 
-/* ---- census: how many bytes of which kind --------------------------------------------------------------------------- */
+/* ---- census: how many bytes of which kind ------------------------------------------------------------------------ */
 
 PyDoc_STRVAR(census_doc,
              "census(data) -> tuple[int, int, int, int, int, int, int, int]\n\n"
@@ -1102,7 +1102,7 @@ static PyObject *census(PyObject *module, PyObject *data) {
                          counts[BREAKS], counts[STRETCHES]);
 }
 
-/* ---- _words.c ------------------------------------------------------------------------------------------------------ */
+/* ---- _words.c ---------------------------------------------------------------------------------------------------- */
 
 void words_fill_tables(void);
 PyObject *words_make(PyObject *module, PyObject *args);
@@ -1114,7 +1114,7 @@ PyObject *phrases_in(PyObject *module, PyObject *args);
 
 #define VERSION 9 /* features.py asks for it: a module that is older than its sources is not used */
 
-/* ---- Module ------------------------------------------------------------------------------------------------------- */
+/* ---- Module ------------------------------------------------------------------------------------------------------ */
 
 static PyMethodDef METHODS[] = {
     {"task_scores", task_scores, METH_VARARGS, task_scores_doc},

@@ -7,52 +7,16 @@ VERSION: int
 
 _Array = npt.NDArray[Any]
 
-def task_scores(
-    data: bytes,
-    head: int,
-    tail: int,
-    words: int,
-    chars: int,
-    wide: int,
-    edge: int,
-    bits: int,
-    table: _Array,
-    weights: _Array,
-    bias: _Array,
-    layer: tuple[Any, ...] | None,
-    /,
-) -> tuple[float, ...]: ...
+# What task_scores takes behind data: head, tail, words, chars, wide, edge, bits; table, weights, bias; layer.
+_Tasks = tuple[int, int, int, int, int, int, int, _Array, _Array, _Array, tuple[Any, ...] | None]
+# What worst_windows takes behind data: bits, size, step; table, scale, bias.
+_Windows = tuple[int, int, int, _Array, _Array, _Array]
+
+def task_scores(data: bytes, /, *tasks: *_Tasks) -> tuple[float, ...]: ...
 def softmax(scores: tuple[float, ...], temperature: float, /) -> tuple[float, ...]: ...
-def worst_windows(
-    data: bytes,
-    bits: int,
-    size: int,
-    step: int,
-    table: _Array,
-    scale: _Array,
-    bias: _Array,
-    /,
-) -> tuple[tuple[float, int, int], ...]: ...
+def worst_windows(data: bytes, /, *windows: *_Windows) -> tuple[tuple[float, int, int], ...]: ...
 def reader(
-    head: int,
-    tail: int,
-    words: int,
-    chars: int,
-    wide: int,
-    edge: int,
-    bits: int,
-    table: _Array,
-    weights: _Array,
-    bias: _Array,
-    layer: tuple[Any, ...] | None,
-    temperature: float,
-    window_bits: int,
-    size: int,
-    step: int,
-    risk_table: _Array,
-    risk_scale: _Array,
-    risk_bias: _Array,
-    /,
+    *arguments: *tuple[*_Tasks, float, *_Windows],
 ) -> object: ...
 def read(reader: object, data: bytes, /) -> tuple[tuple[float, ...], tuple[tuple[float, int, int], ...]]: ...
 def label_scores(

@@ -186,19 +186,27 @@ PyObject *words_make(PyObject *module, PyObject *args) {
     return capsule;
 }
 
+/* The set of this kind and the bytes behind it in the arguments; NULL with an error set where they are others. */
+static Set *set_and_bytes(PyObject *args, const char *kind, const uint8_t **bytes, Py_ssize_t *size) {
+    PyObject *capsule, *data;
+    char *text;
+    if (!PyArg_ParseTuple(args, "OS", &capsule, &data)) return NULL;
+    Set *set = PyCapsule_GetPointer(capsule, kind);
+    if (!set || PyBytes_AsStringAndSize(data, &text, size)) return NULL;
+    *bytes = (const uint8_t *)text;
+    return set;
+}
+
 /* word_groups(words: capsule, data: bytes) -> tuple[int, frozenset[str], bool]
 
    The bits of all words of the set that stand in lower-case UTF-8 between other bytes than letters, digits
    and apostrophes, these words, and whether a digit stands there. */
 PyObject *words_groups(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject *capsule, *data;
-    char *text;
+    const uint8_t *bytes;
     Py_ssize_t size;
-    if (!PyArg_ParseTuple(args, "OS", &capsule, &data)) return NULL;
-    Set *set = PyCapsule_GetPointer(capsule, WORDS);
-    if (!set || PyBytes_AsStringAndSize(data, &text, &size)) return NULL;
-    const uint8_t *bytes = (const uint8_t *)text;
+    Set *set = set_and_bytes(args, WORDS, &bytes, &size);
+    if (!set) return NULL;
     uint32_t look = set_look(set), found = 0;
     uint64_t bits = 0;
     int kinds = 0;
@@ -375,13 +383,10 @@ static uint32_t phrases_at(Set *set, const uint8_t *bytes, Py_ssize_t at, Py_ssi
    Those phrases of the set that stand anywhere in the UTF-8 data, in order. */
 PyObject *phrases_in(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject *capsule, *data;
-    char *text;
+    const uint8_t *bytes;
     Py_ssize_t size;
-    if (!PyArg_ParseTuple(args, "OS", &capsule, &data)) return NULL;
-    Set *set = PyCapsule_GetPointer(capsule, PHRASES);
-    if (!set || PyBytes_AsStringAndSize(data, &text, &size)) return NULL;
-    const uint8_t *bytes = (const uint8_t *)text;
+    Set *set = set_and_bytes(args, PHRASES, &bytes, &size);
+    if (!set) return NULL;
     uint32_t look = set_look(set), found = 0;
     /* Four bytes are read at each; behind the last one of a bytes object stands a zero. */
     for (Py_ssize_t at = 0; at + 2 < size; at++)
