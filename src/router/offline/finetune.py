@@ -244,7 +244,10 @@ def _numbers(device: str) -> tuple[Callable[[], Any], str]:
 
 
 def _start_head(network: Any, pooled: npt.NDArray[np.float32], target: npt.NDArray[np.intp]) -> None:
-    """The new layer as a ridge regression on the pretrained vectors, scaled to be as sure as it is right."""
+    """The new layer as a ridge regression on the pretrained vectors, scaled to be as sure as it is right.
+
+    How sure is told from a fifth of the rows that a first regression has not seen: of its own rows any is too sure.
+    """
     import torch
     from sklearn.linear_model import Ridge
 
@@ -253,9 +256,10 @@ def _start_head(network: Any, pooled: npt.NDArray[np.float32], target: npt.NDArr
     labels = network.head.out_features
     spread = float(pooled.std()) + 1e-9
     wanted = np.eye(labels, dtype=np.float64)[target]
+    fresh = len(target) // 5
+    first = Ridge(alpha=10.0).fit(pooled[fresh:] / spread, wanted[fresh:])
+    sure = min(temperature_of(first.predict(pooled[:fresh] / spread), target[:fresh]), 30.0)
     probe = Ridge(alpha=10.0).fit(pooled / spread, wanted)
-    scores = probe.predict(pooled / spread)
-    sure = min(temperature_of(scores[:4000], target[:4000]), 30.0)
     with torch.no_grad():
         network.head.weight.copy_(torch.from_numpy((probe.coef_ / spread * sure).astype(np.float32)))
         network.head.bias.copy_(torch.from_numpy((probe.intercept_ * sure).astype(np.float32)))
