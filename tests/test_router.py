@@ -32,6 +32,7 @@ from router import (
 from router.errors import DeadlineExceeded, UnknownModel
 from router.testing.upstream import Answer as Scripted
 from router.testing.upstream import Fault, Upstream
+from router.types import slow_of
 
 REVIEW = [
     {
@@ -514,6 +515,7 @@ async def test_deciding_counts_against_the_deadline(
         detectors: Any = router.engine.detectors
         slow = Dawdling(detectors["task"], seconds)
         detectors.update(dict.fromkeys(slow.provides, slow))
+        router.engine.slow = slow_of(detectors)
         with nullcontext() if calls else pytest.raises(DeadlineExceeded, match="0 calls"):
             await router.acomplete("Tell me a story about a lighthouse", max_latency_ms="500ms")
         (record,) = router.engine.ledger.tail(1)

@@ -29,7 +29,8 @@ from .config import (
     credential,
     read_environment,
 )
-from .engine import Engine, note_failure
+from .deciding import note_failure
+from .engine import Engine
 from .errors import ConfigError, MissingExtra, ModelFileError
 from .fleet import configured, deployments_of, fleet_of
 from .local.files import read_arrays

@@ -1,14 +1,9 @@
-"""The way of a request: snapshot, observe, judge, candidates, choose, reserve, run, settle, record.
-
-Deciding is pure given the Snapshot; it is written once, as a generator that asks for slow signals, and two small
-drivers (one blocking, one async) fetch them.
-"""
+"""The way of a request: decide (snapshot, observe, judge, candidates, choose), reserve, run, settle, record."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,48 +11,37 @@ from .backends.flywheel import Flywheel
 from .backends.mirror import Mirror
 from .backends.run import Dispatcher
 from .backends.stream import CachedRun, SettledStream
+from .deciding import UNLIMITED, Decider, is_limited
 from .errors import BudgetExceeded, RouterError, StateUnavailable
 from .policy.compile import CompiledPolicy
-from .policy.judge import judge
-from .selection.candidates import Fleet, candidates
-from .selection.choose import choose
-from .selection.named import Named
+from .selection.candidates import Fleet
 from .signals.recent import RecentSignals
-from .state.accounting import Accounting, Entry, OnRecord, who_asks
-from .state.budget import Allowance, Rate
+from .state.accounting import Accounting, Entry, OnRecord
+from .state.budget import Rate
 from .state.cache import AnswerCache
 from .state.learning import VerdictLearner
 from .state.lifecycle import Lifecycle
-from .state.limits import Who
 from .state.refusals import Refusals
 from .state.sessions import MemorySessions, conversation_key
-from .state.store import Health
 from .state.watch import Watch
-from .telemetry import DETECTOR_FAILED, log
 from .types import (
     Decision,
     Detector,
     Message,
-    Need,
     Outcome,
-    PolicyRef,
     Request,
     Role,
     SignalName,
-    Signals,
     Snapshot,
     Timing,
-    Verdict,
-    slow_of,
 )
 
 if TYPE_CHECKING:
     from .backends.probing import Prober
     from .state.shared_health import SharedHealth
 
-__all__ = ["Engine", "note_failure"]
+__all__ = ["Engine"]
 
-_UNLIMITED = Allowance()
 _REHEARSED: tuple[tuple[tuple[Role, str], ...], ...] = (
     (
         ("system", "Is the message spam or ham? Answer with one word, without an explanation."),
@@ -65,22 +49,17 @@ _REHEARSED: tuple[tuple[tuple[Role, str], ...], ...] = (
     ),
     (("user", "Context: The mill was built in 1904.\n\nQuestion: How many years ago was it built, if this is 1950?"),),
 )
-_Deciding = Generator[tuple[Signals, tuple[SignalName, ...]], None, Decision]
 
 
-class Engine:
+class Engine(Decider):
     """Everything that a request needs, assembled once and never changed; a reload builds another one.
 
-    ``policies`` by name; ``detectors`` by the signal they provide; ``clock`` gives Unix seconds, ``new_id`` a fresh
-    decision id. ``sessions`` remembers where conversations are warm, None forgets. ``mirror`` is the deployment that
-    gets copies of all that hosted models answer (None: only what a rule says), their share, and how many are out at
-    once. ``cache`` gives answers again, None never.
+    Beside what a :class:`Decider` needs: ``mirror`` is the deployment that gets copies of all that hosted models answer
+    (None: only what a rule says), their share, and how many are out at once. ``cache`` gives answers again, None never.
     ``prober`` is what asks servers for their health, for who has the time to do so now and then; None: nobody does.
     ``shared_health`` tells other replicas of it, None: it stays in this process.
     ``lifecycle`` knows which local models may answer, ``watch`` how they do; ``flywheel`` compares them with hosted
     ones, None never.
-    ``learner`` moves the estimated quality of models by users' verdicts, None leaves it. ``recent`` remembers the
-    signals of the latest requests, None reads each one.
     """
 
     def __init__(
@@ -104,89 +83,35 @@ class Engine:
         learner: VerdictLearner | None = None,
         recent: RecentSignals | None = None,
     ) -> None:
-        self.policies, self.default_policy = policies, default_policy
-        self.detectors, self.fleet, self.dispatcher = detectors, fleet, dispatcher
-        self._slow = slow_of(detectors)
-        # Seconds of the monotonic clock that requests are timed by.
-        self.clock_s: Callable[[], float] = dispatcher.clock_s
-        self.accounting, self.cache = accounting, cache
-        self.budgets, self.ledger = accounting.budgets, accounting.ledger
+        super().__init__(
+            policies=policies,
+            default_policy=default_policy,
+            detectors=detectors,
+            fleet=fleet,
+            accounting=accounting,
+            health=dispatcher.health,
+            clock=clock,
+            clock_s=dispatcher.clock_s,
+            new_id=new_id,
+            config_hash=config_hash,
+            sessions=sessions,
+            learner=learner,
+            recent=recent,
+        )
+        self.dispatcher, self.accounting, self.cache = dispatcher, accounting, cache
+        self.ledger = accounting.ledger
         self.prober: Prober | None = None
         self.shared_health: SharedHealth | None = None
-        self.learner, self._recent = learner, recent
-        self._config_hash = config_hash
-        self._clock, self._new_id, self._sessions = clock, new_id, sessions
         self.lifecycle, self.watch, self.flywheel = lifecycle, watch, flywheel
         to, share, at_once = mirror
         self._mirror = Mirror(dispatcher, accounting, to=to, share=share, at_once=at_once)
         self.refusals = Refusals(accounting, dispatcher.clock_s)
-        self._named = Named(policies, default_policy, fleet)
-        self.policy_for = self._named.policy_for
-
-    @property
-    def health(self) -> Health:
-        """What is known of the deployments' health; the dispatcher tells it of every attempt."""
-        return self.dispatcher.health
-
-    def snapshot(self, request: Request) -> Snapshot:
-        """The state that this request's decision will depend on. Blocks where budgets must be read from a store."""
-        now_s = self._clock()
-        if not self.budgets.limits:
-            return self._snapshot(request, now_s, _UNLIMITED)
-        return self._snapshot(request, now_s, self.budgets.allowance_now(self._who(request), now_s))
-
-    async def asnapshot(self, request: Request, *, is_fresh: bool = False) -> Snapshot:
-        """As :meth:`snapshot`, without blocking. ``is_fresh``: what budgets leave is asked for again."""
-        now_s = self._clock()
-        if not self.budgets.limits:
-            return self._snapshot(request, now_s, _UNLIMITED)
-        left = await self.budgets.allowance(self._who(request), now_s, is_fresh=is_fresh)
-        return self._snapshot(request, now_s, left)
 
     def rates(self, request: Request) -> list[Rate]:
         """What limits of requests and tokens leave whoever sends ``request``, as far as this process knows."""
         if not self.budgets.limits:
             return []
         return self.budgets.rates(self._who(request), self._clock())
-
-    def observe(self, request: Request) -> Signals:
-        """The request's signals, none computed yet."""
-        return Signals(request, self.detectors, on_error=note_failure, slow=self._slow)
-
-    def measured(self, request: Request) -> tuple[Signals, dict[SignalName, float]]:
-        """All signals, and the microseconds of processor time of this thread that each one added."""
-        signals, costs = self.observe(request), {}
-        for name in self.detectors:
-            started_ns = time.thread_time_ns()
-            signals.fetch((name,))
-            costs[name] = (time.thread_time_ns() - started_ns) / 1000.0
-        return signals, costs
-
-    def decide(self, request: Request, *, snapshot: Snapshot | None = None, all_signals: bool = False) -> Decision:
-        """Decide, fetching slow signals in this thread. ``all_signals`` computes also those nobody asked for.
-
-        Raises:
-            RequestError, NoCandidate, BudgetExceeded, DeadlineInfeasible: see :mod:`router.errors`.
-        """
-        deciding = self._deciding(request, snapshot or self.snapshot(request), all_signals)
-        try:
-            while True:
-                signals, names = next(deciding)
-                signals.fetch(names)
-        except StopIteration as done:
-            decision: Decision = done.value
-            return decision
-
-    async def adecide(self, request: Request, *, snapshot: Snapshot | None = None) -> Decision:
-        """As :meth:`decide`; slow signals are fetched in a worker thread."""
-        deciding = self._deciding(request, snapshot or await self.asnapshot(request), False)
-        try:
-            while True:
-                signals, names = next(deciding)
-                await asyncio.to_thread(signals.fetch, names)
-        except StopIteration as done:
-            decision: Decision = done.value
-            return decision
 
     async def admit(self, request: Request, *, started_s: float) -> Decision:
         """As :meth:`adecide`, for a request that is to be carried out.
@@ -200,20 +125,20 @@ class Engine:
         snapshot: Snapshot | None = None
         try:
             snapshot = (
-                await self.asnapshot(request) if self.budgets.limits else self._snapshot(request, now_s, _UNLIMITED)
+                await self.asnapshot(request) if self.budgets.limits else self._snapshot(request, now_s, UNLIMITED)
             )
             try:
                 return await self.adecide(request, snapshot=snapshot)
             except BudgetExceeded:
                 # Nobody is refused for what others may have given back since the accounts were looked at.
-                if not _is_limited(snapshot):
+                if not is_limited(snapshot):
                     raise
                 snapshot = await self.asnapshot(request, is_fresh=True)
                 return await self.adecide(request, snapshot=snapshot)
         except (StateUnavailable, BudgetExceeded) as error:
-            if (snapshot is None or _is_limited(snapshot)) and self.refusals.may_note(error):
+            if (snapshot is None or is_limited(snapshot)) and self.refusals.may_note(error):
                 with suppress(RouterError):
-                    decision = await self.adecide(request, snapshot=self._snapshot(request, now_s, _UNLIMITED))
+                    decision = await self.adecide(request, snapshot=self._snapshot(request, now_s, UNLIMITED))
                     self.refusals.record(request, decision, error, started_s)
             raise
 
@@ -323,35 +248,6 @@ class Engine:
             await self.flywheel.aclose()
         await self.dispatcher.aclose()
 
-    def _deciding(self, request: Request, snapshot: Snapshot, all_signals: bool) -> _Deciding:
-        policy = self.policy_for(request)
-        self._named.check_model(request.model)
-        recent, signals = self._recent, self.observe(request)
-        key = recent.recall(signals) if recent is not None else None
-        if signals.late("task"):  # other detectors read it, so it comes first
-            yield signals, ("task",)
-        verdict = judge(policy, signals, request)
-        while isinstance(verdict, Need):
-            yield signals, verdict.signals
-            verdict = judge(policy, signals, request)
-        wanted = signals.names if all_signals else _needed(verdict)
-        missing = signals.missing(wanted)
-        if missing:
-            yield signals, missing
-        for name in wanted:
-            signals.get(name)
-        found = candidates(request, signals, verdict, self.fleet, snapshot)
-        named = PolicyRef(name=policy.name, hash=policy.hash)
-        try:
-            return choose(request, signals, verdict, found, self.fleet, named, snapshot)
-        except BudgetExceeded as error:
-            if not _is_limited(snapshot):
-                raise
-            raise self.budgets.refusal(self._who(request), error, snapshot.now_s) from None
-        finally:
-            if recent is not None:
-                recent.keep(key, signals)
-
     async def _open(self, request: Request, decision: Decision | None, started_s: float) -> tuple[Entry, Timing]:
         decision = decision or await self.admit(request, started_s=started_s)
         self.ledger.check()
@@ -393,51 +289,3 @@ class Engine:
             self._sessions.answered(
                 conversation_key(request), outcome.model, outcome.usage, self.clock_s(), expected=expected
             )
-
-    def _who(self, request: Request) -> Who:
-        return who_asks(request, self.policy_for(request).name)
-
-    def _snapshot(self, request: Request, now_s: float, left: Allowance) -> Snapshot:
-        clock_s, health = self.clock_s(), self.health
-        seen = health.view(clock_s)
-        return Snapshot(
-            id=self._new_id(),
-            now_s=now_s,
-            models=self.fleet.hash,
-            config=self._config_hash,
-            left_usd=left.left_usd,
-            unhealthy=frozenset(health.blocked(clock_s)),
-            latency_ms=seen.latency_ms,
-            tail_ms=seen.tail_ms,
-            ttft_tail_ms=seen.ttft_tail_ms,
-            warm={} if self._sessions is None else self._sessions.warm(conversation_key(request), clock_s),
-            model_left_usd=left.model_left_usd,
-            soft_limits=left.used_up,
-            quality_shift={} if self.learner is None else self.learner.shifts,
-        )
-
-
-def _is_limited(snapshot: Snapshot) -> bool:
-    """Whether a window's hard limit of money binds the request, and not only what it allows itself."""
-    return snapshot.left_usd is not None or bool(snapshot.model_left_usd)
-
-
-def _needed(verdict: Verdict) -> tuple[SignalName, ...]:
-    if verdict.refuse is not None:
-        return ("task",)
-    needed: tuple[SignalName, ...] = ("task", "tokens") if "local" in verdict.forbid else ("task", "tokens", "local")
-    grades = verdict.escalate is not None and "contract" in verdict.escalate.on
-    if grades:
-        needed = (*needed, "contract")
-    # What is to be masked is found by this signal, whether or not a rule reads it.
-    return (*needed, "safety") if verdict.redact else needed
-
-
-def note_failure(detector: Detector, error: Exception) -> None:
-    """Log that a detector failed, without the text that it failed on."""
-    where = error.__traceback__
-    while where is not None and where.tb_next is not None:
-        where = where.tb_next
-    place = f"{where.tb_frame.f_code.co_name}:{where.tb_lineno}" if where is not None else ""
-    # The message of an unforeseen error may quote the prompt: its type and place must do.
-    log.error("%s: %s, %s in %s", DETECTOR_FAILED, "/".join(detector.provides), type(error).__name__, place)

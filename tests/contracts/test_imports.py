@@ -45,6 +45,7 @@ ORDER = [
     "local",
     "backends",
     "config",
+    "deciding",
     "engine",
     "embedding",
     "stores",

@@ -11,7 +11,8 @@ import msgspec
 
 from ..assemble import assemble
 from ..config import Environment, LedgerSettings, Settings, StateSettings, load_settings, read_environment
-from ..engine import Engine, note_failure
+from ..deciding import note_failure
+from ..engine import Engine
 from ..fleet import fleet_of
 from ..plugins import own_detectors
 from ..policy.compile import CompiledPolicy

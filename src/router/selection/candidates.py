@@ -1,7 +1,4 @@
-"""Who could answer: every registered local model and hosted deployment, and for each loser its first failing reason.
-
-Order of the checks: what the policy forbids, ability, hard budgets, health. The room chooses nobody.
-"""
+"""Who could answer: every registered local model and hosted deployment, and for each loser its first failing reason."""
 
 from __future__ import annotations
 
@@ -12,10 +9,8 @@ import msgspec
 
 from ..catalogue import Deployment, Family, LocalCard
 from ..types import (
-    Budget,
     Candidate,
     Estimate,
-    Failure,
     LocalEvidence,
     Request,
     Signals,
@@ -24,28 +19,22 @@ from ..types import (
     TokenCount,
     Verdict,
 )
-from ..units import format_ms, format_usd
+from ..units import format_ms
 from .estimate import affordable_output, estimate_hosted, estimate_local
-from .rates import FOLLOWS_SCHEMA, not_configured, rate_of
+from .losses import Asked, asked_of, hosted_loss, local_loss, not_made_for
+from .rates import FOLLOWS_SCHEMA, rate_of
 
 __all__ = [
-    "MODEL_AUTO",
     "Balance",
     "Fleet",
     "candidates",
-    "effective_budget",
-    "is_auto",
     "make_fleet",
     "output_limit",
-    "policy_loss",
 ]
 
-MODEL_AUTO = "auto"
 Balance = Literal["weighted", "fastest"]
 _MOST_TASKS = 64
 _INFINITE = float("inf")
-_Loss = tuple[Failure, str] | None
-_CAPABILITY = {"image": "vision", "audio": "audio", "file": "files", "video": "video"}
 
 
 class PlainTask(NamedTuple):
@@ -117,45 +106,11 @@ def _groups(members: Sequence[Deployment]) -> dict[str, str]:
     return {name: key for key, names in by_group.items() if len(names) > 1 for name in names}
 
 
-def is_auto(model: str) -> bool:
-    """Whether the request leaves the choice of the model to the router (``auto`` or ``router/<policy>``)."""
-    return model == MODEL_AUTO or model.startswith("router/")
-
-
-def effective_budget(request: Request, verdict: Verdict, snapshot: Snapshot) -> Budget:
-    """The tightest of the request's, the policy's and the windows' limits."""
-    asked, allowed = request.hints.budget, verdict.budget
-    if snapshot.left_usd is None and asked == allowed:
-        return allowed
-    return Budget(
-        max_usd=_least((asked.max_usd, allowed.max_usd, snapshot.left_usd)),
-        max_latency_ms=_least((asked.max_latency_ms, allowed.max_latency_ms)),
-    )
-
-
-class _Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What every candidate is measured against, worked out once.
-
-    ``is_bound``: the policy forbids or requires something.
-    """
-
-    request: Request
-    task: str
-    tokens: TokenCount
-    verdict: Verdict
-    budget: Budget
-    is_auto: bool
-    is_bound: bool
-    needs: frozenset[str]
-    context_tokens: int
-    model_left_usd: Mapping[str, float]
-
-
 def candidates(
     request: Request, signals: Signals, verdict: Verdict, fleet: Fleet, snapshot: Snapshot
 ) -> tuple[Candidate, ...]:
     """Every registered target with its estimate; ``failed`` is None for those that are able and allowed."""
-    asked = _asked(request, signals, verdict, snapshot)
+    asked = asked_of(request, signals, verdict, snapshot)
     evidence: LocalEvidence | None = signals.get("local").value
     learned: Mapping[str, float] | None = signals.get("quality").value
     plan = fleet.is_plan
@@ -173,7 +128,7 @@ def candidates(
     return tuple(found if limit_ms is None else _without_tails(found, limit_ms))
 
 
-def _plainly_hosted(plain: PlainTask, asked: _Asked, snapshot: Snapshot, *, plan: bool) -> list[Candidate]:
+def _plainly_hosted(plain: PlainTask, asked: Asked, snapshot: Snapshot, *, plan: bool) -> list[Candidate]:
     """What :func:`_hosted` says of each deployment, without a call for each of its sums and checks.
 
     A deployment that a row does not settle (it lacks an ability, may be over a limit, cools down, or is warm) is left
@@ -219,17 +174,11 @@ def _plainly_hosted(plain: PlainTask, asked: _Asked, snapshot: Snapshot, *, plan
 
 
 def _hosted(
-    deployment: Deployment, asked: _Asked, snapshot: Snapshot, learned: Mapping[str, float] | None, *, plan: bool
+    deployment: Deployment, asked: Asked, snapshot: Snapshot, learned: Mapping[str, float] | None, *, plan: bool
 ) -> Candidate:
     limit_ms = asked.budget.max_latency_ms
     estimate = estimate_hosted(deployment, asked.task, asked.tokens, snapshot, learned, max_latency_ms=limit_ms)
-    loss = (
-        (policy_loss(deployment, asked.verdict) if asked.is_bound else None)
-        or _ability_loss(deployment, asked)
-        or _availability_loss(deployment, asked, plan=plan)
-        or _budget_loss(deployment, asked, estimate)
-        or _health_loss(deployment, snapshot)
-    )
+    loss = hosted_loss(deployment, asked, estimate, snapshot, plan=plan)
     failed, reason = loss if loss is not None else (None, None)
     return Candidate(
         model=deployment.name, kind="llm", tier=deployment.tier, estimate=estimate, failed=failed, reason=reason
@@ -257,30 +206,6 @@ def _without_tails(found: Sequence[Candidate], limit_ms: float) -> list[Candidat
     ]
 
 
-def _asked(request: Request, signals: Signals, verdict: Verdict, snapshot: Snapshot) -> _Asked:
-    tokens: TokenCount | None = signals.get("tokens").value
-    if tokens is None:
-        tokens = TokenCount(input=request.n_bytes // 4 + 1, output=256, output_max=4096, units=request.units)
-    needs = frozenset(_CAPABILITY.get(modality, modality) for modality in request.modalities)
-    if request.tools:
-        needs |= {"tools"}
-    if request.wants_audio:
-        needs |= {"audio_output"}
-    budget = effective_budget(request, verdict, snapshot)
-    return _Asked(
-        request=request,
-        task=signals.get("task").value or "other",
-        tokens=tokens,
-        verdict=verdict,
-        budget=budget,
-        is_auto=is_auto(request.model),
-        is_bound=bool(verdict.forbid or verdict.require),
-        needs=needs,
-        context_tokens=tokens.input + min(tokens.output_max, request.max_output_tokens or tokens.output),
-        model_left_usd=snapshot.model_left_usd,
-    )
-
-
 def output_limit(
     deployment: Deployment, tokens: TokenCount, max_usd: float | None, max_latency_ms: float | None = None
 ) -> int | None:
@@ -295,7 +220,7 @@ def _plain_task(fleet: Fleet, task: str) -> PlainTask:
     local = tuple(
         Candidate(model=card.name, kind="local", estimate=estimate_local(card, None), failed=failed, reason=reason)
         for card in fleet.local.values()
-        for failed, reason in (_not_made_for(card, task),)
+        for failed, reason in (not_made_for(card, task),)
     )
     rates = [rate_of(deployment, task, plan=fleet.is_plan) for deployment in fleet.deployments.values()]
     all_take = (
@@ -310,111 +235,9 @@ def _plain_task(fleet: Fleet, task: str) -> PlainTask:
     return found
 
 
-def _not_made_for(card: LocalCard, task: str) -> tuple[Failure, str]:
-    return "model", f"made for {card.task}; this is {task}"
-
-
-def _local(card: LocalCard, evidence: LocalEvidence | None, asked: _Asked) -> Candidate:
+def _local(card: LocalCard, evidence: LocalEvidence | None, asked: Asked) -> Candidate:
     mine = evidence if evidence is not None and evidence.model == card.name else None
     estimate = estimate_local(card, mine)
-    loss = _local_loss(card, mine, asked, estimate)
+    loss = local_loss(card, mine, asked, estimate)
     failed, reason = loss if loss is not None else (None, None)
     return Candidate(model=card.name, kind="local", estimate=estimate, failed=failed, reason=reason)
-
-
-def _local_loss(card: LocalCard, mine: LocalEvidence | None, asked: _Asked, estimate: Estimate) -> _Loss:
-    verdict = asked.verdict
-    if asked.is_bound:
-        if "local" in verdict.forbid:
-            return "policy", "the policy forbids local models here"
-        if not verdict.require.isdisjoint(("llm", "small", "large")):
-            return "policy", "the policy requires a hosted model here"
-    if not asked.is_auto and asked.request.model != card.name:
-        return "model", f"the request asks for {asked.request.model}"
-    if mine is None:
-        return _not_made_for(card, asked.task)
-    if mine.reason is not None:
-        return "evidence", mine.reason
-    if verdict.max_error is not None and card.promise.get("max_error", 1.0) > verdict.max_error:
-        return "evidence", f"promises no error under {verdict.max_error:.3g}, as the policy asks"
-    if asked.request.modalities:
-        return "ability", f"cannot read {_words(asked.request.modalities)}"
-    if asked.request.wants_audio:
-        return "ability", "cannot speak"
-    limit = asked.budget.max_latency_ms
-    if limit is not None and (estimate.latency_ms or 0.0) > limit:
-        return "latency", f"needs {format_ms(estimate.latency_ms)}, the limit is {format_ms(limit)}"
-    return None
-
-
-def policy_loss(deployment: Deployment, verdict: Verdict) -> _Loss:
-    """Why the policy lets ``deployment`` not answer, None where it does."""
-    traits = {"llm", deployment.tier, deployment.name, *deployment.tags}
-    if deployment.in_house:  # "llm" forbids what leaves the house; an in-house server does not
-        traits = (traits - {"llm"}) | {"in_house"}
-    forbidden = traits & verdict.forbid
-    if forbidden:
-        return "policy", f"the policy forbids {_words(forbidden)} here"
-    missing = verdict.require - traits - {"llm"}
-    if missing:
-        return "policy", f"the policy requires {_words(missing)} here"
-    return None
-
-
-def _ability_loss(deployment: Deployment, asked: _Asked) -> _Loss:
-    able, request = deployment.capabilities, asked.request
-    if asked.needs and not asked.needs <= able:
-        missing = asked.needs - able
-        for need, reason in (("tools", "cannot call tools"), ("audio_output", "cannot speak")):
-            if need in missing:
-                return "ability", reason
-        return "ability", f"cannot read {_words(request.modalities)}"
-    if request.json_schema is not None and able.isdisjoint(("json_schema", "tools")):
-        return "ability", "cannot follow a JSON schema"
-    window = deployment.context_tokens
-    if window is not None and asked.context_tokens > window:
-        return "ability", f"needs {asked.context_tokens:,} tokens of context, it has {window:,}"
-    most, wanted = deployment.max_output_tokens, request.max_output_tokens
-    if wanted is not None and most is not None and wanted > most:
-        return "ability", f"can write {most:,} tokens, {wanted:,} are asked for"
-    return None
-
-
-def _availability_loss(deployment: Deployment, asked: _Asked, *, plan: bool) -> _Loss:
-    if not asked.is_auto and asked.request.model not in (deployment.name, deployment.model):
-        return "model", f"the request asks for {asked.request.model}"
-    return None if plan else not_configured(deployment)
-
-
-def _health_loss(deployment: Deployment, snapshot: Snapshot) -> _Loss:
-    return ("cooling", "cooling down after failures") if deployment.name in snapshot.unhealthy else None
-
-
-def _budget_loss(deployment: Deployment, asked: _Asked, estimate: Estimate) -> _Loss:
-    budget, tokens = asked.budget, asked.tokens
-    max_usd = _least((budget.max_usd, asked.model_left_usd.get(deployment.name)))
-    if max_usd is not None:
-        most = affordable_output(deployment.price, tokens, max_usd, max_latency_ms=budget.max_latency_ms)
-        if most is None:
-            return "money", _unknown(deployment)
-        if most < tokens.output:
-            return "money", f"needs {format_usd(estimate.usd)}, the limit is {format_usd(max_usd)}"
-    limit = budget.max_latency_ms
-    if limit is not None and estimate.latency_ms is not None and estimate.latency_ms > limit:
-        return "latency", f"needs {format_ms(estimate.latency_ms)}, the limit is {format_ms(limit)}"
-    return None
-
-
-def _unknown(deployment: Deployment) -> str:
-    if deployment.price.input is None or deployment.price.output is None:
-        return "its price is unknown and a money limit is set"
-    return "each search of the web costs, a money limit is set, and the request sets no max_uses"
-
-
-def _least(limits: Iterable[float | None]) -> float | None:
-    known = [limit for limit in limits if limit is not None]
-    return min(known) if known else None
-
-
-def _words(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))

@@ -32,8 +32,9 @@ from ..types import (
 from ..units import format_ms, format_usd
 from .balance import balanced
 from .beside import drawn_mirrors, named_fallbacks
-from .candidates import Fleet, effective_budget, is_auto, output_limit
+from .candidates import Fleet, output_limit
 from .explore import explored
+from .losses import effective_budget, is_auto
 from .stickiness import stay_note, staying, warm_tier
 
 __all__ = ["choose"]

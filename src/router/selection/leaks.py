@@ -14,7 +14,7 @@ from ..types import Verdict
 from ..yamlfile import did_you_mean
 from .beside import GENERAL, fits
 from .best_case import BestCases, Case
-from .candidates import policy_loss
+from .losses import policy_loss
 
 __all__ = ["Leaks"]
 

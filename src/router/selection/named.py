@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from ..errors import NotConfigured, RequestError, UnknownModel
 from ..policy.compile import CompiledPolicy
 from ..types import Decision, Request
-from .candidates import Fleet, is_auto
+from .candidates import Fleet
+from .losses import is_auto
 
 __all__ = ["Named"]
 

@@ -19,7 +19,6 @@ from ..types import (
     Contract,
     LocalEvidence,
     LocalModel,
-    Prediction,
     Request,
     Signal,
     SignalName,
@@ -27,6 +26,7 @@ from ..types import (
     Split,
 )
 from .contract import read_asked
+from .evidence import judged, shortfall
 from .excerpt import edges
 from .label_map import LabelMap, LabelReader, NamedLabels
 from .language import identify
@@ -40,8 +40,6 @@ __all__ = ["LocalDetector"]
 _NAME = "local-models"
 # From it on the text's language is believed; a headline of names tells little.
 _LANGUAGE_CERTAINTY = 0.6
-# Labels that the request does not allow may hold so much of the probability, and no more.
-_MOST_REMOVED = 0.2
 # States in which a model that does not answer is still tried beside.
 _TRIED = frozenset({"shadow", "quarantined"})
 _SAID = {"shadow": "in shadow", "quarantined": "in quarantine"}
@@ -159,7 +157,7 @@ class LocalDetector:
                 )
             return {"local": _said(evidence, 1.0), "annotated": annotated, "ood": UNKNOWN, "shortcut": UNKNOWN}
         prediction = match.model.predict((text,))[0]
-        evidence = _judged(evidence, prediction, contract.value, match.labels)
+        evidence = judged(evidence, prediction, contract.value, match.labels)
         if contract is not signals.get("contract") and contract.value is not None and evidence.reason is None:
             evidence = msgspec.structs.replace(evidence, text=render(contract.value, evidence.answer))
         inside = prediction.in_distribution
@@ -298,9 +296,7 @@ class LocalDetector:
             label=prediction.labels[0],
             probability=prediction.probabilities[0],
             in_distribution=prediction.in_distribution,
-            reason=_shortfall(
-                evidence, prediction, free=0, chosen=0, mass=1.0, probability=prediction.probabilities[0]
-            ),
+            reason=shortfall(evidence, prediction, free=0, chosen=0, mass=1.0, probability=prediction.probabilities[0]),
         )
         if evidence.reason is None:
             try:
@@ -345,50 +341,6 @@ def _language(signals: Signals, text: str | None) -> str | None:
             return own
     whole: str | None = signals.get("language").value
     return whole or own
-
-
-def _judged(
-    evidence: LocalEvidence, prediction: Prediction, contract: Contract | None, labels: LabelMap | None
-) -> LocalEvidence:
-    """The evidence with what the model says, its choice being among the allowed labels."""
-    every = prediction.probabilities
-    free = max(range(len(every)), key=every.__getitem__)
-    asked = contract.labels if contract is not None and labels is not None else None
-    places = (
-        tuple(range(len(every)))
-        if asked is None or labels is None
-        else tuple(place for place in labels.places if place is not None)
-    )
-    answers = asked if asked is not None else prediction.labels
-    mass = sum(every[place] for place in places)
-    at = max(range(len(places)), key=lambda index: every[places[index]])
-    probability = every[places[at]] / mass if mass > 0.0 else 0.0
-    reason = evidence.reason
-    if reason is None:
-        reason = _shortfall(evidence, prediction, free=free, chosen=places[at], mass=mass, probability=probability)
-    return msgspec.structs.replace(
-        evidence,
-        label=prediction.labels[places[at]],
-        answer=(answers[at],),
-        probability=probability,
-        in_distribution=prediction.in_distribution,
-        reason=reason,
-    )
-
-
-def _shortfall(
-    evidence: LocalEvidence, prediction: Prediction, *, free: int, chosen: int, mass: float, probability: float
-) -> str | None:
-    inside, least_inside, least = prediction.in_distribution, evidence.ood_threshold or 0.0, evidence.threshold or 0.0
-    if inside < least_inside:
-        return f"the text is unlike what {evidence.model} learnt from ({inside:.2f}, {least_inside:.2f} is needed)"
-    if free != chosen:
-        return f"{evidence.model} would rather say {prediction.labels[free]!r}, which is not allowed"
-    if 1.0 - mass > _MOST_REMOVED:
-        return f"labels that are not allowed are too likely for {evidence.model} ({1.0 - mass:.2f})"
-    if probability < least:
-        return f"{evidence.model} is not sure enough ({probability:.2f}, {least:.2f} is needed)"
-    return None
 
 
 def _is_bound_to(card: LocalCard, template: str) -> bool:
