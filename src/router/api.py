@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import msgspec
+
 from .assemble import assemble
 from .backends.stream import SettledStream
 from .config import Settings, load_settings, read_environment
@@ -162,7 +164,7 @@ class Router:
         settings = settings or Settings()
         chosen = policy or environment.policy
         if chosen is not None:
-            settings = settings.model_copy(update={"policy": chosen})
+            settings = msgspec.structs.replace(settings, policy=chosen)
         self.engine: Engine = assemble(settings, environment)
         self._loop = _Loop()
 

@@ -198,10 +198,7 @@ def assemble_embeddings(settings: Settings, engine: Engine) -> Embeddings:
     from .embedding import Embeddings
 
     environment = read_environment()
-    written = [
-        DeploymentSettings(**each.model_dump(exclude={"price_per_million"}), price_per_million=each.price_per_million)
-        for each in settings.embeddings
-    ]
+    written = [DeploymentSettings(**msgspec.structs.asdict(each)) for each in settings.embeddings]
     deployments = [configured(each, environment) for each in deployments_of(written)]
     return Embeddings(engine, deployments, Embedder(credential=credential, reach=settings.network))
 
@@ -331,4 +328,4 @@ def _check_names(quality: LearnedQuality, file: str | None, hosted: Sequence[Dep
 
 def _config_hash(settings: Settings) -> str:
     """Names the settings: a receipt says under which ones it was made. They hold no secrets."""
-    return hashlib.sha256(settings.model_dump_json(exclude={"directory"}).encode()).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode(msgspec.structs.replace(settings, directory=""))).hexdigest()[:16]

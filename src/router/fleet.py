@@ -14,6 +14,7 @@ from .catalogue import Deployment, LocalCard, is_configured, provider_key_env, w
 from .config import DeploymentSettings, Environment, Settings, UpstreamSettings
 from .price import Price, UnitPrices
 from .selection.candidates import Fleet, make_fleet
+from .spec import written
 
 __all__ = ["configured", "deployments_of", "fleet_of"]
 
@@ -66,7 +67,7 @@ def _free_here(deployment: Deployment) -> Deployment:
 
 def _written(each: DeploymentSettings) -> Deployment:
     price = each.price_per_million
-    rates = {} if price is None else {name: usd / 1e6 for name, usd in price.model_dump(exclude_none=True).items()}
+    rates = {} if price is None else {name: usd / 1e6 for name, usd in written(price)}
     per_call, by_unit = _by_unit(each)
     if price is None and by_unit is not None and by_unit.second is not None:
         # Who is paid by time is not paid by token.

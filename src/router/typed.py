@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+import msgspec
 
 from .errors import ConfigError
+from .spec import Checked, UnknownWordError, validated
 from .yamlfile import Document, Path, place_error
 
 __all__ = ["typed"]
 
-_Text = TypeVar("_Text", bound=BaseModel)
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
+_Text = TypeVar("_Text", bound=Checked)
 
 _PLAINLY: Mapping[str, str] = {
     "bool_type": "must be true or false",
@@ -30,49 +32,52 @@ _PLAINLY: Mapping[str, str] = {
 }
 
 
-def typed(document: Document, model: type[_Text], otherwise: str, **more: Any) -> _Text:
-    """The document's mapping, and ``more`` beside it, as ``model``; ``otherwise`` says what it should have been.
+def typed(document: Document, kind: type[_Text], otherwise: str, **more: Any) -> _Text:
+    """The document's mapping, and ``more`` beside it, as ``kind``; ``otherwise`` says what it should have been.
 
     Raises:
         ConfigError: at the place of the first thing that is wrong, with a suggestion where one is close.
     """
     if not isinstance(document.data, dict):
         raise place_error(document, (), otherwise)
+    from pydantic import ValidationError
+
     try:
-        return model.model_validate({**document.data, **more})
+        return validated(kind, {**document.data, **more})
     except ValidationError as error:
         # A key that is missing is often one that is written wrongly.
         found = sorted(error.errors(include_url=False), key=lambda each: each["type"] == "missing")
-        raise _config_error(document, model, found[0], len(found) - 1) from error
+        raise _config_error(document, kind, found[0], len(found) - 1) from error
 
 
-def _config_error(document: Document, model: type[BaseModel], error: ErrorDetails, more: int) -> ConfigError:
+def _config_error(document: Document, kind: type[Checked], error: ErrorDetails, more: int) -> ConfigError:
     context: Mapping[str, Any] = error.get("ctx") or {}
-    kind, where = error["type"], error["loc"]
+    slip, where = error["type"], error["loc"]
     path = _written_path(document, where)
     hint = f"({more} more of this file to look at after it.)" if more else ""
-    if kind == "extra_forbidden":
-        options, name = _keys_at(model, path[:-1]), path[-1]
+    if slip == "extra_forbidden":
+        options, name = _keys_at(kind, path[:-1]), path[-1]
         if "custom" in options and name in (document.data.get("signals") or ()):
             message = f'"{name}" is a signal of your own: ask for it as custom: {{{name}: ...}}'
             return place_error(document, path, message, at_key=True, hint=hint)
         return place_error(document, path, f'unknown key "{name}"', options=options, hint=hint)
-    if kind == "no_value":
+    if slip == "no_value":
         return place_error(document, (*path, context["key"]), error["msg"], at_key=True, hint=hint)
-    if kind == "missing":
+    if slip == "missing":
         inside = f" of {'.'.join(map(str, path))}" if path else ""
         return place_error(document, path, f'the key "{where[-1]}"{inside} is missing', hint=hint)
-    if kind == "unknown_word":
-        word, options = context["word"], context["options"]
-        return place_error(document, _word_path(document, path, word), error["msg"], options=options, word=word)
-    if kind == "literal_error":
+    cause = context.get("error")
+    if isinstance(cause, UnknownWordError):
+        at = _word_path(document, path, cause.word)
+        return place_error(document, at, str(cause), options=cause.options, word=cause.word)
+    if slip == "literal_error":
         options = re.findall(r"'([^']*)'", str(context.get("expected", "")))
         word = error["input"]
         return place_error(document, path, f'unknown value "{word}"', options=options, word=word, hint=hint)
-    message = _PLAINLY.get(kind, error["msg"]).removeprefix("Value error, ")
-    if kind == "string_pattern_mismatch" and path and path[-1] == "key_env":
+    message = _PLAINLY.get(slip, error["msg"]).removeprefix("Value error, ")
+    if slip == "string_pattern_mismatch" and path and path[-1] == "key_env":
         message = "must be the name of an environment variable; the credential itself never stands in a file"
-    elif kind == "string_pattern_mismatch" and "A-Za-z" in str(context.get("pattern")):
+    elif slip == "string_pattern_mismatch" and "A-Za-z" in str(context.get("pattern")):
         message = f'"{error["input"]}" is no name; it begins with a letter and holds letters, digits, "_", "." and "-"'
     name = f"{path[-1]}: " if path and isinstance(path[-1], str) else ""
     return place_error(document, path, name + message, hint=hint)
@@ -109,24 +114,24 @@ def _at(data: Any, path: Path) -> Any:
     return data
 
 
-def _keys_at(root: type[BaseModel], path: Path) -> list[str]:
-    """The keys that the mapping at ``path`` may have, read off the models."""
-    found: list[type[BaseModel]] = [root]
+def _keys_at(root: type[Checked], path: Path) -> list[str]:
+    """The keys that the mapping at ``path`` may have, read off the structs."""
+    found: list[type[Checked]] = [root]
     for part in path:
         if isinstance(part, int):
             continue
-        inner: list[type[BaseModel]] = []
+        inner: list[type[Checked]] = []
         named = False
         for outer in found:
-            for name, info in outer.model_fields.items():
-                if part in (name, info.alias):
+            for field in msgspec.structs.fields(outer):
+                if part in (field.name, field.encode_name):
                     named = True
-                    inner += _models_in(info.annotation)
+                    inner += _structs_in(field.type)
         found = inner if named else found
-    return [info.alias or name for model in found for name, info in model.model_fields.items()]
+    return [field.encode_name for struct in found for field in msgspec.structs.fields(struct)]
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _structs_in(annotation: Any) -> list[type[Checked]]:
+    if isinstance(annotation, type) and issubclass(annotation, Checked):
         return [annotation]
-    return [model for inner in typing.get_args(annotation) for model in _models_in(inner)]
+    return [struct for inner in typing.get_args(annotation) for struct in _structs_in(inner)]

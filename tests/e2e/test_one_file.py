@@ -15,6 +15,7 @@ from router.config import Settings
 from router.errors import UpstreamError
 from router.offline.recorded import read_record
 from router.offline.replay import replay_record
+from router.spec import validated
 from router.testing.upstream import Answer, Fault, Upstream
 
 
@@ -40,9 +41,8 @@ ANGRY = "  - {id: ANGRY, when: {custom: {mood: angry}}, then: {tier: large}, why
 def router_of(tmp_path: Path, text: str, **settings: object) -> Router:
     path = tmp_path / "all.yaml"
     path.write_text(text)
-    return Router(
-        Settings(policy=str(path), local_models={"shipped": False}, directory=str(tmp_path), **settings)  # type: ignore[arg-type]
-    )
+    base = {"policy": str(path), "local_models": {"shipped": False}, "directory": str(tmp_path)}
+    return Router(validated(Settings, {**base, **settings}))
 
 
 async def test_a_policy_file_is_enough(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from router import ConfigError, Router
-from router.config import Settings
+from router.config import LocalSettings, Settings
 from router.types import Message, Request
 
 POLICY = """policy: plans
@@ -51,7 +51,7 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.F
 def router_of(tmp_path: Path, signal: str, wanted: str) -> Router:
     path = tmp_path / "plans.yaml"
     path.write_text(POLICY.format(signal=signal, wanted=wanted), encoding="utf-8")
-    return Router(Settings(policy=str(path), local_models={"shipped": False}, directory=str(tmp_path)))  # type: ignore[arg-type]
+    return Router(Settings(policy=str(path), local_models=LocalSettings(shipped=False), directory=str(tmp_path)))
 
 
 @pytest.mark.parametrize(

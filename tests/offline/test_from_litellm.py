@@ -10,6 +10,7 @@ from router.cli.main import _run
 from router.config import Settings, load_settings
 from router.errors import ConfigError
 from router.offline.from_litellm import import_litellm
+from router.spec import validated
 from router.yamlfile import load_yaml
 
 CONFIG = """\
@@ -228,4 +229,4 @@ def test_odd_files_are_read_or_told_about(odd: str) -> None:
         found = import_litellm(load_yaml("model_list:\n" + odd, name="x.yaml"))
     except ConfigError:
         return
-    Settings.model_validate(found.settings)
+    validated(Settings, found.settings)

@@ -12,6 +12,7 @@ from router.selection.best_case import BestCases
 from router.selection.candidates import candidates, make_fleet
 from router.selection.choose import choose
 from router.selection.feasible import find_infeasible
+from router.spec import validated
 from router.types import Decision, Message, Mirroring, PolicyRef, Request, Signals, Snapshot
 
 CARD = LocalCard(
@@ -41,7 +42,7 @@ def decided(policy, *, number: int = 0, model: str = "auto", max_usd: str = "", 
     example = {"name": "e", "signals": {"safety": [], **signals}, "expect": {"warns": True}}
     if max_usd:
         example["budget"] = {"max_usd": max_usd}
-    known = given_signals(Example.model_validate(example))
+    known = given_signals(validated(Example, example))
     request = Request(messages=known.request.messages, model=model, hints=known.request.hints)
     known = Signals.given(request, known.known())
     verdict = judge(compiled, known, request)
@@ -235,7 +236,7 @@ def test_a_witness_shows_what_is_said(read) -> None:
     policy = compile_policy(read(text))
     [found] = [each for each in find_infeasible(policy, FLEET) if each.kind == "unsafe-fallback"]
     assert str(found.place).startswith("mine.yaml:4:")
-    signals = given_signals(Example.model_validate({"name": "w", **found.witness, "expect": {"warns": True}}))
+    signals = given_signals(validated(Example, {"name": "w", **found.witness, "expect": {"warns": True}}))
     verdict = judge(policy, signals, signals.request)
     assert {fired.id for fired in verdict.rules} == {"R0", "R1"}
     request = Request(messages=(Message(role="user", text="x"),))

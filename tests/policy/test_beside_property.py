@@ -16,6 +16,7 @@ from router.price import Price
 from router.selection.beside import mirror_loss, named_fallbacks
 from router.selection.candidates import candidates, make_fleet
 from router.selection.feasible import find_infeasible
+from router.spec import validated
 from router.types import Candidate, Snapshot, Verdict
 
 FREE = Price(input=0.0, output=0.0)
@@ -96,7 +97,7 @@ def policies(draw: st.DrawFn) -> CompiledPolicy:
 
 
 def judged(policy: CompiledPolicy, request: Any) -> tuple[Verdict, tuple[Candidate, ...]]:
-    signals = given_signals(Example.model_validate({"name": "n", **request, "expect": {"warns": True}}))
+    signals = given_signals(validated(Example, {"name": "n", **request, "expect": {"warns": True}}))
     verdict = judge(policy, signals, signals.request)
     assert isinstance(verdict, Verdict)
     return verdict, candidates(signals.request, signals, verdict, FLEET, Snapshot(id="", now_s=0.0))

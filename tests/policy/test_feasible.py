@@ -12,6 +12,7 @@ from router.policy.examples import given_signals
 from router.selection.candidates import candidates, make_fleet
 from router.selection.choose import choose
 from router.selection.feasible import find_infeasible
+from router.spec import validated
 from router.types import PolicyRef, Snapshot
 
 CARD = LocalCard(
@@ -115,7 +116,7 @@ def test_promise_needs_a_card_that_makes_it(read) -> None:
 def test_witness_of_an_infeasible_route_fails(read, rule: str) -> None:
     policy = compile_policy(read(f"rules: [{{id: A, {rule}, why: w}}]"))
     (finding,) = find_infeasible(policy, FLEET)
-    signals = given_signals(Example.model_validate({"name": "n", **finding.witness, "expect": {"warns": False}}))
+    signals = given_signals(validated(Example, {"name": "n", **finding.witness, "expect": {"warns": False}}))
     verdict = judge(policy, signals, signals.request)
     fleet = make_fleet(FLEET.deployments.values(), [CARD])
     snapshot = Snapshot(id="x", now_s=0.0)

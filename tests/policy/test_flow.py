@@ -10,12 +10,13 @@ import pytest
 from router.policy import compile_policy, flow_mermaid, flow_svg, flow_text, walk
 from router.policy.example_schema import Example
 from router.policy.examples import given_signals
+from router.spec import validated
 
 NAMES = [f"F{number}" for number in range(1, 11)]
 
 
 def _walk(policy, **signals):
-    example = Example.model_validate({"name": "x", "signals": signals, "expect": {"refuse": False}})
+    example = validated(Example, {"name": "x", "signals": signals, "expect": {"refuse": False}})
     return walk(policy.flow, given_signals(example))
 
 
@@ -114,7 +115,7 @@ def test_changed_flow_changes_verdict_and_drawing(load) -> None:
         "flow: [{id: S1, ask: Is it noisy?, when: {noise: true}, yes: llm/large, no: local}]\n"
     )
     policy = compile_policy(resolve(text, load))
-    example = Example.model_validate({"name": "x", "signals": {"noise": True}, "expect": {"refuse": False}})
+    example = validated(Example, {"name": "x", "signals": {"noise": True}, "expect": {"refuse": False}})
     signals = given_signals(example)
     verdict = judge(policy, signals, signals.request)
     assert (verdict.prefer, verdict.tier, verdict.rules[0].id, verdict.rules[0].decisive) == (

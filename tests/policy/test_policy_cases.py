@@ -9,6 +9,7 @@ import pytest
 from router.policy.checked import check_examples_text
 from router.policy.example_schema import Example
 from router.policy.examples import check_examples, run_example
+from router.spec import validated
 from router.yamlfile import load_yaml
 
 CASES = Path(__file__).resolve().parents[1] / "cases" / "policy"
@@ -53,8 +54,9 @@ def test_obligations_say_what_fulfils_them(guide) -> None:
 
 
 def test_wrong_example_tells_the_difference(guide) -> None:
-    example = Example.model_validate(
-        {"name": "x", "signals": {"task": "ner"}, "expect": {"prefer": "llm", "fired": ["DAT-04"], "tier": "large"}}
+    example = validated(
+        Example,
+        {"name": "x", "signals": {"task": "ner"}, "expect": {"prefer": "llm", "fired": ["DAT-04"], "tier": "large"}},
     )
     differences = run_example(guide, example).differences
     assert differences[0] == "prefer: expected llm, got local"

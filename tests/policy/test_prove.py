@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from router.policy import CompiledPolicy, compile_policy, judge, lint, resolve
 from router.policy.example_schema import Example
 from router.policy.examples import given_signals
+from router.spec import validated
 from router.types import Verdict
 
 TASKS = ["ner", "nli", "code"]
@@ -86,7 +87,7 @@ def compiled(text: str) -> CompiledPolicy:
 
 
 def judged(policy: CompiledPolicy, request: Any) -> Verdict:
-    signals = given_signals(Example.model_validate({"name": "n", **request, "expect": {"warns": True}}))
+    signals = given_signals(validated(Example, {"name": "n", **request, "expect": {"warns": True}}))
     verdict = judge(policy, signals, signals.request)
     assert isinstance(verdict, Verdict)
     return verdict

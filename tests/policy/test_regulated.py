@@ -14,6 +14,7 @@ from router.errors import ConfigError, RouterError
 from router.policy import CompiledPolicy, compile_policy, judge
 from router.policy.example_schema import Example
 from router.policy.examples import given_signals
+from router.spec import validated
 from router.types import TASKS, Verdict
 
 others = st.fixed_dictionaries(
@@ -39,7 +40,7 @@ flags = st.lists(
 
 
 def judged(policy: CompiledPolicy, signals: dict[str, Any]) -> Verdict:
-    example = Example.model_validate({"name": "n", "signals": signals, "expect": {"warns": True}})
+    example = validated(Example, {"name": "n", "signals": signals, "expect": {"warns": True}})
     given_ = given_signals(example)
     verdict = judge(policy, given_, given_.request)
     assert isinstance(verdict, Verdict)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from router import Router
 from router.api import as_request
-from router.config import LedgerSettings, LocalSettings, Settings
+from router.config import DeploymentSettings, LedgerSettings, LocalSettings, Settings
 from router.signals.contract import read_asked
 from router.signals.template import template_of
 from router.testing.upstream import Upstream
@@ -63,12 +63,10 @@ def test_any_text_has_one_template(text: str, start: int, end: int) -> None:
 @pytest.mark.parametrize("shipped", [True, False])
 async def test_the_record_has_the_same_template_whatever_models_are_there(shipped: bool) -> None:
     async with Upstream() as up:
-        settings = Settings.model_validate(
-            {
-                "deployments": [{"name": "m", "model": "m", "backend": "openai", "api_base": up.url}],
-                "local_models": LocalSettings(shipped=shipped),
-                "ledger": LedgerSettings(contents=True),
-            }
+        settings = Settings(
+            deployments=[DeploymentSettings(name="m", model="m", backend="openai", api_base=up.url)],
+            local_models=LocalSettings(shipped=shipped),
+            ledger=LedgerSettings(contents=True),
         )
         async with Router(settings) as router:
             request = as_request({"messages": [{"role": "user", "content": f"{ASK}where is my parcel?"}]}, {})

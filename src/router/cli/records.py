@@ -97,9 +97,10 @@ def rows_of(source: Path | None, config: Path | None) -> Iterator[Iterator[bytes
 
 def _settings_of(path: Path) -> LedgerSettings:
     from ..config import LedgerSettings
+    from ..spec import validated
 
     try:
-        return LedgerSettings(path=str(path))
+        return validated(LedgerSettings, {"path": str(path)})
     except ValueError as error:
         raise ConfigError("a ledger's file ends in .jsonl or .db.", file=str(path)) from error
 

@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 
-class UpstreamSettings(Strict):
+class UpstreamSettings(Strict, frozen=True, kw_only=True):
     """An OpenAI-compatible server named by the environment, e.g. Ollama or vLLM."""
 
     base_url: str
@@ -25,7 +25,7 @@ class UpstreamSettings(Strict):
     key_env: str | None = None
 
 
-class Environment(Strict):
+class Environment(Strict, frozen=True, kw_only=True):
     """What was read from the environment, once: names of the credentials that are set, never their values."""
 
     keys: frozenset[str] = frozenset()

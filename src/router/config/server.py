@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-
+from ..spec import Spec
 from .words import Strict
 
 __all__ = [
@@ -15,7 +14,7 @@ __all__ = [
 ]
 
 
-class TlsSettings(Strict):
+class TlsSettings(Strict, frozen=True, kw_only=True):
     """Certificate chain and private key (PEM files); ``client_ca`` asks callers for a certificate signed by it."""
 
     certificate: str
@@ -23,14 +22,14 @@ class TlsSettings(Strict):
     client_ca: str | None = None
 
 
-class AdminSettings(Strict):
+class AdminSettings(Strict, frozen=True, kw_only=True):
     """A listener of its own for metrics, health and reload."""
 
     host: str = "127.0.0.1"
-    port: int = Field(ge=0, le=65535)
+    port: Annotated[int, Spec(ge=0, le=65535)]
 
 
-class ServerSettings(Strict):
+class ServerSettings(Strict, frozen=True, kw_only=True):
     """Where the sidecar listens, who may call it, and how much one caller may ask of it.
 
     ``keys`` is the file of API keys; without one, nobody is asked for a key, and only the loopback address is listened
@@ -39,20 +38,20 @@ class ServerSettings(Strict):
     """
 
     host: str = "127.0.0.1"
-    port: int = Field(default=8787, ge=0, le=65535)
+    port: Annotated[int, Spec(ge=0, le=65535)] = 8787
     keys: str | None = None
     admin: AdminSettings | None = None
     tls: TlsSettings | None = None
-    max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1024)
-    max_header_bytes: int = Field(default=32 * 1024, ge=1024)
-    max_messages: int = Field(default=10_000, ge=1)
-    max_depth: int = Field(default=64, ge=4, le=512)
-    max_in_flight: int = Field(default=1_000, ge=1)
-    max_connections: int = Field(default=4_000, ge=1)
-    header_timeout_s: float = Field(default=10.0, gt=0)
-    body_timeout_s: float = Field(default=60.0, gt=0)
-    send_timeout_s: float = Field(default=60.0, gt=0)
-    drain_s: float = Field(default=20.0, ge=0)
+    max_body_bytes: Annotated[int, Spec(ge=1024)] = 16 * 1024 * 1024
+    max_header_bytes: Annotated[int, Spec(ge=1024)] = 32 * 1024
+    max_messages: Annotated[int, Spec(ge=1)] = 10_000
+    max_depth: Annotated[int, Spec(ge=4, le=512)] = 64
+    max_in_flight: Annotated[int, Spec(ge=1)] = 1_000
+    max_connections: Annotated[int, Spec(ge=1)] = 4_000
+    header_timeout_s: Annotated[float, Spec(gt=0)] = 10.0
+    body_timeout_s: Annotated[float, Spec(gt=0)] = 60.0
+    send_timeout_s: Annotated[float, Spec(gt=0)] = 60.0
+    drain_s: Annotated[float, Spec(ge=0)] = 20.0
     watch: bool = True
     log: Literal["text", "json"] = "text"
     access_log: bool = False

@@ -7,12 +7,13 @@ environment variable (``key_env``) that holds its credential. Nothing here picks
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+import msgspec
 
 from ..deployments import check_unique
 from ..errors import ConfigError
+from ..spec import Spec
 from ..typed import typed
 from ..yamlfile import Document, load_yaml, place_error
 from .deployments import DeploymentSettings, EmbeddingSettings
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 
-class Settings(Strict):
+class Settings(Strict, frozen=True, kw_only=True):
     """Everything that can be set, resolved. ``directory`` is where relative paths start.
 
     ``quality`` is a file that ``router train-quality`` wrote; ``learning`` lets verdicts move what is expected.
@@ -39,9 +40,9 @@ class Settings(Strict):
 
     policy: str = "guide"
     deployments: list[DeploymentSettings] | None = None
-    embeddings: list[EmbeddingSettings] = Field(default_factory=list)
+    embeddings: list[EmbeddingSettings] = msgspec.field(default_factory=list)
     local_models: LocalSettings = LocalSettings()
-    budgets: list[BudgetSettings] = Field(default_factory=list, max_length=1_000)
+    budgets: Annotated[list[BudgetSettings], Spec(max_length=1_000)] = msgspec.field(default_factory=list)
     unknown_price: Literal["refuse"] | Usd = "refuse"
     state: StateSettings = StateSettings()
     ledger: LedgerSettings = LedgerSettings()
@@ -74,7 +75,7 @@ def load_settings(path: Path) -> Settings:
     if document.data is None:
         return Settings(directory=str(path.resolve().parent))
     if isinstance(document.data, dict) and "directory" in document.data:
-        raise place_error(document, ("directory",), 'unknown key "directory"', options=list(Settings.model_fields))
+        raise place_error(document, ("directory",), 'unknown key "directory"', options=list(Settings.__struct_fields__))
     settings = typed(document, Settings, "a config is a mapping of settings", directory=str(path.resolve().parent))
     check_unique(document, "deployments", settings.deployments)
     return settings

@@ -91,8 +91,10 @@ class OpenBench(msgspec.Struct, frozen=True):
     def __call__(self) -> Bench:
         settings = load_settings(Path(self.config)) if self.config is not None else Settings()
         # No store is opened: what is decided here is written nowhere.
-        alone = {"policy": "guide", "ledger": LedgerSettings(), "state": StateSettings(), "cache": None, "budgets": []}
-        return Bench(engine=assemble(settings.model_copy(update=alone), Environment()), settings=settings)
+        alone = msgspec.structs.replace(
+            settings, policy="guide", ledger=LedgerSettings(), state=StateSettings(), cache=None, budgets=[]
+        )
+        return Bench(engine=assemble(alone, Environment()), settings=settings)
 
 
 def compiled_policy(name: str, directory: Path = Path()) -> CompiledPolicy:

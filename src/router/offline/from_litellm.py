@@ -14,6 +14,7 @@ import msgspec
 from ..backends.prices import load_facts
 from ..config import Settings
 from ..errors import ConfigError
+from ..spec import validated
 from ..yamlfile import Document
 from .litellm_entries import deployment, limit, number, section
 
@@ -54,7 +55,7 @@ def import_litellm(document: Document) -> Imported:
     if not settings["deployments"]:
         raise ConfigError("its model_list names no model that can be called.", file=document.name)
     try:
-        Settings.model_validate(settings)
+        validated(Settings, settings)
     except ValueError as error:
         reason = " ".join(str(error).split())[:300]
         raise ConfigError(f"what it says cannot be taken over: {reason}", file=document.name) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ..spec import plain
 from .compile import CompiledPolicy
 from .draw import flow_mermaid, flow_text
 from .schema import Rule, When
@@ -45,7 +46,7 @@ def describe_policy(policy: CompiledPolicy) -> str:
 def describe_when(when: When) -> str:
     """A condition in one line, its parts parted by semicolons: ``task: nli; either (adversarial: true) or (ood: out)``;
     ``always`` when there is none."""
-    return _joined(when.model_dump(exclude_unset=True, by_alias=True)) or "always"
+    return _joined(plain(when)) or "always"
 
 
 def _weight(rule: Rule) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..spec import model_of
 from .example_schema import ExamplesText
 from .schema import PolicyText
 
@@ -26,8 +27,8 @@ def examples_schema() -> dict[str, Any]:
     return _schema(ExamplesText, "Tests of a policy of guide-router")
 
 
-def _schema(model: type[PolicyText] | type[ExamplesText], title: str) -> dict[str, Any]:
-    found = model.model_json_schema(by_alias=True)
+def _schema(kind: type[PolicyText] | type[ExamplesText], title: str) -> dict[str, Any]:
+    found = model_of(kind).model_json_schema(by_alias=True)
     definitions = {name: _tidied(part, nullable=name in _NULLABLE) for name, part in found.pop("$defs").items()}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from ..errors import ConfigError
+from ..spec import plain
 from ..yamlfile import Path, did_you_mean
 from .compile import CompiledPolicy, compile_policy
 from .conditions import SIGNALS
@@ -169,7 +170,7 @@ def _asked(file: PolicyFile) -> frozenset[str]:
 
 def _thresholds(file: PolicyFile) -> Iterator[Finding]:
     conditions = [*(rule.when for rule in file.rules), *(step.when for step in file.flow)]
-    used = "\n".join(str(value) for when in conditions for value in _leaves(when.model_dump(exclude_unset=True)))
+    used = "\n".join(str(value) for when in conditions for value in _leaves(plain(when)))
     for name in file.thresholds:
         # An inherited threshold may have lost its rule on purpose.
         if name not in used and file.place("thresholds", name).file == file.file:

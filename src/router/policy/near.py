@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 
+from ..spec import written
 from ..types import Signals
 from ..yamlfile import Path
 from .compile import CompiledPolicy
 from .conditions import FACTS, Values
 from .describe import describe_when
 from .read import PolicyFile
-from .schema import When
+from .schema import When, one_condition
 from .when import compile_when
 
 __all__ = ["NearMiss", "near_misses"]
@@ -52,14 +53,12 @@ def near_misses(policy: CompiledPolicy, signals: Signals, fired: frozenset[str])
 
 def _parts(when: When, path: Path) -> Iterator[tuple[str, When, Path]]:
     """The conditions that must all hold, each as a ``when`` of its own; nested ``all`` flattened."""
-    for name, info in type(when).model_fields.items():
-        if name not in when.model_fields_set:
-            continue
-        if name == "all":
-            for index, inner in enumerate(when.all or ()):
+    for key, value in written(when):
+        if key == "all":
+            for index, inner in enumerate(value):
                 yield from _parts(inner, (*path, "all", index))
         else:
-            yield info.alias or name, When.model_construct(_fields_set={name}, **{name: getattr(when, name)}), path
+            yield key, one_condition(key, value), path
 
 
 def _holds(file: PolicyFile, part: tuple[str, When, Path], values: Values) -> bool:

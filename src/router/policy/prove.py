@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from ..spec import validated, written
 from ..types import Need, Verdict
 from .compile import CompiledPolicy, CompiledRule
 from .example_schema import Example
@@ -88,7 +89,7 @@ class _Prover:
             if self._is_inherited(rule):
                 continue  # what overrules an inherited rule is meant to
             then = rule.rule.then
-            if then is None or not set(then.model_fields_set) <= {"prefer", "tier"} or rule.rule.strength == "tie":
+            if then is None or not set(dict(written(then))) <= {"prefer", "tier"} or rule.rule.strength == "tie":
                 continue
             parts: list[_Part] = [part for part in ("prefer", "tier") if getattr(rule, part) is not None]
             if not all(self._never_decides(rule, part) for part in parts):
@@ -164,7 +165,7 @@ class _Prover:
         shown = dict(witness(self.space, domains))
         shown.pop("tools", None)
         shown.pop("stream", None)
-        signals = given_signals(Example.model_validate({"name": "shown", **shown, "expect": {"warns": True}}))
+        signals = given_signals(validated(Example, {"name": "shown", **shown, "expect": {"warns": True}}))
         verdict = judge(self.policy, signals, signals.request)
         return None if isinstance(verdict, Need) else verdict
 

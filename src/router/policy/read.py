@@ -15,6 +15,7 @@ import msgspec
 from ..deployments import DeploymentSettings
 from ..errors import ConfigError
 from ..signals.own import OwnSignal
+from ..spec import plain, validated, written
 from ..types import Budget, Objective
 from ..yamlfile import Document, Path, Place, did_you_mean, load_yaml, place_error
 from .checked import check_policy_text
@@ -169,11 +170,11 @@ class _Resolution:
                 del self.rules[name]
                 self._forget(("rules", name))
             self.removed.update(found)
-        for name, patch in text.override.items():
+        for name in text.override:
             rule = self.rules.get(name)
             if rule is None:
                 raise self._unknown_rule(document, ("override", name), name)
-            self.rules[name] = self._changed(document, rule, patch.model_dump(exclude_unset=True, by_alias=True))
+            self.rules[name] = self._changed(document, rule, document.data["override"][name])
         for index, rule in enumerate(text.rules):
             self.generation.setdefault(rule.id, generation)
             self.rules[rule.id] = rule
@@ -198,12 +199,12 @@ class _Resolution:
         self.otherwise = text.otherwise or self.otherwise
         self.promises.update({promise.task: promise for promise in text.promises})
         self.thresholds.update(text.thresholds)
-        self.objective.update(text.objective.model_dump(exclude_none=True))
+        self.objective.update(dict(written(text.objective)))
         if text.budgets is not None:
-            self.budget.update(text.budgets.model_dump(exclude_none=True))
+            self.budget.update(dict(written(text.budgets)))
 
     def _changed(self, document: Document, rule: Rule, patch: dict[str, Any]) -> Rule:
-        data = rule.model_dump(exclude_unset=True, by_alias=True)
+        data = plain(rule)
         for key, value in patch.items():
             if key == "then" and value is not None:
                 merged = {**data.get("then", {}), **value}
@@ -214,7 +215,7 @@ class _Resolution:
                 self._forget(("rules", rule.id, "when"))
             self._remember(document, ("override", rule.id, key), ("rules", rule.id, key))
         try:
-            return Rule.model_validate(data)
+            return validated(Rule, data)
         except ValueError as error:
             reason = str(error).splitlines()
             message = reason[2].strip() if len(reason) > 2 else reason[0]
@@ -245,19 +246,17 @@ class _Resolution:
         otherwise = self.otherwise
         resolved: dict[str, Any] = {
             "policy": name,
-            "rules": [rule.model_dump(mode="json", by_alias=True, exclude_defaults=True) for rule in rules],
+            "rules": [plain(rule) for rule in rules],
             "generation": [self.generation[rule.id] for rule in rules],
-            "flow": [step.model_dump(mode="json", by_alias=True, exclude_defaults=True) for step in self.flow],
-            "otherwise": otherwise.model_dump(mode="json") if otherwise else None,
-            "promises": [promise.model_dump(mode="json") for promise in self.promises.values()],
+            "flow": [plain(step) for step in self.flow],
+            "otherwise": msgspec.to_builtins(otherwise) if otherwise else None,
+            "promises": [msgspec.to_builtins(promise) for promise in self.promises.values()],
             "thresholds": self.thresholds,
             "objective": self.objective,
             "budgets": self.budget,
         }
         if self.models:
-            resolved["models"] = [
-                model.model_dump(mode="json", exclude_defaults=True) for model in self.models.values()
-            ]
+            resolved["models"] = [plain(model) for model in self.models.values()]
         if self.signals:
             resolved["signals"] = [msgspec.to_builtins(self.signals[name]) for name in sorted(self.signals)]
         return hashlib.sha256(msgspec.json.encode(resolved, order="sorted")).hexdigest()[:16]

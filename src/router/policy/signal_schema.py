@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
-
 from ..signals.own import NOTHING, OwnSignal, plain, repeats_a_repeat
-from .words import WORD, ShareNumber, Strict, Written, one_or_many
+from ..spec import After, Before, Spec, Written
+from .words import WORD, ShareNumber, Strict, one_or_many
 
 __all__ = ["OwnSignalText", "own_signals"]
 
@@ -50,67 +49,77 @@ def _are_names(found: dict[str, list[str]]) -> dict[str, list[str]]:
     return found
 
 
-_BY_NAME = (BeforeValidator(_named), AfterValidator(_are_names), Written(_as_written))
-_Keyword = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_keyword)]
-_Keywords = Annotated[list[_Keyword], Field(min_length=1, max_length=2_000), *one_or_many]
-_Pattern = Annotated[str, Field(min_length=1, max_length=1_000), AfterValidator(_pattern)]
-_Patterns = Annotated[list[_Pattern], Field(min_length=1, max_length=200), *one_or_many]
-_Sample = Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"\S")]
-_Samples = Annotated[list[_Sample], Field(min_length=1, max_length=2_000), *one_or_many]
+_BY_NAME = (Before(_named), After(_are_names), Written(_as_written))
+_Keyword = Annotated[str, Spec(min_length=1, max_length=200), After(_keyword)]
+_Keywords = Annotated[list[_Keyword], Spec(min_length=1, max_length=2_000), *one_or_many]
+_Pattern = Annotated[str, Spec(min_length=1, max_length=1_000), After(_pattern)]
+_Patterns = Annotated[list[_Pattern], Spec(min_length=1, max_length=200), *one_or_many]
+_Sample = Annotated[str, Spec(min_length=1, max_length=2_000, pattern=r"\S")]
+_Samples = Annotated[list[_Sample], Spec(min_length=1, max_length=2_000), *one_or_many]
 
 
-class OwnSignalText(Strict):
+class OwnSignalText(Strict, frozen=True, kw_only=True):
     """A signal of your own, asked for under `custom`. It looks for one thing and is `true` or `false`, or for several
     by name and is the name of what it found, or `none`."""
 
-    keywords: Annotated[dict[str, _Keywords], *_BY_NAME] | None = Field(
-        default=None,
-        description="Words and phrases, whatever their case: `[refund, money back, cancel*]`, or lists by name: "
-        "`{angry: [furious], calm: [thanks]}`.",
-    )
-    regex: Annotated[dict[str, _Patterns], *_BY_NAME] | None = Field(
-        default=None, description="Python regular expressions, or lists of them by name: `'ORD-[0-9]{6}'`."
-    )
-    examples: Annotated[dict[str, _Samples], *_BY_NAME] | None = Field(
-        default=None,
-        description="English texts, or lists of them by name; what is like one of them by its word vectors counts.",
-    )
-    python: Annotated[str, Field(max_length=300, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = Field(
-        default=None,
-        description="A function of your own, `module:function`, that is given the request and returns `true` or "
-        "`false`, one of `values`, or a number with `number`; None is unknown. It runs in a worker thread.",
-    )
-    values: Annotated[list[Annotated[str, Field(pattern=WORD)]], Field(min_length=1, max_length=200)] | None = Field(
-        default=None, description="For `python`: the words that it may return, beside `none`."
-    )
-    threshold: Annotated[ShareNumber, Field(gt=0, le=1)] | None = Field(
-        default=None, description="For `examples`: the least cosine of the vectors (60 % when left out)."
-    )
-    read: Literal["last", "user", "all"] = Field(
-        default="last", description="The last message of the user, all of the user's, or the whole conversation."
-    )
-    number: bool = Field(
-        default=False,
-        description="It is a number instead: how many different keywords or patterns are found, the cosine to the "
-        "nearest example, or what the function returns.",
-    )
-    description: str = Field(default="", max_length=2_000, description="What it is for.")
+    keywords: Annotated[
+        Annotated[dict[str, _Keywords], *_BY_NAME] | None,
+        Spec(
+            description="Words and phrases, whatever their case: `[refund, money back, cancel*]`, or lists by name: "
+            "`{angry: [furious], calm: [thanks]}`."
+        ),
+    ] = None
+    regex: Annotated[
+        Annotated[dict[str, _Patterns], *_BY_NAME] | None,
+        Spec(description="Python regular expressions, or lists of them by name: `'ORD-[0-9]{6}'`."),
+    ] = None
+    examples: Annotated[
+        Annotated[dict[str, _Samples], *_BY_NAME] | None,
+        Spec(
+            description="English texts, or lists of them by name; what is like one of them by its word vectors counts."
+        ),
+    ] = None
+    python: Annotated[
+        Annotated[str, Spec(max_length=300, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None,
+        Spec(
+            description="A function of your own, `module:function`, that is given the request and returns `true` or "
+            "`false`, one of `values`, or a number with `number`; None is unknown. It runs in a worker thread."
+        ),
+    ] = None
+    values: Annotated[
+        Annotated[list[Annotated[str, Spec(pattern=WORD)]], Spec(min_length=1, max_length=200)] | None,
+        Spec(description="For `python`: the words that it may return, beside `none`."),
+    ] = None
+    threshold: Annotated[
+        Annotated[ShareNumber, Spec(gt=0, le=1)] | None,
+        Spec(description="For `examples`: the least cosine of the vectors (60 % when left out)."),
+    ] = None
+    read: Annotated[
+        Literal["last", "user", "all"],
+        Spec(description="The last message of the user, all of the user's, or the whole conversation."),
+    ] = "last"
+    number: Annotated[
+        bool,
+        Spec(
+            description="It is a number instead: how many different keywords or patterns are found, the cosine to the "
+            "nearest example, or what the function returns."
+        ),
+    ] = False
+    description: Annotated[str, Spec(max_length=2_000, description="What it is for.")] = ""
 
-    @model_validator(mode="after")
-    def _is_one_kind(self) -> OwnSignalText:
+    def __post_init__(self) -> None:
         kinds = [name for name in ("keywords", "regex", "examples", "python") if getattr(self, name) is not None]
         if len(kinds) != 1:
             raise ValueError("a signal has one of keywords, regex, examples and python")
         if self.python is not None:
             self._fits_a_function()
-            return self
+            return
         if self.values is not None:
             raise ValueError("values are what a function may return; they go with python alone")
         if self.threshold is not None and (self.examples is None or self.number):
             raise ValueError("threshold says from where a text is like the examples; it goes with examples alone")
         if self.number and "" not in getattr(self, kinds[0]):
             raise ValueError("number counts one thing; it does not go with lists by name")
-        return self
 
     def _fits_a_function(self) -> None:
         if self.threshold is not None or self.read != "last":

@@ -12,12 +12,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..spec import written
 from ..yamlfile import Path
 from .conditions import FACTS, Check, Values
 from .logic import FALSE, NEITHER, TRUE
 from .read import PolicyFile
 from .regions import Leaf, Variable, make_variable, values_of
-from .schema import SafetyCondition, When
+from .schema import SafetyCondition, When, one_condition
 from .when import compile_when, numeric_limits
 
 __all__ = ["Domains", "Formula", "Space", "make_space", "narrowed", "possible"]
@@ -147,10 +148,7 @@ class _Reader:
 
     def read(self, when: When, path: Path) -> _Tree:
         parts: list[_Tree] = []
-        for name, info in type(when).model_fields.items():
-            if name not in when.model_fields_set:
-                continue
-            key, value = info.alias or name, getattr(when, name)
+        for key, value in written(when):
             here = (*path, key)
             if key == "all":
                 parts += [self.read(inner, (*here, at)) for at, inner in enumerate(value)]
@@ -176,13 +174,12 @@ class _Reader:
             isinstance(wanted, str) and wanted.lstrip()[:1] not in tuple("<>=!")
         )
         limits = [limit for _, limit in numeric_limits(self.file, "messages", wanted, here)] if is_number else []
-        when = When.model_construct(_fields_set={"custom"}, custom={signal: wanted})
+        when = When(custom={signal: wanted})
         check = compile_when(self.file, when, here[:-1]).check
         return self._leaf(signal, "custom", wanted, tuple(limits), check)
 
     def _check(self, key: str, value: Any, here: Path) -> Check:
-        name = next(name for name, info in When.model_fields.items() if (info.alias or name) == key)
-        return compile_when(self.file, When.model_construct(_fields_set={name}, **{name: value}), here[:-1]).check
+        return compile_when(self.file, one_condition(key, value), here[:-1]).check
 
     def _leaf(
         self, variable: str, key: str, value: Any, limits: tuple[float, ...], check: Check | None = None

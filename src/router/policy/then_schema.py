@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
+from ..spec import Spec, written
 from ..types import Tier
 from .words import (
     Budgets,
@@ -44,64 +43,68 @@ _WARN = "A sentence for the record."
 _BUDGET = "Limits of the request, added to the caller's own."
 
 
-class Escalate(Strict):
+class Escalate(Strict, frozen=True, kw_only=True):
     """When a smaller model's answer goes to a larger one; one failed check is enough."""
 
-    on: Annotated[list[Literal["contract", "refusal", "cut_off"]], Field(min_length=1), *one_or_many] | None = Field(
-        default=None, description="It is not in the form that was asked for, it is a refusal, or it was cut off."
+    on: Annotated[
+        Annotated[list[Literal["contract", "refusal", "cut_off"]], Spec(min_length=1), *one_or_many] | None,
+        Spec(description="It is not in the form that was asked for, it is a refusal, or it was cut off."),
+    ] = None
+    min_logprob: Annotated[
+        float | None,
+        Spec(le=0, description="The least mean log-probability of a token (nats), where the provider gives it."),
+    ] = None
+    check: Annotated[Tags | None, Spec(description="Names of your own checks (`dispatch.checks` of the config).")] = (
+        None
     )
-    min_logprob: float | None = Field(
-        default=None, le=0, description="The least mean log-probability of a token (nats), where the provider gives it."
-    )
-    check: Tags | None = Field(default=None, description="Names of your own checks (`dispatch.checks` of the config).")
 
-    @model_validator(mode="after")
-    def _checks_something(self) -> Escalate:
-        if not self.model_fields_set:
+    def __post_init__(self) -> None:
+        if not any(written(self)):
             raise ValueError("write on, min_logprob or check, or leave escalate out")
-        return self
 
 
-class Mirror(Strict):
+class Mirror(Strict, frozen=True, kw_only=True):
     """Copies of a share of the requests, for a deployment whose answers nobody is shown. What binds the request binds
     its copy; it costs what it costs, and is in the ledger."""
 
-    to: Place = Field(description="The deployment that gets the copies.")
-    share: Annotated[ShareNumber, Field(gt=0, le=1)] = Field(
-        description="The share of the answered requests that are copied, drawn by their ids: `2%`."
-    )
+    to: Annotated[Place, Spec(description="The deployment that gets the copies.")]
+    share: Annotated[
+        ShareNumber,
+        Spec(gt=0, le=1),
+        Spec(description="The share of the answered requests that are copied, drawn by their ids: `2%`."),
+    ]
 
 
-class _Asks(Open):
-    prefer: Literal["local", "llm", "tie"] | None = Field(default=None, description=_PREFER)
-    tier: Tier | None = Field(default=None, description=_TIER)
-    rank: Tags | None = Field(default=None, description=_RANK)
-    require: Tags | None = Field(default=None, description=_REQUIRE)
-    forbid: Tags | None = Field(default=None, description=_FORBID)
-    refuse: Text | None = Field(default=None, description=_REFUSE)
-    redact: Tags | None = Field(default=None, description=_REDACT)
-    check: Checks | None = Field(default=None, description=_CHECK)
-    hold: int | None = Field(default=None, ge=50, le=100_000, description=_HOLD)
-    escalate: Escalate | None = Field(default=None, description=_ESCALATE)
-    fallback: Places | None = Field(default=None, description=_FALLBACK)
-    mirror: Mirror | None = Field(default=None, description=_MIRROR)
-    warn: Text | None = Field(default=None, description=_WARN)
-    budget: Budgets | None = Field(default=None, description=_BUDGET)
+class _Asks(Open, frozen=True, kw_only=True):
+    prefer: Annotated[Literal["local", "llm", "tie"] | None, Spec(description=_PREFER)] = None
+    tier: Annotated[Tier | None, Spec(description=_TIER)] = None
+    rank: Annotated[Tags | None, Spec(description=_RANK)] = None
+    require: Annotated[Tags | None, Spec(description=_REQUIRE)] = None
+    forbid: Annotated[Tags | None, Spec(description=_FORBID)] = None
+    refuse: Annotated[Text | None, Spec(description=_REFUSE)] = None
+    redact: Annotated[Tags | None, Spec(description=_REDACT)] = None
+    check: Annotated[Checks | None, Spec(description=_CHECK)] = None
+    hold: Annotated[int | None, Spec(ge=50, le=100_000, description=_HOLD)] = None
+    escalate: Annotated[Escalate | None, Spec(description=_ESCALATE)] = None
+    fallback: Annotated[Places | None, Spec(description=_FALLBACK)] = None
+    mirror: Annotated[Mirror | None, Spec(description=_MIRROR)] = None
+    warn: Annotated[Text | None, Spec(description=_WARN)] = None
+    budget: Annotated[Budgets | None, Spec(description=_BUDGET)] = None
 
 
-class Then(_Asks, Strict):
+class Then(_Asks, frozen=True, kw_only=True):
     """What a rule asks for. `prefer`, `tier`, `rank` and `fallback` recommend; everything else binds."""
 
-    @model_validator(mode="after")
-    def _asks_for_something(self) -> Then:
-        if all(getattr(self, name) is None for name in type(self).model_fields):
+    takes_null: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not any(written(self)):
             raise ValueError("a rule must ask for something (prefer, tier, require, forbid, refuse, check ...)")
         if self.hold is not None and self.check is None:
             raise ValueError("hold is how much of a checked stream is held back; it needs check")
         if self.tier is not None and self.prefer == "local":
             raise ValueError("tier is a tier of hosted models; it does not go with prefer: local")
-        return self
 
 
-class ThenPatch(_Asks):
+class ThenPatch(_Asks, frozen=True, kw_only=True):
     """As `then`; a key given replaces the parent's, `null` takes it away, the rest stays."""

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from ..errors import ConfigError
 from ..signals.own import OwnSignal
+from ..spec import written
 from ..yamlfile import Path, did_you_mean
 from .conditions import (
     FACTS,
@@ -35,11 +36,7 @@ def compile_when(file: PolicyFile, when: When, path: Path) -> Condition:
 def conjuncts(file: PolicyFile, when: When, path: Path) -> list[Condition]:
     """The conditions that must all hold, nested ``all`` flattened, the cheapest first."""
     parts: list[Condition] = []
-    for name, info in type(when).model_fields.items():
-        if name not in when.model_fields_set:
-            continue
-        key = info.alias or name
-        value = getattr(when, name)
+    for key, value in written(when):
         here = (*path, key)
         if key == "all":
             for index, inner in enumerate(value):

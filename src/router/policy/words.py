@@ -5,20 +5,10 @@ Each type says how it is written, for people (errors with a suggestion) and for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetJsonSchemaHandler,
-    model_validator,
-)
-from pydantic_core import CoreSchema, PydanticCustomError
-
+from ..spec import After, Before, Checked, Spec, UnknownWordError, Written
 from ..types import TASKS, OnFlag
 from .conditions import FLAG_KINDS, Unit, parse_comparison, parse_number
 
@@ -49,9 +39,7 @@ __all__ = [
     "Time",
     "Usd",
     "Words",
-    "Written",
     "one_or_many",
-    "word_context",
 ]
 
 RULE_ID = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"
@@ -59,42 +47,23 @@ RULE_PATTERN = r"^[A-Za-z*][A-Za-z0-9_.*-]{0,63}$"
 WORD = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"
 
 
-class Open(BaseModel):
+class Open(Checked, frozen=True, kw_only=True):
     """Strict keys and types; a key without a value means something (unknown, or: take it away)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    reading: ClassVar[Mapping[str, Any]] = {"strict": True}
 
 
-class Strict(Open):
+class Strict(Open, frozen=True, kw_only=True):
     """As above, and a key without a value is a slip: a condition that was forgotten must not hold for everything."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _has_values(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            for key, value in data.items():
-                if value is None:
-                    raise PydanticCustomError(
-                        "no_value", "the key {quoted} has no value", {"quoted": f'"{key}"', "key": key}
-                    )
-        return data
-
-
-class Written:
-    """Annotates how a value is written, for the JSON Schema: a schema of its own, or one made from the checked one."""
-
-    def __init__(self, schema: dict[str, Any] | Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        self._schema = schema
-
-    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return self._schema(handler(core)) if callable(self._schema) else dict(self._schema)
+    takes_null: ClassVar[bool] = False
 
 
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-one_or_many = (BeforeValidator(_listed), Written(lambda listed: {"anyOf": [listed["items"], listed]}))
+one_or_many = (Before(_listed), Written(lambda listed: {"anyOf": [listed["items"], listed]}))
 
 
 def _refusing_all(value: Any) -> Any:
@@ -105,20 +74,15 @@ def _refusing_all(value: Any) -> Any:
     return value
 
 
-def word_context(word: str, options: list[str]) -> dict[str, Any]:
-    """What an error about a wrong word carries, so that the reader is told what was probably meant."""
-    return {"quoted": f'"{word}"', "word": word, "options": options}
-
-
 def _one_of(what: str, options: Iterable[str]) -> tuple[Any, ...]:
     allowed = list(options)
 
     def check(word: str) -> str:
         if word not in allowed:
-            raise PydanticCustomError("unknown_word", f"unknown {what} {{quoted}}", word_context(word, allowed))
+            raise UnknownWordError(what, word, allowed)
         return word
 
-    return AfterValidator(check), Written({"type": "string", "enum": allowed})
+    return After(check), Written({"type": "string", "enum": allowed})
 
 
 def _comparison(unit: Unit) -> Callable[[Any], int | float | str]:
@@ -147,48 +111,46 @@ def _as_written(*examples: str) -> Written:
     return Written({"type": ["string", "number"], "examples": list(examples)})
 
 
-Words = Annotated[list[Annotated[str, Field(min_length=1, max_length=200)]], Field(min_length=1), *one_or_many]
-Tags = Annotated[list[Annotated[str, Field(pattern=WORD)]], Field(min_length=1), *one_or_many]
-Place = Annotated[str, Field(min_length=1, max_length=200)]
+Words = Annotated[list[Annotated[str, Spec(min_length=1, max_length=200)]], Spec(min_length=1), *one_or_many]
+Tags = Annotated[list[Annotated[str, Spec(pattern=WORD)]], Spec(min_length=1), *one_or_many]
+Place = Annotated[str, Spec(min_length=1, max_length=200)]
 Places = Annotated[list[Place], *one_or_many]
 Task = Annotated[str, *_one_of("task", TASKS)]
-Tasks = Annotated[list[Task], Field(min_length=1), *one_or_many]
-Language = Annotated[str, Field(pattern="^[a-z]{2,3}$")]
-Languages = Annotated[list[Language], Field(min_length=1), *one_or_many]
-FlagKinds = Annotated[list[Annotated[str, *_one_of("flag", FLAG_KINDS)]], Field(min_length=1), *one_or_many]
+Tasks = Annotated[list[Task], Spec(min_length=1), *one_or_many]
+Language = Annotated[str, Spec(pattern="^[a-z]{2,3}$")]
+Languages = Annotated[list[Language], Spec(min_length=1), *one_or_many]
+FlagKinds = Annotated[list[Annotated[str, *_one_of("flag", FLAG_KINDS)]], Spec(min_length=1), *one_or_many]
 _FLAG = Annotated[str, *_one_of("flag", FLAG_KINDS)]
 Checks = Annotated[
     dict[_FLAG, OnFlag],
-    Field(min_length=1),
-    BeforeValidator(_refusing_all),
+    Spec(min_length=1),
+    Before(_refusing_all),
     Written(lambda mapped: {"anyOf": [*_MANY_FLAGS, mapped]}),
 ]
 _MANY_FLAGS: list[dict[str, Any]] = [
     {"type": "string", "enum": list(FLAG_KINDS)},
     {"type": "array", "items": {"type": "string", "enum": list(FLAG_KINDS)}, "minItems": 1},
 ]
-RuleIds = Annotated[list[Annotated[str, Field(pattern=RULE_PATTERN)]], *one_or_many]
+RuleIds = Annotated[list[Annotated[str, Spec(pattern=RULE_PATTERN)]], *one_or_many]
 Stakes = Literal["none", "medical", "legal", "financial"]
-Count = Annotated[int | float | str, BeforeValidator(_comparison("number")), _as_written(">=1000", ">0, <100")]
-Share = Annotated[int | float | str, BeforeValidator(_comparison("share")), _as_written(">=80%", "<0.4")]
-Money = Annotated[int | float | str, BeforeValidator(_comparison("usd")), _as_written("<=$0.001")]
-Time = Annotated[int | float | str, BeforeValidator(_comparison("ms")), _as_written("<=300ms", ">2s")]
-Usd = Annotated[float, BeforeValidator(_number("usd")), _as_written("$0.002")]
-Milliseconds = Annotated[float, BeforeValidator(_number("ms")), _as_written("900ms", "3s")]
-ShareNumber = Annotated[float, BeforeValidator(_number("share")), _as_written("2%", "0.02")]
-Text = Annotated[str, Field(min_length=1, max_length=4000)]
+Count = Annotated[int | float | str, Before(_comparison("number")), _as_written(">=1000", ">0, <100")]
+Share = Annotated[int | float | str, Before(_comparison("share")), _as_written(">=80%", "<0.4")]
+Money = Annotated[int | float | str, Before(_comparison("usd")), _as_written("<=$0.001")]
+Time = Annotated[int | float | str, Before(_comparison("ms")), _as_written("<=300ms", ">2s")]
+Usd = Annotated[float, Before(_number("usd")), _as_written("$0.002")]
+Milliseconds = Annotated[float, Before(_number("ms")), _as_written("900ms", "3s")]
+ShareNumber = Annotated[float, Before(_number("share")), _as_written("2%", "0.02")]
+Text = Annotated[str, Spec(min_length=1, max_length=4000)]
 
 
-class Budgets(Strict):
+class Budgets(Strict, frozen=True, kw_only=True):
     """Limits of one request, added to the caller's own: the tighter one binds."""
 
-    max_usd: Usd | None = Field(default=None, description="The most that one request may cost: `$0.002`.")
-    max_latency_ms: Milliseconds | None = Field(
-        default=None, description="The longest that one request may take, retries included: `900ms`, `3s`."
-    )
+    max_usd: Annotated[Usd | None, Spec(description="The most that one request may cost: `$0.002`.")] = None
+    max_latency_ms: Annotated[
+        Milliseconds | None, Spec(description="The longest that one request may take, retries included: `900ms`, `3s`.")
+    ] = None
 
-    @model_validator(mode="after")
-    def _limits_something(self) -> Budgets:
-        if "max_usd" not in self.model_fields_set and "max_latency_ms" not in self.model_fields_set:
+    def __post_init__(self) -> None:
+        if self.max_usd is None and self.max_latency_ms is None:
             raise ValueError("write max_usd or max_latency_ms, or leave budgets out")
-        return self

@@ -20,6 +20,7 @@ import msgspec
 
 from ..config import BudgetSettings
 from ..errors import ConfigError, RequestError
+from ..spec import validated
 from ..types import Budget, Hints, Request
 from ..units import parse_ms, parse_usd
 from ..yamlfile import Document, load_yaml, place_error
@@ -252,7 +253,7 @@ def _limits(document: Document, at: tuple[str | int, ...], value: Any, key: str)
             if name not in _LIMIT_FIELDS:
                 raise place_error(document, (*here, name), f'unknown key "{name}"', options=list(_LIMIT_FIELDS))
         try:
-            found.append(BudgetSettings(**entry, key=key))
+            found.append(validated(BudgetSettings, {**entry, "key": key}))
         except ValueError as error:
             # pydantic's errors are ValueErrors that know their places.
             told = error.errors()[0]  # type: ignore[attr-defined]

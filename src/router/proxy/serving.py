@@ -50,9 +50,9 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         """
         settings = load_settings(Path(self.path)) if self.path is not None else Settings()
         if self.policy:
-            settings = settings.model_copy(update={"policy": self.policy})
+            settings = msgspec.structs.replace(settings, policy=self.policy)
         listen = {key: value for key, value in (("host", self.host), ("port", self.port)) if value is not None}
-        return settings.model_copy(update={"server": settings.server.model_copy(update=listen)})
+        return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **listen))
 
 
 class Version:
@@ -250,7 +250,7 @@ def _files(source: Source, settings: Settings) -> list[Path]:
 
 
 def _hash(paths: Iterable[Path], settings: Settings, engine: Engine) -> str:
-    digest = hashlib.sha256(settings.model_dump_json().encode())
+    digest = hashlib.sha256(msgspec.json.encode(settings))
     policy = engine.policies[engine.default_policy]
     digest.update(f"{policy.hash} {engine.fleet.hash}".encode())
     for path in paths:
