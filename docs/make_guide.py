@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from router.policy import compile_policy, resolve
+from router.policy.compile import compile_policy
 from router.policy.describe import describe_policy
+from router.policy.read import resolve
 
 DOCS = Path(__file__).resolve().parent
 HEAD = """<!-- Made by docs/make_guide.py from policies/guide.yaml; change that file and run the script again. -->

@@ -27,7 +27,10 @@ from router.config import Settings
 from router.offline.bench import OpenBench
 from router.offline.diff import diff
 from router.offline.traffic import compare_rows
-from router.policy import compile_policy, judge, lint, resolve
+from router.policy.compile import compile_policy
+from router.policy.judge import judge
+from router.policy.lint import lint
+from router.policy.read import resolve
 from router.selection.candidates import candidates
 from router.selection.choose import choose
 from router.selection.flip import find_flips

@@ -22,17 +22,16 @@ from .backends.late import LateBackend
 from .backends.run import Dispatcher
 from .config import (
     BudgetSettings,
-    DeploymentSettings,
     DispatchSettings,
     Environment,
     Settings,
     credential,
-    read_environment,
 )
 from .deciding import note_failure
 from .engine import Engine
 from .errors import ConfigError, MissingExtra, ModelFileError
-from .fleet import configured, deployments_of, fleet_of
+from .fleet import configured, fleet_from
+from .inputs import Inputs, read_inputs
 from .local.files import read_arrays
 from .models import flywheel_of, lifecycle_of, local_models, watch_of
 from .plugins import answer_checks, own_detectors
@@ -76,16 +75,18 @@ def assemble(
     settings: Settings,
     environment: Environment,
     *,
+    inputs: Inputs | None = None,
     keep: Engine | None = None,
     limits: Sequence[BudgetSettings] = (),
 ) -> Engine:
     """Build the engine that ``settings`` describe, with ``limits`` beside its budgets. It goes on with the accounts,
-    ledger and health of ``keep``.
+    ledger and health of ``keep``. ``inputs``: what was read for them already, else it is read here.
 
     Raises:
         ConfigError: a policy, a model directory or the ledger is wrong; ``file:line:column`` where there is one.
     """
-    policies = PolicyShelf(settings.policy, Path(settings.directory))
+    inputs = inputs or read_inputs(settings, environment)
+    policies = PolicyShelf(inputs.policies, inputs.policy)
     policy = policies[policies.default]
     models = local_models(settings.local_models, Path(settings.directory))
     cards = [card for _, card in models]
@@ -101,7 +102,7 @@ def assemble(
         second_look=second_look() if settings.safety.second_look else None,
     )
     dispatch = settings.dispatch
-    fleet = fleet_of(settings, environment, cards, policy.file.models)
+    fleet = fleet_from(settings, environment, cards, inputs.hosted, inputs.families)
     hosted = tuple(fleet.deployments.values())
     for learned in quality:
         _check_names(learned, settings.quality, hosted)
@@ -192,15 +193,13 @@ def _learner(settings: Settings, predictor: str) -> VerdictLearner | None:
     return learner
 
 
-def assemble_embeddings(settings: Settings, engine: Engine) -> Embeddings:
-    """What embeds, by ``settings.embeddings``, with the policies and books of ``engine``."""
+def assemble_embeddings(inputs: Inputs, environment: Environment, engine: Engine) -> Embeddings:
+    """What embeds, by ``inputs``, with the policies and books of ``engine``."""
     from .backends.embeddings import Embedder
     from .embedding import Embeddings
 
-    environment = read_environment()
-    written = [DeploymentSettings(**msgspec.structs.asdict(each)) for each in settings.embeddings]
-    deployments = [configured(each, environment) for each in deployments_of(written)]
-    return Embeddings(engine, deployments, Embedder(credential=credential, reach=settings.network))
+    deployments = [configured(each, environment) for each in inputs.embedding]
+    return Embeddings(engine, deployments, Embedder(credential=credential, reach=inputs.settings.network))
 
 
 def _pacing(dispatch: DispatchSettings) -> Pacing:

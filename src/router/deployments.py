@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from .catalogue import Capability
+from .document import Document, place_error
 from .spec import After, Before, Checked, Spec, UnknownWordError, Written
 from .types import TASKS
 from .units import parse_usd
-from .yamlfile import Document, place_error
 
 __all__ = ["DeploymentSettings", "PriceSettings", "Strict", "UnitPriceSettings", "Usd", "check_unique"]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -56,10 +57,22 @@ _WIDE = _U(0x9FB21C651E98DF25)
 _WORD, _PUNCT = 1, 2
 
 
-def _powers(base: int, count: int) -> npt.NDArray[np.uint64]:
-    powers = np.full(count + 1, base, np.uint64)
-    powers[0] = 1
-    return np.cumprod(powers)  # wraps at 2**64, as meant
+class _Powers:
+    """``base ** n``, wrapping at 2**64, for n from 0 to ``count``; made when first asked for, as what is compiled needs
+    none."""
+
+    __slots__ = ("_base", "_count", "_made")
+
+    def __init__(self, base: int, count: int) -> None:
+        self._base, self._count = base, count
+        self._made: npt.NDArray[np.uint64] | None = None
+
+    def __getitem__(self, at: Any) -> Any:
+        if self._made is None:
+            powers = np.full(self._count + 1, self._base, np.uint64)
+            powers[0] = 1
+            self._made = np.cumprod(powers)
+        return self._made[at]
 
 
 def _byte_classes() -> npt.NDArray[np.uint8]:
@@ -85,8 +98,8 @@ def _wide_leads() -> npt.NDArray[np.bool_]:
 
 _LENGTH = _char_lengths()
 _IS_WIDE = _wide_leads()
-_POWER = _powers(int(_BASE), MAX_BYTES + 1)
-_INVERSE = _powers(pow(int(_BASE), -1, 1 << 64), MAX_BYTES + 1)
+_POWER = _Powers(int(_BASE), MAX_BYTES + 1)
+_INVERSE = _Powers(pow(int(_BASE), -1, 1 << 64), MAX_BYTES + 1)
 _CLASS = _byte_classes()
 _VALUE = np.arange(1, 257, dtype=np.uint64)
 # A token's sum is that of VALUES[byte] * POWERS[place] over its bytes; INVERSES move a sum to the left.

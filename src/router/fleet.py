@@ -10,13 +10,13 @@ import msgspec
 
 from .backends.base import is_here
 from .backends.prices import builtin_deployments, builtin_families, load_facts
-from .catalogue import Deployment, LocalCard, is_configured, provider_key_env, with_facts
+from .catalogue import Deployment, Family, LocalCard, is_configured, provider_key_env, with_facts
 from .config import DeploymentSettings, Environment, Settings, UpstreamSettings
 from .price import Price, UnitPrices
 from .selection.candidates import Fleet, make_fleet
 from .spec import written
 
-__all__ = ["configured", "deployments_of", "fleet_of"]
+__all__ = ["configured", "deployments_of", "embedding_of", "fleet_from", "fleet_of", "hosted_of"]
 
 
 def fleet_of(
@@ -26,19 +26,28 @@ def fleet_of(
     models: Sequence[DeploymentSettings] = (),
 ) -> Fleet:
     """All that is registered: the deployments of ``settings`` and the ``models`` of a policy, and the local models with
-    these ``cards``.
+    these ``cards``."""
+    return fleet_from(settings, environment, cards, hosted_of(settings, environment, models), builtin_families())
+
+
+def fleet_from(
+    settings: Settings,
+    environment: Environment,
+    cards: Sequence[LocalCard],
+    hosted: Sequence[Deployment],
+    families: Sequence[Family],
+) -> Fleet:
+    """The same of the ``hosted`` deployments that :func:`hosted_of` gave, and the families of models."""
+    found = [configured(_priced(each, settings), environment) for each in hosted]
+    return make_fleet(found, cards, families, hash=_fleet_hash(found, cards), balance=settings.dispatch.balance)
+
+
+def hosted_of(settings: Settings, environment: Environment, models: Sequence[DeploymentSettings]) -> list[Deployment]:
+    """The hosted deployments of the settings and of a policy's ``models``, with what the price table knows of them.
 
     A deployment of the settings stands in for a policy's model of the same name, whole: they are of this machine. Where
     neither has any, the built-in ones are there.
     """
-    found = [configured(_priced(each, settings), environment) for each in _deployments(settings, environment, models)]
-    balance = settings.dispatch.balance
-    return make_fleet(found, cards, builtin_families(), hash=_fleet_hash(found, cards), balance=balance)
-
-
-def _deployments(
-    settings: Settings, environment: Environment, models: Sequence[DeploymentSettings]
-) -> list[Deployment]:
     if settings.deployments is None and not models:
         found = list(builtin_deployments())
     else:
@@ -47,6 +56,11 @@ def _deployments(
     if environment.upstream is not None:
         found = [*deployments_of(_upstream(environment.upstream)), *found]
     return found
+
+
+def embedding_of(settings: Settings) -> list[Deployment]:
+    """The deployments that embed, likewise."""
+    return deployments_of([DeploymentSettings(**msgspec.structs.asdict(each)) for each in settings.embeddings])
 
 
 def deployments_of(written: Sequence[DeploymentSettings]) -> list[Deployment]:

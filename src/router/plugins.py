@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from .backends.means import AnswerCheck
@@ -24,6 +23,8 @@ def answer_checks(own: Mapping[str, str], policy: CompiledPolicy) -> dict[str, A
     places = dict(own)
     if not named <= places.keys():
         # Looking through all installed packages takes time, so only who asks for it pays.
+        from importlib.metadata import entry_points
+
         places = {point.name: point.value for point in entry_points(group="router.answer_checks")} | places
     for name in sorted(named - places.keys()):
         raise policy.file.error(

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from .document import did_you_mean
 from .errors import ConfigError
 from .policy.compile import CompiledPolicy, compile_policy
-from .policy.read import resolve
-from .yamlfile import did_you_mean
+from .policy.read import PolicyFile, resolve
 
-__all__ = ["PolicyShelf", "UnknownPolicyError", "builtin_policies"]
+__all__ = ["PolicyFiles", "PolicyShelf", "UnknownPolicyError", "builtin_policies"]
 
 
-class PolicyShelf(Mapping[str, CompiledPolicy]):
-    """The built-in policies and the configured one, by name; each is read and compiled when first asked for.
+class PolicyFiles(Mapping[str, PolicyFile]):
+    """The configured policy (``first``, called ``default``) and the built-in ones, by name; read when asked for.
 
     ``chosen`` is a built-in policy's name or the path of a file, relative to ``directory``. Policies that a file
     extends are looked up beside it, then among the built-in ones.
@@ -26,24 +26,21 @@ class PolicyShelf(Mapping[str, CompiledPolicy]):
     def __init__(self, chosen: str, directory: Path) -> None:
         self._builtin = builtin_policies()
         self._directory = directory
-        self._compiled: dict[str, CompiledPolicy] = {}
-        first = compile_policy(resolve(chosen, self.load))
-        self.default = first.name
-        self._compiled[first.name] = first
+        self.first = resolve(chosen, self.load)
+        self.default = self.first.name
 
-    def __getitem__(self, name: str) -> CompiledPolicy:
-        found = self._compiled.get(name)
-        if found is None:
-            if name not in self._builtin:
-                raise KeyError(name)
-            found = self._compiled[name] = compile_policy(resolve(name, self.load))
-        return found
+    def __getitem__(self, name: str) -> PolicyFile:
+        if name == self.default:
+            return self.first
+        if name not in self._builtin:
+            raise KeyError(name)
+        return resolve(name, self.load)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self._compiled, *self._builtin]))
+        return iter(dict.fromkeys([self.default, *self._builtin]))
 
     def __len__(self) -> int:
-        return len({*self._compiled, *self._builtin})
+        return len({self.default, *self._builtin})
 
     def load(self, name: str) -> tuple[str, str]:
         """File name and text of a policy, for :func:`router.policy.read.resolve`.
@@ -69,6 +66,31 @@ class PolicyShelf(Mapping[str, CompiledPolicy]):
             return str(path), path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"the policy cannot be read ({error}).", file=str(path)) from error
+
+
+class PolicyShelf(Mapping[str, CompiledPolicy]):
+    """``files`` compiled: that of ``default`` at once, each other one when it is first asked for.
+
+    Raises:
+        ConfigError: the default policy is wrong.
+    """
+
+    def __init__(self, files: Mapping[str, PolicyFile], default: str) -> None:
+        self._files = files
+        self.default = default
+        self._compiled = {default: compile_policy(files[default])}
+
+    def __getitem__(self, name: str) -> CompiledPolicy:
+        found = self._compiled.get(name)
+        if found is None:
+            found = self._compiled[name] = compile_policy(self._files[name])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
 
 
 class UnknownPolicyError(ConfigError, LookupError):

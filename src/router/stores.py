@@ -13,6 +13,7 @@ from typing import Any
 from .catalogue import Deployment
 from .config import BudgetSettings, LedgerSettings, SemanticSettings, Settings, StateSettings, credential
 from .config.words import Located
+from .document import did_you_mean
 from .errors import ConfigError
 from .state.budget import Budgets
 from .state.cache import AnswerCache, CacheStore, MemoryCache
@@ -25,7 +26,6 @@ from .state.semantic import SemanticIndex
 from .state.shared_health import SharedHealth
 from .state.store import Health, Ledger, RecordSink, Store, to_nano
 from .state.worker import Direct, Runner, StoreWorker
-from .yamlfile import did_you_mean
 
 __all__ = [
     "budgets_of",

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from .document import Document, Path, place_error
 from .errors import ConfigError
 from .spec import Checked, UnknownWordError, validated
-from .yamlfile import Document, Path, place_error
 
 __all__ = ["typed"]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from router.policy import CompiledPolicy, PolicyFile, compile_policy, resolve
+from router.policy.compile import CompiledPolicy, compile_policy
+from router.policy.read import PolicyFile, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 Load = Callable[[str], tuple[str, str]]

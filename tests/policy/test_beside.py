@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from router.catalogue import Deployment, LocalCard, Price
-from router.policy import compile_policy, judge
+from router.policy.compile import compile_policy
 from router.policy.example_schema import Example
 from router.policy.examples import given_signals
+from router.policy.judge import judge
 from router.selection.best_case import BestCases
 from router.selection.candidates import candidates, make_fleet
 from router.selection.choose import choose

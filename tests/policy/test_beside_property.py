@@ -9,9 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.catalogue import Deployment
-from router.policy import CompiledPolicy, compile_policy, judge, lint, resolve
+from router.policy.compile import CompiledPolicy, compile_policy
 from router.policy.example_schema import Example
 from router.policy.examples import given_signals
+from router.policy.judge import judge
+from router.policy.lint import lint
+from router.policy.read import resolve
 from router.price import Price
 from router.selection.beside import mirror_loss, named_fallbacks
 from router.selection.candidates import candidates, make_fleet

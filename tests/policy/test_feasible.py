@@ -6,9 +6,10 @@ import pytest
 
 from router.catalogue import Deployment, LocalCard, Price
 from router.errors import NoCandidate
-from router.policy import compile_policy, judge
+from router.policy.compile import compile_policy
 from router.policy.example_schema import Example
 from router.policy.examples import given_signals
+from router.policy.judge import judge
 from router.selection.candidates import candidates, make_fleet
 from router.selection.choose import choose
 from router.selection.feasible import find_infeasible

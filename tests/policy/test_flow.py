@@ -7,9 +7,11 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from router.policy import compile_policy, flow_mermaid, flow_svg, flow_text, walk
+from router.policy.compile import compile_policy
+from router.policy.draw import flow_mermaid, flow_svg, flow_text
 from router.policy.example_schema import Example
 from router.policy.examples import given_signals
+from router.policy.flow import walk
 from router.spec import validated
 
 NAMES = [f"F{number}" for number in range(1, 11)]
@@ -108,7 +110,8 @@ def test_policy_without_flow_has_none(read) -> None:
 
 
 def test_changed_flow_changes_verdict_and_drawing(load) -> None:
-    from router.policy import judge, resolve
+    from router.policy.judge import judge
+    from router.policy.read import resolve
 
     text = (
         "policy: mine\ndescription: d\notherwise: {prefer: llm}\n"

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.policy import compile_policy, judge, resolve
+from router.policy.compile import compile_policy
+from router.policy.judge import judge
+from router.policy.read import resolve
 from router.types import Budget, Flag, Hints, Message, Need, Request, Signal, Signals, Span, Verdict
 
 REQUEST = Request(messages=(Message(role="user", text="Hello"),))

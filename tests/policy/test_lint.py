@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from router.policy import lint
 from router.policy.conditions import SIGNALS
+from router.policy.lint import lint
 
 
 def told(policy):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from router.errors import ConfigError
-from router.policy import compile_policy, lint, resolve
-from router.policy.lint import Finding
+from router.policy.compile import compile_policy
+from router.policy.lint import Finding, lint
+from router.policy.read import resolve
 
 SIGNALS = "signals: {mood: {keywords: {angry: [furious], calm: [thanks]}}, big: {regex: 'x{9}'}, rude: {keywords: [damn], number: true}}"  # noqa: E501
 KNOWN = frozenset({"task", "safety"})
@@ -147,7 +148,7 @@ def test_the_hash_names_signals_and_models() -> None:
 
 def test_a_word_condition_on_a_truth_is_no_crash(read) -> None:
     """A detector that was put in by code may give anything; what cannot be compared is unknown."""
-    from router.policy import judge
+    from router.policy.judge import judge
     from router.types import Message, Request, Signal, Signals
 
     policy = compile_policy(read("rules: [{id: A, when: {custom: {theirs: word}}, then: {tier: large}, why: w}]"))

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from router.policy import check_examples, compile_policy, lint, resolve
+from router.policy.compile import compile_policy
+from router.policy.examples import check_examples
+from router.policy.lint import lint
+from router.policy.read import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
 SURVEY = frozenset(

@@ -62,7 +62,7 @@ from router.errors import ConfigError
     ],
 )
 def test_mistake_is_told_with_its_place(read, text: str, place: str, words: str) -> None:
-    from router.policy import compile_policy
+    from router.policy.compile import compile_policy
 
     with pytest.raises(ConfigError) as caught:
         compile_policy(read(text))

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.policy import CompiledPolicy, compile_policy, judge, lint, resolve
+from router.policy.compile import CompiledPolicy, compile_policy
 from router.policy.example_schema import Example
 from router.policy.examples import given_signals
+from router.policy.judge import judge
+from router.policy.lint import lint
+from router.policy.read import resolve
 from router.spec import validated
 from router.types import Verdict
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from router import Router
 from router.config import Settings
 from router.errors import ConfigError, RouterError
-from router.policy import CompiledPolicy, compile_policy, judge
+from router.policy.compile import CompiledPolicy, compile_policy
 from router.policy.example_schema import Example
 from router.policy.examples import given_signals
+from router.policy.judge import judge
 from router.spec import validated
 from router.types import TASKS, Verdict
 

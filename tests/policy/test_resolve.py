@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from router.errors import ConfigError
-from router.policy import compile_policy, resolve
+from router.policy.compile import compile_policy
+from router.policy.read import resolve
 
 PARENT = """
 policy: parent

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.document import did_you_mean, place_error
 from router.errors import ConfigError
-from router.yamlfile import did_you_mean, load_yaml, place_error
+from router.yamlfile import load_yaml
 
 
 def _error(text: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from router.proxy.serving import is_loopback
+from router.proxy.listening import is_loopback
 
 
 def serve(*options: str) -> subprocess.CompletedProcess[str]:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from router import Router
 from router.catalogue import Deployment, LocalCard, Price
 from router.errors import NoCandidate
-from router.policy import compile_policy, resolve
+from router.policy.compile import compile_policy
 from router.policy.near import near_misses
+from router.policy.read import resolve
 from router.selection.candidates import make_fleet
 from router.selection.flip import Flip, find_flips
 from router.selection.redecide import redecide

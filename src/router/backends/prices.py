@@ -7,7 +7,6 @@ also reads the catalogue's own files: the families and the default deployments.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -161,7 +160,7 @@ def builtin_deployments(*, table: Path | None = None) -> tuple[Deployment, ...]:
 
 
 def _builtin(name: str) -> str:
-    return files(__package__.rpartition(".")[0]).joinpath("builtin", name).read_text(encoding="utf-8")
+    return (Path(__file__).resolve().parents[1] / "builtin" / name).read_text(encoding="utf-8")
 
 
 def _entry(raw: Mapping[str, msgspec.Raw], model: str) -> Mapping[str, Any] | None:

@@ -31,7 +31,7 @@ def serve(
     SIGHUP reads config, policies and keys again; SIGTERM lets running requests finish.
     """
     from ..config import read_environment
-    from ..proxy.serving import Source
+    from ..proxy.reader import Source
     from ..proxy.workers import serve as run
 
     environment = read_environment()

@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from ..deployments import check_unique
+from ..document import Document, place_error
 from ..errors import ConfigError
 from ..spec import Spec
 from ..typed import typed
-from ..yamlfile import Document, load_yaml, place_error
 from .deployments import DeploymentSettings, EmbeddingSettings
 from .dispatch import DispatchSettings
 from .server import ServerSettings
@@ -63,6 +63,8 @@ def load_settings(path: Path) -> Settings:
     Raises:
         ConfigError: with file:line:column, what is wrong, and what was probably meant.
     """
+    from ..yamlfile import load_yaml
+
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

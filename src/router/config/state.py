@@ -73,7 +73,7 @@ class StateSettings(Located, frozen=True, kw_only=True):
 class LedgerSettings(Located, frozen=True, kw_only=True):
     """Where records go: memory, JSON lines or SQLite (``path`` ending in .jsonl or .db), or PostgreSQL.
 
-    ``keep`` newest stay in memory (of written ones 2 MiB at most), ``keep_days`` is when written ones are deleted.
+    ``keep`` newest stay in memory (of written ones 512 KiB at most), ``keep_days`` is when written ones are deleted.
     ``contents``: prompts and answers are recorded too. ``spool`` is where records wait while the ledger cannot be
     written; ``on_error``: may requests start meanwhile.
     """

@@ -15,11 +15,11 @@ from ..deciding import note_failure
 from ..engine import Engine
 from ..fleet import fleet_of
 from ..plugins import own_detectors
-from ..policy.compile import CompiledPolicy
+from ..policy.compile import CompiledPolicy, compile_policy
 from ..policy.judge import judge
 from ..selection.candidates import Fleet, candidates
 from ..selection.choose import choose
-from ..shelf import PolicyShelf
+from ..shelf import PolicyFiles
 from ..types import Candidate, Decision, Detector, Need, PolicyRef, Request, Signals, Snapshot
 
 __all__ = ["Able", "Bench", "OpenBench", "Party", "compiled_policy"]
@@ -103,5 +103,4 @@ def compiled_policy(name: str, directory: Path = Path()) -> CompiledPolicy:
     Raises:
         ConfigError: it is missing or wrong.
     """
-    shelf = PolicyShelf(name, directory)
-    return shelf[shelf.default]
+    return compile_policy(PolicyFiles(name, directory).first)

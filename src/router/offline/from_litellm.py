@@ -13,9 +13,9 @@ import msgspec
 
 from ..backends.prices import load_facts
 from ..config import Settings
+from ..document import Document
 from ..errors import ConfigError
 from ..spec import validated
-from ..yamlfile import Document
 from .litellm_entries import deployment, limit, number, section
 
 __all__ = ["Imported", "import_litellm"]

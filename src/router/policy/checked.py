@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..deployments import check_unique
+from ..document import Document, place_error
 from ..typed import typed
-from ..yamlfile import Document, place_error
 from .example_schema import ExamplesText
 from .schema import PolicyText
 

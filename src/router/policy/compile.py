@@ -10,11 +10,9 @@ import msgspec
 from ..types import TASKS, Budget, Escalation, Fired, Mirroring, Objective, SignalName, Strength, Tier, Verdict
 from .conditions import FACTS, Check
 from .flow import CompiledFlow, compile_flow
-from .gaps import check_closed
 from .logic import NEVER, Condition, all_hold, conjunction, first_gate
 from .read import PolicyFile, matching_ids
 from .schema import Rule
-from .space import make_space
 from .then_schema import Escalate, Then
 from .when import conjuncts
 
@@ -106,6 +104,9 @@ def compile_policy(file: PolicyFile) -> CompiledPolicy:
     }
     _check_no_circle(file, [rule.id for rule in ordered], beats)
     if file.fail_closed:
+        from .gaps import check_closed
+        from .space import make_space
+
         check_closed(file, make_space(file))
     rules = tuple(_rule(rule, ranks[rule.id], conditions[rule.id], beats[rule.id]) for rule in ordered)
     flow = compile_flow(file)

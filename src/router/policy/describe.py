@@ -7,7 +7,6 @@ from typing import Any
 
 from ..spec import plain
 from .compile import CompiledPolicy
-from .draw import flow_mermaid, flow_text
 from .schema import Rule, When
 
 __all__ = ["describe_policy", "describe_when"]
@@ -23,6 +22,9 @@ def describe_policy(policy: CompiledPolicy) -> str:
     lines += ["## Thresholds", "", "| name | value |", "|---|---|"]
     lines += [f"| `{name}` | {_cell(value)} |" for name, value in file.thresholds.items()]
     if policy.flow is not None:
+        # What describes a condition alone, on a receipt, draws nothing.
+        from .draw import flow_mermaid, flow_text
+
         lines += ["", "## Decision flow", "", "```text", flow_text(policy.flow), "```", ""]
         lines += ["```mermaid", flow_mermaid(policy.flow).rstrip(), "```", "", "| step | condition |", "|---|---|"]
         lines += [f"| {step.id} | {_cell(describe_when(step.when))} |" for step in file.flow]

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..document import Place
 from ..errors import ConfigError
-from ..yamlfile import Place
 from .read import PolicyFile
 from .search import Witness
 

@@ -10,8 +10,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from ..document import did_you_mean
 from ..types import Fired, Signals, Tier
-from ..yamlfile import did_you_mean
 from .conditions import Values
 from .logic import Condition
 from .read import PolicyFile

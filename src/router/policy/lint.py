@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from ..document import Path, did_you_mean
 from ..errors import ConfigError
 from ..spec import plain
-from ..yamlfile import Path, did_you_mean
 from .compile import CompiledPolicy, compile_policy
 from .conditions import SIGNALS
 from .finding import Finding, Severity, finding, finding_of

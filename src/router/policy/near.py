@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from ..document import Path
 from ..spec import written
 from ..types import Signals
-from ..yamlfile import Path
 from .compile import CompiledPolicy
 from .conditions import FACTS, Values
 from .describe import describe_when

@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from ..deployments import DeploymentSettings
+from ..document import Document, Path, Place, did_you_mean, place_error
 from ..errors import ConfigError
 from ..signals.own import OwnSignal
 from ..spec import plain, validated, written
 from ..types import Budget, Objective
-from ..yamlfile import Document, Path, Place, did_you_mean, load_yaml, place_error
 from .checked import check_policy_text
 from .example_schema import Example
 from .schema import FlowStep, Otherwise, PolicyText, Promise, Rule
@@ -48,7 +48,7 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True):
     otherwise: Otherwise
     objective: Objective
     budget: Budget
-    thresholds: Mapping[str, str | float]
+    thresholds: Mapping[str, str | int | float]
     promises: tuple[Promise, ...]
     examples: tuple[Example, ...]
     removed: frozenset[str]
@@ -78,6 +78,8 @@ def resolve(name_or_text: str, load: Load, *, file: str = "policy") -> PolicyFil
     Raises:
         ConfigError: a file is wrong, extends itself, or changes a rule that its parents do not have.
     """
+    from ..yamlfile import load_yaml
+
     file, text = (file, name_or_text) if "\n" in name_or_text else load(name_or_text)
     texts: list[tuple[Document, PolicyText]] = []
     seen: list[str] = []

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..document import Path
 from ..spec import written
-from ..yamlfile import Path
 from .conditions import FACTS, Check, Values
 from .logic import FALSE, NEITHER, TRUE
 from .read import PolicyFile

@@ -11,9 +11,9 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import msgspec
 
+from ..document import Document, Place
 from ..errors import RouterError
 from ..types import Decision
-from ..yamlfile import Document, Place
 from .checked import check_examples_text
 from .compile import CompiledPolicy
 from .example_schema import Example

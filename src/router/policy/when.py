@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..document import Path, did_you_mean
 from ..errors import ConfigError
 from ..signals.own import OwnSignal
 from ..spec import written
-from ..yamlfile import Path, did_you_mean
 from .conditions import (
     FACTS,
     FLAG_KINDS,

@@ -26,9 +26,10 @@ from .exchange import (
     UnsupportedMediaType,
     unforeseen,
 )
+from .listening import is_loopback
 from .metrics import Metrics
 from .protocol import CONNECTION
-from .serving import Serving, is_loopback
+from .serving import Serving
 
 __all__ = ["App", "Tracer"]
 

@@ -19,11 +19,11 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from ..config import BudgetSettings
+from ..document import Document, place_error
 from ..errors import ConfigError, RequestError
 from ..spec import validated
 from ..types import Budget, Hints, Request
 from ..units import parse_ms, parse_usd
-from ..yamlfile import Document, load_yaml, place_error
 
 __all__ = ["ANYBODY", "SCOPES", "Caller", "Forbidden", "KeyRing", "Scope", "Unauthorized", "new_key", "read_keys"]
 
@@ -151,6 +151,11 @@ class KeyRing:
         return caller
 
     @property
+    def callers(self) -> tuple[Caller, ...] | None:
+        """The entries of the keys file, None without one."""
+        return None if self._by_id is None else tuple(self._by_id.values())
+
+    @property
     def limits(self) -> tuple[BudgetSettings, ...]:
         """The limits of all keys, each bound to its key."""
         return tuple(limit for caller in (self._by_id or {}).values() for limit in caller.limits)
@@ -187,6 +192,8 @@ def read_keys(path: Path) -> KeyRing:
     Raises:
         ConfigError: with file:line:column, what is wrong. No secret is in the file, and none is told.
     """
+    from ..yamlfile import load_yaml
+
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 
 from ..errors import RequestError
-from ..selection.explain import explain
 from ..state.feedback import FeedbackLog
 from ..state.learning import completed
 from ..types import Decision, Feedback, Record
@@ -46,6 +45,8 @@ def decision_routes(metrics: Metrics, feedback: FeedbackLog) -> list[Route]:
         request = with_caller(request, exchange.caller, exchange.fields, exchange.scope["headers"])
 
         def decide() -> tuple[Decision, str]:
+            from ..selection.explain import explain  # with what finds out which change would flip it
+
             decision = engine.decide(request, all_signals=True)
             return decision, explain(decision, engine.policy_for(request), engine.observe(request)).text
 

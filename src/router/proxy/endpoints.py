@@ -9,6 +9,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from ..backends.stream import SettledStream
@@ -25,12 +26,9 @@ from ..telemetry import (
     log,
 )
 from ..types import Decision, Outcome, Record, Request
-from ..wire.anthropic import anthropic_error, messages_form, model_page
-from ..wire.completions import completions_form
 from ..wire.forms import Form, ReadForm, StreamForm, chat_form, translated
 from ..wire.hints import read_headers
 from ..wire.openai import model_list
-from ..wire.responses import responses_form
 from .auth import with_caller
 from .exchange import Ending, Endpoint, Exchange, Header, Route, unforeseen
 from .metrics import Metrics
@@ -38,6 +36,22 @@ from .metrics import Metrics
 __all__ = ["answering_routes", "rate_headers", "receipt_headers"]
 
 _MOST_TOGETHER = 64
+
+
+def _late(module: str, name: str) -> Any:
+    """A function of a wire form that is loaded with its first request: most sidecars are spoken to in one of them."""
+
+    def call(*given: Any, **named: Any) -> Any:
+        return getattr(import_module(f"..wire.{module}", __package__), name)(*given, **named)
+
+    return call
+
+
+_completions: ReadForm = _late("completions", "completions_form")
+_responses: ReadForm = _late("responses", "responses_form")
+_messages: ReadForm = _late("anthropic", "messages_form")
+_anthropic_error = _late("anthropic", "anthropic_error")
+_model_page = _late("anthropic", "model_page")
 
 
 def answering_routes(metrics: Metrics) -> list[Route]:
@@ -52,14 +66,14 @@ def answering_routes(metrics: Metrics) -> list[Route]:
 
     return [
         Route(path="/v1/chat/completions", methods={"POST": answering(chat_form)}, scope="chat"),
-        Route(path="/v1/completions", methods={"POST": answering(completions_form)}, scope="chat"),
-        Route(path="/v1/responses", methods={"POST": answering(responses_form)}, scope="chat"),
-        Route(path="/v1/messages", methods={"POST": answering(messages_form)}, scope="chat", error=anthropic_error),
+        Route(path="/v1/completions", methods={"POST": answering(_completions)}, scope="chat"),
+        Route(path="/v1/responses", methods={"POST": answering(_responses)}, scope="chat"),
+        Route(path="/v1/messages", methods={"POST": answering(_messages)}, scope="chat", error=_anthropic_error),
         Route(
             path="/v1/messages/count_tokens",
             methods={"POST": _count_tokens},
             scope="chat",
-            error=anthropic_error,
+            error=_anthropic_error,
         ),
         Route(path="/v1/models", methods={"GET": _models}, scope="models"),
         Route(path="/v1/models/*", methods={"GET": _model}, scope="models"),
@@ -199,6 +213,8 @@ def _duration(seconds: float) -> bytes:
 
 async def _count_tokens(exchange: Exchange) -> None:
     """``POST /v1/messages/count_tokens``: the router's own estimate."""
+    from ..wire.anthropic import messages_form
+
     hints = read_headers(exchange.scope["headers"])
     body = await exchange.body()
     form = messages_form(body, hints=hints, limits=exchange.version.limits, is_count=True)
@@ -223,7 +239,7 @@ async def _models(exchange: Exchange) -> None:
     """``GET /v1/models``, in Anthropic's form for its clients."""
     listed = _listed(exchange)
     if b"anthropic-version" in exchange.fields:
-        await exchange.answer(model_page([name for name, _ in listed]))
+        await exchange.answer(_model_page([name for name, _ in listed]))
     else:
         await exchange.answer(model_list(listed))
 
@@ -233,7 +249,7 @@ async def _model(exchange: Exchange) -> None:
     for name, owner in _listed(exchange):
         if name == exchange.rest:
             page = b"anthropic-version" in exchange.fields
-            await exchange.answer(model_page([name])["data"][0] if page else model_list([(name, owner)])["data"][0])
+            await exchange.answer(_model_page([name])["data"][0] if page else model_list([(name, owner)])["data"][0])
             return
     raise UnknownModel(f"there is no model {exchange.rest[:100]!r}.", hint="GET /v1/models lists them.")
 

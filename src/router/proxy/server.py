@@ -9,12 +9,11 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import uvicorn
 
-from ..config import ServerSettings, Settings
+from ..config import ServerSettings
 from ..errors import ConfigError, RouterError
 from ..state.feedback import FeedbackLog
 from ..stores import feedback_path
@@ -26,13 +25,15 @@ from .document import document_route
 from .embeddings import embedding_routes
 from .endpoints import answering_routes
 from .exchange import Route
+from .listening import is_loopback
 from .logs import setup_logging
+from .memory import give_back, share_arena
 from .metrics import Metrics
 from .protocol import guarded
-from .serving import Serving, Source, is_loopback
-from .tracing import make_tracer
+from .reader import Read, Source
+from .serving import Serving
 
-__all__ = ["Process", "address_of", "check_public", "listen"]
+__all__ = ["Process"]
 
 # Longer than what pools and load balancers keep an idle connection (60 s at most of them): who closes first is the
 # client, which cannot then be about to send a request.
@@ -42,15 +43,16 @@ _YOUNG = 50_000
 
 
 class Process:
-    """One process that serves ``source``. ``shared``: the folder where it and the other workers of
-    a parent tell one another their metrics; None: it is the only one.
+    """One process that serves ``source``, as it was ``first`` read. ``shared``: the folder where it and the other
+    workers of a parent tell one another their metrics; None: it is the only one.
 
     Raises:
         ConfigError: a config, policy, key or model file is wrong; MissingExtra: OpenTelemetry is asked for and missing.
     """
 
-    def __init__(self, source: Source, *, shared: Path | None = None) -> None:
-        self.serving = Serving(source)
+    def __init__(self, source: Source, first: Read, *, shared: Path | None = None) -> None:
+        share_arena()
+        self.serving = Serving(source, first)
         settings = self.settings = self.serving.current.settings
         setup_logging(settings.server.log, access=settings.server.access_log)
         self._metrics = Metrics(shared)
@@ -58,6 +60,8 @@ class Process:
         self._trace: Tracer | None = None
         self._stop_tracing: Callable[[], None] = _nothing
         if settings.server.otel:
+            from .tracing import make_tracer
+
             self._trace, self._stop_tracing = make_tracer(_version())
         self._watching: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
@@ -104,7 +108,7 @@ class Process:
         """Load what the first requests need, and let the collector of garbage pass by what stays: to walk through it
         holds up every request for tens of milliseconds."""
         await self.serving.current.engine.warm()
-        gc.collect()
+        give_back()
         gc.freeze()
         gc.set_threshold(_YOUNG)
 
@@ -208,54 +212,6 @@ def _config(application: App, server: ServerSettings, tls: ssl.SSLContext | None
     return config
 
 
-def check_public(settings: Settings, *, allow_public: bool) -> None:
-    """Refuse to be reachable from other machines without asking for keys.
-
-    Raises:
-        ConfigError: a public address without keys, and nobody said that this is meant.
-    """
-    server = settings.server
-    places = [server.host, *([server.admin.host] if server.admin is not None else [])]
-    for host in places:
-        if not allow_public and server.keys is None and not is_loopback(host):
-            raise ConfigError(
-                f"{host} can be reached from other machines, and the sidecar would answer anybody.",
-                hint="Set up keys (server.keys, router keys new), listen on 127.0.0.1, or say --allow-public behind a "
-                "firewall or gateway of your own.",
-            )
-
-
-def listen(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
-    """A socket bound to the address; port 0 takes a free one. ``is_shared``: several processes may bind it, and the
-    kernel spreads connections over them.
-
-    Raises:
-        ConfigError: the address is taken or unknown.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if is_shared:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    try:
-        listener.bind((host.strip("[]"), port))
-    except (OSError, OverflowError) as error:
-        listener.close()
-        said = error.strerror if isinstance(error, OSError) else str(error)
-        raise ConfigError(
-            f"cannot listen on {host}:{port} ({said}).",
-            hint="Choose another --host or --port; port 0 takes a free one.",
-        ) from error
-    return listener
-
-
-def address_of(listener: socket.socket, *, is_tls: bool) -> str:
-    """The address as callers write it."""
-    host, port = listener.getsockname()[:2]
-    scheme = "https" if is_tls else "http"
-    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
-
-
 def _tls_context(server: ServerSettings, directory: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -295,6 +251,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("guide-router")
     except PackageNotFoundError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,15 +15,19 @@ from pathlib import Path
 import msgspec
 
 from ..assemble import assemble, assemble_embeddings
-from ..config import Settings, load_settings, read_environment
+from ..config import Settings, read_environment
+from ..embedding import Embeddings
 from ..engine import Engine
 from ..errors import ConfigError, RouterError
+from ..inputs import unpacked
 from ..state.ids import Ids
 from ..telemetry import log
 from ..wire.jsonbody import Limits
-from .auth import KeyRing, read_keys
+from .auth import KeyRing
+from .listening import is_loopback
+from .reader import Read, Reading, Source
 
-__all__ = ["Serving", "Source", "Version", "fingerprint", "is_loopback"]
+__all__ = ["Serving", "Version", "fingerprint"]
 
 # Set up once, when the process starts: who asks for another value must restart it.
 _FIXED = ("host", "port", "admin", "tls", "max_connections", "max_header_bytes", "header_timeout_s", "body_timeout_s",
@@ -32,27 +35,6 @@ _FIXED = ("host", "port", "admin", "tls", "max_connections", "max_header_bytes",
 
 
 _LOOK_AGAIN_S = 5.0
-
-
-class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where settings come from: a file (None: defaults), and what the command line puts over it."""
-
-    path: str | None = None
-    policy: str | None = None
-    host: str | None = None
-    port: int | None = None
-
-    def read(self) -> Settings:
-        """The settings as they are now.
-
-        Raises:
-            ConfigError: the file is missing or wrong.
-        """
-        settings = load_settings(Path(self.path)) if self.path is not None else Settings()
-        if self.policy:
-            settings = msgspec.structs.replace(settings, policy=self.policy)
-        listen = {key: value for key, value in (("host", self.host), ("port", self.port)) if value is not None}
-        return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, **listen))
 
 
 class Version:
@@ -76,9 +58,10 @@ class Version:
         "settings",
     )
 
-    def __init__(self, settings: Settings, engine: Engine, keys: KeyRing, *, name: str, number: int) -> None:
-        self.settings, self.engine, self.keys = settings, engine, keys
-        self.embeddings = assemble_embeddings(settings, engine)
+    def __init__(
+        self, settings: Settings, engine: Engine, embeddings: Embeddings, keys: KeyRing, *, name: str, number: int
+    ) -> None:
+        self.settings, self.engine, self.embeddings, self.keys = settings, engine, embeddings, keys
         self.name, self.number = name, number
         self.new_id = Ids()
         self.loaded_s = time.time()
@@ -92,21 +75,21 @@ class Version:
 
 
 class Serving:
-    """The version that serves. ``in_flight`` counts requests over all versions; ``on_change`` hears of each
-    reload whether it took over, and warms what did.
+    """The version that serves, of what was ``first`` read of ``source``. ``in_flight`` counts requests over all
+    versions; ``on_change`` hears of each reload whether it took over, and warms what did.
 
     Raises:
         ConfigError: the first version cannot be assembled.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, first: Read) -> None:
         self._source = source
         self._lock = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
         self.on_change: Callable[[bool], None] = _nothing
         self.in_flight = 0
         self.is_draining = False
-        self.current = self._load(None)
+        self.current = self._load(first, None)
         self._seen = fingerprint(self._files())
 
     def enter(self) -> Version:
@@ -144,7 +127,7 @@ class Serving:
             old = self.current
             self._seen = fingerprint(self._files())
             try:
-                new = await asyncio.to_thread(self._load, old)
+                new = await asyncio.to_thread(lambda: self._load(Reading(self._source).result(), old))
             except RouterError as error:
                 log.error("the reload is refused, %s goes on: %s", old.name, error)
                 self.on_change(False)
@@ -184,17 +167,18 @@ class Serving:
         await self.current.embeddings.aclose()
         await self.current.engine.aclose()
 
-    def _load(self, old: Version | None) -> Version:
-        settings = self._source.read()
+    def _load(self, read: Read, old: Version | None) -> Version:
+        inputs = unpacked(read.inputs)
+        settings = inputs.settings
         if old is not None:
             _refuse_restarts(old.settings, settings)
-        keys = KeyRing()
-        if settings.server.keys is not None:
-            keys = read_keys(Path(settings.directory) / settings.server.keys)
-        engine = assemble(settings, read_environment(), keep=None if old is None else old.engine, limits=keys.limits)
+        keys, environment = KeyRing(read.callers), read_environment()
+        keep = None if old is None else old.engine
+        engine = assemble(settings, environment, inputs=inputs, keep=keep, limits=keys.limits)
+        embeddings = assemble_embeddings(inputs, environment, engine)
         number = 1 if old is None else old.number + 1
         name = _hash(_files(self._source, settings), settings, engine)
-        return Version(settings, engine, keys, name=name, number=number)
+        return Version(settings, engine, embeddings, keys, name=name, number=number)
 
     def _files(self) -> list[Path]:
         return _files(self._source, self.current.settings)
@@ -208,16 +192,6 @@ class Serving:
         closing = asyncio.ensure_future(close())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can be meant by ``host``."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def fingerprint(paths: Iterable[Path]) -> tuple[tuple[str, int, int], ...]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
-from multiprocessing.synchronize import Semaphore
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..config import Settings
 from ..errors import ConfigError
-from .serving import Source
+from .listening import address_of, check_public, listen
+from .reader import Read, Reading, Source
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+    from multiprocessing.synchronize import Semaphore
 
 __all__ = ["serve"]
 
@@ -33,36 +34,40 @@ def serve(source: Source, *, announce: Callable[[str], None], workers: int = 1, 
         ConfigError: the address is taken or unknown; a public address without keys; several workers with spending
             limits that each process would keep for itself; a config, policy, keys or model file is wrong.
     """
-    settings = source.read()
-    if workers > 1 and settings.state.is_memory and (settings.budgets or _keys_have_limits(settings)):
+    reading = Reading(source)
+    if workers == 1:
+        from . import server  # noqa: F401 beside the reading, which takes about as long
+
+    from ..inputs import unpacked
+
+    read = reading.result()
+    settings = unpacked(read.inputs).settings
+    has_limits = bool(settings.budgets) or any(caller.limits for caller in read.callers or ())
+    if workers > 1 and settings.state.is_memory and has_limits:
         raise ConfigError(
             "budgets are kept by each process on its own, so several workers would overspend.",
             hint="Set state.path (SQLite) or state.url (Redis, PostgreSQL), or use one worker.",
         )
     if workers == 1:
-        _run_one(source, settings, announce, allow_public=allow_public)
+        _run_one(source, read, settings, announce, allow_public=allow_public)
         return
+    import tempfile
+
     with tempfile.TemporaryDirectory(prefix="router-metrics-") as shared:
-        _supervise(source, settings, workers, announce, Path(shared), allow_public=allow_public)
+        _supervise(source, read, settings, workers, announce, Path(shared), allow_public=allow_public)
 
 
-def _keys_have_limits(settings: Settings) -> bool:
-    if settings.server.keys is None:
-        return False
-    from .auth import read_keys
-
-    return bool(read_keys(Path(settings.directory) / settings.server.keys).limits)
-
-
-def _run_one(source: Source, settings: Settings, announce: Callable[[str], None], *, allow_public: bool) -> None:
-    from .server import Process, address_of, check_public, listen
+def _run_one(
+    source: Source, read: Read, settings: Settings, announce: Callable[[str], None], *, allow_public: bool
+) -> None:
+    from .server import Process
 
     check_public(settings, allow_public=allow_public)
     server = settings.server
     listener = listen(server.host, server.port)
     admin = listen(server.admin.host, server.admin.port) if server.admin is not None else None
     # Assembled before anything listens, so that a wrong file is an error of the command and not of a request.
-    process = Process(source)
+    process = Process(source, read)
 
     def started() -> None:
         announce(address_of(listener, is_tls=server.tls is not None))
@@ -75,6 +80,7 @@ def _run_one(source: Source, settings: Settings, announce: Callable[[str], None]
 
 def _supervise(
     source: Source,
+    read: Read,
     settings: Settings,
     workers: int,
     announce: Callable[[str], None],
@@ -82,7 +88,8 @@ def _supervise(
     *,
     allow_public: bool,
 ) -> None:
-    from .server import address_of, check_public, listen
+    import multiprocessing
+    from multiprocessing.connection import wait
 
     check_public(settings, allow_public=allow_public)
     server = settings.server
@@ -94,7 +101,7 @@ def _supervise(
     spawn = multiprocessing.get_context("spawn")
     ready = spawn.Semaphore(0)
     processes: list[BaseProcess] = [
-        spawn.Process(target=_work, args=(source, places, shared, ready), name=f"router-{number}")
+        spawn.Process(target=_work, args=(source, read, places, shared, ready), name=f"router-{number}")
         for number in range(workers)
     ]
     is_stopping = False
@@ -135,13 +142,13 @@ def _supervise(
         raise ConfigError("a worker ended unexpectedly.", hint="Its log says why.")
 
 
-def _work(source: Source, places: list[tuple[str, int]], shared: Path, ready: Semaphore) -> None:
-    from .server import Process, listen
+def _work(source: Source, read: Read, places: list[tuple[str, int]], shared: Path, ready: Semaphore) -> None:
+    from .server import Process
 
     # Until the process can reload, it must not die of being told to.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     sockets: list[socket.socket] = [listen(host, port, is_shared=True) for host, port in places]
-    process = Process(source, shared=shared)
+    process = Process(source, read, shared=shared)
 
     def started() -> None:
         ready.release()

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..catalogue import Deployment
+from ..document import did_you_mean
 from ..policy.compile import CompiledRule
 from ..policy.finding import Finding, Kind, Severity, finding
 from ..policy.search import Found, Goal, Witness, every, fails, find, holds, witness
 from ..policy.space import narrowed
 from ..types import Verdict
-from ..yamlfile import did_you_mean
 from .beside import GENERAL, fits
 from .best_case import BestCases, Case
 from .losses import policy_loss

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 
 from ..errors import NotConfigured, RequestError, UnknownModel
@@ -71,6 +70,8 @@ class Named:
 
 
 def _did_you_mean(word: str, options: Iterable[str], title: str) -> str:
+    import difflib
+
     known = list(options)
     close = difflib.get_close_matches(word, known, n=1)
     guess = f"Did you mean {close[0]!r}? " if close else ""

@@ -10,17 +10,19 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from ..types import UNKNOWN, Detector, Request, Signal, Signals
 
 __all__ = ["NOTHING", "Embed", "FunctionSignal", "OwnSignal", "own_detector", "plain", "repeats_a_repeat"]
 
-Embed = Callable[[str], npt.NDArray[np.float32]]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Embed = Callable[[str], npt.NDArray[np.float32]]
 Reads = Literal["last", "user", "all"]
 
 NOTHING = "none"
@@ -178,6 +180,8 @@ class _Examples(_Own):
         self._vectors: npt.NDArray[np.float32] | None = None
 
     def told(self, text: str) -> tuple[Any, float]:
+        import numpy as np
+
         signal = self._signal
         if self._vectors is None:
             self._vectors = np.stack([self._embed(each) for listed in signal.sought.values() for each in listed])

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..document import did_you_mean as closest
 from ..errors import RequestError
 from ..types import TASKS, Budget, Hints
 from ..units import parse_ms, parse_usd
-from ..yamlfile import did_you_mean as closest
 from .jsonbody import shown
 
 __all__ = ["HEADERS", "did_you_mean", "merge_hints", "read_headers", "read_hints"]
