@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from .answer import check, given_label, render, render_tool_arguments
 from .memory import Memory
-from .open_ended import is_open_ended
+from .open_ended import LISTING, is_open_ended
 from .read import Draft, draft, finished
 
 __all__ = [
+    "LISTING",
     "Draft",
     "Memory",
     "check",

@@ -13,8 +13,10 @@ from .polar import YES_WORDS
 from .vocabulary import CLASSIFY, NOUNS
 from .words import table, words_of
 
-__all__ = ["is_open_ended"]
+__all__ = ["LISTING", "is_open_ended"]
 
+# Fields of a body beside OpenAI's own that list the answers or their form, as vLLM and llama.cpp have them.
+LISTING = ("guided_choice", "guided_regex", "grammar", "guided_grammar")
 _LONGEST = 20_000
 _ASKED = (
     r"(?:(?:please|pls|kindly|hi|hello|hey|now|ok|okay|bitte|por favor)\b[\s,:!.]*)*"
@@ -91,8 +93,7 @@ def is_open_ended(request: Request) -> bool:
     text = messages[-1].text
     if messages[-1].role != "user" or not _LEAST <= len(text) <= _LONGEST:
         return False
-    body = request.body
-    if "guided_choice" in body or "guided_regex" in body or "grammar" in body or "guided_grammar" in body:
+    if any(key in request.body for key in LISTING):
         return False
     if any(message.role != "system" for message in messages[:-1]):
         return False

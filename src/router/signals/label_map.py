@@ -127,19 +127,25 @@ class NamedLabels:
     def __init__(self, cards: Iterable[LocalCard]) -> None:
         # By a spelling's longest word: all its words, the model, the label's place, and whether it may stand alone.
         self._spellings: dict[str, list[tuple[frozenset[str], str, int, bool]]] = {}
+        self._is_complete = True
         for card in cards:
             for place, label in enumerate(card.labels):
-                for spelling in (label, *card.aliases.get(label, ())):
-                    words = [word for word in folded(spelling).split() if len(word) > 1]
-                    if words and not _EVERYDAY.issuperset(words) and spelling.isascii():
+                spellings = [folded(spelling) for spelling in (label, *card.aliases.get(label, ()))]
+                telling = [spelling for spelling in spellings if not _EVERYDAY.issuperset(spelling.split())]
+                for spelling in filter(str.isascii, telling):
+                    words = [word for word in spelling.split() if len(word) > 1]
+                    if words:
                         entry = (frozenset(words), card.name, place, len(card.labels) == 2)
                         self._spellings.setdefault(max(words, key=len), []).append(entry)
+                    else:  # "1" or "A": such a label cannot be told from what stands in any text
+                        self._is_complete = False
         self._gates = Gates(word for of in self._spellings.values() for words, *_ in of for word in words)
 
     def may_stand_in(self, request: Request) -> bool:
-        """Whether a model's labels may be named in ``request``; true of every long one and of every foreign script."""
+        """Whether a model's labels may be named in ``request``; true of every long one and of every foreign script, and
+        of all where a model has labels of a single character."""
         texts = [message.text for message in request.messages]
-        if sum(map(len, texts)) > _MOST_CHARS or not all(map(str.isascii, texts)):
+        if not self._is_complete or sum(map(len, texts)) > _MOST_CHARS or not all(map(str.isascii, texts)):
             return True
         text = "\n".join(texts).lower()
         found = frozenset(self._gates.found(text.encode()))

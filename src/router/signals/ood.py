@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from ..catalogue import LocalCard
-from ..contract import render
+from ..contract import LISTING, render
 from ..types import (
     UNKNOWN,
     Contract,
@@ -188,7 +188,9 @@ class LocalDetector:
         if sum([scores.get(task, 0.0) for task in self._tasks]) < self._least_share:
             return True
         # Of another task, a request is a model's only by labels that name its task.
-        return signals.get("task").value not in self._tasks and not self._named.may_stand_in(request)
+        if signals.get("task").value in self._tasks or any(key in request.body for key in LISTING):
+            return False
+        return not self._named.may_stand_in(request)
 
     def _match(
         self,
