@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager
@@ -27,12 +28,16 @@ async def answer(scope: MutableMapping[str, Any], _: Any, send: Callable[[Any], 
     await send({"type": "http.response.body", "body": b"ok"})
 
 
+def held(protocol: type[Any]) -> list[Any]:
+    return [each for each in gc.get_objects() if type(each) is protocol]
+
+
 @asynccontextmanager
-async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connected(protocol: Any = None) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     loop = asyncio.get_running_loop()
     config = uvicorn.Config(answer, ws="none", lifespan="off", log_config=None, timeout_keep_alive=KEPT_S)  # type: ignore[arg-type]
     config.load()
-    protocol: Any = guarded(ServerSettings())
+    protocol = protocol or guarded(ServerSettings())
     state = ServerState()
     server = await loop.create_server(
         lambda: protocol(config=config, server_state=state, app_state={}, _loop=loop), "127.0.0.1", 0
@@ -78,3 +83,22 @@ async def test_no_request_is_cut_however_long_it_takes(before: int) -> None:
         await ask(reader, writer, b"slow")
         await ask(reader, writer)
         assert await asyncio.wait_for(reader.read(), 10) == b""
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /", ASKED % b"", b"GET / HTTP/1.1\r\n\r\n"])
+async def test_ended_connections_wait_for_no_collector(sent: bytes) -> None:
+    protocol: Any = guarded(ServerSettings())
+    gc.disable()
+    try:
+        async with connected(protocol) as (reader, writer):
+            writer.write(sent)
+            await asyncio.sleep(0.1)
+            writer.close()
+            await reader.read()
+            for _ in range(50):
+                if not held(protocol):
+                    break
+                await asyncio.sleep(0.05)
+            assert not held(protocol)
+    finally:
+        gc.enable()

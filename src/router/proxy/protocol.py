@@ -67,6 +67,10 @@ class _Guarded(HttpToolsProtocol):
         if self._unread is not None:
             self._unread.cancel()
         super().connection_lost(exc)
+        scope: Any = self.scope
+        if scope is not None:
+            # Else the two hold each other until the collector of garbage comes by, which is rarely.
+            scope.pop(CONNECTION, None)
         lost, self.on_lost = self.on_lost, None
         if lost is not None:
             lost()
