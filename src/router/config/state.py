@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 from ..spec import After, Spec
 from .words import Located, Milliseconds, Strict, Usd
@@ -21,6 +20,8 @@ _MOST_USD = 9_000_000.0
 
 
 def _is_zone(name: str) -> str:
+    from zoneinfo import ZoneInfo  # with the table of where zones are kept
+
     try:
         ZoneInfo(name)
     except (LookupError, ValueError, OSError):
@@ -73,7 +74,7 @@ class StateSettings(Located, frozen=True, kw_only=True):
 class LedgerSettings(Located, frozen=True, kw_only=True):
     """Where records go: memory, JSON lines or SQLite (``path`` ending in .jsonl or .db), or PostgreSQL.
 
-    ``keep`` newest stay in memory (of written ones 512 KiB at most), ``keep_days`` is when written ones are deleted.
+    ``keep`` newest stay in memory (of written ones 256 KiB at most), ``keep_days`` is when written ones are deleted.
     ``contents``: prompts and answers are recorded too. ``spool`` is where records wait while the ledger cannot be
     written; ``on_error``: may requests start meanwhile.
     """

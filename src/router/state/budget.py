@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NoReturn
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -347,4 +346,6 @@ def _held(balance: Balance) -> str:
 def _resets_at(limit: Limit, account: Account) -> str | None:
     if account.ends_s is None:
         return None
+    from zoneinfo import ZoneInfo  # with the table of where zones are kept
+
     return datetime.fromtimestamp(account.ends_s, ZoneInfo(limit.zone)).isoformat()

@@ -38,7 +38,7 @@ _FULL = 0.8
 # So many records, of requests of so many bytes, may wait to become JSON: nobody knows yet how large they are.
 _MOST_FRESH = 64
 _MOST_FRESH_BYTES = 16 * 1024
-_MOST_KEPT_BYTES = 512 * 1024
+_MOST_KEPT_BYTES = 256 * 1024
 _MOST_WAITING_BYTES = 32 * 1024 * 1024
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(Record).decode
@@ -48,7 +48,7 @@ _UNSIGNED = b',"writer":"","number":0,"previous":""}'
 
 
 class LedgerWriter:
-    """See :class:`~.store.Ledger`. The newest ``keep`` records stay in memory for :meth:`tail`, at most 512 KiB of
+    """See :class:`~.store.Ledger`. The newest ``keep`` records stay in memory for :meth:`tail`, at most 256 KiB of
     them. What waits to be written is bounded too, by ``queue_size`` and ``queue_bytes``.
 
     ``refuses_when_down``: while records cannot be written, no new request may start; those that run are spooled. Else

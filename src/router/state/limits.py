@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -113,6 +112,8 @@ def window_at(window: Window, zone: str, now_s: float) -> tuple[float, float, st
         size = 1 if window == "second" else 60
         start = now_s // size * size
         return start, start + size, datetime.fromtimestamp(start, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    from zoneinfo import ZoneInfo  # with the table of where zones are kept
+
     local = datetime.fromtimestamp(now_s, ZoneInfo(zone)).replace(minute=0, second=0, microsecond=0)
     if window == "hour":
         start = local.timestamp()
