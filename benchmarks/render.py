@@ -462,8 +462,8 @@ def fuzz(results: Mapping[str, Any]) -> str:
 def experts(results: Mapping[str, Any]) -> str:
     rows = [
         "| set | maker | rows | accuracy (95 %) | macro-F1 | with three typos | OOD AUROC | by probability alone "
-        "| processor time, trained and tested | p50 of a text, by the processor | at commit |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| processor time, trained and tested | p50 of a text, by the processor | on | at commit |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, makers in results["sets"].items():
         for maker, row in makers.items():
@@ -472,9 +472,13 @@ def experts(results: Mapping[str, Any]) -> str:
                 f"| {name} | {maker} | {row['rows']:,} | {row['accuracy']:.3f} ({low:.3f} to {high:.3f}) | "
                 f"{row['macro_f1']:.3f} | {row['three_typos']:.3f} | {row['ood_auroc']:.3f} | "
                 f"{row['ood_auroc_of_probability']:.3f} | {row.get('processor_seconds', row['seconds']):.0f} s | "
-                f"{_text_us(row):,.0f} us | {row['commit'][:7]} |"
+                f"{_text_us(row):,.0f} us | {_maker_of(row['cpu'])} | {row['commit'][:7]} |"
             )
     return "\n".join([*rows, "", where(results)])
+
+
+def _maker_of(cpu: str) -> str:
+    return cpu.replace("(R)", "").removesuffix(" Processor")
 
 
 def _text_us(row: Mapping[str, Any]) -> float:

@@ -28,7 +28,7 @@ from router.local.files import write_bytes  # noqa: E402
 from router.local.load import load_local_model  # noqa: E402
 from router.offline.bases import find_base, pretrained  # noqa: E402
 from router.offline.encoder import EncoderMaker  # noqa: E402
-from router.offline.finetune import Schedule, Trained, classifier, fine_tune  # noqa: E402
+from router.offline.finetune import Schedule, Trained, _start_head, classifier, fine_tune  # noqa: E402
 from router.offline.onnx_export import exported, quantised  # noqa: E402
 from router.offline.promise import Goal  # noqa: E402
 
@@ -138,6 +138,16 @@ def test_lowest_layers_stay_where_the_schedule_says_so(base: Path) -> None:
     assert not [name for name in moved if "embeddings" in name or ".layer.0." in name]
     assert [name for name in moved if ".layer.1." in name]
     assert [name for name in _tuned(base, Schedule(epochs=2, rate=1e-3), 2.0)[1] if ".layer.0." in name]
+
+
+def test_new_layer_is_not_sure_of_what_it_only_knows_by_heart(base: Path) -> None:
+    network = classifier(pretrained(find_base(base), 32)[0], 2)
+    draw = np.random.default_rng(0)
+    pooled = draw.normal(size=(60, 32)).astype(np.float32)
+    _start_head(network, pooled, draw.integers(0, 2, 60))
+    with torch.no_grad():
+        sure = network.head(torch.from_numpy(pooled)).softmax(1).max(1).values
+    assert float(sure.mean()) < 0.65
 
 
 def test_training_ends_with_its_minutes(base: Path) -> None:
