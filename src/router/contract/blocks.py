@@ -261,6 +261,8 @@ def is_input_marker(name: str) -> bool:
     """Whether a marker's words (lower case, no colon) introduce the text to judge."""
     if name in INPUT_WORDS or name in FURTHER_INPUTS:
         return True
+    if "/" in name:
+        return any(is_input_marker(half.strip()) for half in name.split("/"))  # "Lyrics/description:"
     if name[-1:].isdigit():
         name = name.rstrip("0123456789").rstrip(" #")
     elif name.endswith(_SAYS):

@@ -23,6 +23,9 @@ DIRECT: Mapping[str, tuple[str, ...]] = {
     "choose": ("choose",),
     "select": ("select",),
     "pick": ("pick",),
+    "choosing": ("choosing from", "choosing between", "choosing"),
+    "picking": ("picking from", "picking"),
+    "selecting": ("selecting from", "selecting"),
     "set": ("of the set",),
     "codes": ("codes",),
     "answer": ("answer",),
@@ -87,14 +90,18 @@ DIRECT: Mapping[str, tuple[str, ...]] = {
     "één": ("één van",),
 }  # fmt: skip
 
-_CHOOSE = table("set codes choose select pick wähle choisis choisissez elige escolha scegli kies")
+_CHOOSE = table(
+    "set codes choose choosing select selecting pick picking wähle choisis choisissez elige escolha scegli kies"
+)
 _NAMED = table("possible allowed valid available mögliche erlaubte possibles posibles possíveis possibili")
 
 _PASSIVE = table("labeled labelled classified rated graded sorted marked tagged categorized categorised")
 # Phrases that announce a list only when a word of this kind stands before them.
 _UNSURE: Mapping[str, re.Pattern[str]] = {
     "must": late_pattern(r"answer|output|label|response|reply|value|categor|result|it\b|prediction"),
-    "between": late_pattern(r"choose|decide|select|pick|choice"),
+    "between": late_pattern(
+        r"choose|choosing|decide|deciding|select|pick|choice|distinguish|differentiat|classif|sort"
+    ),
     "entre": late_pattern(r"elige|escolh|seleccion|choisis|decide|opci|opç|uma|una"),
     "tra": late_pattern(r"scegli|uno|una|decidi"),
     "either": late_pattern(r"answer|output|label|respon|reply|classif|return|say|choose|pick|as\b|is\b|with"),
@@ -120,10 +127,14 @@ _ALLOWED = late_pattern(
 )
 _EXCLUSIVE = late_pattern(
     r"ausschließlich|uniquement|únicamente|soltanto|one of|exactly one|only one|just one|one word|which of|single|only|"
-    r"exactly|either|(?:choose|select|pick)\b|any of|all that|between|"
+    r"exactly|either|(?:choos|select|pick)\w*\b|any of|all that|between|"
     r"label|categor|intent|class|\beine[srn]? |entweder|genau|nur|l'une|parmi|une? seule?|un[ao]? (?:de|dei|delle|"
     r"tra|solo|sola)|"
     r"uma das|um dos|elige|escolh|scegli|choisis|kies|[eé]{2}n van|apenas|solo|seul"
+)
+# "Answer questions about home and travel": what is answered, not what the answer is.
+_ANSWERED = late_pattern(
+    r"(?: (?:[\w'’-]+)){0,3}? (?:questions|queries|inquiries|enquiries|callers|customers|users)\b", re.I
 )
 OPEN_LIST = late_pattern(r"\b(?:e\.g\.|such as|for example|for instance|z\. ?b\.|par exemple|por ejemplo|like)", re.I)
 
@@ -137,7 +148,10 @@ def noun_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[Listin
             copula = _ARE.match(text, after)
             if copula is not None:
                 listing = list_at(text, copula.end(), dutch=dutch)
-                if listing is not None and (listing.closed or _ALLOWED.search(lower, max(0, place - 24), place)):
+                is_list = listing is not None and (noun not in WEAK_NOUNS and len(listing.labels) > 2)
+                if listing is not None and (
+                    is_list or listing.closed or _ALLOWED.search(lower, max(0, place - 24), place)
+                ):
                     yield listing
                     continue
             intro = _INTRO.match(text, after)
@@ -162,6 +176,8 @@ def direct_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[List
         for phrase in DIRECT[word]:
             for place in _places(lower, phrase):
                 after = place + len(phrase)
+                if _ANSWERED.match(text, after) is not None:
+                    continue
                 listing = list_at(text, after, dutch=dutch)
                 if listing is None:
                     intro = _INTRO.match(text, after)

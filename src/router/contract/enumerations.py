@@ -111,6 +111,12 @@ _ONE_ABOVE = late_pattern(r"\bwhich (?:one|of)\b|\bone of (?:these|them|those|th
 _PRONOUNS = table(
     "something someone anything anyone somebody anybody somewhere everything nothing it me you us them him her"
 )
+# "Answer questions about home, travel and pet insurance"
+_HELPS = late_pattern(
+    r"\b(?:answer|help|assist|support|advise|handle|resolve|know)s?(?: [\w'’-]+){0,4}? "
+    r"(?:questions|queries|inquiries|enquiries|customers|users|callers|people|about|with)\b[^.?!:]{0,40}$",
+    2,
+)
 _OPEN_LIST = late_pattern(
     r"\b(?:e\.g\.|such as|for example|for instance|including|like:?$|z\. ?b\.|par exemple|por ejemplo|things like|"
     r"topics like)",
@@ -245,6 +251,8 @@ def _may_answer(run: Run) -> bool:
     if not is_form and sum(label.lower() in _DATA for label in labels) * 2 > len(labels):
         return False
     head = run.head[-80:]
+    if _HELPS.search(head) is not None:
+        return False
     if _NEGATIVE.search(head) or _OPEN_LIST.search(run.head[-32:]):
         return False
     return run.introduced or run.joined != "and" or len(labels) > 2 or "between" in head

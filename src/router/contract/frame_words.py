@@ -59,6 +59,7 @@ __all__ = [
 RISKS = table(
     """
     if unless except instead rather though although despite regardless otherwise count counts counted treat treated
+    prefers preferred preferring preferably favour favor
     consider considered regard regarded prefer priority override overrides outweigh outweighs default mean means meant
     stand stands denote denotes denotes represent than least first second third last latest next previous earlier
     before after twice both either-way also plus too as-well in-doubt doubt unsure unclear sure assume assuming

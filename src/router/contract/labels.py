@@ -149,6 +149,7 @@ def is_plausible(items: list[str], max_words: int) -> bool:
         return False  # a row of a table: "2026-03-02;CARD;-61.20"
     if any(map(_POLITE.search, items)) or all(item.lower().startswith(("no ", "without ")) for item in items):
         return False  # "one word please, thanks"; "no quotes, no newline"
+    are_tags = all(item.startswith("#") and item[1:].isidentifier() for item in items)
     for item in items:
         if " " in item and (LEAD.fullmatch(item) or _CODED.match(item) or _ORDER.match(item)):
             return False  # "only with the": words that lead to a list; "1 for positive": what stands for the label
@@ -164,7 +165,8 @@ def is_plausible(items: list[str], max_words: int) -> bool:
             or "=" in item
             or "**" in item
             or (item.startswith("[") and "] " in item)
-            or item.startswith(("e.g", "etc", "#", "- ", "* ", "=", "|", "`"))
+            or item.startswith(("e.g", "etc", "- ", "* ", "=", "|", "`"))
+            or (item.startswith("#") and not are_tags)
             or is_ellipsis(item)
             or _HALF_CLOSED.match(item) is not None
         ):

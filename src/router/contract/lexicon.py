@@ -15,6 +15,7 @@ __all__ = ["ENGLISH", "KNOWN", "UNSPACED"]
 
 ENGLISH = table(
     """
+    feel feels picking choosing selecting myself yourself yourselves ourselves himself herself apologise apologize
     react reacts identifier identifiers inbound best-fitting best-matching marker markers address addressed
     typescript interface gave awarded receive
     receives received pls plz thx hey hi yes please

@@ -15,6 +15,8 @@ __all__ = ["inside", "list_at"]
 
 
 _OR = r"(?:or|oder|ou|oppure|o|u|eller|или|lub|albo|veya|ya da|或者?|还是|または|もしくは)"
+# Between quoted items no such word can be a preposition or the name of something.
+_OR_QUOTED = rf"(?:{_OR}|of|czy|або|чи|nebo|alebo|või|vai|ar|sau|vagy|tai|atau|hoặc|eða|ή|أو|یا|או|या|vs\.?)"
 _AND = r"(?:and|und|et|e|y|en|和|と)"
 
 
@@ -28,7 +30,7 @@ _QUOTED = late_pattern(
 )
 _NOTE = late_pattern(r"\s*\([^()\n]{1,200}\)")
 _BETWEEN = late_pattern(
-    rf"\s*(?:[,;/|、，；]\s*(?:{_OR}|{_AND}|of|か)?|(?:{_OR}|{_AND}|of|か))\s*(?=[\"'`“„‘«「『*<\[])|(?<=[”」』])(?=[“「『])|"
+    rf"\s*(?:[,;/|、，；]\s*(?:{_OR_QUOTED}|{_AND}|か)?|(?:{_OR_QUOTED}|{_AND}|か))\s*(?=[\"'`“„‘«「『*<\[])|(?<=[”」』])(?=[“「『])|"
     rf"(?<=[\"'`”»])\n[ \t]*(?=[\"'`“«])",
     re.IGNORECASE,
 )
@@ -62,6 +64,7 @@ _PROSE = late_pattern(
 )
 _SEPARATOR = late_pattern(rf"[,/|;，、،]|\s(?:{_OR}|of|and)\s|或|还是|または|もしくは")
 _ONE_OF = late_pattern(rf"[/|]|(?:^|[\s,])(?:{_OR})\s|或|还是|または|もしくは", re.IGNORECASE)
+_ONE_OF_QUOTED = late_pattern(rf"[/|]|(?:^|[\s,]){_OR_QUOTED}\s|或|还是|または|もしくは", re.IGNORECASE)
 _JOINED = late_pattern(rf"\s*(?:[,/|]|{_OR}\s)", re.IGNORECASE)
 _TWO_IN_ONE = late_pattern(rf"\s(?:{_AND}|{_OR})\s", re.IGNORECASE)
 _BULLET_LINE = late_pattern(r"[^\S\n]*+[:：.]?[^\S\n]*+\n")
@@ -135,7 +138,7 @@ def _quoted(text: str, start: int) -> Listing | None:
         between = _BETWEEN.match(text, end)
         if between is None:
             break
-        closed = closed or _ONE_OF.search(between[0]) is not None
+        closed = closed or _ONE_OF_QUOTED.search(between[0]) is not None
         place = between.end()
     else:
         return None
@@ -267,11 +270,24 @@ def _bare(text: str, start: int, introduced: bool, dutch: bool) -> Listing | Non
     return Listing(tuple(items), start, end, 0.9 if introduced else 0.85, defined, closed=closed)
 
 
+def _behind_or(segment: str, split_or: re.Pattern[str]) -> int | None:
+    """The first comma behind the only "or" of an enumeration: an "or" stands before the last item."""
+    joints = list(split_or.finditer(segment))
+    if len(joints) != 1 or segment.count(",") != 1 or "|" in segment or "/" in segment:
+        return None
+    comma = segment.find(",", joints[0].end())
+    if comma < 0 or len(segment[: joints[0].start()].split()) != len(segment[joints[0].end() : comma].split()):
+        return None  # where the first item begins is not clear
+    return comma
+
+
 def _items(segment: str, introduced: bool, dutch: bool) -> list[str] | None:
     split_or = _SPLIT_OR_NL if dutch and _SPLIT_OR_NL.search(segment) else _SPLIT_OR
     head = segment.split(",", 1)[0]
     if "," in segment and (head.count("/") > 1 if " " not in head.strip() else head.count(" / ") > 1):
         segment = head  # "low/medium/high, only the word"
+    elif (ends_list := _behind_or(segment, split_or)) is not None:
+        segment = segment[:ends_list]  # "sarcastic or sincere, just one word"
     for mark in ("|", ";", ",", "，", "、", "،"):
         if mark == ";" and segment.count(";") == 1:
             segment = segment.split(";")[0] if _SEPARATOR.search(segment.split(";")[0]) else segment

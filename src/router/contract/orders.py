@@ -45,7 +45,7 @@ _INPUT = "|".join(
     sorted(map(re.escape, (word for word in INPUT_WORDS | DATA_TAGS if word.isascii())), key=len, reverse=True)
 )
 _MORE_NOUNS = (
-    r"names?|word|string|term|choice|item|decision|folder|bucket|code|member|constant|element|tool|function|team|"
+    r"names?|word|string|literal|term|choice|item|decision|action|folder|bucket|code|member|constant|element|tool|function|team|"
     r"rating|"
     r"field|judge?ment|assessment|outcome|mood|feeling|language|number|digit|stars?|score|grade|level|platform|area|"
     r"function call|identifier|party|side|genre|style"
@@ -107,7 +107,8 @@ _PARTS = tuple(
         rf"(?:two|three|four|five|six|seven|eight|nine|ten|\d+)(?: words)?|following|above|below|user|customer|"
         rf"author|speaker|writer|team)s?"
         rf"(?: (?:{_NOUN}|{_MORE_NOUNS}|options|words))?(?: (?:above|below|given|listed|provided|here))?",
-        rf"\b(?:the )?(?:{_NOUN}|option|value|choice|item)(?:['’]s)? (?:text|wording|name)\b",
+        rf"\b(?:the )?(?:{_NOUN}|option|value|choice|item)(?:['’]s)? (?:text|wording|name)\b|"
+        rf"\bthe (?:text|wording|name) of the (?:{_NOUN}|option|value|choice|item)\b",
         r"\b(?:words|labels|options|values|names) in (?:the )?(?:brackets|parentheses)\b",
         r"\b(?:keep|use|copy|preserve|respect|match) (?:to )?(?:the|their|its) (?:(?:exact|same|original) "
         r")*(?:spelling|case|"

@@ -66,6 +66,11 @@ _SIGN = late_pattern(
 _EACH = late_pattern(r"\b(?:each|every) ", re.IGNORECASE)
 _TALK = table("conversation dialogue dialog gesprek gespräch unterhaltung conversación conversa conversazione")
 _NEXT = late_pattern(r"\bnext (?:tool|action|step|role|agent|worker|speaker|move|node)\b", re.IGNORECASE)
+_ORDERED = late_pattern(
+    r"\b(?:say|reply|respond|answer|return|output|print|write|give|emit)\b"
+    r"(?: (?:with|only|just|either|exactly|one|of|the|words?|strings?))*[ :\"'`*(\[{]*\Z",
+    re.IGNORECASE,
+)
 _NO_TOOL = late_pattern(
     r"\b(?:not|n't|never|without) (?:use|using|call|calling|invoke|invoking) (?:any |the |a )?(?:tools?|"
     r"functions?)\b",
@@ -98,6 +103,7 @@ def draft(request: Request, memory: Memory, judged: Split | None = None) -> Draf
     tool, tool_blocker = tool_of(request)
     found = [listing for part in spoken for listing in part.found if not part.holds(listing, judged)]
     found.sort(key=lambda listing: -listing.certainty)
+    found = _as_ordered(found, spoken)
     if request.json_schema is not None:
         contract, confidence = structured(request, found, read_schema(request.json_schema), "json", None)
         if tool is not None or tool_blocker is not None:
@@ -173,6 +179,30 @@ def _request_blocker(request: Request, contract: Contract) -> str | None:
     if any(stop and stop in str(value) for stop in request.stop for value in written):
         return "a stop sequence cuts one of the labels."
     return None
+
+
+def _as_ordered(found: list[Listing], spoken: Sequence[Spoken]) -> list[Listing]:
+    """The lists, first the one that an order spells out: "on-topic or off-topic? Say ON_TOPIC or OFF_TOPIC"."""
+    if len(found) < 2:
+        return found
+    first = found[0].labels
+    plain = _plain(first)
+    alike = [listing for listing in found if listing.labels == first or _plain(listing.labels) == plain]
+    if all(listing.labels == first for listing in alike):
+        return found
+    ordered = [
+        listing
+        for part in spoken
+        for listing in part.found
+        if listing in alike and _ORDERED.search(part.text, max(0, listing.start - 40), listing.start) is not None
+    ]
+    if len({listing.labels for listing in ordered}) != 1:
+        return found
+    return [ordered[0], *(listing for listing in found if listing != ordered[0])]
+
+
+def _plain(labels: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(label.casefold().replace("_", " ").replace("-", " ") for label in labels)
 
 
 def _around(request: Request, split: Split | None, drafted: Draft) -> str:

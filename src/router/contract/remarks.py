@@ -63,9 +63,29 @@ _ARRIVES = late_pattern(
     r"receive|paste|show)s? "
     r"(?:you )?(?:an?|the|some) [\w -]{2,30}|an? [\w-]+ (?:writes(?: in)?|asks|calls|arrives|comes in)), *"
 )
+# "can u tell me if", "I'd like you to": an order all the same.
+_POLITELY = late_pattern(
+    r"^\W*(?:(?:please|pls|hi|hey|hello|ok|so|now)\b[ ,!]*)*(?:(?:can|could|would|will) (?:you|u|ya)|"
+    r"i(?:'d| would)? (?:want|need|like) you to|would you mind|you (?:are|have) to)(?: (?:please|pls|kindly|just))* "
+    r"(?=(?:tell|say|classif|clasif|categori|label|sort|rate|decide|identify|pick|choose|mark|tag|assign|guess)\w*\b)"
+)
 _SILENCE = late_pattern(
-    r"\W*(?:please )?(?:do not|don't|never|no need to) (?:greet|sign|apologi[sz]e|chat|thank|elaborate|hedge|overthink|"
-    r"repeat yourself)(?: (?:the|any|me|us|it|anything|anyone|them)(?: [\w'’-]+){0,2})?"
+    r"\W*(?:please |you (?:must |should |will )?)?(?:do not|don't|never|no need to) (?:greet|sign|apologi[sz]e|chat|"
+    r"thank|elaborate|hedge|overthink|explain|justify|comment|introduce|discuss|argue|moralize|"
+    r"repeat yourself)(?: (?:the|any|me|us|it|anything|anyone|them|"
+    r"yourself|your [\w'’-]+)(?: [\w'’-]+){0,2})?|"
+    r"(?:just )?(?:a )?quick (?:favou?r|question|one|task|thing)(?: for you)?"
+)
+# "An automatic workflow reads your answer"
+_READS = late_pattern(
+    r"(?:an?|the|our|my|your|another) (?:[\w'’-]+ ){1,4}(?:reads?|parses?|consumes?|uses?|processes|stores?|imports?|"
+    r"ingests?|receives?|takes|picks up|logs?|displays?|expects?) (?:your|the|this|its) (?:answer|output|reply|"
+    r"response|label|result|category|value)s?\b[^_:]{0,60}"
+)
+# ", just one word pls"
+_JUST = late_pattern(
+    r"[,;(–—-]? ?\b(?:just|only) (?:the |one |a single |1 )?(?:word|label|category|class|answer|name)s?\)?"
+    r"(?:,? (?:pls|plz|please|thx|thanks))?(?=\W*_?\W*$)"
 )
 _ENOUGH = late_pattern(
     r" (?:would be|will be|is|will) (?:great|nice|lovely|perfect|enough|fine|ideal|sufficient|do)(?:,? (?:thanks|"
@@ -102,7 +122,7 @@ def is_remark(lower: str, names: Iterable[str]) -> bool:
     if _EMPTY_LIST.fullmatch(lower) is not None or _ELSE.fullmatch(lower) is not None:
         return not any(name in lower for name in names)
     if not any(name in lower for name in names):
-        if _USED.fullmatch(lower) is not None:
+        if _USED.fullmatch(lower) is not None or _READS.fullmatch(lower) is not None:
             return RISKS.isdisjoint(lower.split())
         written = _WRITTEN_IN.fullmatch(lower)
         if written is not None and set(written["in"].replace(",", " ").replace("/", " ").split()) <= _LANGUAGES:
@@ -122,6 +142,9 @@ def without_remarks(lower: str) -> str:
     """A sentence without its remarks: that a text comes in, why the answer is short."""
     if len(lower) > _LONGEST:
         return lower
+    lower = _POLITELY.sub("", lower, count=1)
+    if "_" in lower and ("just" in lower or "only" in lower):
+        lower = _JUST.sub("", lower)
     if lower.lstrip(' "').startswith(("if ", "when", "each time", "every time")):
         lower = _ARRIVES.sub("", lower)
     if "so " in lower or "because " in lower or "since " in lower or ", " in lower:

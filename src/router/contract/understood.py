@@ -35,7 +35,8 @@ _ROLE = late_pattern(
     r"label|"
     r"assign|decide|choose|pick|check|map|file|classify|sort|route|moderate|tag|triage|filter|grade|judge|rate|"
     r"detect|screen|categori[sz]e)\b)|act as|as an? |"
-    r"you (?:work|help|support|assist) |i am|i'm|i have|i run|we are|we run|here (?:is|are)|below (?:is|are)|"
+    r"you (?:work|help|support|assist) |i am|i'm|i have|i've got|we have|we've got|"
+    r"i run|we are|we run|here (?:is|are)|below (?:is|are)|"
     r"this is|these are|the following (?:is|are)|"
     r"du (?:bist|klassifizierst|sortierst|ordnest|bewertest)|sie sind|tu (?:es|classes|tries|modères)|vous êtes|eres|"
     r"usted es|você é|sei un|siete|(?:jij |je |u )bent|helpful)\b",
@@ -166,6 +167,7 @@ _IS_A = late_pattern(
     r"\W*(?:you are|you're|act as) (?:an?|the) (?:[\w'’-]+ ){1,6}(?:bot|assistant|agent|classifier|system|expert|model|"
     r"router|clerk|analyst|tool|api|service|chatbot|operator|dispatcher)"
 )
+_SCALE = late_pattern(r"(?:,? ?(?:on|using|with) )?an? scale (?:of|from|between)? ?_ ?(?:to|-|–|and) ?_,? ?")
 _SHOWN = "\x00"
 _ANSWERED = late_pattern(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
 _ELIDED = frozenset(
@@ -271,6 +273,8 @@ def _is_usual(
     if is_remark(lower, names):
         return True
     lower = without_remarks(lower)
+    if "scale" in lower and all(map(str.isdigit, names)):
+        lower = _SCALE.sub("", lower)
     is_asked = (is_question and len(lower) < 240) or _ASK.match(lower) is not None
     spoken = [name for name in names if stands_in(lower, name)]
     if spoken and spoken[0] in GIVES and _ORDERS.match(lower) is not None:

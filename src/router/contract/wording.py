@@ -87,6 +87,12 @@ _ASKED_FOR = late_pattern(
     r"(?:[^\n.?!:,–—]* )?(?P<last>[^\s,:.?!–—]+) \Z|(?:^|[\n.?!] ?)(?P<wh>which|what) \Z",
     re.IGNORECASE,
 )
+# "for example 'sports' or 'politics'"
+_LEFT_OPEN = late_pattern(
+    r"\b(?:e\.g\.,?|such as|for (?:example|instance),?|z\. ?b\.|zum beispiel|par exemple,?|por ejemplo,?|"
+    r"por exemplo,?|bijvoorbeeld)[ :\"'“«„`(]*\Z",
+    re.IGNORECASE,
+)
 _NO_NOUN = table("of between among from as von entre unter tra parmi")
 _LATIN_END = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af] ?([\x21-\x7e]+)\Z")
 _PARTICIPLE = late_pattern(r"(?:ge[^\W\d_]{2,}t|gehalten|geschrieben|verfasst|formuliert)")
@@ -113,7 +119,7 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     seen: set[frozenset[str]] = set()
     for listing in candidates:
         listing = _without_noun(_without_participle(_without_script(_without_asked(text, listing))))
-        if not is_whole(text, listing):
+        if not is_whole(text, listing) or _LEFT_OPEN.search(text, max(0, listing.start - 24), listing.start):
             continue
         key = frozenset(label.casefold() for label in listing.labels)
         if (key in seen and len(found) > 3) or any(_overlaps(listing, other) for other in found):
