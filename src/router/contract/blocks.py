@@ -217,7 +217,8 @@ def markers(text: str) -> tuple[Block, ...]:
             continue
         kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""
         if not kind and _is_named_before(text, line, head, name):
-            kind = "input"
+            # "Estimate the urgency ... Urgency:", with nothing behind it: there the answer is to stand.
+            kind = "input" if text[position + 1 :].strip(" \n\t*_") else "answer"
         if not kind:
             continue
         begin = position + 1

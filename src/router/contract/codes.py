@@ -13,7 +13,7 @@ from .labels import Listing, clean
 
 __all__ = ["coded_list", "may_code", "without_marks"]
 
-_MARK = r"(?:\d{1,2}|I{2,3}|IV|VI{0,3}|[A-Za-z]|[A-Z]\d{1,2})"
+_MARK = r"(?:\d{1,2}|I{2,3}|IV|VI{0,3}|[A-Za-z]|[A-Z]\d{1,2}|[A-Z]{2,4}(?= ?[=:]))"
 _LINE = late_pattern(
     rf"^[ \t]*(?:[-*•][ \t]+)?[(\[\"'`]?(?P<mark>{_MARK})[)\]\"'`]?[ \t]*(?:[.):=：、]+|->|→|[-–—]|[ \t]{{2,}}|"
     rf"(?<=[)\]]))[ \t]*(?P<label>\S[^\n]{{0,60}})$",
@@ -72,7 +72,8 @@ _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _MOST_WORDS = 5
 _EDGE = 1500
 _SIGN = late_pattern(
-    r"(?<![\w.])(?:\d{1,2}|[A-Za-z]|[A-Z]\d{1,2})(?:[\"'`]? ?[).:=：、\]]|[\"'`]? (?:for|means|=|-|–|->|→) |\s{2}\S|"
+    r"(?<![\w.])(?:\d{1,2}|[A-Za-z]|[A-Z]\d{1,2}|[A-Z]{2,4}(?= ?=))"
+    r"(?:[\"'`]? ?[).:=：、\]]|[\"'`]? (?:for|means|=|-|–|->|→) |\s{2}\S|"
     r"\s?表示|(?<=\d) [^\W\d_]{3})"
 )
 
@@ -165,12 +166,12 @@ def _consecutive(text: str, found: list[re.Match[str]]) -> list[re.Match[str]] |
 
 
 def _is_initial(entry: re.Match[str]) -> bool:
-    """Whether a mark is the first letter of what it stands for: "N = natural"."""
-    return (
-        len(entry["mark"]) == 1
-        and entry["mark"].isalpha()
-        and entry["label"][:1].casefold() == entry["mark"].casefold()
-    )
+    """Whether a mark is the first letter of what it stands for ("N = natural"), or short for it ("TEC = technical")."""
+    mark, label = entry["mark"].casefold(), entry["label"].casefold()
+    if not mark.isalpha() or label[:1] != mark[:1]:
+        return False
+    rest = iter(label)
+    return len(mark) == 1 or all(letter in rest for letter in mark)
 
 
 def _follows(mark: str, next_: str) -> bool:

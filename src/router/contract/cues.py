@@ -132,6 +132,11 @@ _EXCLUSIVE = late_pattern(
     r"tra|solo|sola)|"
     r"uma das|um dos|elige|escolh|scegli|choisis|kies|[eé]{2}n van|apenas|solo|seul"
 )
+# "between bug report and feature request": an "and" that stands for an "or"
+_PAIR = late_pattern(
+    r" (?:an? )?((?!the )[\w/-]+(?: [\w/-]+){0,2}?) and (?:an? )?((?!the )[\w/-]+(?: [\w/-]+){0,2}?)(?=[.,:;?!\n(]|$)",
+    2,
+)
 # "Answer questions about home and travel": what is answered, not what the answer is.
 _ANSWERED = late_pattern(
     r"(?: (?:[\w'’-]+)){0,3}? (?:questions|queries|inquiries|enquiries|callers|customers|users)\b", re.I
@@ -179,6 +184,8 @@ def direct_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[List
                 if _ANSWERED.match(text, after) is not None:
                     continue
                 listing = list_at(text, after, dutch=dutch)
+                if listing is None and word == "between" and (pair := _PAIR.match(text, after)) is not None:
+                    listing = Listing((pair[1], pair[2]), pair.start(1), pair.end(2), 0.85)
                 if listing is None:
                     intro = _INTRO.match(text, after)
                     if intro is None or OPEN_LIST.search(intro[0]) or (word == "one" and " or " in intro[0]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -17,7 +17,7 @@ from ..types import Contract, Request
 from .blocks import markers
 from .vocabulary import ANSWER_WORDS
 
-__all__ = ["EDGES", "MARKED", "Shown", "is_example", "shown_answers", "without_examples"]
+__all__ = ["EDGES", "MARKED", "Shown", "is_example", "is_pointed", "shown_answers", "without_examples"]
 
 _MAX_TURNS = 64
 # "Note: swapped the compressor" and "Label: replaced" on the line below.
@@ -38,6 +38,7 @@ _VALUE = late_pattern(r"\{\s*\"[^\"]{1,40}\"\s*:\s*\"([^\"]*)\"\s*\}")
 _EXAMPLE = late_pattern(
     r"[\"'“„«‘`].{1,400}[\"'”“»’`]\s*(?:->|=>|→|⇒|—|–|=|:)\s*(.{1,64})$|.{2,400}\s(?:->|=>|→|⇒)\s*(.{1,64})$"
 )
+_ARROW = late_pattern(r"\s*\S.{0,400}?\s*(?:->|=>|→|⇒)\s*(.{1,64}?)\s*")
 MARKED = late_pattern(r"[\W_]*([^\W\d_][\w ]{0,24}?)\**[:：]\**\s*(.{1,64})$")
 EDGES = " \t\"'`*.,“”‘’«»[](){}<>"
 """Signs around an answer that do not belong to it."""
@@ -69,9 +70,13 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 def without_examples(text: str, labels: Sequence[str]) -> str:
     """An instruction without its worked examples of two lines, whose text is no rule."""
+    known = {label.casefold() for label in labels}
+    if "->" in text or "=>" in text or "→" in text:
+        lines = text.split("\n")
+        others = [line for line in lines if not is_pointed(line, known)]
+        text = "\n".join(others) if len(others) + 1 < len(lines) else text
     if text.count(": ") < 2:
         return text
-    known = {label.casefold() for label in labels}
 
     def shown(pair: re.Match[str]) -> str:
         answer = pair["label"].strip()
@@ -80,6 +85,12 @@ def without_examples(text: str, labels: Sequence[str]) -> str:
         return "" if answer.casefold() in known and pair["in"] != pair["out"] else pair[0]
 
     return _PAIR.sub(shown, text)
+
+
+def is_pointed(line: str, names: Collection[str]) -> bool:
+    """Whether a line is a text, an arrow and one of the labels (in small letters)."""
+    pointed = _ARROW.fullmatch(line)
+    return pointed is not None and pointed[1].strip(EDGES).casefold() in names
 
 
 def shown_answers(request: Request) -> Shown | None:

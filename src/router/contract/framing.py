@@ -205,8 +205,9 @@ def is_several(piece: str) -> bool:
     if len(piece) < 80 and ", " in piece and _WORDS_ALONE.fullmatch(piece) is not None:
         return True
     lines = [line for line in piece.split("\n", 40) if line.strip()]
-    items = sum(ITEM_LINE.match(line) is not None or _ROW.match(line) is not None for line in lines)
-    return len(lines) > 1 and items * 2 > len(lines)
+    are_items = [ITEM_LINE.match(line) is not None or _ROW.match(line) is not None for line in lines]
+    # Behind a list within a letter or an article its words go on.
+    return len(lines) > 1 and sum(are_items) * 2 > len(lines) and (are_items[-1] or are_items[0])
 
 
 def unquoted(text: str, start: int, end: int) -> tuple[int, int]:

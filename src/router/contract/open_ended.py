@@ -7,6 +7,8 @@ answers; everything else is read in full.
 
 from __future__ import annotations
 
+import re
+
 from ..patterns import late_pattern
 from ..types import Request
 from .polar import YES_WORDS
@@ -46,7 +48,7 @@ _BEGINS = late_pattern(
     r"what(?:'s| is| are) (?:the |some |a )?(?:good |best |main |key |major )?"
     r"(?:difference|differences|ways?|steps|benefits|advantages|causes|reasons|history|recipe|recipes)\b"
     r")",
-    2,  # any case
+    re.IGNORECASE,
 )
 # With one of these a choice between given answers may be asked for.
 _CLOSING = (
@@ -60,7 +62,7 @@ _CLOSING = (
     )
 )
 _LIMITS = table("only just one word words letter number digit nothing return output print which or what is are")
-# Without any of these, and without a bar or slash, no English request lists answers.
+# Without any of these, and without the signs of a list, no English request lists answers.
 _CUES = (
     _CLOSING
     | CLASSIFY
@@ -73,7 +75,12 @@ _CUES = (
         """
     )
 )
-_GENERIC = late_pattern(r"you are (?:an?|the) (?:[\w-]+ ){0,3}(?:assistant|ai|model|chatbot)\b[^\n:,]{0,60}", 2)
+# Signs of a list or a form: a bar, a slash or a tag, commas in brackets or behind a colon, lines that begin alike.
+_LISTS = late_pattern(
+    r"[/|<{]|\([^()\n]*,|[:?=][^\n.?!]{0,80},|[:?]\W*\n\S[^\n]{0,40}\n|^[ \t]*(?:[-*•]|\(?\w{1,2}[.)])[ \t]",
+    re.MULTILINE,
+)
+_GENERIC = late_pattern(r"you are (?:an?|the) (?:[\w-]+ ){0,3}(?:assistant|ai|model|chatbot)\b[^\n:,]{0,60}", re.I)
 _ENGLISH = table("the a an i you my is are how to")
 _LEAST = 24
 
@@ -103,7 +110,7 @@ def is_open_ended(request: Request) -> bool:
     if _BEGINS.match(text) is None:
         if not words.isdisjoint(_CUES) or words.isdisjoint(_ENGLISH) or not text.isascii():
             return False
-        if any(mark in text for mark in ("/", "|", "<", "):", "A)", "a)", "A.")):
+        if text.count(":") > 3 or _LISTS.search(text) is not None:
             return False
         return all(_GENERIC.fullmatch(message.text) is not None for message in messages[:-1])
     if (last := text.rstrip().rfind("\n")) >= 0 and not _LIMITS.isdisjoint(words_of(text[last:])):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ..contract.blocks import trimmed
-from ..contract.examples import shown_answers
+from ..contract.examples import is_pointed, shown_answers
 from ..contract.framing import TWIN, is_nothing, is_pair, is_several, is_talk, unframed, unquoted
 from ..contract.layout import inside, marked, tagged, whole_or_wrapped
 from ..contract.paragraphs import TEXTS_OWN, Found
@@ -69,6 +69,7 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
     text = request.messages[index].text
     if text[start:end].rstrip().endswith(("->", "=>", "→", "⇒")):
         end = start + len(text[start:end].rstrip(" \n\t->=→⇒"))
+        start = _behind_examples(text, start, end, contract.labels or ())
     start, end = unframed(text, *trimmed(text, start, end))
     start, end = unquoted(text, start, end)
     start = _behind_heading(request, index, start, end)
@@ -92,6 +93,20 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
     if is_read and not _labels_stand_outside(request, contract, index, start, end):
         return UNKNOWN
     return Signal(value=Split(message=index, start=start, end=end), confidence=certainty, detector=DETECTOR)
+
+
+def _behind_examples(text: str, start: int, end: int, labels: Sequence[str]) -> int:
+    """The start of the last line where all lines above it show a text, an arrow and a label.
+
+    ``end`` where all begin with one heading: it is unclear what belongs to the text.
+    """
+    names = {label.casefold() for label in labels}
+    line = text.rfind("\n", start, end) + 1
+    above = [one for one in text[start:line].split("\n") if one.strip()]
+    if line == start or not above or not all(is_pointed(one, names) for one in above):
+        return start
+    heading = _HEADER.match(text, line)
+    return end if heading is not None and all(one.startswith(heading[0]) for one in above) else line
 
 
 def _behind_heading(request: Request, index: int, start: int, end: int) -> int:
