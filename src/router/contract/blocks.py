@@ -52,7 +52,7 @@ _FRAMED = late_pattern(
 )
 # "Job title -> ...", "text = ..." on a line of its own.
 _POINTED = late_pattern(
-    r"^[ \t]*(?P<name>[^\W\d_](?:[\w]| (?=\w)){0,24})[ \t]*(?:[-=]{1,2}>|→|=|>>)(?:[ \t]+(?=\S)|"
+    r"^[ \t]*(?P<name>[^\W\d_](?:[\w]| (?=\w)){0,24})[ \t]*(?:[-=]{1,2}>|→|=|>{2,3})(?:[ \t]+(?=\S)|"
     r"[ \t]*$)",
     re.MULTILINE,
 )

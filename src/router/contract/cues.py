@@ -58,6 +58,7 @@ DIRECT: Mapping[str, tuple[str, ...]] = {
     "antworten": ("antworten sie",),
     "gib": ("gib",),
     "wähle": ("wähle aus", "wähle"),
+    "as": ("as",),
     "element": ("element of the set", "element of"),
     "holds": ("that holds", "which holds"),
     "contains": ("that contains", "which contains"),
@@ -199,6 +200,8 @@ def direct_lists(text: str, words: frozenset[str], dutch: bool) -> Iterator[List
                     word in _CHOOSE and text[after : listing.start].strip(" \n\"'") in (":", "{", ": {", ": [", ": (")
                 )
                 if not listing.closed and not is_named and not _EXCLUSIVE.search(lower, place, listing.start):
+                    continue
+                if word == "as" and (not listing.closed or len(listing.labels) < 3):
                     continue
                 if word in _UNSURE and not _UNSURE[word].search(lower, max(0, place - 48), place):
                     continue

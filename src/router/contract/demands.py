@@ -274,7 +274,7 @@ def obstacle(
     return (
         _other_name(text, words, labels)
         or _ranked(text, words)
-        or _extra(text, words)
+        or _extra(text, words, frozenset(word for label in labels for word in label.lower().split()))
         or _form(text, words, labels, is_json=is_json)
     )
 
@@ -321,13 +321,13 @@ def _is_numbered_text(text: str, match: re.Match[str]) -> bool:
     return bool(before) and before[-1].lower().strip("*#([") in INPUT_WORDS
 
 
-def _extra(text: str, words: frozenset[str]) -> str | None:
+def _extra(text: str, words: frozenset[str], named: frozenset[str]) -> str | None:
     narrow = text.isascii()
     if not words & EXTRA_WORDS and narrow:
         return None
     spoken = _affirmed(text, words)
     lower = spoken.lower()
-    for word in sorted(words & EXTRA_WORDS):
+    for word in sorted((words & EXTRA_WORDS) - named):
         place = lower.find(word)
         while place >= 0:
             # The pattern is wide and slow: only the surroundings of its own words are searched.

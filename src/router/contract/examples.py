@@ -38,6 +38,7 @@ _VALUE = late_pattern(r"\{\s*\"[^\"]{1,40}\"\s*:\s*\"([^\"]*)\"\s*\}")
 _EXAMPLE = late_pattern(
     r"[\"'“„«‘`].{1,400}[\"'”“»’`]\s*(?:->|=>|→|⇒|—|–|=|:)\s*(.{1,64})$|.{2,400}\s(?:->|=>|→|⇒)\s*(.{1,64})$"
 )
+_ROW = late_pattern(r"[ \t]*\|[^|\n]{1,400}(?:\|[^|\n]*)*\|([^|\n]{1,64})\|[ \t]*")
 _ARROW = late_pattern(r"\s*\S.{0,400}?\s*(?:->|=>|→|⇒)\s*(.{1,64}?)\s*")
 MARKED = late_pattern(r"[\W_]*([^\W\d_][\w ]{0,24}?)\**[:：]\**\s*(.{1,64})$")
 EDGES = " \t\"'`*.,“”‘’«»[](){}<>"
@@ -75,6 +76,8 @@ def without_examples(text: str, labels: Sequence[str]) -> str:
         lines = text.split("\n")
         others = [line for line in lines if not is_pointed(line, known)]
         text = "\n".join(others) if len(others) + 1 < len(lines) else text
+    if "|\n" in text:
+        text = _without_rows(text, known)
     if text.count(": ") < 2:
         return text
 
@@ -85,6 +88,22 @@ def without_examples(text: str, labels: Sequence[str]) -> str:
         return "" if answer.casefold() in known and pair["in"] != pair["out"] else pair[0]
 
     return _PAIR.sub(shown, text)
+
+
+def _without_rows(text: str, known: set[str]) -> str:
+    """The text without a table whose last column holds labels, when at least two of its rows are such examples."""
+    lines = text.split("\n")
+    shown = {
+        place
+        for place, line in enumerate(lines)
+        if (row := _ROW.fullmatch(line)) is not None and row[1].strip().strip(EDGES).casefold() in known
+    }
+    if len(shown) < 2:
+        return text
+    rows = {place for place, line in enumerate(lines) if line.lstrip().startswith("|")}
+    first = min(shown)
+    head = {place for place in (first - 1, first - 2) if place in rows}
+    return "\n".join(line for place, line in enumerate(lines) if place not in shown | head)
 
 
 def is_pointed(line: str, names: Collection[str]) -> bool:

@@ -143,7 +143,7 @@ ONE_OF_THEM = late_pattern(
 )
 # "The set of admissible subjects is {_, _}"
 HEADS_LIST = late_pattern(
-    r"(?:the |our |my |these |all )?(?:[\w'’-]+ ){1,5}(?:is|are|=)\W*(?:one of |as follows\W*|"
+    r"(?:the |our |my |these |all )?(?:[\w'’-]+ ){1,5}(?:is|are|=)(?: called| named)?\W*(?:one of |as follows\W*|"
     r"the following\W*)?_(?:[^\w]+(?:(?:or|and|a|an) )?_)*\W*"
 )
 FOLLOWS = late_pattern(

@@ -45,6 +45,7 @@ _LISTED = late_pattern(
 _QUOTED = late_pattern(r"'[^'\n]+'(?=[.\s])|\"[^\"\n]+\"(?=[.\s])|“[^”\n]+”|„[^“”\n]+[“”]|«[^»\n]+»")
 
 
+_WITH = late_pattern(r"\bw/(?=\s|o\b)")
 _THING = late_pattern(r"(?:an?|one) [\w-]+(?: [\w-]+){0,4}(?:[.;] |[.;]?\n)", re.IGNORECASE)
 
 
@@ -158,13 +159,15 @@ def _spoken(index: int, message: Message, memory: Memory, *, by_user: bool) -> S
         return None
     gap = _gap(source)
     seen = source if gap is None else f"{source[: gap[0]]}\n{source[gap[1] :]}"
+    if "w/" in seen:
+        seen = _WITH.sub("w ", seen)  # a slash that separates nothing
     cuts = [] if gap is None else [gap]
     schema, told = _given(source)
     cuts += told
     cuts += _moved(_data(seen), gap)
     if len(cuts) > (gap is not None):
         cuts = _merged(cuts)
-        seen = _masked(source, cuts, gap)
+        seen = _masked(source if "w/" not in source else _WITH.sub("w ", source), cuts, gap)
         words, found = memory.recall("lists", seen, by_user, lambda: _lists(seen, by_user))
     else:
         words, found = _lists(seen, by_user)

@@ -136,6 +136,8 @@ def has_prose(labels: tuple[str, ...]) -> bool:
 
 def clean(item: str) -> str:
     """An item without the quotes, stars and full stops around it."""
+    if item.lstrip().startswith("__") and not item.rstrip().endswith("_"):
+        return item.strip(" \t\r\n.,;:")  # "__label__toxic"
     item = item.strip(_EDGE)
     if item.endswith((".", ",", ";", ":", "。")) and not item[:-1].endswith("."):
         item = item[:-1]

@@ -81,7 +81,7 @@ _UNDER_HEADER = late_pattern(
     r"(?:^|\n)(?:from|to|date|sent|cc|sender|von|an|de|para|da)[:：] \S[^\n]*\n\Z", re.IGNORECASE
 )
 
-_OWN_HEADING = late_pattern(r"^(?P<name>[A-Z][\w'-]{2,20}(?: [\w'-]{2,20}){0,2}): (?=\S)", re.MULTILINE)
+_OWN_HEADING = late_pattern(r"^(?P<name>[A-Z][\w'-]{1,20}(?: [\w'-]{2,20}){0,2}): (?=\S)", re.MULTILINE)
 
 
 def whole_or_wrapped(text: str) -> Found | None:

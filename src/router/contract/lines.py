@@ -14,7 +14,8 @@ from .labels import Listing, clean
 __all__ = ["Run", "line_runs"]
 
 _MARK = late_pattern(
-    r"[ \t]*(?:[-*+•–·▪▸►→✓☐‣・]|\[[ xX]?\](?!\()|(?P<digit>\(?\d{1,2}[.):：、]|[①-⑳❶-❿]|\d\ufe0f?\u20e3)|"
+    r"[ \t]*(?:[-*+•–·▪▸►→✓☐‣・]|\[[ xX]?\](?!\()|\([ oxX]?\)(?= )|"
+    r"(?P<digit>\(?\d{1,2}[.):：、]|[①-⑳❶-❿]|\d\ufe0f?\u20e3)|"
     r"(?P<letter>\(?[A-Za-z][.)](?=\s)))[ \t]*"
 )
 

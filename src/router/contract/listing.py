@@ -193,6 +193,12 @@ def _lines(text: str, place: int) -> Listing | None:
         stop = text.find("\n", position)
         stop = len(text) if stop < 0 else stop
         line = text[position:stop].strip().rstrip(",")
+        if (
+            len(items) > 1
+            and text[start - 1 : start] in (" ", "\t")
+            and text[position : position + 1] not in (" ", "\t")
+        ):
+            break
         if not line or (len(items) > 1 and line.endswith(".") and line.count(" ") > 2):
             break  # "Return the name exactly as in the list.": the sentence after the list
         if line[0] == "<" or ": " in line or line.endswith((":", ".", "?", "!")) or line.count(" ") > 4 or "," in line:

@@ -39,7 +39,8 @@ _POLAR = frozenset(frozenset((yes, no)) for yes, nos in _YES.items() for no in n
 _JOIN = (
     r"[\"'”’»`*.]{0,2}\s*(?:/|\||,\s*or|,|\bor\b|\boder\b|\bou\b|\boppure\b|\bo\b|\bof\b|\b(?:albo|lub|или|або|أو|"
     r"veya|"
-    r"ya da|eller|tai|nebo|alebo|vagy|czy|או|ή|sau|atau)\b)\s*[\"'“‘«`*]{0,2}"
+    r"ya da|eller|tai|nebo|alebo|vagy|czy|או|ή|sau|atau)\b)\s*"
+    r"(?:(?:mit|par|con|com|with|met|per|med)\s+)?[\"'“‘«`*]{0,2}"
 )
 _COND = r"[\"'”’»`*]{0,2},?\s+(?:if|when|wenn|falls|si|se|als|indien|for|where)\b[^\n]{2,300}?[\s\"'“‘«`*]"
 _PAIRS = {

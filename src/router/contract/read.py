@@ -14,6 +14,7 @@ import msgspec
 from ..patterns import late_pattern
 from ..types import Contract, Request, Signal, Split
 from . import demands
+from .canonical import canonical
 from .codes import without_marks
 from .examples import Shown, shown_answers, without_examples
 from .frames import tied_names
@@ -350,7 +351,7 @@ def _against(
     # What the list is called is no demand: "the reason for the cancellation: price, other".
     for name in tied_names(text.lower()) & _REASONS:
         text = text.replace(name, "label").replace("Reason", "Label")
-    text = without_guards(text, words_of(text))
+    text = canonical(without_guards(text, words_of(text)), labels)
     words = words_of(text)
     form = demands.obstacle(text, words, labels, by_user=by_user, is_json=is_json, is_given=is_given)
     if form is not None:

@@ -20,7 +20,7 @@ IMPERATIVE = late_pattern(
     r"\W*(?:(?:please|now|then|kindly|bitte|por favor|s'il (?:te|vous) pla[iî]t|per favore|alsjeblieft|your task|"
     r"task|instructions?|remember|reminder|note|important|"
     r"can you|could you|i want you to|i need you to|help me|given|based on|as an?|"
-    r"read|after reading|question)\b[\s:,]*)*"
+    r"read|after reading|question)\b[\s:,]*(?:to (?=\w))?)*"
     r"(?:classify|categori[sz]e|label|rate|determine|decide|detect|identify|assign|analy[sz]e|choose|pick|select|"
     r"respond|answer|reply|"
     r"return|output|tell|judge|evaluate|assess|predict|file|sort|tag|mark|flag|route|triage|moderate|you (?:are|"
@@ -30,7 +30,8 @@ IMPERATIVE = late_pattern(
     r"sentence|article|transcript|note)\b|below (?:is|are)|the following|following|only|use (?:one|the|"
     r"only)|do not|"
     r"don't|sentiment|"
-    r"intent|topic|category|classification|what (?:is|are) the|which (?:of|one|category|label|topic|intent|class|"
+    r"intent|topic|category|classification|what(?: is| are|['’]s) the|"
+    r"which (?:of|one|category|label|topic|intent|class|"
     r"department|team|"
     r"section|sentiment|emotion)|i have|possible|options|labels|categories|consider|review the|look at|give|"
     r"provide|say|write|"
@@ -51,7 +52,7 @@ _ORDER = late_pattern(
     r"[\s:,]*)*(?:classify|categori[sz]e|label (?:this|the|each|it)|rate (?:this|the)|determine (?:if|whether|the)|"
     r"(?:analy[sz]e|evaluate|assess|judge|moderate|tag|sort|triage|route|file) (?:this|the|following|each|these)|"
     r"identify the|"
-    r"what (?:is|are) the (?:sentiment|intent|category|topic|label|class|emotion|tone)|(?:the )?following (?:is|"
+    r"what(?: is| are|['’]s) the (?:sentiment|intent|category|topic|label|class|emotion|tone)|(?:the )?following (?:is|"
     r"text|review|message)|"
     r"here (?:is|are) (?:the|a|my)|is (?:this|the following) (?:text|review|message|comment|tweet|sentence|email|"
     r"post)|"
@@ -80,6 +81,16 @@ _LIMITS = late_pattern(
     r"\W*(?:(?:[\w'’-]+ ){1,4}(?:only|alone)|(?:only|just) (?:the |one |a )?[\w-]+(?: [\w-]+)?|(?:one|a single|"
     r"single) "
     r"(?:word|label|name|tag)|no (?:punctuation|explanations?))(?:,? please)?\W*\Z",
+    re.IGNORECASE,
+)
+# A question and its answers line by line; "refund or exchange? (answer with that one word)"
+_ASKED_LINES = late_pattern(
+    r"(?:which|what|is|are|does|do|how)\b[^\n]{3,120}\?\n+"
+    r"(?:[ \t]*(?:[-*•]|\([ xo]?\)|\[[ x]?\])[ \t]*[^\n]{1,48}(?:\n|\Z)){2,}",
+    re.IGNORECASE,
+)
+_BRACKETED = late_pattern(
+    r"\?\s*\((?:answer|reply|respond|one word|just|only|copy|choose|pick|select|say)\b[^()\n]{2,60}\)\W*\Z",
     re.IGNORECASE,
 )
 _FRAME = late_pattern(r"_\.role|#{1,4} |[-=*#]{3}|``|\[[^\[\]]*\]$|>|[A-Z][\w'’-]{1,20}(?: [\w'’-]{1,20})?[:：]\s*\n")
@@ -124,6 +135,8 @@ def is_instruction(part: str, labels: Sequence[str]) -> bool:
     if lists(part, labels):
         return True
     if len(part) < 1500 and IMPERATIVE.match(part) is not None:
+        return True
+    if len(part) < 600 and (_ASKED_LINES.fullmatch(part) or (len(part) < 160 and _BRACKETED.search(part))):
         return True
     if len(part) < 60 and _LIMITS.match(part) is not None:
         return True

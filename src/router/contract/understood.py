@@ -31,8 +31,8 @@ _CJK = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _CLAUSE = late_pattern(r"[,，、：:]")
 _PREFIX = r"\W*(?:[\w'’-]{1,24}(?: [\w'’-]{1,24}){0,2} ?[:：]\W*)?(?:(?:please|now|then|so|kindly|bitte|first|also) )*"
 _ROLE = late_pattern(
-    _PREFIX + r"(?:you(?: are|'re|r (?:task|job|role|goal|purpose) is| (?:will be |)(?:given|shown|receive|read|"
-    r"label|"
+    _PREFIX
+    + r"(?:you(?: are|'re|r (?:task|job|role|goal|purpose) is| (?:will be |)(?:given|provided|shown|receive|read|label|"
     r"assign|decide|choose|pick|check|map|file|classify|sort|route|moderate|tag|triage|filter|grade|judge|rate|"
     r"detect|screen|categori[sz]e)\b)|act as|as an? |"
     r"you (?:work|help|support|assist) |i am|i'm|i have|i've got|we have|we've got|"
@@ -167,6 +167,7 @@ _IS_A = late_pattern(
     r"\W*(?:you are|you're|act as) (?:an?|the) (?:[\w'’-]+ ){1,6}(?:bot|assistant|agent|classifier|system|expert|model|"
     r"router|clerk|analyst|tool|api|service|chatbot|operator|dispatcher)"
 )
+_ABOUT = late_pattern(r"#+ *(?:role|context|background|about|who you are|setting|purpose|overview):?", re.IGNORECASE)
 _SCALE = late_pattern(r"(?:,? ?(?:on|using|with) )?an? scale (?:of|from|between)? ?_ ?(?:to|-|–|and) ?_,? ?")
 _SHOWN = "\x00"
 _ANSWERED = late_pattern(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
@@ -238,7 +239,7 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
         if not _is_usual(sentence, names, is_question=is_question, is_first=is_first, called=called, heads=heads,
                          is_given=is_given, is_listed=is_listed):  # fmt: skip
             return True
-        is_first = False
+        is_first = sentence.startswith("#") and _ABOUT.fullmatch(sentence) is not None
         lower = sentence.lower()
         asks += is_question or _ASK.match(lower) is not None
         is_odd = is_question and not is_plain_question(lower)

@@ -173,7 +173,7 @@ NOUNS = table(
     codes folders set levels grades statuses
     outputs onderwerpen onderwerp temi tema
     werte valores valeurs valori
-    options labels label categories category classes class choices values intents intent topics topic tags types
+    routes options labels label categories category classes class choices values intents intent topics topic tags types
     type sentiments sentiment emotions emotion departments queues teams themes theme boards answers routes tone
     tones severity polarity stance buckets groups genres genre sections section status moods mood priorities
     enum descriptors kategorien kategorie optionen klassen antwortmöglichkeiten absichten ressort ressorts

@@ -1,0 +1,114 @@
+"""An instruction with its usual turns of phrase in one form, so that what looks for rules and demands meets each once.
+
+What is rewritten says the same as what stands instead: when a text comes in, how long the answer is, that the listed
+answers are the allowed ones. Offsets are lost: it is for reading only.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ..patterns import late_pattern
+from .vocabulary import ANSWER_WORDS, NOUNS
+
+__all__ = ["canonical"]
+
+_NOUN = "|".join(sorted(word for word in NOUNS | (ANSWER_WORDS - {"subject"}) if word.isascii() and word.isalpha()))
+# "When a rep pastes a call note, tell which stage": that a text comes in is no rule.
+_ARRIVES = late_pattern(
+    r"(?:^|(?<=[.!?:\n] )|(?<=\n))\W{0,3}(?:when(?:ever)?|if|once|each time|every time|as soon as) "
+    r"(?:an?|the|my|our|some|one of our|you|i|we|users|people|customers|someone|somebody) ?(?:[\w'’-]+ ){0,3}?"
+    r"(?:pastes?|sends?|gives?|posts?|submits?|writes?|shares?|types?|asks?|calls?|receives?|gets?|(?:is|are) given|"
+    r"uploads?|enters?|provides?|arrives?|comes? in|forwards?|is (?:received|sent|shown))\b"
+    r"(?: (?:you |us |me |in )?(?:(?:an?|the|some|their|his|her|its|your|new) )?(?:[\w'’-]+ ){0,2}?[\w'’-]+)?, *",
+    re.IGNORECASE,
+)
+_ONE_WORD = late_pattern(
+    r"\b(?:do not|don't|never|must not) (?:respond|answer|reply|output|return|write|use|say|give)(?: with)? "
+    r"more than (?:one|a single|1) word\b|"
+    r"\b(?:at most|no more than|not more than|a maximum of|max\.?) (?:one|1) word\b",
+    re.IGNORECASE,
+)
+_ALLOWED = late_pattern(
+    r"\b(?:permitted|admissible|permissible|acceptable|accepted|legal|allowed)"
+    rf"(?= (?:[\w-]+ )?(?:{_NOUN}|\w+s (?:are|is)\b)\b)",
+    re.IGNORECASE,
+)
+# "write the single most appropriate category": as "return" it.
+_WRITES = late_pattern(
+    r"\bwrite (?=(?:(?:just|only|down|out) )?(?:the|one|a single)(?: (?:single|one|most|best|more|appropriate|fitting|"
+    rf"suitable|correct|right|matching|exact|relevant|likely|chosen))* (?:{_NOUN})\b"
+    r"(?! (?:and (?!nothing|no )|with|for|of)\b))",
+    re.IGNORECASE,
+)
+_WHAT_IS = late_pattern(r"\b(what|which|who|where|how|here|that|it)['’]s\b", re.IGNORECASE)
+_IT_IS = late_pattern(
+    r",? (?:according to|depending on|based on|by) how [a-z]+ (?:it|(?:the|this) [a-z]+) (?:is|sounds)\b"
+)
+_NO_OTHER = late_pattern(
+    r",? (?:with|and) no (?:other|further|extra|additional) (?:characters?|text|words?|output|content|symbols?)\b|"
+    r",? and (?:print|output|return|write|say) it(?=[\s,.:]|$)",
+    re.IGNORECASE,
+)
+_SHOWN = late_pattern(
+    r"[,;]? ?\(?(?:e\.g\.|for example|for instance|such as|like(?: this)?)[,:]? ?`?\{\s*\"[^\"{}]{1,40}\"\s*:\s*"
+    r"\"([^\"{}]{1,60})\"\s*\}`?\)?",
+    re.IGNORECASE,
+)
+# "pick the reaction from this list": what is taken from the list is a label.
+_FROM_LIST = late_pattern(
+    r"\b(pick|choose|select|return|give|print|output|name|say) (?:me )?(?:exactly |only |just )?(?:the|a|an|one|that)"
+    r"(?: [\w'’-]+){1,4}? (?:from|of|in|out of) (?:this|the|that|our|your|the following|the above|the given) "
+    r"(?:list|set|table|enumeration)\b",
+    re.IGNORECASE,
+)
+_TURNS = (
+    (late_pattern(r"\byou(?: will|'ll)?(?: be)? (?:acting|act|serv(?:e|ing)|function(?:ing)?) as\b", re.I), "you are"),
+    (late_pattern(r"\bas part of (?:our|the|a|this) [^,.:\n]{3,60}, (?=you\b)", re.I), ""),
+    (late_pattern(r"\byou(?: are|'re) (?:required|asked|expected|supposed|instructed|tasked) to ", re.I), ""),
+    (late_pattern(r"\b(?:kindly |please )?(?:ensure|make sure|be sure|see to it) that (?=your|the|you)", re.I), ""),
+    (late_pattern(r"\bconsists? (?:solely|only|exclusively|just|entirely) of\b", re.I), "is only"),
+    (late_pattern(r"\bnothing (?:but|other than|except|apart from|besides) ", re.I), "only "),
+    (late_pattern(r"\b(?:hand|give|send|pass) back ", re.I), "return "),
+    (
+        late_pattern(
+            r"(?:^|(?<=[.!\n] )|(?<=\n))(?:never|do not|don't) (?:invent|make up|create)"
+            rf"(?: any| new| other| further)* (?:{_NOUN})[.!\n]",
+            re.I,
+        ),
+        "",
+    ),
+    (late_pattern(r"\bw/ ?(?=[a-z])"), "with "),
+)
+# "allowed_outputs = {_, _}": further on it is the list.
+_VARIABLE = late_pattern(r"\b([A-Za-z]+(?:_[A-Za-z]+)*) ?= ?[\[{(]?[\"' ]*_")
+
+
+def canonical(text: str, labels: tuple[str, ...]) -> str:
+    """``text``, an instruction with ``_`` for each listed label, in such a form."""
+    lower = text.lower()
+    if "when" in lower or "if " in lower or "once" in lower or " time " in lower or "as soon" in lower:
+        text = _ARRIVES.sub("", text)
+    if " word" in lower and ("more than" in lower or "most" in lower or "max" in lower):
+        text = _ONE_WORD.sub("one word", text)
+    if "ed " in lower or "ble " in lower or "legal " in lower:
+        text = _ALLOWED.sub("possible", text)
+    if "write " in lower:
+        text = _WRITES.sub("return ", text)
+    if "'s" in lower or "’s" in lower:
+        text = _WHAT_IS.sub(r"\1 is", text)
+    if " how " in lower:
+        text = _IT_IS.sub("", text)
+    if " no " in lower or " it" in lower:
+        text = _NO_OTHER.sub("", text)
+    if "{" in lower:
+        known = {label.casefold() for label in labels}
+        text = _SHOWN.sub(lambda shown: "" if shown[1].casefold() in known else shown[0], text)
+    if "from" in lower or " of " in lower or " in " in lower:
+        text = _FROM_LIST.sub(r"\1 one of the list", text)
+    for turn, instead in _TURNS:
+        text = turn.sub(instead, text)
+    if "_" in lower and "=" in lower:
+        for name in {match[1] for match in _VARIABLE.finditer(text) if "_" in match[1] or match[1].isupper()}:
+            text = re.sub(rf"\b{re.escape(name)}\b(?! ?=)", "the list", text)
+    return text
