@@ -62,23 +62,29 @@ _FROM_LIST = late_pattern(
     r"(?:list|set|table|enumeration)\b",
     re.IGNORECASE,
 )
+# A string in small letters without which the turn is not there, the turn, and what stands instead.
 _TURNS = (
-    (late_pattern(r"\byou(?: will|'ll)?(?: be)? (?:acting|act|serv(?:e|ing)|function(?:ing)?) as\b", re.I), "you are"),
-    (late_pattern(r"\bas part of (?:our|the|a|this) [^,.:\n]{3,60}, (?=you\b)", re.I), ""),
-    (late_pattern(r"\byou(?: are|'re) (?:required|asked|expected|supposed|instructed|tasked) to ", re.I), ""),
-    (late_pattern(r"\b(?:kindly |please )?(?:ensure|make sure|be sure|see to it) that (?=your|the|you)", re.I), ""),
-    (late_pattern(r"\bconsists? (?:solely|only|exclusively|just|entirely) of\b", re.I), "is only"),
-    (late_pattern(r"\bnothing (?:but|other than|except|apart from|besides) ", re.I), "only "),
-    (late_pattern(r"\b(?:hand|give|send|pass) back ", re.I), "return "),
     (
+        " as ",
+        late_pattern(r"\byou(?: will|'ll)?(?: be)? (?:acting|act|serv(?:e|ing)|function(?:ing)?) as\b", re.I),
+        "you are",
+    ),
+    ("part of", late_pattern(r"\bas part of (?:our|the|a|this) [^,.:\n]{3,60}, (?=you\b)", re.I), ""),
+    ("ed to ", late_pattern(r"\byou(?: are|'re) (?:required|asked|expected|supposed|instructed|tasked) to ", re.I), ""),
+    ("sure", late_pattern(r"\b(?:kindly |please )?(?:ensure|make sure|be sure) that (?=your|the|you)", re.I), ""),
+    ("consist", late_pattern(r"\bconsists? (?:solely|only|exclusively|just|entirely) of\b", re.I), "is only"),
+    ("nothing ", late_pattern(r"\bnothing (?:but|other than|except|apart from|besides) ", re.I), "only "),
+    (" back", late_pattern(r"\b(?:hand|give|send|pass) back ", re.I), "return "),
+    (
+        "ever ",
         late_pattern(
-            r"(?:^|(?<=[.!\n] )|(?<=\n))(?:never|do not|don't) (?:invent|make up|create)"
+            r"(?:^|(?<=[.!\n] )|(?<=\n))never (?:invent|make up|create)"
             rf"(?: any| new| other| further)* (?:{_NOUN})[.!\n]",
             re.I,
         ),
         "",
     ),
-    (late_pattern(r"\bw/ ?(?=[a-z])"), "with "),
+    ("w/", late_pattern(r"\bw/ ?(?=[a-z])"), "with "),
 )
 # "allowed_outputs = {_, _}": further on it is the list.
 _VARIABLE = late_pattern(r"\b([A-Za-z]+(?:_[A-Za-z]+)*) ?= ?[\[{(]?[\"' ]*_")
@@ -99,15 +105,16 @@ def canonical(text: str, labels: tuple[str, ...]) -> str:
         text = _WHAT_IS.sub(r"\1 is", text)
     if " how " in lower:
         text = _IT_IS.sub("", text)
-    if " no " in lower or " it" in lower:
+    if "d no " in lower or "h no " in lower or "d print it" in lower or "n it" in lower or "t it" in lower:
         text = _NO_OTHER.sub("", text)
     if "{" in lower:
         known = {label.casefold() for label in labels}
         text = _SHOWN.sub(lambda shown: "" if shown[1].casefold() in known else shown[0], text)
-    if "from" in lower or " of " in lower or " in " in lower:
+    if " list" in lower or " table" in lower or " set" in lower or " enumeration" in lower:
         text = _FROM_LIST.sub(r"\1 one of the list", text)
-    for turn, instead in _TURNS:
-        text = turn.sub(instead, text)
+    for needed, turn, instead in _TURNS:
+        if needed in lower:
+            text = turn.sub(instead, text)
     if "_" in lower and "=" in lower:
         for name in {match[1] for match in _VARIABLE.finditer(text) if "_" in match[1] or match[1].isupper()}:
             text = re.sub(rf"\b{re.escape(name)}\b(?! ?=)", "the list", text)

@@ -38,6 +38,7 @@ _NEGATED = late_pattern(
     re.IGNORECASE,
 )
 _EXTRA = late_pattern(
+    r"\b(?=\w)(?:"
     r"\b(?:explain|explaining|explanations?|justif\w*|rationale|reasoning|reasons?\b(?! (?:for|of) (?:contact|"
     r"calling|the call|"
     r"call))|(?:(?:and|or|say|tell (?:me|us|them)|explain|state|write|give|know|show|describe),? why|why (?:you|"
@@ -76,7 +77,7 @@ _EXTRA = late_pattern(
     r"cación|cação)|pourquoi|confiance|r[eé]sum(?!en\b)\w+|(?:en|em|in) (?:una|uma|une|einem|één|een) (?:frase|"
     r"phrase|satz|zin|oración)|tradu\w+|razón|razão|confian[zç]a|motivo|por ?qu[eé]|spiega\w*|"
     r"motiva\w*|perché|"
-    r"riassumi|leg uit|uitleg|waarom|toelicht\w*|vertaal|samenvat\w*)\b",
+    r"riassumi|leg uit|uitleg|waarom|toelicht\w*|vertaal|samenvat\w*)\b)",
     re.IGNORECASE,
 )
 _EXTRA_CJK = late_pattern(
@@ -239,6 +240,10 @@ _GENERATES = late_pattern(
     r"name|answer))\w",
     re.IGNORECASE,
 )
+# "the best title for the story", among texts that somebody wrote
+_BEST = late_pattern(
+    r"\bbest (?:title|headline|ending|caption|slogan|summary|translation|reply)s? (?:for|to|of)\b", re.I
+)
 _YOUR_VIEW = late_pattern(
     r"\byou (?:like|love|prefer|enjoy)\b|\bdo you (?:dis)?(?:agree|prefer|like|love|hate|want|feel)\b|"
     r"\byour (?:own |personal )?(?:opinion|view)s? (?:on|of|about)\b",
@@ -267,7 +272,7 @@ def obstacle(
         return "two texts are to be compared."
     if "you" in words and _YOUR_VIEW.search(text):
         return "the request asks what the model itself thinks."
-    if _GENERATES.search(text) is not None:
+    if _GENERATES.search(text) is not None or ("best" in words and _BEST.search(text) is not None):
         return "a text is to be written."
     if is_given:
         return None

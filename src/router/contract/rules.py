@@ -35,7 +35,9 @@ _WHETHER = late_pattern(
     r"(?=\w)",
     re.IGNORECASE | re.MULTILINE,
 )
+# Every turn begins with a word: that is asked once a place, and not once a turn.
 _RULE = late_pattern(
+    r"\b(?=\w)(?:"
     r"\b(?:as|like) an? (?:[\w-]+ ){1,3}would\b|\brelevan(?:t|ce) (?:of|to)\b|\b(?:grounded|entail\w*|"
     r"contradict\w*|paraphras\w*|"
     r"hallucinat\w*|plagiari\w*)\b|"
@@ -132,11 +134,12 @@ _RULE = late_pattern(
     r"\bquando\b|\bexceto\b|"
     r"\btranne\b|\bse (?:o|a|for|il|lo|è|não|non|houver|la|nenhum\w*|l')\b|\bcaso\b|\bals (?:de|het|er|geen)\b|"
     r"\bindien\b|\bwanneer\b|"
-    r"\btenzij\b|\bbetekent\b",
+    r"\btenzij\b|\bbetekent\b)",
     re.IGNORECASE,
 )
 _RULE_CJK = late_pattern(r"如果|若(?!干)|除非|表示|指的是|视为|一律|的话|的话,|とみなす|を意味|場合|ならば?|なければ")
 _SCOPED = late_pattern(
+    r"\b(?=\w)(?:"
     r"\b(?:sentiment|stance|opinion|attitude|feelings?|emotions?|polarity|tone)\b[^.\n:]{0,30}\b(?:toward|towards|"
     r"about|"
     r"regarding|concerning|with respect to|with regard to)\b|\btarget\b(?<!sample target)(?! (?:labels?|class|"
@@ -144,7 +147,7 @@ _SCOPED = late_pattern(
     r"in)\b|"
     r"\bfocus(?:ing)? on\b|"
     r"\bignor(?:e|ing)\b|\bdisregard\b|\bfrom the (?:perspective|viewpoint|standpoint)\b|\baspekt\w*|"
-    r"\bgegenüber\b|\bà propos d|\bsobre (?:el|la)\b|\benvers\b|\bhacia\b|\bignorier\w*|\bignora\w*",
+    r"\bgegenüber\b|\bà propos d|\bsobre (?:el|la)\b|\benvers\b|\bhacia\b|\bignorier\w*|\bignora\w*)",
     re.IGNORECASE,
 )
 _SCOPED_CJK = late_pattern(r"针对|方面|立场|忽略|に対する|観点|무시|대한 (?:태도|감정)")

@@ -169,6 +169,7 @@ _IS_A = late_pattern(
 )
 _ABOUT = late_pattern(r"#+ *(?:role|context|background|about|who you are|setting|purpose|overview):?", re.IGNORECASE)
 _SCALE = late_pattern(r"(?:,? ?(?:on|using|with) )?an? scale (?:of|from|between)? ?_ ?(?:to|-|–|and) ?_,? ?")
+_NEGATIONS = table("not don't never without sans ohne sin sem senza zonder")
 _SHOWN = "\x00"
 _ANSWERED = late_pattern(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
 _ELIDED = frozenset(
@@ -334,18 +335,7 @@ def _is_usual(
     filled = MARKED.match(sentence)
     if filled is not None and "_" not in lower and filled[1].lower().rsplit(" ", 1)[-1] in ANSWER_WORDS:
         return is_example(sentence, names)  # "Label: positive": an answer that stands there already
-    if not spoken and not {
-        "not",
-        "don't",
-        "never",
-        "without",
-        "sans",
-        "ohne",
-        "sin",
-        "sem",
-        "senza",
-        "zonder",
-    }.isdisjoint(words):
+    if not spoken and not _NEGATIONS.isdisjoint(words):
         denied = _DENIED.sub(" ", lower)
         if all(_is_known(word, names) for word in _WORD.findall(denied)):
             return True
