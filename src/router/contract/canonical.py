@@ -57,9 +57,9 @@ _SHOWN = late_pattern(
 )
 # "pick the reaction from this list": what is taken from the list is a label.
 _FROM_LIST = late_pattern(
-    r"\b(pick|choose|select|return|give|print|output|name|say) (?:me )?(?:exactly |only |just )?(?:the|a|an|one|that)"
-    r"(?: [\w'’-]+){1,4}? (?:from|of|in|out of) (?:this|the|that|our|your|the following|the above|the given) "
-    r"(?:list|set|table|enumeration)\b",
+    r"\b(pick|choose|select) (?:me )?(?:exactly |only |just )?(?:the|a|an|one|that)"
+    r"(?: (?!of\b|for\b|first\b|last\b|second\b|next\b|worst\b|least\b|number\b|position\b|index\b)[\w'’-]+){1,2}? "
+    r"(?:from|out of) (?:this|the|that|our|your|the following|the above|the given) (?:list|set|table|enumeration)\b",
     re.IGNORECASE,
 )
 # A string in small letters without which the turn is not there, the turn, and what stands instead.
