@@ -410,9 +410,9 @@ BEST_VECTORS static void add_weighed(double *restrict scores, const float *restr
 
 /* Vectors of known words at three places, through one hidden layer; units is 0 where there is none. */
 typedef struct {
-    Py_buffer keys, vectors, scale, weights, weigh, bias, out;
+    Py_buffer keys, vectors, scale, weights, weigh, bias, out, risks;
     int first, last;
-    Py_ssize_t words, width, units;
+    Py_ssize_t words, width, units, heads;
 } WordLayer;
 
 typedef struct {
@@ -430,6 +430,7 @@ static void layer_release(WordLayer *layer) {
     PyBuffer_Release(&layer->weigh);
     PyBuffer_Release(&layer->bias);
     PyBuffer_Release(&layer->out);
+    PyBuffer_Release(&layer->risks);
 }
 
 static void tasks_release(Tasks *tasks) {
@@ -439,8 +440,8 @@ static void tasks_release(Tasks *tasks) {
     layer_release(&tasks->layer);
 }
 
-/* Takes the layer from None or (keys, vectors, scale, weights, weigh, bias, out, first, last); the sizes of tasks are
-   known. Returns 0 with an error set where it does not fit. */
+/* Takes the layer from None or (keys, vectors, scale, weights, weigh, bias, out, risks, first, last); the sizes of tasks
+   are known. Returns 0 with an error set where it does not fit. */
 static int layer_take(Tasks *tasks, PyObject *given) {
     WordLayer *layer = &tasks->layer;
     if (given == Py_None) return 1;
@@ -448,21 +449,23 @@ static int layer_take(Tasks *tasks, PyObject *given) {
         PyErr_SetString(PyExc_TypeError, "a word layer is a tuple or None");
         return 0;
     }
-    if (!PyArg_ParseTuple(given, "y*y*y*y*y*y*y*ii", &layer->keys, &layer->vectors, &layer->scale, &layer->weights,
-                          &layer->weigh, &layer->bias, &layer->out, &layer->first, &layer->last)) {
+    if (!PyArg_ParseTuple(given, "y*y*y*y*y*y*y*y*ii", &layer->keys, &layer->vectors, &layer->scale, &layer->weights,
+                          &layer->weigh, &layer->bias, &layer->out, &layer->risks, &layer->first, &layer->last)) {
         memset(layer, 0, sizeof *layer); /* the buffers that were taken are released already */
         return 0;
     }
     layer->words = layer->keys.len / 4;
     layer->width = layer->scale.len / 4;
     layer->units = layer->bias.len / 4;
+    layer->heads = layer->risks.len / 4 / (layer->units + 1);
     return in_range(layer->words, 1, 1 << 24, "words") && in_range(layer->width, 9, 4096, "columns") &&
            in_range(layer->units, 1, 4096, "units") && in_range(layer->first, tasks->edge, MAX_BYTES, "first") &&
            in_range(layer->last, tasks->edge, MAX_BYTES, "last") && fits(&layer->keys, layer->words, 4, "keys") &&
            fits(&layer->scale, layer->width, 4, "scale") && fits(&layer->bias, layer->units, 4, "bias") &&
            fits(&layer->vectors, layer->words * layer->width, 1, "vectors") &&
            fits(&layer->weights, 3 * layer->width * layer->units, 1, "weights") &&
-           fits(&layer->weigh, layer->units, 4, "weigh") && fits(&layer->out, layer->units * tasks->labels, 4, "out");
+           fits(&layer->weigh, layer->units, 4, "weigh") && fits(&layer->out, layer->units * tasks->labels, 4, "out") &&
+           fits(&layer->risks, (layer->units + 1) * layer->heads, 4, "risks");
 }
 
 static inline uint32_t guessed_row(Py_ssize_t count, uint64_t token) {
@@ -495,8 +498,9 @@ BEST_VECTORS static void add_row(float *restrict units, const int8_t *restrict r
     for (Py_ssize_t k = 0; k < n; k++) units[k] += by * (float)row[k];
 }
 
-/* Adds what the layer says of a text to scores; returns -1 without memory. */
-static int layer_read(const WordLayer *layer, const Text *text, int32_t edge, double *scores, Py_ssize_t labels) {
+/* Adds what the layer says of a text to scores, and to risks as far as its words are known; returns -1 without memory. */
+static int layer_read(const WordLayer *layer, const Text *text, int32_t edge, double *scores, Py_ssize_t labels,
+                      double *risks) {
     int32_t n = text->n_tokens, count = smaller(n, layer->first + layer->last), status = -1;
     Py_ssize_t width = layer->width;
     const float *scale = layer->scale.buf, *weigh = layer->weigh.buf, *bias = layer->bias.buf, *out = layer->out.buf;
@@ -514,11 +518,12 @@ static int layer_read(const WordLayer *layer, const Text *text, int32_t edge, do
         for (Py_ssize_t j = 0; found[i] >= 0 && j < width; j += 64) PREFETCH(vectors + found[i] * width + j);
     }
 #undef TOKEN
-    int32_t places[3][2] = {{0, count}, {0, smaller(edge, count)}, {count > edge ? count - edge : 0, count}};
+    int32_t seen = 0, places[3][2] = {{0, count}, {0, smaller(edge, count)}, {count > edge ? count - edge : 0, count}};
     for (int place = 0; place < 3; place++) {
         int32_t known = 0;
         for (int32_t i = places[place][0]; i < places[place][1]; i++)
             if (found[i] >= 0) rows[known++] = (uint32_t)found[i];
+        if (place == 0) seen = known;
         if (!known) continue;
         sum_rows(&sum, rows, known);
         sum_empty(&sum);
@@ -538,6 +543,12 @@ static int layer_read(const WordLayer *layer, const Text *text, int32_t edge, do
         units[k] = unit > 0.0f ? unit : 0.0f;
     }
     add_weighed(scores, out, units, layer->units, labels);
+    if (risks && seen) {
+        float one = 1.0f, *of = layer->risks.buf;
+        add_weighed(risks, of, units, layer->units, layer->heads);
+        add_weighed(risks, of + layer->units * layer->heads, &one, 1, layer->heads);
+        for (Py_ssize_t k = 0; k < layer->heads; k++) risks[k] *= (double)seen / (double)count;
+    }
     status = 0;
 done:
     free(sum.total);
@@ -560,8 +571,8 @@ static int tasks_fit(Tasks *tasks) {
            fits(&tasks->weights, 3 * tasks->width * tasks->labels, 4, "weights");
 }
 
-/* Fills scores, one a label, of a text with tokens; returns -1 without memory. */
-static int tasks_read(const Tasks *tasks, const Text *text, double *scores) {
+/* Fills scores, one a label, of a text with tokens, and adds to risks, where it is given; returns -1 without memory. */
+static int tasks_read(const Tasks *tasks, const Text *text, double *scores, double *risks) {
     Py_ssize_t width = tasks->width, labels = tasks->labels;
     float *sums = calloc((size_t)(3 * width), sizeof *sums);
     int status = -1;
@@ -569,7 +580,7 @@ static int tasks_read(const Tasks *tasks, const Text *text, double *scores) {
                              (int32_t)width, sums)) {
         for (Py_ssize_t k = 0; k < labels; k++) scores[k] = ((const float *)tasks->bias.buf)[k];
         add_weighed(scores, tasks->weights.buf, sums, 3 * width, labels);
-        status = tasks->layer.units ? layer_read(&tasks->layer, text, tasks->edge, scores, labels) : 0;
+        status = tasks->layer.units ? layer_read(&tasks->layer, text, tasks->edge, scores, labels, risks) : 0;
     }
     free(sums);
     return status;
@@ -582,7 +593,8 @@ PyDoc_STRVAR(task_scores_doc,
              "words, wide: bit k set for order k. table: int8 (2**bits, width); weights: float32 (3 * width, labels);\n"
              "bias: float32 (labels,). layer: None, or keys, uint32 (known,), rising; vectors, int8 (known, columns); scale,\n"
              "float32 (columns,); weights, int8 (3 * columns, units); weigh and bias, float32 (units,); out, float32\n"
-             "(units, labels); and how many first and last tokens are looked up. Raises ValueError when sizes do not fit.");
+             "(units, labels); risks, float32 (units + 1, heads), for read; and how many first and last tokens are looked up.\n"
+             "Raises ValueError when sizes do not fit.");
 
 static PyObject *task_scores(PyObject *module, PyObject *args) {
     Py_buffer data;
@@ -598,7 +610,7 @@ static PyObject *task_scores(PyObject *module, PyObject *args) {
     if (!tasks_fit(&tasks) || !layer_take(&tasks, layer) || !in_range(data.len, 0, MAX_BYTES, "data")) goto done;
     scores = calloc((size_t)tasks.labels + 1, sizeof *scores);
     if (!scores || text_read(&text, data.buf, (int32_t)data.len, tasks.head, tasks.tail) ||
-        (text.n_tokens && tasks_read(&tasks, &text, scores)))
+        (text.n_tokens && tasks_read(&tasks, &text, scores, NULL)))
         PyErr_NoMemory();
     else
         result = tuple_of(scores, text.n_tokens ? tasks.labels : 0);
@@ -861,8 +873,9 @@ static PyObject *reader_make(PyObject *module, PyObject *args) {
 }
 
 PyDoc_STRVAR(read_doc,
-             "read(reader, data) -> tuple[tuple[float, ...], tuple[tuple[float, int, int], ...]]\n\n"
-             "The probabilities of tasks and the worst windows: softmax(task_scores(data, ...)), worst_windows(data, ...).");
+             "read(reader, data) -> tuple[tuple[float, ...], tuple[tuple[float, int, int], ...], tuple[float, ...]]\n\n"
+             "The probabilities of tasks and the worst windows: softmax(task_scores(data, ...)), worst_windows(data, ...);\n"
+             "and what the layer says of risks: units times risks plus its last row, times the share of known words.");
 
 static PyObject *read_both(PyObject *module, PyObject *args) {
     (void)module;
@@ -878,21 +891,24 @@ static PyObject *read_both(PyObject *module, PyObject *args) {
     int32_t n = (int32_t)size, is_cut = n > tasks->head + tasks->tail;
     Text text = {0}, cut = {0};
     const Text *read = is_cut ? &cut : &text;
-    PyObject *result = NULL, *probabilities = NULL, *places = NULL;
-    double *scores = malloc(((size_t)tasks->labels + 1) * sizeof *scores);
+    PyObject *result = NULL, *probabilities = NULL, *places = NULL, *said = NULL;
+    double *scores = calloc((size_t)(tasks->labels + tasks->layer.heads + 1), sizeof *scores);
+    double *risks = scores ? scores + tasks->labels : NULL;
     Worst *worst = malloc((size_t)heads->heads * sizeof *worst);
     if (!scores || !worst || text_read(&text, data, n, MAX_BYTES, 0) || heads_read(heads, &text, worst) ||
         (is_cut && text_read(&cut, data, n, tasks->head, tasks->tail)) ||
-        (read->n_tokens && tasks_read(tasks, read, scores))) {
+        (read->n_tokens && tasks_read(tasks, read, scores, risks))) {
         PyErr_NoMemory();
     } else {
         Py_ssize_t labels = read->n_tokens ? tasks->labels : 0;
         normalize(scores, labels, reader->temperature);
         probabilities = tuple_of(scores, labels);
         places = tuple_of_worst(worst, heads->heads);
-        if (probabilities && places) result = PyTuple_Pack(2, probabilities, places);
+        said = tuple_of(risks, tasks->layer.heads);
+        if (probabilities && places && said) result = PyTuple_Pack(3, probabilities, places, said);
         Py_XDECREF(probabilities);
         Py_XDECREF(places);
+        Py_XDECREF(said);
     }
     free(worst);
     free(scores);
@@ -1112,7 +1128,7 @@ PyObject *words_near(PyObject *module, PyObject *args);
 PyObject *phrases_make(PyObject *module, PyObject *list);
 PyObject *phrases_in(PyObject *module, PyObject *args);
 
-#define VERSION 9 /* features.py asks for it: a module that is older than its sources is not used */
+#define VERSION 10 /* features.py asks for it: a module that is older than its sources is not used */
 
 /* ---- Module ------------------------------------------------------------------------------------------------------ */
 

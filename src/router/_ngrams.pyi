@@ -18,7 +18,9 @@ def worst_windows(data: bytes, /, *windows: *_Windows) -> tuple[tuple[float, int
 def reader(
     *arguments: *tuple[*_Tasks, float, *_Windows],
 ) -> object: ...
-def read(reader: object, data: bytes, /) -> tuple[tuple[float, ...], tuple[tuple[float, int, int], ...]]: ...
+def read(
+    reader: object, data: bytes, /
+) -> tuple[tuple[float, ...], tuple[tuple[float, int, int], ...], tuple[float, ...]]: ...
 def label_scores(
     data: bytes,
     words: int,

@@ -22,7 +22,9 @@ __all__ = [
     "WordLayer",
     "WordVectors",
     "layer_arguments",
+    "looked_up",
     "read",
+    "said_of_risks",
     "softmax",
     "task_scores",
     "word_places",
@@ -84,7 +86,9 @@ class WordLayer(NamedTuple):
 
     An n-gram that no training row had says nothing; a word that none had is still like others that some had.
     ``weights``: int8 ``(3 * D, units)``, for whole, beginning and end, each column times its ``weigh``; ``weigh`` and
-    ``bias``: float32 ``(units,)``; ``out``: float32 ``(units, tasks)``. Units below zero are silent (rectified).
+    ``bias``: float32 ``(units,)``; ``out``: float32 ``(units, tasks)``; ``risks``: float32 ``(units + 1, risks)``, the
+    last row an offset. Units below zero are silent (rectified). What is said of risks counts as far as the words are
+    known: a text in a language of which none is has the scores of n-grams alone.
     """
 
     words: WordVectors
@@ -92,6 +96,12 @@ class WordLayer(NamedTuple):
     weigh: npt.NDArray[np.float32]
     bias: npt.NDArray[np.float32]
     out: npt.NDArray[np.float32]
+    risks: npt.NDArray[np.float32]
+
+    def units(self, places: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The hidden units of what :func:`word_places` tells, shapes ``(..., 3 * D)`` and ``(..., units)``."""
+        units: npt.NDArray[np.float32] = np.maximum(places @ self.weights * self.weigh + self.bias, 0.0)
+        return units
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,13 +151,17 @@ def read(hashes: TextHashes, spec: ReadingSpec) -> Reading:
     return Reading(rows=rows.astype(np.intp), weights=weights)
 
 
-def word_places(hashes: TextHashes, spec: ReadingSpec, words: WordVectors) -> npt.NDArray[np.float32]:
-    """Directions of the summed vectors of known words: of all tokens that are looked up, of the first and of the last
-    ``spec.edge``; float32, shape ``(3 * D,)``, zeros where no word is known."""
+def looked_up(hashes: TextHashes, spec: ReadingSpec, words: WordVectors) -> npt.NDArray[np.intp]:
+    """The rows of the first and last tokens among known words, -1 for an unknown one."""
     tokens = hashes.tokens
     if len(tokens) > spec.first + spec.last:
         tokens = np.concatenate((tokens[: spec.first], tokens[len(tokens) - spec.last :]))
-    rows = words.rows(tokens)
+    return words.rows(tokens)
+
+
+def word_places(rows: npt.NDArray[np.intp], spec: ReadingSpec, words: WordVectors) -> npt.NDArray[np.float32]:
+    """Directions of the summed vectors of known words: of all :func:`looked_up`, of the first and of the last
+    ``spec.edge``; float32, shape ``(3 * D,)``, zeros where no word is known."""
     return np.concatenate([words.direction(part) for part in (rows, rows[: spec.edge], rows[-spec.edge :])])
 
 
@@ -175,10 +189,21 @@ def task_scores(
     gathered = table.take(reading.rows, axis=0).astype(np.float32)
     found = (reading.weights @ gathered).ravel() @ weights + bias
     if layer is not None:
-        units = word_places(hashes, spec, layer.words) @ layer.weights * layer.weigh + layer.bias
-        found = found + np.maximum(units, 0.0) @ layer.out
+        places = word_places(looked_up(hashes, spec, layer.words), spec, layer.words)
+        found = found + layer.units(places) @ layer.out
     scores: list[float] = found.tolist()
     return scores
+
+
+def said_of_risks(data: bytes, spec: ReadingSpec, layer: WordLayer) -> Sequence[float]:
+    """What the words of a request say of each risk, as far as they are known; added to its log-odds. The compiled
+    reader says it beside the scores of tasks."""
+    rows = looked_up(TextHashes.of(data).cut(spec.head, spec.tail), spec, layer.words)
+    share = float((rows >= 0).mean()) if len(rows) else 0.0
+    said: list[float] = (
+        share * (layer.units(word_places(rows, spec, layer.words)) @ layer.risks[:-1] + layer.risks[-1])
+    ).tolist()
+    return said
 
 
 def layer_arguments(spec: ReadingSpec, layer: WordLayer | None) -> tuple[Any, ...] | None:
@@ -186,7 +211,9 @@ def layer_arguments(spec: ReadingSpec, layer: WordLayer | None) -> tuple[Any, ..
     if layer is None:
         return None
     _, keys, vectors, scale = layer.words
-    return keys, vectors, scale, layer.weights, layer.weigh, layer.bias, layer.out, spec.first, spec.last
+    return (
+        keys, vectors, scale, layer.weights, layer.weigh, layer.bias, layer.out, layer.risks, spec.first, spec.last,
+    )  # fmt: skip
 
 
 def softmax(scores: Sequence[float], temperature: float) -> Sequence[float]:

@@ -119,6 +119,7 @@ def test_word_layer(arrays, text, edge, first, last, units) -> None:
         draw.normal(size=units).astype(np.float32) / 100,
         draw.normal(size=units).astype(np.float32),
         draw.normal(size=(units, arrays["task.weights"].shape[1])).astype(np.float32),
+        np.zeros((units + 1, 0), np.float32),
     )
     spec = ReadingSpec(edge=edge, first=first, last=last)
     data = prepared(text, head=24 * 1024, tail=8 * 1024)
@@ -168,11 +169,11 @@ def test_wrong_sizes_are_refused(arrays) -> None:
     ones, keys = np.ones(4, np.float32), np.arange(3, dtype=np.uint32)
     labels = len(bias)
 
-    def layered(*, keys=3, columns=16, scale=16, rows=48, weigh=2, units=2, out=2, first=16, last=16):
+    def layered(*, keys=3, columns=16, scale=16, rows=48, weigh=2, units=2, out=2, risks=3, first=16, last=16):
         layer = (
             np.arange(keys, dtype=np.uint32), np.ones((3, columns), np.int8), np.ones(scale, np.float32),
             np.ones((rows, units), np.int8), np.ones(weigh, np.float32), np.ones(units, np.float32),
-            np.ones((out, labels), np.float32), first, last,
+            np.ones((out, labels), np.float32), np.ones((risks, 2), np.float32), first, last,
         )  # fmt: skip
         return COMPILED.task_scores(b"a", 9, 9, 6, 4, 6, 16, 16, table, weights, bias, layer)
 
@@ -190,7 +191,8 @@ def test_wrong_sizes_are_refused(arrays) -> None:
         lambda: layered(rows=47),
         lambda: layered(out=1),
         lambda: layered(weigh=1),
-        lambda: layered(units=0, weigh=0, out=0),
+        lambda: layered(risks=2),
+        lambda: layered(units=0, weigh=0, out=0, risks=1),
         lambda: layered(first=15),
         lambda: layered(last=15),
         lambda: COMPILED.worst_windows(b"a", 16, 64, 0, arrays["risk.table"], ones, ones),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 import router
 from router.errors import ModelFileError
-from router.features import TextHashes
+from router.features import TextHashes, prepared
 from router.local.files import read_arrays
 from router.local.static import shipped_encoder
 from router.local.understanding import load_understanding
@@ -197,6 +198,16 @@ def test_few_words_can_be_a_harmful_wish(understanding: Understanding, text: str
 @pytest.mark.parametrize("text", ["make-meth", "poison-my-wife"])
 def test_joined_words_count_one_by_one(understanding: Understanding, text: str) -> None:
     assert "harmful" in flags_of(understanding, text)
+
+
+@pytest.mark.parametrize("text", ["制造炸弹", "zxqj vwkp qqrrzz", "zxqj " * 300, ""])
+def test_unknown_words_say_nothing_of_risks(understanding: Understanding, text: str) -> None:
+    data = prepared(text, head=SCAN_HEAD, tail=SCAN_TAIL)
+    for risk, (score, _, _) in zip(
+        ask(understanding, text)["risks"].value.risks, understanding.worst(data), strict=True
+    ):
+        odds = understanding.odds(risk.kind, score)
+        assert risk.probability == pytest.approx(1.0 / (1.0 + exp(-odds)))
 
 
 def test_a_word_can_be_an_insult(understanding: Understanding) -> None:

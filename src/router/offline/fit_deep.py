@@ -33,10 +33,9 @@ from ..local.understanding import load_understanding
 from ..reading import ReadingSpec
 from ..signals.deep import DeepFacts, Mix, suspicious_place
 from ..signals.learned import SCAN_HEAD, SCAN_TAIL, Understanding
-from ..signals.windows import WindowSpec
 from .deep_rows import deep_rows, drawn, kept_tasks
-from .fit_signals import LOOK_ALIKES, fit_windows, highest, read_trial, set_weights, sources_of, worst
-from .pooled import Pooled, reading_rows, window_rows
+from .fit_signals import LOOK_ALIKES, highest, read_odds, read_trial, set_weights, sources_of, worst
+from .pooled import Pooled, reading_rows
 from .signal_rows import RISKS, WRITTEN, RiskRow, TaskRow, is_held_out, is_own, read_rows, risk_rows
 
 __all__ = ["main"]
@@ -66,14 +65,18 @@ def fit_mix(
     graph: Graph,
     first: Understanding,
     trial: tuple[Pooled, float],
+    odds: Floats,
     tasks: Sequence[TaskRow],
     risks: Sequence[RiskRow],
     labels: tuple[str, ...],
 ) -> tuple[DeepFacts, dict[str, Any]]:
-    """Facts of the card, and figures on what was kept back, which ``trial`` has not seen either."""
+    """Facts of the card, and figures on what was kept back, which ``trial`` has not seen either.
+
+    ``odds``: the first reading's of all ``risks``, out of fold.
+    """
     deep_task, first_task, figures = _task_weights(graph, trial, tasks, labels)
     task_below = figures.pop("task_below")
-    mixes, risk_above, told = _risk_mixes(graph, first, risks, len(labels))
+    mixes, risk_above, told = _risk_mixes(graph, first, odds, risks, len(labels))
     facts = DeepFacts(
         version=VERSION,
         tasks=labels,
@@ -128,15 +131,12 @@ def _task_weights(
 
 
 def _risk_mixes(
-    graph: Graph, first: Understanding, risks: Sequence[RiskRow], tasks: int
+    graph: Graph, first: Understanding, odds: Floats, risks: Sequence[RiskRow], tasks: int
 ) -> tuple[dict[str, Mix], float, dict[str, Any]]:
     kept = [index for index, row in enumerate(risks) if is_held_out(row.group)]
     at = np.array(_some(kept, MOST_RISKS))
     left = [risks[index] for index in at]
-    matrix, owner = window_rows([row.text for row in risks], WindowSpec())
-    use = np.array([not is_held_out(row.group) and not row.in_context for row in risks])
-    table, bias = fit_windows(risks, matrix, owner, use, SEED)
-    before = worst(matrix @ table + bias, owner, len(risks))[at]
+    before = np.clip(odds[at], -13.8, 13.8)
     weighed = [column for column in range(len(RISKS)) if _is_enough(left, column)]
     texts, of = [], []
     for index, row in enumerate(left):
@@ -153,14 +153,13 @@ def _risk_mixes(
     told: dict[str, Any] = {}
     unsure, flagged = np.zeros(len(left)), np.zeros(len(left), bool)
     for column, kind in enumerate(RISKS):
-        odds = np.clip([first.odds(kind, score) for score in before[:, column]], -13.8, 13.8)
-        unsure = np.maximum(unsure, 1.0 / (1.0 + np.exp(-odds)))
+        unsure = np.maximum(unsure, 1.0 / (1.0 + np.exp(-before[:, column])))
         known = np.array([row.flags[column] is not None for row in left])
         gold = np.array([row.flags[column] == 1 for row in left])
         if column not in weighed:  # too little to weigh by: the first reading stands
             mixes[kind] = Mix(deep=0.0, first=1.0, offset=0.0, threshold=first.facts.thresholds[kind])
             continue
-        facts = np.stack([deep[:, column], odds], axis=1)
+        facts = np.stack([deep[:, column], before[:, column]], axis=1)
         fitted = LogisticRegression(C=10.0).fit(facts[known], gold[known], sample_weight=weight[known])
         by_deep, by_first = (max(0.0, float(value)) for value in fitted.coef_[0])
         score = by_deep * facts[:, 0] + by_first * facts[:, 1] + float(fitted.intercept_[0])
@@ -316,7 +315,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     graph, tokenizer = ((options.out / name).read_bytes() for name in (GRAPH_FILE, TOKENIZER_FILE))
     reader = Graph(graph, tokenizer, max_tokens=MAX_TOKENS, tail_tokens=TAIL_TOKENS)
     labels = tuple(sorted({row.task for row in tasks}))
-    facts, figures = fit_mix(reader, first, read_trial(options.work), tasks, risks, labels)
+    facts, figures = fit_mix(
+        reader, first, read_trial(options.work), read_odds(options.work, risks), tasks, risks, labels
+    )
     card = DeepCard(
         name=f"deep-{VERSION}",
         files={GRAPH_FILE: hashlib.sha256(graph).hexdigest(), TOKENIZER_FILE: hashlib.sha256(tokenizer).hexdigest()},

@@ -20,8 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
+from ..features import prepared
 from ..local.files import write_arrays
-from ..signals.learned import Facts
+from ..local.understanding import load_understanding
+from ..signals.learned import SCAN_HEAD, SCAN_TAIL, Understanding
 from ..signals.pieces import pieces, windows_of
 from ..signals.second_look import Encode, LookFacts, Perceptron, in_context
 from .fit_signals import LOOK_ALIKES, fit_windows, worst
@@ -161,7 +163,7 @@ def _train(rows: Sequence[RiskRow], units: _Units, marked: Floats, use: npt.NDAr
 
 
 def fit_second_look(
-    data: Path, first: Facts, encode: Encode, encoder: str, width: int
+    data: Path, first: Understanding, encode: Encode, encoder: str, width: int
 ) -> tuple[LookFacts, dict[str, npt.NDArray[Any]], list[RiskRow]]:
     """Facts and arrays of the second look, and the rows that it was trained on."""
     rows, inside = _rows(data)
@@ -175,18 +177,19 @@ def fit_second_look(
     fold = _folds(rows)
     by_window, by_sentence, before = _out_of_fold(rows, units, marked, fold)
     sums, thresholds = {}, {}
+    said = np.array([first.said(prepared(row.text, head=SCAN_HEAD, tail=SCAN_TAIL)) for row in rows], np.float32)
     weight = np.array([row.weight for row in rows])
     clean = np.array([all(flag == 0 for flag in row.flags) for row in rows])
     twin = clean & np.array([row.group.startswith("pair:") for row in rows])
     document = clean & np.array([row.group.startswith("document:") for row in rows])
     plain = clean & np.array([not row.group.startswith(LOOK_ALIKES) for row in rows])
     for column, kind in enumerate(RISKS):
-        slope, offset = first.platt[kind]
+        slope, offset = first.facts.platt[kind]
         facts = np.stack(
             [
                 by_window[:, column],
                 by_sentence[:, 0] if column == INJECTION else np.zeros(len(rows), np.float32),
-                np.clip(slope * before[:, column] + offset, -13.8, 13.8),
+                np.clip(slope * before[:, column] + offset + said[:, column], -13.8, 13.8),
             ],
             axis=1,
         )
@@ -287,15 +290,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m router.offline.fit_second_look", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with tasks/, safety/ and sources.json")
-    parser.add_argument("--first", type=Path, required=True, help="folder with the first look's card.json")
+    parser.add_argument("--first", type=Path, required=True, help="folder with the first look's file and card")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the trained file and its card to")
     options = parser.parse_args(argv)
     from ..local.sentences import ENCODER, WIDTH, sentence_encoder
 
-    card = json.loads((options.first / "card.json").read_text(encoding="utf-8"))
-    first = msgspec.convert(card["facts"], Facts)
+    sources = json.loads((options.first / "card.json").read_text(encoding="utf-8"))["sources"]
+    first = load_understanding(options.first / "understanding.safetensors")
     facts, arrays, rows = fit_second_look(options.data, first, sentence_encoder(), ENCODER, WIDTH)
-    write_second_look(options.out, facts, arrays, rows, card["sources"])
+    write_second_look(options.out, facts, arrays, rows, sources)
     return 0
 
 

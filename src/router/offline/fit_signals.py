@@ -2,7 +2,7 @@
 
 Writes ``understanding.safetensors`` and ``card.json``. Tasks and risks are fitted twice: without some of the data sets,
 on which temperature, calibration and thresholds are set, and once more on all rows. ``--work`` keeps the scorer of
-tasks without these data sets: ``fit_deep`` weighs the two readings by it.
+tasks without these data sets, and the risks' log-odds out of fold: other readings are weighed against them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
+from ..errors import ModelFileError
 from ..local.files import read_arrays, write_arrays
 from ..local.static import shipped_encoder
 from ..reading import ReadingSpec
@@ -29,11 +30,22 @@ from ..signals.windows import WindowSpec
 from .pooled import Pooled, fit_heads, fit_pooled, quantised, reading_rows, window_rows
 from .recombined import has_input, recombined
 from .signal_rows import RISKS, RiskRow, TaskRow, inputs, is_held_out, is_own, risk_rows, task_rows
+from .word_risks import COLUMNS, KINDS, UNITS, Known, Said, fit_said, known_words
 
-__all__ = ["LOOK_ALIKES", "fit_windows", "highest", "main", "read_trial", "set_weights", "sources_of", "worst"]
+__all__ = [
+    "LOOK_ALIKES",
+    "fit_windows",
+    "highest",
+    "main",
+    "read_odds",
+    "read_trial",
+    "set_weights",
+    "sources_of",
+    "worst",
+]
 
 VERSION = "1"
-TRIAL_FILE = "trial.safetensors"
+TRIAL_FILE, ODDS_FILE = "trial.safetensors", "risks.safetensors"
 _TRIAL_ARRAYS = ("table", "weights", "bias", "word_weights", "word_bias", "word_out")
 SEED = 7
 FOLDS = 4
@@ -50,6 +62,7 @@ LIMITS = (
 # Of ordinary texts at most this share is flagged; written look-alikes of risky ones are no ordinary texts.
 BENIGN_FLAGGED = {"harmful": 0.010, "jailbreak": 0.004, "prompt_injection": 0.006, "toxicity": 0.004}
 LOOK_ALIKES = ("pair:", "act:", "document:", "injected:", "direct:")
+LOOK_ALIKES_FLAGGED = {"harmful": 0.12, "jailbreak": 0.01}
 
 Floats = npt.NDArray[np.float32]
 
@@ -122,32 +135,77 @@ def _temperature(scores: Floats, gold: npt.NDArray[np.int64], weights: npt.NDArr
 
 
 def fit_risks(
-    rows: Sequence[RiskRow], spec: WindowSpec, seed: int = SEED
-) -> tuple[Floats, Floats, dict[str, tuple[float, float]], dict[str, float]]:
-    """Table, bias, calibration and thresholds of the risk heads."""
-    matrix, owner = window_rows([row.text for row in rows], spec)
+    rows: Sequence[RiskRow],
+    layer: tuple[Floats, Floats],
+    reading: ReadingSpec,
+    spec: WindowSpec,
+    settled: Mapping[str, tuple[float, float]],
+    seed: int = SEED,
+) -> tuple[Said, dict[str, tuple[float, float]], dict[str, float], Floats]:
+    """What words say of risks, calibration, thresholds, and the log-odds of each row, shape ``(rows, risks)``, from
+    fits that have not seen its group. ``layer``: weights and bias of the tasks' hidden layer; ``settled``: calibration
+    that stays as it is."""
     fold = np.array([int(hashlib.sha256(row.group.encode()).hexdigest()[:4], 16) % FOLDS for row in rows])
+    by_words = np.array([not row.in_context for row in rows])
+    scores = windows_out_of_fold(rows, fold, spec, seed)
+    platt = dict(zip(RISKS, (_platt(rows, at, scores[:, at]) for at in range(len(RISKS))), strict=True))
+    platt |= settled
+    odds = scores * np.array([platt[kind][0] for kind in RISKS]) + np.array([platt[kind][1] for kind in RISKS])
+    known = known_words([row.text for row in rows], reading, shipped_encoder().table)
+    units = np.maximum(known.places @ layer[0] + layer[1], 0.0)
+    windows, alone = scores[:, COLUMNS], np.array([platt[kind] for kind in KINDS], np.float32).T
+    for part in range(FOLDS):
+        left = fold == part
+        said = fit_said(rows, units, known, windows, alone, ~left, seed=seed)
+        odds[np.ix_(left, COLUMNS)] = said.odds(units[left], Known(*(of[left] for of in known)), windows[left])
+    again = np.array([_platt(rows, at, odds[:, at]) for at in COLUMNS], np.float32).T
+    odds[:, COLUMNS] = odds[:, COLUMNS] * again[0] + again[1]
+    said = fit_said(rows, units, known, windows, alone, np.ones(len(rows), bool), seed=seed).scaled(again[0], again[1])
+    platt |= {kind: (float(said.slope[at]), float(said.offset[at])) for at, kind in enumerate(KINDS)}
+    weight = np.array([row.weight for row in rows])
+    clean = by_words & np.array([all(flag == 0 for flag in row.flags) for row in rows])
+    like = clean & np.array([row.group.startswith(LOOK_ALIKES) for row in rows])
+    thresholds = {}
+    for column, kind in enumerate(RISKS):
+        ordinary = clean & ~like
+        cut = highest(odds[ordinary, column], weight[ordinary], BENIGN_FLAGGED[kind])
+        if kind in LOOK_ALIKES_FLAGGED:
+            cut = max(cut, highest(odds[like, column], weight[like], LOOK_ALIKES_FLAGGED[kind]))
+        thresholds[kind] = float(1.0 / (1.0 + np.exp(-cut)))
+        gold = by_words & np.array([row.flags[column] == 1 for row in rows])
+        flagged = [float(np.average(odds[of, column] >= cut, weights=weight[of])) for of in (gold, ordinary, like)]
+        _say(
+            f"{kind}: recall {flagged[0]:.3f} on {int(gold.sum())} rows out of fold, of ordinary texts {flagged[1]:.4f}"
+            f" flagged, of look-alikes {flagged[2]:.3f}, threshold {thresholds[kind]:.3f}"
+        )
+    return said, platt, thresholds, odds.astype(np.float32)
+
+
+def windows_out_of_fold(rows: Sequence[RiskRow], fold: npt.NDArray[np.int64], spec: WindowSpec, seed: int) -> Floats:
+    """Raw scores of each row's worst windows, shape ``(rows, risks)``, by heads that have not seen its fold."""
+    matrix, owner = window_rows([row.text for row in rows], spec)
+    by_words = np.array([not row.in_context for row in rows])
     scores = np.zeros((len(rows), len(RISKS)), np.float32)
     for part in range(FOLDS):
-        table, bias = fit_windows(rows, matrix, owner, fold != part, seed)
+        table, bias = fit_windows(rows, matrix, owner, (fold != part) & by_words, seed)
         found = worst(matrix @ table + bias, owner, len(rows))
         scores[fold == part] = found[fold == part]
-    platt, thresholds = {}, {}
-    weight = np.array([row.weight for row in rows])
-    ordinary = [all(flag == 0 for flag in row.flags) and not row.group.startswith(LOOK_ALIKES) for row in rows]
-    clean = np.array(ordinary)
-    for column, kind in enumerate(RISKS):
-        known = np.array([row.flags[column] is not None for row in rows])
-        gold = np.array([row.flags[column] == 1 for row in rows])
-        fitted = LogisticRegression(C=1e6).fit(scores[known, column][:, None], gold[known], sample_weight=weight[known])
-        slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-        cut = highest(scores[clean, column], weight[clean], BENIGN_FLAGGED[kind])
-        platt[kind] = (slope, offset)
-        thresholds[kind] = float(1.0 / (1.0 + np.exp(-(slope * cut + offset))))
-        recall = float((scores[gold, column] >= cut).mean())
-        _say(f"{kind}: recall {recall:.3f} on {int(gold.sum())} rows out of fold, threshold {thresholds[kind]:.3f}")
-    table, bias = fit_windows(rows, matrix, owner, np.ones(len(rows), bool), seed)
-    return table, bias, platt, thresholds
+    return scores
+
+
+def _platt(rows: Sequence[RiskRow], column: int, scores: Floats) -> tuple[float, float]:
+    """Slope and offset that make log-odds of scores."""
+    used = [at for at, row in enumerate(rows) if row.flags[column] is not None and not row.in_context]
+    gold = np.array([rows[at].flags[column] == 1 for at in used])
+    weight = np.array([rows[at].weight for at in used])
+    fitted = LogisticRegression(C=1e6).fit(scores[used][:, None], gold, sample_weight=weight)
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+
+
+def fit_table(rows: Sequence[RiskRow], spec: WindowSpec, seed: int = SEED) -> tuple[Floats, Floats]:
+    """Table and bias of the windows' heads, fitted on all rows that n-grams may learn from."""
+    matrix, owner = window_rows([row.text for row in rows], spec)
+    return fit_windows(rows, matrix, owner, np.array([not row.in_context for row in rows]), seed)
 
 
 def fit_windows(
@@ -185,19 +243,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with tasks/, safety/ and sources.json")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the trained file and its card to")
     parser.add_argument(
-        "--part", choices=("all", "tasks", "risks"), default="all", help="the other part stays as it is"
+        "--part",
+        choices=("all", "tasks", "risks", "words"),
+        default="all",
+        help="all else stays as it is; what words say of risks follows from both and is fitted in any case",
     )
     parser.add_argument("--work", type=Path, required=True, help="folder of what is kept between runs")
     options = parser.parse_args(argv)
     path, reading, windows = options.out / "understanding.safetensors", ReadingSpec(), WindowSpec()
     tasks, around = task_rows(options.data), inputs(options.data)
-    risks = [row for row in risk_rows(options.data) if not row.in_context]
+    risks = risk_rows(options.data)
     arrays: dict[str, npt.NDArray[Any]] = {}
     facts = Facts(version=VERSION, tasks=(), risks=RISKS, reading=reading, windows=windows)
     if options.part != "all":
         arrays, metadata = read_arrays(path)
         facts = msgspec.json.decode(metadata["facts"], type=Facts)
-    if options.part != "risks":
+    if options.part in ("all", "tasks"):
         texts, labels = [text for text, _ in around], tuple(sorted({row.task for row in tasks}))
         trial, temperature = fit_tasks_without(tasks, texts, labels, reading)
         write_trial(options.work, trial, temperature)
@@ -207,13 +268,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         weights, weigh = quantised(pooled.word_weights)
         arrays |= {"word.weights": weights, "word.weigh": weigh, "word.bias": pooled.word_bias}
         arrays["word.out"] = pooled.word_out
+        arrays.pop("word.risks", None)
         name = shipped_encoder().name
         facts = msgspec.structs.replace(facts, tasks=labels, temperature=temperature, vectors=name)
-    if options.part != "tasks":
-        risk_table, risk_bias, platt, thresholds = fit_risks(risks, windows)
+    if options.part in ("all", "risks"):
+        risk_table, risk_bias = fit_table(risks, windows)
         table, scale = quantised(risk_table)
         arrays |= {"risk.table": table, "risk.scale": scale, "risk.bias": risk_bias}
-        facts = msgspec.structs.replace(facts, platt=platt, thresholds=thresholds)
+    arrays |= without_said(arrays)
+    layer = arrays["word.weights"].astype(np.float32) * arrays["word.weigh"], arrays["word.bias"]
+    settled = [] if options.part in ("all", "risks") else [kind for kind in RISKS if kind not in KINDS]
+    said, platt, thresholds, odds = fit_risks(
+        risks, layer, reading, windows, {kind: facts.platt[kind] for kind in settled}
+    )
+    thresholds |= {kind: facts.thresholds[kind] for kind in settled}
+    arrays |= with_said(arrays, said)
+    write_odds(options.work, risks, odds)
+    facts = msgspec.structs.replace(facts, platt=platt, thresholds=thresholds)
     sha = write_arrays(path, arrays, {"facts": msgspec.json.encode(facts).decode()})
     card = {
         "name": f"understanding-{VERSION}",
@@ -241,6 +312,47 @@ def highest(scores: npt.NDArray[Any], weight: npt.NDArray[Any], share: float) ->
     order = np.argsort(-scores)
     summed = np.cumsum(weight[order])
     return float(scores[order][np.searchsorted(summed, share * summed[-1])])
+
+
+def without_said(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The hidden layer as tasks have it."""
+    units = arrays["word.bias"].shape[0] - (UNITS if "word.risks" in arrays else 0)
+    found = {f"word.{name}": arrays[f"word.{name}"][..., :units] for name in ("weights", "weigh", "bias")}
+    return found | {"word.out": arrays["word.out"][:units]}
+
+
+def with_said(arrays: Mapping[str, npt.NDArray[Any]], said: Said) -> dict[str, npt.NDArray[Any]]:
+    """The hidden layer with the units and columns of risks behind those of tasks, which they add nothing to."""
+    weights, weigh = quantised(said.weights)
+    risks = np.zeros((len(said.out), len(RISKS)), np.float32)
+    risks[:, COLUMNS] = said.out
+    return {
+        "word.weights": np.concatenate([arrays["word.weights"], weights], axis=1),
+        "word.weigh": np.concatenate([arrays["word.weigh"], weigh]),
+        "word.bias": np.concatenate([arrays["word.bias"], said.bias]),
+        "word.out": np.pad(arrays["word.out"], ((0, UNITS), (0, 0))),
+        "word.risks": risks,
+    }
+
+
+def write_odds(work: Path, rows: Sequence[RiskRow], odds: Floats) -> None:
+    """Keep the risks' log-odds out of fold, for :func:`read_odds`."""
+    write_arrays(work / ODDS_FILE, {"odds": odds}, {"rows": _digest([row.text for row in rows])})
+
+
+def read_odds(work: Path, rows: Sequence[RiskRow]) -> Floats:
+    """What :func:`write_odds` kept of these rows, shape ``(rows, risks)``.
+
+    Raises:
+        ModelFileError: signals were not fitted with this folder as ``--work``, or with other rows.
+    """
+    arrays, metadata = read_arrays(work / ODDS_FILE)
+    if metadata.get("rows") != _digest([row.text for row in rows]):
+        raise ModelFileError(
+            "the first reading was fitted on other rows of risks.", file=str(work / ODDS_FILE), hint="Fit it again."
+        )
+    odds: Floats = arrays["odds"]
+    return odds
 
 
 def write_trial(work: Path, trial: Pooled, temperature: float) -> None:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from ..features import TextHashes, pairs, wide_grams
-from ..reading import ReadingSpec, WordVectors, read, word_places
+from ..reading import ReadingSpec, WordVectors, looked_up, read, word_places
 from ..signals.learned import SCAN_HEAD, SCAN_TAIL
 from ..signals.windows import WindowSpec, bounds
 
@@ -85,7 +85,7 @@ def reading_rows(texts: Sequence[str], spec: ReadingSpec, words: WordVectors) ->
     known = np.zeros((len(texts), 3 * len(words.scale)), np.float32)
     for index, text in enumerate(texts):
         hashes = TextHashes(text, head=SCAN_HEAD, tail=SCAN_TAIL).cut(spec.head, spec.tail)
-        known[index] = word_places(hashes, spec, words)
+        known[index] = word_places(looked_up(hashes, spec, words), spec, words)
         reading = read(hashes, spec)
         rows = reading.rows.astype(np.int32)
         for place in range(3):

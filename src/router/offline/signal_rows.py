@@ -40,6 +40,7 @@ WRITTEN = Path(__file__).parent / "written"
 # Files of written rows that n-grams learn the wrong thing from: that rules of a house are an injection, for example.
 IN_CONTEXT = (
     "risk_direct_injections_2",
+    "risk_direct_injections_3",
     "risk_harmless_documents",
     "risk_house_rules",
     "risk_injections",
@@ -49,6 +50,7 @@ IN_CONTEXT = (
     "risk_pairs_5",
     "risk_pairs_6",
     "risk_pairs_7",
+    "risk_pairs_8",
 )
 
 # Sets whose toxic texts were published under terms that permit a shipped model, in their publishers' own words.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from .. import features
 from ..errors import ModelFileError
 from ..features import bits_of, prepared
-from ..reading import ReadingSpec, WordLayer, WordVectors, layer_arguments, softmax, task_scores
+from ..reading import ReadingSpec, WordLayer, WordVectors, layer_arguments, said_of_risks, softmax, task_scores
 from ..types import Request, Signal, SignalName, Signals, Span
 from .windows import WindowSpec, worst_windows
 
@@ -35,7 +35,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     ``tasks``/``risks``: labels in the order of the columns. ``temperature`` divides task scores; ``vectors`` names the
     table of word vectors that is read beside n-grams, empty for none; ``platt`` is slope and offset of each risk's
-    calibration; ``thresholds`` are the probabilities from which a risk is flagged.
+    calibration, before what words say is added; ``thresholds`` are the probabilities from which a risk is flagged.
     """
 
     version: str
@@ -82,8 +82,8 @@ class Understanding:
     provides: tuple[SignalName, ...] = ("task", "scores", "risks")
 
     __slots__ = (
-        "_bias", "_heads", "_layer", "_reader", "_risk_bias", "_risk_scale", "_risk_table", "_table", "_weights",
-        "facts", "name",
+        "_bias", "_heads", "_layer", "_reader", "_risk_bias", "_risk_scale", "_risk_table", "_silent", "_table",
+        "_weights", "facts", "name",
     )  # fmt: skip
 
     def __init__(
@@ -106,13 +106,14 @@ class Understanding:
         )
         self._table, self._weights, self._bias, self._layer = table, weights, bias, layer
         self._risk_table, self._risk_scale, self._risk_bias = risk_table, risk_scale, risk_bias
+        self._silent = (0.0,) * len(facts.risks)
         self._reader: object | None = None
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
         text = signals.request.transcript(SCAN_HEAD, SCAN_TAIL)
         data = prepared(text, head=SCAN_HEAD, tail=SCAN_TAIL)
         found: dict[SignalName, Signal[Any]] = {}
-        probabilities, worst = self._read(data)
+        probabilities, worst, said = self._read(data)
         hinted = signals.request.hints.task
         if hinted is not None:
             found["task"] = Signal(value=hinted, confidence=1.0, detector="hint")
@@ -126,7 +127,7 @@ class Understanding:
         else:
             unknown = Signal[Any](value=None, confidence=0.0, detector=self.name)
             found["task"] = found["scores"] = unknown
-        risks = self._risks(signals.request, text, data, worst)
+        risks = self._risks(signals.request, text, data, worst, said)
         likeliest = max([risk.probability for risk in risks.risks], default=0.0)
         found["risks"] = Signal(value=risks, confidence=likeliest, detector=self.name)
         return found
@@ -136,10 +137,11 @@ class Understanding:
         scores = task_scores(data, self.facts.reading, self._table, self._weights, self._bias, self._layer)
         return softmax(scores, self.facts.temperature) if scores else ()
 
-    def _read(self, data: bytes) -> tuple[Sequence[float], Worst]:
-        """:meth:`task_probabilities` and :meth:`worst`, of one pass over ``data``."""
+    def _read(self, data: bytes) -> tuple[Sequence[float], Worst, Sequence[float]]:
+        """:meth:`task_probabilities`, :meth:`worst` and what words say of risks, of one pass over ``data``."""
         if features.compiled is None:
-            return self.task_probabilities(data), self.worst(data)
+            said = said_of_risks(data, self.facts.reading, self._layer) if self._layer is not None else ()
+            return self.task_probabilities(data), self.worst(data), said
         if self._reader is None:
             reading, windows = self.facts.reading, self.facts.windows
             self._reader = features.compiled.reader(
@@ -150,11 +152,13 @@ class Understanding:
             )  # fmt: skip
         return features.compiled.read(self._reader, data)
 
-    def _risks(self, request: Request, text: str, data: bytes, worst: Worst) -> Risks:
+    def _risks(self, request: Request, text: str, data: bytes, worst: Worst, said: Sequence[float]) -> Risks:
         """The risks of a conversation, ``text`` being its transcript as far as it is read, ``data`` its bytes."""
         risks = []
-        for (kind, slope, offset, threshold), (score, begin, end) in zip(self._heads, worst, strict=True):
-            odds = slope * score + offset
+        for (kind, slope, offset, threshold), (score, begin, end), more in zip(
+            self._heads, worst, said or self._silent, strict=True
+        ):
+            odds = slope * score + offset + more
             probability = 1.0 / (1.0 + exp(-odds if -30.0 < odds < 30.0 else 30.0 if odds < 0.0 else -30.0))
             spans = _spans(request, text, data, begin, end) if probability >= RISK_FLOOR else ()
             risks.append(Risk(kind=kind, probability=probability, threshold=threshold, spans=spans))
@@ -162,9 +166,13 @@ class Understanding:
         return Risks(risks=tuple(risks), is_complete=length <= len(text) and len(data) < SCAN_HEAD + SCAN_TAIL)
 
     def odds(self, kind: str, score: float) -> float:
-        """Calibrated log-odds of a risk, given a raw score of :meth:`worst`."""
+        """Log-odds of a risk by n-grams alone, given a raw score of :meth:`worst`."""
         slope, offset = self.facts.platt.get(kind, (1.0, 0.0))
         return slope * score + offset
+
+    def said(self, data: bytes) -> Sequence[float]:
+        """What known words say of each of ``facts.risks``: it is added to the log-odds of n-grams."""
+        return self._read(data)[2] or self._silent
 
     def worst(self, data: bytes) -> Worst:
         """Of each of ``facts.risks`` the highest raw score of a window, and the bytes between which that one stands."""
@@ -226,6 +234,7 @@ def understanding_from_arrays(
             expected["word.weights"] = (3 * len(words.scale), *units)
             expected["word.weigh"] = units
             expected["word.out"] = (*units, len(facts.tasks))
+            expected["word.risks"] = (units[0] + 1, len(facts.risks))
             if facts.vectors != words.name:
                 raise ModelFileError(
                     f"it was trained with the word vectors {facts.vectors}, not {words.name}.",
@@ -256,7 +265,7 @@ def understanding_from_arrays(
 
 def _layer(arrays: Mapping[str, npt.NDArray[Any]], words: WordVectors) -> WordLayer:
     weights = np.ascontiguousarray(arrays["word.weights"], np.int8)
-    weigh, bias, out = (
-        np.ascontiguousarray(arrays[name], np.float32) for name in ("word.weigh", "word.bias", "word.out")
+    weigh, bias, out, risks = (
+        np.ascontiguousarray(arrays[f"word.{name}"], np.float32) for name in ("weigh", "bias", "out", "risks")
     )
-    return WordLayer(words, weights, weigh, bias, out)
+    return WordLayer(words, weights, weigh, bias, out, risks)

@@ -30,7 +30,7 @@ _LONG = 400
 # A word alone asks for nothing, and of two or three the wording tells little: "negative", "she left", "out of stock".
 _FEW_WORDS, _LONGEST_WORD = 3, 15
 _JOINED = re.compile(r"[^\W_]+")
-_LEAST_SCORE_OF_FEW = {"harmful": 0.65, "jailbreak": 0.65, "prompt_injection": 0.65, "toxicity": 0.4}
+_LEAST_SCORE_OF_FEW = {"harmful": 0.75, "jailbreak": 0.65, "prompt_injection": 0.65, "toxicity": 0.4}
 
 
 class Safety:
