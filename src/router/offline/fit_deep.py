@@ -46,8 +46,8 @@ MOST_TASKS, MOST_RISKS = 6_000, 6_000  # of what is kept back
 MAX_TOKENS, TAIL_TOKENS = 112, 48
 PIECES = 18_000
 # Of ordinary texts that are kept back at most this share is flagged, and of harmless twins of risky ones.
-ORDINARY_FLAGGED = {"harmful": 0.002, "jailbreak": 0.003, "prompt_injection": 0.002, "toxicity": 0.003}
-TWINS_FLAGGED = 0.10
+ORDINARY_FLAGGED = {"harmful": 0.002, "jailbreak": 0.003, "prompt_injection": 0.004, "toxicity": 0.003}
+TWINS_FLAGGED = 0.055
 ENOUGH, ENOUGH_OF_SOURCE = 30, 10  # rows that a risk needs, of two sources at least
 TASK_LOSS = 0.002  # so much of the right tasks may be lost where the deep reading is spared,
 RISK_MISSED = 0.1  # and so much of the risks that it would flag
