@@ -11,9 +11,9 @@ import msgspec
 from ..catalogue import Deployment
 from ..errors import UpstreamError
 from .base import Credential, Reach, check_reach
-from .http import HttpPool, HttpTooLarge
-from .openai_server import CODED, DEFAULT_BASE, DEFAULT_KEY, call_head, is_coded, network_error, status_error
-from .upstream_errors import error_in_body, malformed, missing_credential
+from .http import HttpPool
+from .openai_server import DEFAULT_BASE, answer_of, call_head, key_of
+from .upstream_errors import error_in_body, malformed
 
 __all__ = ["Embedder"]
 
@@ -68,24 +68,16 @@ class Embedder:
             await self._litellm.aclose()
 
     async def _by_http(self, deployment: Deployment, body: Mapping[str, Any]) -> dict[str, Any]:
-        name, key = deployment.name, self._key(deployment)
+        name, key = deployment.name, key_of(deployment, self._credential)
         base = deployment.api_base or DEFAULT_BASE
         target, head = call_head(name, base, "/embeddings", accept="application/json", key=key)
         if self._pool is None or not self._pool.belongs_to(asyncio.get_running_loop()):
             self._pool = HttpPool(connect_timeout_s=self._connect_timeout_s)
         sent = _encode(body)
+        data = b"%b%d\r\n\r\n%b" % (head, len(sent), sent)
+        answer = await answer_of(self._pool, target, data, most=_MAX_BODY_BYTES, name=name, key=key)
         try:
-            answer = await self._pool.send(target, b"%b%d\r\n\r\n%b" % (head, len(sent), sent), most=_MAX_BODY_BYTES)
-        except HttpTooLarge as error:
-            raise malformed(name, str(error)) from error
-        except OSError as error:
-            raise network_error(name, error) from error
-        if answer.status != 200:
-            raise status_error(answer, name, key)
-        if is_coded(answer.headers):
-            raise malformed(name, CODED)
-        try:
-            found = _decode(answer.body)
+            found = _decode(answer)
         except msgspec.DecodeError as error:
             raise malformed(name, "the answer is not JSON") from error
         if not isinstance(found, dict) or found.get("error"):
@@ -99,12 +91,3 @@ class Embedder:
             self._litellm = LitellmBackend(credential=self._credential, reach=self._reach)
         found: dict[str, Any] = await self._litellm.embed(deployment, body)
         return found
-
-    def _key(self, deployment: Deployment) -> str | None:
-        variable = deployment.key_env or (None if deployment.api_base else DEFAULT_KEY)
-        if variable is None:
-            return None
-        key = self._credential(variable)
-        if not key:
-            raise missing_credential(deployment.name, variable)
-        return key

@@ -29,18 +29,19 @@ from .base import (
     check_reply,
     read_usage,
 )
-from .http import HttpAnswer, HttpPool, HttpStream, HttpTooLarge, Target
+from .http import HttpAnswer, HttpPool, HttpStream, Target
 from .openai_server import (
     CODED,
     DEFAULT_BASE,
-    DEFAULT_KEY,
     MAX_ERROR_BYTES,
+    answer_of,
     call_head,
     is_coded,
+    key_of,
     network_error,
     status_error,
 )
-from .upstream_errors import cut_short, error_in_body, malformed, missing_credential
+from .upstream_errors import cut_short, error_in_body, malformed
 
 __all__ = ["OpenAIBackend"]
 
@@ -95,18 +96,9 @@ class OpenAIBackend:
         """The whole answer; see :class:`router.backends.base.Backend`."""
         name = call.deployment.name
         target, data, key = self._outgoing(call, accept="application/json")
+        answer = await answer_of(self._connected(), target, data, most=self._max_body_bytes, name=name, key=key)
         try:
-            answer = await self._connected().send(target, data, most=self._max_body_bytes)
-        except HttpTooLarge as error:
-            raise malformed(name, str(error)) from error
-        except OSError as error:
-            raise network_error(name, error) from error
-        if answer.status != 200:
-            raise status_error(answer, name, key)
-        if is_coded(answer.headers):
-            raise malformed(name, CODED)
-        try:
-            body = RawJson(check_reply(_decode(answer.body), name), answer.body)
+            body = RawJson(check_reply(_decode(answer), name), answer)
         except msgspec.DecodeError as error:
             raise malformed(name, "the answer is not JSON") from error
         return Reply(body=body, usage=read_usage(body.get("usage")))
@@ -148,13 +140,7 @@ class OpenAIBackend:
         """Where the call goes, its bytes, and the credential in them."""
         deployment = call.deployment
         check_reach(self._reach, deployment)
-        key: str | None = None
-        key_name = deployment.key_env or (None if deployment.api_base else DEFAULT_KEY)
-        if key_name is not None:
-            key = self._credential(key_name)
-            if not key:
-                raise missing_credential(deployment.name, key_name)
-        base = deployment.api_base or DEFAULT_BASE
+        key, base = key_of(deployment, self._credential), deployment.api_base or DEFAULT_BASE
         found = self._heads.get((base, accept, key))
         if found is None:
             found = self._head(base, accept, key, deployment.name)

@@ -6,26 +6,64 @@ from collections.abc import Mapping
 
 import msgspec
 
+from ..catalogue import Deployment
 from ..errors import UpstreamError
-from .http import HttpAnswer, HttpError, Target, head_of, target_of
-from .upstream_errors import error_from_status, scrub
+from .base import Credential
+from .http import HttpAnswer, HttpError, HttpPool, HttpTooLarge, Target, head_of, target_of
+from .upstream_errors import error_from_status, malformed, missing_credential, scrub
 
 __all__ = [
     "CODED",
     "DEFAULT_BASE",
-    "DEFAULT_KEY",
     "MAX_ERROR_BYTES",
+    "answer_of",
     "call_head",
     "is_coded",
+    "key_of",
     "network_error",
     "status_error",
 ]
 
 DEFAULT_BASE = "https://api.openai.com/v1"
-DEFAULT_KEY = "OPENAI_API_KEY"
+_DEFAULT_KEY = "OPENAI_API_KEY"
 MAX_ERROR_BYTES = 64 * 1024
 CODED = "the answer is compressed, which was not asked for"
 _decode = msgspec.json.Decoder().decode
+
+
+def key_of(deployment: Deployment, credential: Credential) -> str | None:
+    """The key that a call of ``deployment`` carries, None where its server asks for none.
+
+    Raises:
+        UpstreamError: the variable that should hold it is not set.
+    """
+    variable = deployment.key_env or (None if deployment.api_base else _DEFAULT_KEY)
+    if variable is None:
+        return None
+    key = credential(variable)
+    if not key:
+        raise missing_credential(deployment.name, variable)
+    return key
+
+
+async def answer_of(pool: HttpPool, target: Target, data: bytes, *, most: int, name: str, key: str | None) -> bytes:
+    """The body that the deployment ``name`` gives to the request ``data``, of at most ``most`` bytes.
+
+    Raises:
+        UpstreamError: there is no connection, or one that broke; another status than 200; a body that is too long or
+            compressed.
+    """
+    try:
+        answer = await pool.send(target, data, most=most)
+    except HttpTooLarge as error:
+        raise malformed(name, str(error)) from error
+    except OSError as error:
+        raise network_error(name, error) from error
+    if answer.status != 200:
+        raise status_error(answer, name, key)
+    if is_coded(answer.headers):
+        raise malformed(name, CODED)
+    return answer.body
 
 
 def call_head(name: str, base: str, path: str, *, accept: str, key: str | None) -> tuple[Target, bytes]:

@@ -18,7 +18,17 @@ from ..reading import ReadingSpec, WordVectors, looked_up, read, word_places
 from ..signals.learned import SCAN_HEAD, SCAN_TAIL
 from ..signals.windows import WindowSpec, bounds
 
-__all__ = ["Adam", "Pooled", "Readings", "fit_heads", "fit_pooled", "quantised", "reading_rows", "window_rows"]
+__all__ = [
+    "Adam",
+    "Pooled",
+    "Readings",
+    "fit_heads",
+    "fit_pooled",
+    "kept_units",
+    "quantised",
+    "reading_rows",
+    "window_rows",
+]
 
 Floats = npt.NDArray[np.float32]
 # Directions of known words are small numbers beside pooled rows, and fewer of them are dropped.
@@ -166,6 +176,11 @@ class Adam:
             value *= 1.0 - size * decay
 
 
+def kept_units(rng: np.random.Generator, shape: tuple[int, ...], share: float) -> Floats:
+    """A mask of dropout: ``share`` of it is kept, at ``1 / share``, and the rest is zero."""
+    return (rng.random(shape, dtype=np.float32) < share).astype(np.float32) / np.float32(share)
+
+
 def fit_pooled(
     readings: Readings,
     targets: Floats,
@@ -187,20 +202,17 @@ def fit_pooled(
     decays = [decay, decay, 0.0, decay, decay, decay]
     adam = Adam(model.arrays, [rate] * len(decays), decays, epochs * (count // batch + 1))
 
-    def kept(shape: tuple[int, ...], share: float) -> Floats:
-        return (rng.random(shape, dtype=np.float32) < share).astype(np.float32) / np.float32(share)
-
     for _ in range(epochs):
         order = rng.permutation(count)
         for at in range(0, count, batch):
             chosen = order[at : at + batch]
             rows, known = readings.at(chosen)
             pooled = np.concatenate([row @ model.table for row in rows], axis=1)
-            mask = kept(pooled.shape, 1.0 - dropout)
+            mask = kept_units(rng, pooled.shape, 1.0 - dropout)
             pooled *= mask
-            known = known * (WORDS_WEIGH * kept(known.shape, 1.0 - WORDS_DROPPED))
+            known = known * (WORDS_WEIGH * kept_units(rng, known.shape, 1.0 - WORDS_DROPPED))
             hidden = known @ model.word_weights + model.word_bias
-            loud = (hidden > 0.0) * kept(hidden.shape, 1.0 - dropout)
+            loud = (hidden > 0.0) * kept_units(rng, hidden.shape, 1.0 - dropout)
             hidden *= loud
             scores = pooled @ model.weights + model.bias + hidden @ model.word_out
             scores -= scores.max(axis=1, keepdims=True)

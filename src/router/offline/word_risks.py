@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..features import TextHashes
 from ..reading import ReadingSpec, WordVectors, looked_up, word_places
 from ..signals.learned import SCAN_HEAD, SCAN_TAIL
-from .pooled import WORDS_DROPPED, WORDS_WEIGH, Adam
+from .pooled import WORDS_DROPPED, WORDS_WEIGH, Adam, kept_units
 from .signal_rows import RISKS, RiskRow
 
 __all__ = ["COLUMNS", "KINDS", "UNITS", "Known", "Said", "fit_said", "known_words"]
@@ -100,18 +100,15 @@ def fit_said(
     steps = epochs * (len(kept) // batch + 1)
     adam = Adam([weights, bias, out, slope, offset], [rate] * 5, [decay, 0.0, decay, 0.0, 0.0], steps)
 
-    def masked(shape: tuple[int, ...], share: float) -> Floats:
-        return (rng.random(shape, dtype=np.float32) < share).astype(np.float32) / np.float32(share)
-
     for _ in range(epochs):
         order = rng.permutation(kept)
         for at in range(0, len(order), batch):
             part = order[at : at + batch]
             x = known.places[part]
-            x = x * (WORDS_WEIGH * masked(x.shape, 1.0 - WORDS_DROPPED))
+            x = x * (WORDS_WEIGH * kept_units(rng, x.shape, 1.0 - WORDS_DROPPED))
             hidden = x @ weights + bias
             loud = (hidden > 0.0).astype(np.float32)
-            mask = masked((len(part), at_all), 1.0 - dropout)
+            mask = kept_units(rng, (len(part), at_all), 1.0 - dropout)
             both = np.concatenate([units[part], hidden * loud], axis=1) * mask
             share, window = known.share[part][:, None], by_windows[part]
             odds = window * slope + offset + share * (both @ out[:-1] + out[-1])

@@ -26,7 +26,6 @@ from .estimate import affordable_output
 from .rates import not_configured
 
 __all__ = [
-    "MODEL_AUTO",
     "Asked",
     "Loss",
     "asked_of",
@@ -38,7 +37,6 @@ __all__ = [
     "policy_loss",
 ]
 
-MODEL_AUTO = "auto"
 Loss = tuple[Failure, str] | None
 _CAPABILITY = {"image": "vision", "audio": "audio", "file": "files", "video": "video"}
 
@@ -88,7 +86,7 @@ def asked_of(request: Request, signals: Signals, verdict: Verdict, snapshot: Sna
 
 def is_auto(model: str) -> bool:
     """Whether the request leaves the choice of the model to the router (``auto`` or ``router/<policy>``)."""
-    return model == MODEL_AUTO or model.startswith("router/")
+    return model == "auto" or model.startswith("router/")
 
 
 def effective_budget(request: Request, verdict: Verdict, snapshot: Snapshot) -> Budget:
