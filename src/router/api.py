@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -107,10 +109,13 @@ class AsyncAnswerStream:
 
 
 class AnswerStream:
-    """Iterator of chunks for synchronous callers; otherwise as :class:`AsyncAnswerStream`."""
+    """Iterator of chunks for synchronous callers; otherwise as :class:`AsyncAnswerStream`. One that is dropped is
+    closed."""
 
     def __init__(self, stream: SettledStream, loop: _Loop) -> None:
         self._stream, self._loop = stream, loop
+        # Closed by its own loop: a collection of garbage in another thread would end it while that loop reads it.
+        weakref.finalize(self, loop.leave, stream).atexit = False
         self._chunks = aiter(stream)
         self._is_over = False
         self.decision = stream.decision
@@ -312,6 +317,7 @@ class _Loop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._left: set[asyncio.Task[None]] = set()
         self.is_closed = False
 
     def check(self) -> None:
@@ -338,6 +344,18 @@ class _Loop:
         except BaseException:
             future.cancel()
             raise
+
+    def leave(self, stream: SettledStream) -> None:
+        """Close a stream that nobody reads any more, without waiting and from any thread."""
+        loop = self._loop  # no lock: this may be called while this very thread holds it
+        if stream.outcome is None and loop is not None and not self.is_closed:
+            with suppress(RuntimeError):  # it was closed meanwhile, and what ran on it with it
+                loop.call_soon_threadsafe(self._close, stream)
+
+    def _close(self, stream: SettledStream) -> None:
+        task = asyncio.get_running_loop().create_task(stream.aclose())
+        self._left.add(task)
+        task.add_done_callback(self._left.discard)
 
     def refuse(self) -> bool:
         """No more work from now on; what runs is cancelled. False where that was so already."""

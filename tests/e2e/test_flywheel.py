@@ -20,6 +20,7 @@ from router.config import load_settings
 from router.state.ledger import read_records
 from router.stores import open_sink
 from router.testing.upstream import Answer, Upstream
+from router.types import Record
 
 SYSTEM = (
     "Today is {day}. You sort notes for a newsletter. Classify each note as garden or sea. Answer with the label only."
@@ -104,6 +105,16 @@ class Stream:
             await asyncio.sleep(0.1)
         raise AssertionError(f"not {state} after {most} requests: {router.engine.watch.standing('notes')}")
 
+    async def audits(self, router: Router, least: int) -> list[Record]:
+        """What was compared beside on the books: of how much there is time on a busy machine."""
+        for _ in range(50):
+            found = [each for each in router.engine.ledger.tail(1000) if each.decision.id.endswith("-audit")]
+            if len(found) >= least:
+                return found
+            await self.send(router, 10)
+            await asyncio.sleep(0.03)
+        raise AssertionError(f"{len(found)} audits of local answers, not {least}")
+
 
 def config(directory: Path, url: str, paths: str) -> Path:
     path = directory / "router.yaml"
@@ -164,8 +175,7 @@ async def test_hosted_answers_make_a_model_that_earns_and_loses_the_right_to_ans
             local, right = await stream.send(router, 100)
             assert local >= 0.8
             assert right >= 0.9
-            audits = [each for each in router.engine.ledger.tail(200) if each.decision.id.endswith("-audit")]
-            assert len(audits) > 10
+            audits = await stream.audits(router, 11)
             assert all(each.nano_usd > 0 for each in audits)
 
             # The teacher changes its mind: quarantine, and hosted again.
