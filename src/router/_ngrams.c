@@ -1079,9 +1079,9 @@ enum { SMALL, CAPITALS, DIGITS, PRINTABLE, BLANKS, BREAKS, TWINS, STRETCHES, N_C
 #define COUNTED 128 /* so many bytes at once, so that a count fits into one byte and many of them into a vector */
 
 /* Counts over bytes[0:n], of which n + 2 can be read; n is at most COUNTED. */
-BEST_VECTORS static void count_bytes(const uint8_t *bytes, int n, Py_ssize_t *counts) {
+BEST_VECTORS static void count_bytes(const uint8_t *bytes, Py_ssize_t n, Py_ssize_t *counts) {
     uint8_t small = 0, capitals = 0, digits = 0, printable = 0, blanks = 0, breaks = 0, twins = 0, stretches = 0;
-    for (int i = 0; i < n; i++) {
+    for (Py_ssize_t i = 0; i < n; i++) {
         uint8_t byte = bytes[i], next = bytes[i + 1], third = bytes[i + 2];
         small += (uint8_t)(byte - 'a') < 26;
         capitals += (uint8_t)(byte - 'A') < 26;
@@ -1108,7 +1108,7 @@ static PyObject *census(PyObject *module, PyObject *data) {
         uint8_t last[COUNTED + 2] = {0};
         Py_ssize_t left = size - at, n = left < COUNTED ? left : COUNTED;
         memcpy(last, bytes + at, (size_t)(left < COUNTED + 2 ? left : COUNTED + 2));
-        count_bytes(last, (int)n, counts);
+        count_bytes(last, n, counts);
         at += n;
     }
     for (Py_ssize_t i = 0; counts[TWINS] && i + 1 < size; i++)
