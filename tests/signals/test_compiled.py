@@ -95,8 +95,8 @@ def test_task_scores(arrays, text, words, chars, wide, edge, head, tail) -> None
     table, weights, bias = arrays["task.table"], arrays["task.weights"], arrays["task.bias"]
     data = prepared(text, head=24 * 1024, tail=8 * 1024)
     fast, slow = both(lambda: task_scores(data, spec, table, weights, bias))
-    assert np.allclose(fast, slow, rtol=1e-4, atol=1e-2)
     assert len(fast) == len(slow)
+    assert np.allclose(fast, slow, atol=1e-2 + 1e-5 * np.abs(slow).max(initial=0.0))
 
 
 @settings(deadline=None, max_examples=150)

@@ -102,63 +102,69 @@ class Metrics:
 
     def cut(self) -> None:
         """A stream ended in an error after it had begun."""
-        self._series.add(_CUTS)
+        with self._series.lock:
+            self._series.add(_CUTS)
 
     def flywheel(self, event: Compared | Transition) -> None:
         """A local answer was compared with a hosted one, or a local model changed its state."""
-        model = self._bounded("model", event.model)
-        if isinstance(event, Transition):
-            self._series.add(_MOVES, (model, event.becomes))
-            return
-        results = {True: "agrees", False: "disagrees", None: "unread"}
-        result = results[event.agrees] if event.would else "not_sure"
-        self._series.add(_COMPARED, (model, event.source, result))
+        model, series = self._bounded("model", event.model), self._series
+        with series.lock:
+            if isinstance(event, Transition):
+                series.add(_MOVES, (model, event.becomes))
+                return
+            results = {True: "agrees", False: "disagrees", None: "unread"}
+            result = results[event.agrees] if event.would else "not_sure"
+            series.add(_COMPARED, (model, event.source, result))
 
     def reloaded(self, *, is_taken: bool) -> None:
         """A reload took over, or was refused."""
-        self._series.add(_RELOADS, ("taken" if is_taken else "refused",))
+        with self._series.lock:
+            self._series.add(_RELOADS, ("taken" if is_taken else "refused",))
 
     def serves(self, version: str, loaded_s: float) -> None:
         """``version`` serves from now on; it was loaded at the Unix time ``loaded_s``."""
-        if self._current is not None and self._current != version:
-            self._series.set(_VERSION, (self._current,), 0.0)
-        self._current = version
-        self._series.set(_VERSION, (version,), 1.0)
-        self._series.set(_LOADED, (), loaded_s)
+        series = self._series
+        with series.lock:
+            if self._current is not None and self._current != version:
+                series.set(_VERSION, (self._current,), 0.0)
+            self._current = version
+            series.set(_VERSION, (version,), 1.0)
+            series.set(_LOADED, (), loaded_s)
 
     def render(self, *, in_flight: int, tasks: int, unhealthy: Mapping[str, bool], local: Mapping[str, str]) -> bytes:
         """All metrics as text, of all workers. ``local``: the states of the local models."""
-        self._count()
         series = self._series
-        for model, now in local.items():
-            for state in STATES:
-                series.set(_LOCAL_STATE, (self._bounded("model", model), state), float(state == now))
-        for model, is_open in unhealthy.items():
-            series.set(_UNHEALTHY, (self._bounded("model", model),), float(is_open))
-        self.tell(in_flight=in_flight, tasks=tasks)
-        return text_of(_ALL, [series.encoded()] if self._shared is None else _told(self._shared))
+        with series.lock:
+            for model, now in local.items():
+                for state in STATES:
+                    series.set(_LOCAL_STATE, (self._bounded("model", model), state), float(state == now))
+            for model, is_open in unhealthy.items():
+                series.set(_UNHEALTHY, (self._bounded("model", model),), float(is_open))
+        mine = self.tell(in_flight=in_flight, tasks=tasks)
+        return text_of(_ALL, [mine] if self._shared is None else _told(self._shared))
 
-    def tell(self, *, in_flight: int, tasks: int) -> None:
-        """Tell the other workers, if there are any, how things are; each should do it now and then."""
+    def tell(self, *, in_flight: int, tasks: int) -> bytes:
+        """Tell the other workers, if there are any, how things are; each should do it now and then. What is told."""
         self._count()
-        self._series.set(_IN_FLIGHT, (), float(in_flight))
-        self._series.set(_TASKS, (), float(tasks))
+        with self._series.lock:
+            self._series.set(_IN_FLIGHT, (), float(in_flight))
+            self._series.set(_TASKS, (), float(tasks))
+            told = self._series.encoded()
         if self._shared is not None:
             # Nobody may read half of it.
             fresh = self._shared / f"{os.getpid()}.new"
             with suppress(OSError):  # a full disk: what was told before stands until there is room
-                fresh.write_bytes(self._series.encoded())
+                fresh.write_bytes(told)
                 fresh.replace(fresh.with_suffix(_TOLD))
+        return told
 
     def _count(self) -> None:
         """Count what was noted: many in a row take half as long as each amid other work."""
         noted = self._noted
-        for _ in range(len(noted)):
-            try:
+        with self._series.lock:
+            while noted:
                 count, *what = noted.popleft()
-            except IndexError:
-                return  # another thread counts as well
-            count(*what)
+                count(*what)
 
     def _http(self, endpoint: str, status: int, seconds: float) -> None:
         self._series.add(_REQUESTS, (endpoint, str(status)))

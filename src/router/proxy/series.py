@@ -15,8 +15,6 @@ import msgspec
 __all__ = ["Family", "Series", "text_of"]
 
 Labels = tuple[str, ...]
-# A number; of a histogram, how many values each bucket has, the last one without a bound, and behind them their sum.
-Values = dict[Labels, list[float]]
 
 
 class Family(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,43 +32,44 @@ class Family(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Series:
-    """What one process has counted of ``families``. Safe for threads."""
+    """What one process has counted of ``families``. Not safe for threads: whoever counts holds ``lock``, once for all
+    that it has to count."""
 
     def __init__(self, families: Iterable[Family]) -> None:
-        self._lock = threading.Lock()
-        self._values: dict[str, Values] = {
-            each.name: {(): [0.0] * _length(each)} if not each.labels else {} for each in families
-        }
+        self.lock = threading.Lock()
+        self._values = {each.name: _Values(each) for each in families}
 
     def add(self, family: Family, labels: Labels = (), amount: float = 1.0) -> None:
         """Count ``amount`` more."""
-        values = self._values[family.name]
-        with self._lock:
-            found = values.get(labels)
-            if found is None:
-                values[labels] = [amount]
-            else:
-                found[0] += amount
+        self._values[family.name][labels][0] += amount
 
     def observe(self, family: Family, labels: Labels, value: float) -> None:
         """Put one value into a histogram."""
-        values, bucket = self._values[family.name], bisect_left(family.bounds, value)
-        with self._lock:
-            found = values.get(labels)
-            if found is None:
-                found = values[labels] = [0.0] * _length(family)
-            found[bucket] += 1.0
-            found[-1] += value
+        found = self._values[family.name][labels]
+        found[bisect_left(family.bounds, value)] += 1.0
+        found[-1] += value
 
     def set(self, family: Family, labels: Labels, value: float) -> None:
         """Set a gauge."""
-        with self._lock:
-            self._values[family.name][labels] = [value]
+        self._values[family.name][labels][0] = value
 
     def encoded(self) -> bytes:
         """All of it, for another process."""
-        with self._lock:
-            return msgspec.msgpack.encode({name: [*values.items()] for name, values in self._values.items()})
+        return msgspec.msgpack.encode({name: [*values.items()] for name, values in self._values.items()})
+
+
+class _Values(dict[Labels, list[float]]):
+    """The values of a family by their labels; of a histogram how many each bucket has, the last one without a bound,
+    and behind them their sum."""
+
+    def __init__(self, family: Family) -> None:
+        self._length = len(family.bounds) + 2 if family.kind == "histogram" else 1
+        if not family.labels:
+            self[()] = [0.0] * self._length
+
+    def __missing__(self, labels: Labels) -> list[float]:
+        found = self[labels] = [0.0] * self._length
+        return found
 
 
 def text_of(families: Iterable[Family], told: Sequence[bytes]) -> bytes:
@@ -93,10 +92,6 @@ _decode = msgspec.msgpack.Decoder(dict[str, list[tuple[Labels, list[float]]]]).d
 
 
 _MERGES: Mapping[str, Callable[[Iterable[float]], float]] = {"sum": sum, "max": max, "min": min}
-
-
-def _length(family: Family) -> int:
-    return len(family.bounds) + 2 if family.kind == "histogram" else 1
 
 
 def _together(family: Family, told: Sequence[Sequence[tuple[Labels, list[float]]]]) -> Mapping[Labels, list[float]]:

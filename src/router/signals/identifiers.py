@@ -82,25 +82,26 @@ _BARE: tuple[Check, ...] = (
 _DIGITS = late_pattern(r"\d(?:[ .\-/]?\d)*")
 _CPR = late_pattern(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d\d-?\d{4}")
 
-_LETTERED: tuple[tuple[re.Pattern[str], Check, float], ...] = tuple(
-    (late_pattern(_EDGE + form + r"(?![A-Za-z0-9_])"), test, score)
-    for form, test, score in (
-        (r"\d{8}[- ]?[A-Za-z]", check.dni, 0.95),
-        (r"[XYZ][- ]?\d{7}[- ]?[A-Z]", check.dni, 0.96),
-        (r"[A-Za-z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d]", check.nino, 0.93),
-        (r"[A-Z]{6}\d[\dLMNPQRSTUV][A-Z][\dLMNPQRSTUV]{2}[A-Z][\dLMNPQRSTUV]{3}[A-Z]", check.codice_fiscale, 0.99),
-        (r"[A-Z]{3} [A-Z]{3} \d{2}[A-Z]\d{2} [A-Z]\d{3}[A-Z]", check.codice_fiscale, 0.99),
-        (r"[STFG]\d{7}[A-Z]", check.nric, 0.96),
-        (r"\d{6}[-+A]\d{3}[0-9A-Y]", check.hetu, 0.96),
-        (r"\d{1,2}\.?\d{3}\.?\d{3}-[\dkK]", check.rut, 0.94),
-        (r"\d{17}[Xx]", check.cn_resident, 0.99),
-        (r"[12] ?\d\d ?\d\d ?2[AB] ?\d{3} ?\d{3} ?\d\d", check.nir, 0.99),
-        (r"[A-Z]{1,2}\d{6} ?\([\dA]\)", world.hkid, 0.95),
-        (r"[A-Z]{1,2}\d{6}[\dA]", world.hkid, 0.7),
-        (r"[A-Z][12]\d{8}", world.taiwanese, 0.7),
-        (r"\d{7}[A-Z]{1,2}", world.pps, 0.7),
-    )
+_LETTERED_FORMS: tuple[tuple[str, Check, float], ...] = (
+    (r"\d{8}[- ]?[A-Za-z]", check.dni, 0.95),
+    (r"[XYZ][- ]?\d{7}[- ]?[A-Z]", check.dni, 0.96),
+    (r"[A-Za-z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d]", check.nino, 0.93),
+    (r"[A-Z]{6}\d[\dLMNPQRSTUV][A-Z][\dLMNPQRSTUV]{2}[A-Z][\dLMNPQRSTUV]{3}[A-Z]", check.codice_fiscale, 0.99),
+    (r"[A-Z]{3} [A-Z]{3} \d{2}[A-Z]\d{2} [A-Z]\d{3}[A-Z]", check.codice_fiscale, 0.99),
+    (r"[STFG]\d{7}[A-Z]", check.nric, 0.96),
+    (r"\d{6}[-+A]\d{3}[0-9A-Y]", check.hetu, 0.96),
+    (r"\d{1,2}\.?\d{3}\.?\d{3}-[\dkK]", check.rut, 0.94),
+    (r"\d{17}[Xx]", check.cn_resident, 0.99),
+    (r"[12] ?\d\d ?\d\d ?2[AB] ?\d{3} ?\d{3} ?\d\d", check.nir, 0.99),
+    (r"[A-Z]{1,2}\d{6} ?\([\dA]\)", world.hkid, 0.95),
+    (r"[A-Z]{1,2}\d{6}[\dA]", world.hkid, 0.7),
+    (r"[A-Z][12]\d{8}", world.taiwanese, 0.7),
+    (r"\d{7}[A-Z]{1,2}", world.pps, 0.7),
 )
+_NO_MORE = r"(?![A-Za-z0-9_])"
+_LETTERED = tuple((late_pattern(_EDGE + form + _NO_MORE), test, score) for form, test, score in _LETTERED_FORMS)
+# Whether one of them is there at all: hardly a number has letters around it that make it one.
+_ANY_LETTERED = late_pattern(f"{_EDGE}(?:{'|'.join(form for form, _, _ in _LETTERED_FORMS)}){_NO_MORE}")
 # Only where the words around it say so: Indian PAN, Mexican CURP, passports, driving licences.
 _WORDED = late_pattern(
     r"(?<![A-Za-z0-9_])(?:[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z\d]\d|[A-Z]{1,3}\d{6,9}|"
@@ -131,7 +132,7 @@ def lettered_identifiers(text: str, start: int, end: int, means: Meaning | None,
     """The same for ``text[start:end]`` that mixes digits and letters."""
     if means == "other":
         return
-    for form, test, score in _LETTERED:
+    for form, test, score in _LETTERED if _ANY_LETTERED.search(text, start, end) else ():
         hits.extend(
             Hit("national_id", match.start(), match.end(), 0.99 if means == "id" else score)
             for match in form.finditer(text, start, end)

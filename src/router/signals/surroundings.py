@@ -104,6 +104,8 @@ _PHRASES: Mapping[Meaning, str] = {
 }  # fmt: skip
 _WORD_MEANS: Mapping[str, Meaning] = {word: means for means, words in _WORDS.items() for word in words.split()}
 _PHRASE_MEANS: Mapping[str, Meaning] = {words: means for means, all_ in _PHRASES.items() for words in all_.split(",")}
+# The words that tell, and those that phrases which tell end with.
+_TELLING = frozenset(_WORD_MEANS) | {phrase.rpartition(" ")[2] for phrase in _PHRASE_MEANS}
 _UNSPACED = late_pattern(
     r"(?P<phone>电话|座机|固话|連絡先|手机|手機|電話|携帯|联系方式|联系我|拨打|致电|微信|전화|연락처|휴대폰)"
     r"|(?P<id>身份证|身分證|护照|マイナンバー|주민등록번호|주민번호|आधार|個人番号|บัตรประชาชน|תעודת זהות)"
@@ -199,8 +201,11 @@ def surroundings(text: str, start: int, end: int) -> Surroundings:
         if signs:
             return Surroundings(_as_meaning(signs[-1].lastgroup), len(before) - signs[-1].end() <= 6)
     near = True
-    for index in range(len(words) - 1, -1, -1):
+    for index in () if _TELLING.isdisjoint(words) else range(len(words) - 1, -1, -1):
         word = words[index]
+        if word not in _TELLING:
+            near = near and word in _FILLERS
+            continue
         if index:
             means = _PHRASE_MEANS.get(f"{words[index - 1]} {word}")
             if means is not None:
