@@ -260,11 +260,11 @@ def cn_resident(text: str) -> bool:
 
 def personnummer(d: str) -> bool:
     """Sweden, 10 or 12 digits: birth date (day + 60 for coordination numbers), order, Luhn over ten."""
-    if len(d) == 12 and d[:2] not in ("18", "19", "20"):
+    if len(d) not in (10, 12) or (len(d) == 12 and d[:2] not in ("18", "19", "20")):
         return False
     d = d[-10:]
     day = int(d[4:6])
-    return len(d) == 10 and _month(d[2:4]) and (1 <= day <= 31 or 61 <= day <= 91) and luhn(d)
+    return _month(d[2:4]) and (1 <= day <= 31 or 61 <= day <= 91) and luhn(d)
 
 
 def norwegian(d: str) -> bool:

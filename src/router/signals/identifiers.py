@@ -6,7 +6,6 @@ is something else; a bare row of digits counts only where the words say so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from ..patterns import late_pattern
@@ -15,7 +14,7 @@ from . import checksums_world as world
 from .hits import Hit
 from .surroundings import Meaning
 
-__all__ = ["identifiers", "lettered_identifiers"]
+__all__ = ["identifiers", "lettered_identifiers", "may_be_lettered"]
 
 Check = Callable[[str], bool]
 
@@ -23,25 +22,25 @@ _EDGE = r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9_][.\-/])"
 _END = r"(?![A-Za-z0-9_]|[.\-/]\d)"
 
 # (form, check on the bare number, score where no word says more)
-_FORMS: tuple[tuple[re.Pattern[str], Check, float], ...] = tuple(
-    (late_pattern(_EDGE + form + _END), test, score)
-    for form, test, score in (
-        (r"\d{3}-\d{2}-\d{4}", check.ssn, 0.97),
-        (r"[12] ?\d\d ?\d\d ?\d\d ?\d{3} ?\d{3} ?\d\d", check.nir, 0.98),
-        (r"\d{3}\.\d{3}\.\d{3}-\d{2}", check.cpf, 0.99),
-        (r"\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}", check.cnpj, 0.97),
-        (r"[2-9]\d{3}([ -])\d{4}\1\d{4}", check.aadhaar, 0.93),
-        (r"(?:\d\d)?\d{6}[-+]\d{4}", check.personnummer, 0.96),
-        (r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}", check.belgian, 0.99),
-        (r"756\.\d{4}\.\d{4}\.\d{2}", check.ahv, 0.99),
-        (r"\d{6}-[1-8]\d{6}", check.rrn, 0.95),
-        (r"[1-9]\d{10}", check.pesel, 0.7),
-        (r"[1-9]\d{16}\d", check.cn_resident, 0.98),
-        (r"\d{6}/\d{4}", world.rodne_cislo, 0.93),
-        (r"(?:20|23|24|27|3[034])-\d{8}-\d", world.cuit, 0.96),
-        (r"[1-8]-\d{4}-\d{5}-\d\d-\d", world.thai, 0.97),
-    )
+_DIGIT_FORMS: tuple[tuple[str, Check, float], ...] = (
+    (r"\d{3}-\d{2}-\d{4}", check.ssn, 0.97),
+    (r"[12] ?\d\d ?\d\d ?\d\d ?\d{3} ?\d{3} ?\d\d", check.nir, 0.98),
+    (r"\d{3}\.\d{3}\.\d{3}-\d{2}", check.cpf, 0.99),
+    (r"\d{2}\.\d{3}\.\d{3}/\d{4}-\d{2}", check.cnpj, 0.97),
+    (r"[2-9]\d{3}(?P<gap>[ -])\d{4}(?P=gap)\d{4}", check.aadhaar, 0.93),
+    (r"(?:\d\d)?\d{6}[-+]\d{4}", check.personnummer, 0.96),
+    (r"\d{2}\.\d{2}\.\d{2}-\d{3}\.\d{2}", check.belgian, 0.99),
+    (r"756\.\d{4}\.\d{4}\.\d{2}", check.ahv, 0.99),
+    (r"\d{6}-[1-8]\d{6}", check.rrn, 0.95),
+    (r"[1-9]\d{10}", check.pesel, 0.7),
+    (r"[1-9]\d{16}\d", check.cn_resident, 0.98),
+    (r"\d{6}/\d{4}", world.rodne_cislo, 0.93),
+    (r"(?:20|23|24|27|3[034])-\d{8}-\d", world.cuit, 0.96),
+    (r"[1-8]-\d{4}-\d{5}-\d\d-\d", world.thai, 0.97),
 )
+_FORMS = tuple((late_pattern(_EDGE + form + _END), test, score) for form, test, score in _DIGIT_FORMS)
+# Whether a text holds any of the forms at all: hardly a number does, and one look tells.
+_ANY_FORM = late_pattern(f"{_EDGE}(?:{'|'.join(form for form, _, _ in _DIGIT_FORMS)}){_END}")
 _BARE: tuple[Check, ...] = (
     check.ssn,
     check.sin,
@@ -100,7 +99,6 @@ _LETTERED_FORMS: tuple[tuple[str, Check, float], ...] = (
 )
 _NO_MORE = r"(?![A-Za-z0-9_])"
 _LETTERED = tuple((late_pattern(_EDGE + form + _NO_MORE), test, score) for form, test, score in _LETTERED_FORMS)
-# Whether one of them is there at all: hardly a number has letters around it that make it one.
 _ANY_LETTERED = late_pattern(f"{_EDGE}(?:{'|'.join(form for form, _, _ in _LETTERED_FORMS)}){_NO_MORE}")
 # Only where the words around it say so: Indian PAN, Mexican CURP, passports, driving licences.
 _WORDED = late_pattern(
@@ -113,7 +111,7 @@ _WORDED = late_pattern(
 def identifiers(text: str, start: int, end: int, means: Meaning | None, hits: list[Hit]) -> None:
     """Add to ``hits`` what is a national number in the run of digits and separators ``text[start:end]``."""
     if means != "other":
-        for form, test, score in _FORMS:
+        for form, test, score in _FORMS if _ANY_FORM.search(text, start, end) else ():
             hits.extend(
                 Hit("national_id", match.start(), match.end(), 0.99 if means == "id" else score)
                 for match in form.finditer(text, start, end)
@@ -128,11 +126,16 @@ def identifiers(text: str, start: int, end: int, means: Meaning | None, hits: li
                 return
 
 
+def may_be_lettered(text: str, start: int, end: int) -> bool:
+    """Whether :func:`lettered_identifiers` could find anything, so that nobody else need be asked what it is."""
+    return _ANY_LETTERED.search(text, start, end) is not None or _WORDED.search(text, start, end) is not None
+
+
 def lettered_identifiers(text: str, start: int, end: int, means: Meaning | None, hits: list[Hit]) -> None:
     """The same for ``text[start:end]`` that mixes digits and letters."""
     if means == "other":
         return
-    for form, test, score in _LETTERED if _ANY_LETTERED.search(text, start, end) else ():
+    for form, test, score in _LETTERED:
         hits.extend(
             Hit("national_id", match.start(), match.end(), 0.99 if means == "id" else score)
             for match in form.finditer(text, start, end)

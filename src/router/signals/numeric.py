@@ -12,7 +12,7 @@ from ..patterns import late_pattern
 from .checksums import card_network, iban, iban_length, luhn
 from .credentials import key_in_token
 from .hits import Hit
-from .identifiers import identifiers, lettered_identifiers
+from .identifiers import identifiers, lettered_identifiers, may_be_lettered
 from .personal import birth_date, street, tells_birth
 from .phones import phones
 from .surroundings import surroundings
@@ -164,7 +164,7 @@ def _lettered(text: str, pos: int, right: int, hits: list[Hit]) -> None:
         for match in form.finditer(text, max(0, pos - 3), min(len(text), pos + 48)):
             _iban(match, hits)
     end = min(len(text), max(right, pos + 16))
-    if end - start <= 80:
+    if end - start <= 80 and may_be_lettered(text, start, end):
         lettered_identifiers(text, start, end, surroundings(text, pos, min(end, right)).means, hits)
 
 
