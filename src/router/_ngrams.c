@@ -440,8 +440,8 @@ static void tasks_release(Tasks *tasks) {
     layer_release(&tasks->layer);
 }
 
-/* Takes the layer from None or (keys, vectors, scale, weights, weigh, bias, out, risks, first, last); the sizes of tasks
-   are known. Returns 0 with an error set where it does not fit. */
+/* Takes the layer from None or (keys, vectors, scale, weights, weigh, bias, out, risks, first, last); the sizes of
+   tasks are known. Returns 0 with an error set where it does not fit. */
 static int layer_take(Tasks *tasks, PyObject *given) {
     WordLayer *layer = &tasks->layer;
     if (given == Py_None) return 1;
@@ -498,7 +498,8 @@ BEST_VECTORS static void add_row(float *restrict units, const int8_t *restrict r
     for (Py_ssize_t k = 0; k < n; k++) units[k] += by * (float)row[k];
 }
 
-/* Adds what the layer says of a text to scores, and to risks as far as its words are known; returns -1 without memory. */
+/* Adds what the layer says of a text to scores, and to risks as far as its words are known; returns -1 without
+   memory. */
 static int layer_read(const WordLayer *layer, const Text *text, int32_t edge, double *scores, Py_ssize_t labels,
                       double *risks) {
     int32_t n = text->n_tokens, count = smaller(n, layer->first + layer->last), status = -1;
@@ -591,9 +592,10 @@ PyDoc_STRVAR(task_scores_doc,
              "    -> tuple[float, ...]\n\n"
              "Raw scores, one a column of weights, of the lower-cased UTF-8 bytes data; empty when it has no token.\n"
              "words, wide: bit k set for order k. table: int8 (2**bits, width); weights: float32 (3 * width, labels);\n"
-             "bias: float32 (labels,). layer: None, or keys, uint32 (known,), rising; vectors, int8 (known, columns); scale,\n"
-             "float32 (columns,); weights, int8 (3 * columns, units); weigh and bias, float32 (units,); out, float32\n"
-             "(units, labels); risks, float32 (units + 1, heads), for read; and how many first and last tokens are looked up.\n"
+             "bias: float32 (labels,). layer: None, or keys, uint32 (known,), rising; vectors, int8 (known, columns);\n"
+             "scale, float32 (columns,); weights, int8 (3 * columns, units); weigh and bias, float32 (units,); out,\n"
+             "float32 (units, labels); risks, float32 (units + 1, heads), for read; and how many first and last\n"
+             "tokens are looked up.\n"
              "Raises ValueError when sizes do not fit.");
 
 static PyObject *task_scores(PyObject *module, PyObject *args) {
@@ -874,8 +876,9 @@ static PyObject *reader_make(PyObject *module, PyObject *args) {
 
 PyDoc_STRVAR(read_doc,
              "read(reader, data) -> tuple[tuple[float, ...], tuple[tuple[float, int, int], ...], tuple[float, ...]]\n\n"
-             "The probabilities of tasks and the worst windows: softmax(task_scores(data, ...)), worst_windows(data, ...);\n"
-             "and what the layer says of risks: units times risks plus its last row, times the share of known words.");
+             "The probabilities of tasks and the worst windows: softmax(task_scores(data, ...)), worst_windows(data,\n"
+             "...); and what the layer says of risks: units times risks plus its last row, times the share of known\n"
+             "words.");
 
 static PyObject *read_both(PyObject *module, PyObject *args) {
     (void)module;

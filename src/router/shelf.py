@@ -54,6 +54,8 @@ class PolicyFiles(Mapping[str, PolicyFile]):
             path = beside
         if path is None or not path.is_file():
             named = (self._directory / f"{name}.yaml") if path is None else path
+            if not named.is_file() and path == beside:
+                raise UnknownPolicyError(f"there is no file {beside.absolute()}.", hint="Check the path.")
             if not named.is_file():
                 close = did_you_mean(name, self._builtin)
                 guess = f'Did you mean "{close}"? ' if close else ""

@@ -205,6 +205,13 @@ def test_built_in_policies_are_well(name: str) -> None:
     assert b"\x1b" not in done.stderr  # colours are for terminals
 
 
+def test_a_policy_file_that_is_missing_is_told_by_its_path(tmp_path: Path) -> None:
+    done = router("policy", "check", "mine.yaml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert f"there is no file {tmp_path / 'mine.yaml'}" in done.stderr.decode()
+    assert b'there is no policy "mine"' in router("policy", "check", "mine", cwd=tmp_path).stderr
+
+
 def test_wrong_policy_names_its_place(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("policy: mine\nextends: guide\ndescription: x\nobjectiv: {}\n")
