@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -41,10 +41,11 @@ _MOST_TOGETHER = 64
 def _late(module: str, name: str) -> Any:
     """A function of a wire form that is loaded with its first request: most sidecars are spoken to in one of them."""
 
-    def call(*given: Any, **named: Any) -> Any:
-        return getattr(import_module(f"..wire.{module}", __package__), name)(*given, **named)
+    @cache
+    def loaded() -> Any:
+        return getattr(import_module(f"..wire.{module}", __package__), name)
 
-    return call
+    return lambda *given, **named: loaded()(*given, **named)
 
 
 _completions: ReadForm = _late("completions", "completions_form")
