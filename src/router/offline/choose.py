@@ -18,6 +18,7 @@ from .fit import FEW_LABELS, LinearMaker
 from .label_heads import Helper
 from .rows import Rows, count_labels
 from .threads import on_one_thread
+from .transfer import SPEC
 
 __all__ = ["Score", "candidates", "cross_validate", "winner"]
 
@@ -45,32 +46,33 @@ def candidates(rows: Rows, maker: str = "auto") -> list[tuple[str, type[LinearMa
     """``(name, maker, settings)`` in the order in which they are tried: the likeliest first.
 
     Typing mistakes cost most where each of many labels is told by a few words of short texts: there, shorter n-grams
-    outlive more of them, and more of them are learnt.
+    outlive more of them, and more of them are learnt. What shipped models tell helps where a few labels are told by
+    words of any kind; and the table of few labels may be a large one.
     """
     counts = list(count_labels(rows).values())
     uneven = max(counts) > 1.5 * min(counts)
     # Contrast helps most where labels are noisy; where each of many is told by its own few words, it may not.
     variants = [(uneven, 0.5), *([(uneven, 0.0)] if len(counts) >= FEW_LABELS else []), *([(False, 0.5)] * uneven)]
-    makers: list[type[LinearMaker]] = []
-    if maker in {"auto", "embedding"}:
-        makers.append(EmbeddingMaker)
-    if maker in {"auto", "linear"}:
-        makers.append(LinearMaker)
-    found = []
     is_few = len(counts) < FEW_LABELS
+    makers: list[tuple[type[LinearMaker], dict[str, Any]]] = []
+    if maker in {"auto", "embedding"}:
+        makers += [(EmbeddingMaker, {"transfers": True})] * is_few + [(EmbeddingMaker, {})]
+    if maker in {"auto", "linear"}:
+        makers.append((LinearMaker, {}))
+    found = []
     strengths = (0.2, 0.07, 0.6) if is_few else (0.5, 0.15, 1.5)
     read: dict[str, Any] = {
-        "spec": FeatureSpec(bits=16, words=(1, 2), chars=(3, 4, 5) if is_few else (2, 3, 4)),
+        "spec": SPEC if is_few else FeatureSpec(bits=16, words=(1, 2), chars=(2, 3, 4)),
         "typos": 0.25 if is_few else 0.5,
         "copies": 1 if is_few else 2,
         "spells": True,
     }
     for c in strengths:
-        for kind in makers:
+        for kind, more in makers:
             for balanced, contrast in variants if c == strengths[0] else variants[:1]:
-                settings: dict[str, Any] = {"c": c, "balanced": balanced, "contrast": contrast, **read}
-                told = f"{kind.maker}, c={c:g}, contrast={contrast:g}{', balanced' if balanced else ''}"
-                found.append((told, kind, settings))
+                settings: dict[str, Any] = {"c": c, "balanced": balanced, "contrast": contrast, **read, **more}
+                said = [kind.maker, f"c={c:g}", f"contrast={contrast:g}", *["balanced"] * balanced, *more]
+                found.append((", ".join(said), kind, settings))
     return found
 
 
@@ -95,7 +97,7 @@ def cross_validate(
     parts = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(labels, labels))
     started = clock()
     found: list[Score] = []
-    matrices: dict[type[LinearMaker], Any] = {}
+    matrices: dict[tuple[str, bool], Any] = {}
     tried = candidates(rows, maker)
     for index, (name, kind, settings) in enumerate(tried):
         spent = clock() - started
@@ -104,9 +106,10 @@ def cross_validate(
             break
         progress(f"cross-validating {name}", index / len(tried))
         made = kind(seed=seed, helper=helper, **settings)
-        if kind not in matrices:
-            matrices[kind] = made.features(sample.texts)
-        found.append(_score(name, made, settings, matrices[kind], labels, parts, clock))
+        read = made.maker, "transfers" in settings
+        if read not in matrices:
+            matrices[read] = made.features(sample.texts)
+        found.append(_score(name, made, settings, matrices[read], labels, parts, clock))
     progress("cross-validated", 1.0)
     return found
 

@@ -1,6 +1,7 @@
 """Train the maker ``embedding``: the linear maker's n-grams and a sentence vector, fitted together.
 
-What differs from :class:`LinearMaker` is the matrix that is fitted on, and two more facts that tell outsiders.
+What differs from :class:`LinearMaker` is the matrix that is fitted on, and two more facts that tell outsiders. The
+matrix may also hold what shipped models tell; in the trained model nothing is left of these columns.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..local.linear import LinearArrays
 from ..local.static import shipped_encoder
 from .fit import LinearMaker, Measuring
 from .rows import Rows
+from .transfer import SPEC, shipped_transfer, transfer_sources
 
 __all__ = ["EmbeddingMaker", "prototypes_of", "scaled", "whitening_of"]
 
@@ -33,25 +35,48 @@ class EmbeddingMaker(LinearMaker):
     Args:
         encoder: makes sentence vectors; the static one of the package by default.
         share: what a sentence vector weighs beside a block of n-grams.
+        transfers: whether it also learns from what shipped models tell (English ones); ``spec`` and ``encoder`` are
+            then theirs.
         settings: those of :class:`LinearMaker`.
     """
 
     maker = "embedding"
 
-    def __init__(self, *, encoder: SentenceEncoder | None = None, share: float = 1.0, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(
+        self, *, encoder: SentenceEncoder | None = None, share: float = 1.0, transfers: bool = False, **settings: Any
+    ) -> None:
+        super().__init__(**({"spec": SPEC} | settings if transfers else settings))
         self.encoder, self.share = encoder or shipped_encoder(), share
+        if transfers and (self.spec != SPEC or self.encoder.name != shipped_encoder().name):
+            raise ValueError("transfers needs the n-grams and the encoder of shipped models")
+        self.transfers = transfers
+
+    def card(self, **facts: Any) -> LocalCard:
+        """As :meth:`LinearMaker.card`; what shipped models were asked is among its sources."""
+        card = super().card(**facts)
+        learnt = transfer_sources() if self.transfers else ()
+        return msgspec.structs.replace(card, sources=(*card.sources, *learnt))
 
     def features(self, texts: Sequence[str]) -> sp.csr_matrix:
-        vectors = self.encoder.embed(texts).astype(np.float64) * self.share
-        return sp.hstack([super().features(texts), sp.csr_matrix(vectors)], format="csr")
+        matrix, vectors = super().features(texts), self.encoder.embed(texts)
+        blocks = [matrix, sp.csr_matrix(vectors.astype(np.float64) * self.share)]
+        if self.transfers:
+            known = shipped_transfer()
+            blocks.append(sp.csr_matrix(matrix @ known.table + vectors @ known.dense + known.offset))
+        return sp.hstack(blocks, format="csr")
 
     def _plain_columns(self, width: int) -> slice:
-        return slice(width - self.encoder.width, width)
+        return slice(1 << self.spec.bits, width)
 
     def _arrays(self, weights: npt.NDArray[np.float64], bias: npt.NDArray[np.float64], rows: Rows) -> LinearArrays:
-        width = self.encoder.width
-        linear = super()._arrays(weights[:-width], bias, rows)
+        grams = 1 << self.spec.bits
+        table, dense, learnt = np.split(weights, [grams, grams + self.encoder.width])
+        dense = dense * self.share
+        if self.transfers:
+            known = shipped_transfer()
+            table, dense = table + known.table @ learnt, dense + known.dense @ learnt
+            bias = bias + known.offset @ learnt
+        linear = super()._arrays(table, bias, rows)
         vectors = self.encoder.embed(rows.texts)
         labels = sorted(set(rows.labels))
         truth = np.array([labels.index(label) for label in rows.labels])
@@ -59,7 +84,7 @@ class EmbeddingMaker(LinearMaker):
         whitening = whitening_of(vectors - means[truth])
         return EmbeddingArrays(
             **msgspec.structs.asdict(msgspec.structs.replace(linear, ood_weights=_no_weights())),
-            dense=(weights[-width:] * self.share).astype(np.float32),
+            dense=dense.astype(np.float32),
             prototypes=prototypes_of(vectors, len(labels), self.seed),
             whitening=whitening,
             means=(means @ whitening).astype(np.float32),

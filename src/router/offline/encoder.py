@@ -198,11 +198,11 @@ class EncoderMaker:
 
     @on_one_thread
     def _learnt_ngrams(self, rows: Rows, check: Rows, outliers: Sequence[str]) -> EmbeddingModel | None:
-        """What reads beside the graph: as the maker ``embedding`` would learn it with its first settings."""
+        """What reads beside the graph: as ``embedding`` would learn it with its first settings, of these rows."""
         if not self.reads_ngrams:
             return None
         self.progress("learning n-grams", 0.0)
-        settings = candidates(rows, "embedding")[0][2]
+        settings = {**candidates(rows, "embedding")[0][2], "transfers": False}
         maker = EmbeddingMaker(seed=self.seed, helper=self.helper, **settings)
         arrays = maker.draft(self.classes_, rows, check, outliers)
         assert isinstance(arrays, EmbeddingArrays)
