@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import msgspec
@@ -11,13 +12,17 @@ from local_making import OUTSIDE, SPEC, accuracy, card_of, rows
 from safetensors.numpy import load_file
 
 from router.errors import ModelFileError
-from router.local.base import CARD, read_card, write_card
+from router.local.base import CARD, read_card, shipped_directory, write_card
 from router.local.embedding import EmbeddingModel
 from router.local.files import write_arrays
 from router.local.linear import MODEL_FILE
 from router.local.load import load_local_model
 from router.local.static import load_static, shipped_encoder
 from router.offline.embedding import EmbeddingMaker
+from router.offline.rows import Rows
+
+_LIKED = ("good", "nice", "worth every penny", "easy to use", "highly recommended", "built to last", "a joy to own")
+_LOATHED = ("bad", "poor", "a waste of money", "hard to use", "not recommended", "broken in a week", "made me sick")
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +126,54 @@ def test_vectors_of_near_words_are_near() -> None:
     assert ship @ boat > ship @ tax + 0.2
     assert np.linalg.norm(ship) == pytest.approx(1.0, abs=1e-5)
     assert not shipped_encoder().embed(["完全に別の話"]).any()
+
+
+def opinions(count: int, of: slice, seed: int) -> Rows:
+    """Opinions in which one of a few words tells liked from loathed."""
+    draw = random.Random(seed)
+    labels = [draw.choice(("liked", "loathed")) for _ in range(count)]
+    texts = [
+        f"{draw.choice(('the camera', 'our phone', 'this lamp'))} {draw.choice(('is', 'was'))} "
+        f"{draw.choice((_LIKED if label == 'liked' else _LOATHED)[of])}"
+        for label in labels
+    ]
+    return Rows(texts=tuple(texts), labels=tuple(labels))
+
+
+@pytest.fixture(scope="module")
+def transferred() -> EmbeddingMaker:
+    outliers = {f"origin{index}": [f"{text} {n}" for n in range(9)] for index, text in enumerate(OUTSIDE)}
+    return EmbeddingMaker(transfers=True).fit(opinions(60, slice(2), 1), opinions(200, slice(2), 2), outliers)
+
+
+def test_shipped_models_lend_words_that_no_row_has(transferred: EmbeddingMaker) -> None:
+    outliers = {f"origin{index}": [f"{text} {n}" for n in range(9)] for index, text in enumerate(OUTSIDE)}
+    alone = EmbeddingMaker(spec=transferred.spec).fit(opinions(60, slice(2), 1), opinions(200, slice(2), 2), outliers)
+    unseen = opinions(200, slice(2, None), 3)
+    right = [made.predict(unseen.texts) == np.array(unseen.labels) for made in (transferred, alone)]
+    assert right[0].mean() > right[1].mean() + 0.2
+
+
+def test_what_is_lent_stands_in_the_model_itself(
+    transferred: EmbeddingMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = transferred.export(tmp_path, card_of(transferred, aliases={}))
+    assert f"sentiment ({read_card(shipped_directory() / 'sentiment').files[MODEL_FILE][:16]})" in card.sources[0]
+    monkeypatch.setattr("router.local.base.shipped_directory", lambda: tmp_path / "gone")
+    texts = opinions(20, slice(None), 4).texts
+    found = np.array([each.probabilities for each in load_local_model(tmp_path).predict(texts)])
+    assert found == pytest.approx(transferred.predict_proba(texts))
+
+
+def test_what_is_lent_is_what_was_fitted(transferred: EmbeddingMaker) -> None:
+    """Rounded to int8, the folded weights give the scores that the columns beside n-grams and vectors would give."""
+    texts = opinions(50, slice(None), 5).texts
+    rows = opinions(60, slice(2), 1)
+    weights, biases = transferred.label_heads(transferred.features(rows.texts), rows.labels, np.ones(len(rows)))
+    meant = transferred.features(texts) @ weights + biases
+    assert transferred.model().measure(texts)[0] == pytest.approx(meant, abs=0.05)  # type: ignore[attr-defined]
+
+
+def test_lenders_n_grams_are_needed() -> None:
+    with pytest.raises(ValueError, match="n-grams and the encoder"):
+        EmbeddingMaker(transfers=True, spec=SPEC)
