@@ -355,17 +355,14 @@ def _calibration_halves(rows: Rows, seed: int) -> tuple[Rows, Rows]:
 
 
 def _quantised(weights: _F64, prune: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """int8 table and each column's scale. The largest 0.01 % of a column may saturate: finer steps for the rest.
-
-    Of a large table that would be dozens, the words that tell most among them: where small weights are kept, no more
-    than of a table of 2**16 rows saturate.
-    """
+    """int8 table and each column's scale. The largest few saturate: finer steps for the rest."""
     scale = np.empty(weights.shape[1], np.float32)
     table = np.empty(weights.shape, np.int8)
     for column in range(weights.shape[1]):
         size = np.abs(weights[:, column])
         live = size[size > 0]
-        most = 1e-4 if prune else 1e-4 / max(1.0, len(live) / 65536)
+        # Of a large table that keeps small weights, 0.01 % would be dozens, and those that tell most.
+        most = 1e-4 / max(1.0, 0.0 if prune else len(live) / 65536)
         limit = float(np.quantile(live, 1.0 - most)) if len(live) else 1.0
         scale[column] = limit / 127.0
         steps = np.clip(np.rint(weights[:, column] / scale[column]), -127, 127).astype(np.int8)
