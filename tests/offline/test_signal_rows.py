@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from router.offline.signal_rows import WRITTEN, inputs, is_own, read_rows, task_rows
+from router.offline.signal_rows import RISKS, WRITTEN, inputs, is_own, read_rows, task_rows
 from router.types import TASKS
 
 
@@ -51,3 +51,13 @@ def test_written_requests_are_labelled_once() -> None:
         for row in read_rows(path):
             assert row["task"] in TASKS
             assert seen.setdefault(row["prompt"], row["task"]) == row["task"], row["prompt"]
+
+
+def test_written_risks_are_labelled_once() -> None:
+    seen: dict[str, str] = {}
+    for path in sorted(WRITTEN.glob("risk*.jsonl")):
+        for row in read_rows(path):
+            assert row["flag"] in (*RISKS, "benign"), row
+            assert row["where"] in ("user", "data", "answer"), row
+            assert row["pair"], row
+            assert seen.setdefault(row["prompt"], row["flag"]) == row["flag"], row["prompt"]

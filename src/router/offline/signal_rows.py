@@ -41,10 +41,12 @@ WRITTEN = Path(__file__).parent / "written"
 IN_CONTEXT = (
     "risk_direct_injections_2",
     "risk_direct_injections_3",
+    "risk_direct_injections_4",
     "risk_harmless_documents",
     "risk_house_rules",
     "risk_injections",
     "risk_injections_in_context",
+    "risk_injections_in_context_2",
     "risk_pairs_3",
     "risk_pairs_4",
     "risk_pairs_5",
