@@ -1,9 +1,11 @@
 """How good does the maker ``encoder`` get, in how many minutes, and what does a text of 32 tokens cost on one core?
 
     python -m benchmarks.local_models.encoders --data DIR [--bases minilm mpnet] [--sets clinc150 ...] [--minutes 20]
+        [--teacher mpnet-12]
 
 As ``experts.py``: official splits, the user's way, ``test`` read once; results of what is run are merged into
-``results/experts.json`` under ``encoder`` (MiniLM) and ``encoder, mpnet``.
+``results/experts.json`` under ``encoder`` (MiniLM) and ``encoder, mpnet``, with ``, taught`` behind where a teacher was
+named.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--bases", nargs="+", default=["minilm"], help="minilm, mpnet, or a Hugging Face directory")
+    parser.add_argument("--teacher", help="a larger encoder to learn from: mpnet-12, or a Hugging Face directory")
     parser.add_argument("--sets", nargs="+", default=list(SETS))
     parser.add_argument("--minutes", type=float, default=15.0, help="of fine-tuning, for one set")
     parser.add_argument("--keep", type=Path, help="write the trained models to folders here")
@@ -36,13 +39,18 @@ def main() -> None:
     for name in chosen.sets:
         for base in chosen.bases:
             maker = "encoder" if base == "minilm" else f"encoder, {Path(base).name}"
+            maker += ", taught" if chosen.teacher else ""
 
             def also(model: Any, place: str = f"{name}-{Path(base).name}") -> dict[str, Any]:
                 if chosen.keep:
                     model.save(chosen.keep / place)
                 return cost(model)
 
-            merged(name, maker, measure("encoder", chosen.data, name, chosen.minutes, base=base, also=also))
+            merged(
+                name,
+                maker,
+                measure("encoder", chosen.data, name, chosen.minutes, base=base, teacher=chosen.teacher, also=also),
+            )
 
 
 def cost(model: Any) -> dict[str, Any]:

@@ -43,6 +43,7 @@ def measure(
     minutes: float | None,
     *,
     base: str | None = None,
+    teacher: str | None = None,
     also: Callable[[LocalClassifier], dict[str, Any]] = lambda model: {},
 ) -> dict[str, Any]:
     """Train ``maker`` on one set and read its test rows once; ``also`` measures more of what was trained."""
@@ -58,6 +59,7 @@ def measure(
         minutes=minutes,
         languages=["en"],
         base=base,
+        teacher=teacher,
     ).fit(
         [row["text"] for row in rows],
         [str(row["label"]) for row in rows],

@@ -22,6 +22,7 @@ from router.local.encoder import (  # noqa: E402
     NGRAMS_FILE,
     TOKENIZER_FILE,
     EncoderModel,
+    opened_session,
     opened_tokenizer,
 )
 from router.local.files import write_bytes  # noqa: E402
@@ -31,6 +32,7 @@ from router.offline.encoder import EncoderMaker  # noqa: E402
 from router.offline.finetune import Schedule, Trained, _start_head, classifier, fine_tune  # noqa: E402
 from router.offline.onnx_export import exported, quantised  # noqa: E402
 from router.offline.promise import Goal  # noqa: E402
+from router.offline.teacher import pieces  # noqa: E402
 
 FILES = (ARRAYS_FILE, GRAPH_FILE, NGRAMS_FILE, TOKENIZER_FILE)
 
@@ -105,18 +107,61 @@ def test_vouched_nonsense_is_refused(saved: Path, tmp_path: Path, name: str) -> 
         load_local_model(tmp_path)
 
 
-def test_rounding_that_costs_too_much_spares_narrowing_products(base: Path) -> None:
+def test_rounding_that_costs_too_much_is_tried_in_other_ways(base: Path) -> None:
     network, _, _ = pretrained(find_base(base), 32)
+    whole = exported(classifier(network, 3).eval(), {"logits": False, "pooled": False})
     tried: list[bytes] = []
 
-    def second(graph: bytes) -> bool:
+    def third(graph: bytes) -> bool:
         tried.append(graph)
-        return len(tried) == 2
+        return len(tried) == 3
 
-    found, how = quantised(exported(classifier(network, 3).eval(), {"logits": False, "pooled": False}), second)
-    assert (found, how) == (tried[1], "int8, narrowing products float")
+    found, how = quantised(whole, third, [np.arange(4, 12)[None]])
+    assert (found, how) == (tried[2], "int8, narrowing products float")
     rounded = [str(onnx.load_from_string(graph)).count("MatMulInteger") for graph in tried]
-    assert 0 < rounded[1] < rounded[0]
+    assert 0 < rounded[2] < rounded[1] == rounded[0]
+    assert quantised(whole, lambda graph: False)[1] == "int8 weights"
+
+
+def test_huge_values_of_one_token_leave_the_others_their_steps() -> None:
+    draw = np.random.default_rng(0)
+    values = draw.normal(size=(1, 9, 64)).astype(np.float32)
+    values[0, 0] *= 300.0
+    values[..., 5] *= 40.0
+    helper, kinds, stored = onnx.helper, onnx.TensorProto, onnx.numpy_helper.from_array
+    table, weight = values[0], draw.normal(size=(64, 32)).astype(np.float32)
+    whole = helper.make_model(
+        helper.make_graph(
+            [
+                helper.make_node("Gather", ["table", "input_ids"], ["found"], name="look up"),
+                helper.make_node("MatMul", ["found", "weight"], ["pooled"], name="product"),
+            ],
+            "one product",
+            [helper.make_tensor_value_info("input_ids", kinds.INT64, ["batch", "tokens"])],
+            [helper.make_tensor_value_info("pooled", kinds.FLOAT, ["batch", "tokens", 32])],
+            [stored(table, "table"), stored(weight, "weight")],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    ).SerializeToString()
+    ids = np.arange(9)[None]
+    tried: list[bytes] = []
+    quantised(whole, lambda graph: bool(tried.append(graph)), [ids])
+    plain, by_token = (
+        np.abs(opened_session(graph, 1, "").run(None, {"input_ids": ids})[0] - values @ weight)[0, 1:].mean()
+        for graph in tried[:2]
+    )
+    assert by_token < 0.2 * plain
+
+
+def test_weights_fit_processors_that_add_in_16_bits(base: Path) -> None:
+    network, _, _ = pretrained(find_base(base), 32)
+    graph, _ = quantised(exported(classifier(network, 3).eval(), {"logits": False, "pooled": False}))
+    stored = {tensor.name: tensor for tensor in onnx.load_from_string(graph).graph.initializer}
+    products = [node for node in onnx.load_from_string(graph).graph.node if node.op_type == "MatMulInteger"]
+    assert products
+    for node in products:
+        assert np.abs(onnx.numpy_helper.to_array(stored[node.input[1]]).astype(int)).max() <= 64
 
 
 def _tuned(base: Path, schedule: Schedule, minutes: float) -> tuple[Trained, set[str]]:
@@ -169,3 +214,29 @@ def test_a_tokenizer_that_panics_is_a_typed_error(saved: Path) -> None:
     }
     with pytest.raises(ModelFileError, match="tokenizer cannot be read"):
         opened_tokenizer(json.dumps(told).encode(), 32, "tokenizer.json")
+
+
+def test_pieces_are_runs_of_neighbouring_words() -> None:
+    texts = ["one two three four five six seven eight nine ten", "too short"]
+    found = pieces(texts, 1)
+    assert len(found) == 1
+    assert found[0] in texts[0]
+    assert 2 <= len(found[0].split()) <= 8
+    assert found == pieces(texts, 1) != pieces(texts, 2)
+
+
+def test_teacher_is_learnt_from(base: Path) -> None:
+    told: list[str] = []
+    made = EncoderMaker(
+        base=base,
+        teacher=base,
+        schedule=Schedule(rate=5e-3, epochs=3, layer_decay=1.0),
+        minutes=2.0,
+        max_tokens=32,
+        progress=lambda what, share: told.append(what),
+    )
+    made.fit(rows(400, 1), rows(400, 2), {"sums": [f"compute {n} plus {n + 2}" for n in range(40)]})
+    test = rows(150, 3)
+    assert accuracy(made.model().predict(test.texts), test) > 0.9
+    assert any(what.startswith("teacher: fine-tuning") for what in told)
+    assert made.trained_.steps > 3 * (400 // 32)  # pieces are texts of their own

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 @click.option(
     "--base", type=click.Path(path_type=Path), help="Pretrained encoder: minilm (default), mpnet, or a directory."
 )
+@click.option(
+    "--teacher",
+    type=click.Path(path_type=Path),
+    help="A larger encoder to learn from (--maker encoder): mpnet-12, or a directory.",
+)
 @click.option("--test", type=click.Path(path_type=Path), help="Rows to test on (default: a fifth of --data).")
 @click.option("--ood", type=click.Path(path_type=Path), help="Texts that it must not answer, to measure that.")
 @click.option(
@@ -54,6 +59,7 @@ def train(
     name: str | None,
     maker: str,
     base: Path | None,
+    teacher: Path | None,
     test: Path | None,
     ood: Path | None,
     minutes: float | None,
@@ -96,7 +102,8 @@ def train(
             model, found = _learnt(template, options, settings)
         else:
             assert data is not None
-            model, found = _fitted(data, test, ood, options, {**settings, "licence": licence, "base": base})
+            more = {"licence": licence, "base": base, "teacher": teacher}
+            model, found = _fitted(data, test, ood, options, {**settings, **more})
         report = report_of(model, found)
         with written_to(out):
             model.save(out)

@@ -2,8 +2,8 @@
 
 ``minilm``: all-MiniLM-L6-v2 (Wang et al., 2020, arXiv:2002.10957), 6 layers of width 384, the default. ``mpnet``:
 all-mpnet-base-v2 (Song et al., 2020, arXiv:2004.09297), cut to its first five layers of width 768 so that it still
-answers within milliseconds; five packages carry it as the parts of one archive. Both by Reimers and Gurevych's project,
-Apache-2.0.
+answers within milliseconds, or ``mpnet-12``, all twelve of them, to teach; five packages carry it as the parts of one
+archive. Both by Reimers and Gurevych's project, Apache-2.0.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find_base(name: str | Path | None = None) -> Base:
-    """The encoder ``name``: ``minilm`` (the default), ``mpnet``, or a Hugging Face directory.
+    """The encoder ``name``: ``minilm`` (the default), ``mpnet``, ``mpnet-12``, or a Hugging Face directory.
 
     Raises:
         MissingExtra: the package that carries it is not installed.
@@ -53,6 +53,8 @@ def find_base(name: str | Path | None = None) -> Base:
         return Base(directory=_minilm(), family="MiniLM-L6-H384")
     if str(name) == "mpnet":
         return Base(directory=_mpnet(), family=f"MPNet-L{_MPNET_LAYERS}-H768", layers=_MPNET_LAYERS)
+    if str(name) == "mpnet-12":
+        return Base(directory=_mpnet(), family="MPNet-L12-H768")
     directory = Path(name)
     return Base(directory=directory, family=directory.resolve().name)
 

@@ -61,6 +61,7 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             fine-tuning (15).
         languages: ISO 639-1 codes of the texts; recognised from them by default.
         licence: what the card says of the rows' licence.
+        base, teacher: of ``encoder``, see :class:`router.offline.encoder.EncoderMaker`; ``base`` of ``neighbours`` too.
         seed: of every draw, 0 to 2**32 - 1. The same rows, settings and seed give the same file.
         progress: called with what is being done and the share of it that is, 0..1.
 
@@ -84,12 +85,13 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         languages: Sequence[str] | None = None,
         licence: str = "not stated",
         base: str | Path | None = None,
+        teacher: str | Path | None = None,
         seed: int = 0,
         progress: Callable[[str, float], None] | None = None,
     ) -> None:
         self.task, self.name, self.maker = task, name, maker
         self.max_error, self.confidence, self.keep, self.of = max_error, confidence, keep, of
-        self.minutes, self.languages, self.licence, self.base = minutes, languages, licence, base
+        self.minutes, self.languages, self.licence, self.base, self.teacher = minutes, languages, licence, base, teacher
         self.seed, self.progress = seed, progress
         self._check()
 
@@ -219,7 +221,13 @@ class LocalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             from .encoder import EncoderMaker
 
             return EncoderMaker(
-                base=self.base, goal=self.goal, minutes=minutes, seed=self.seed, helper=helper, progress=self._said
+                base=self.base,
+                teacher=self.teacher,
+                goal=self.goal,
+                minutes=minutes,
+                seed=self.seed,
+                helper=helper,
+                progress=self._said,
             )
         if self.maker == "neighbours":
             from .neighbours import NeighboursMaker

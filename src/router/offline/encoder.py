@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import platform
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -43,6 +44,7 @@ from .label_heads import Helper
 from .onnx_export import exported, quantised
 from .promise import Goal
 from .rows import Rows
+from .teacher import taught
 from .threads import on_one_thread
 from .thresholds import set_thresholds
 from .typos import mistyped
@@ -53,6 +55,8 @@ __all__ = ["EncoderMaker"]
 # float products take many times as long.
 _LOST_BY_ROUNDING = 0.01
 _BY_CHANCE = 1.64
+_SAMPLES = 64  # so many texts show which columns of an activation are large
+_TEACHERS_SHARE = 0.65  # of the minutes, at most
 
 
 class EncoderMaker:
@@ -62,6 +66,8 @@ class EncoderMaker:
         base: ``minilm`` (the default), ``mpnet``, or the directory of a Hugging Face encoder (``config.json``,
             ``model.safetensors``, ``tokenizer.json``), see :mod:`router.offline.bases`.
         schedule: epochs, rates and the like; wide encoders have lower rates by default, and two layers that stay.
+        teacher: named as ``base``: a larger encoder that is fine-tuned first, and what it says of the rows and of
+            pieces of them is learnt beside the labels. It takes most of the minutes, and nothing of a model's answer.
         minutes: how long fine-tuning may take; fewer steps are taken where the schedule's would last longer.
         max_tokens: what is read of a text.
         typos: share of the rows that have one to four typing mistakes in a pass, other rows and mistakes each time.
@@ -78,6 +84,7 @@ class EncoderMaker:
         self,
         *,
         base: str | Path | Base | None = None,
+        teacher: str | Path | Base | None = None,
         schedule: Schedule | None = None,
         minutes: float = 15.0,
         max_tokens: int = 128,
@@ -89,6 +96,7 @@ class EncoderMaker:
         progress: Callable[[str, float], None] = lambda what, share: None,
     ) -> None:
         self.base = base if isinstance(base, Base) else find_base(base)
+        self.teacher = find_base(teacher) if isinstance(teacher, str | Path) else teacher
         self.schedule, self.minutes, self.max_tokens, self.typos = schedule, minutes, max_tokens, typos
         self.goal, self.keep, self.seed, self.progress = goal or Goal(), keep, seed, progress
         self.helper = helper
@@ -241,22 +249,39 @@ class EncoderMaker:
 
         at = {label: index for index, label in enumerate(self.classes_)}
         target, truth = (np.array([at[label] for label in part.labels], np.intp) for part in (rows, check))
-        network = classifier(encoder, len(self.classes_))
         device = "cuda" if torch.cuda.is_available() else "cpu"
         wide = config.hidden_size >= 512
         pad = config.pad_token_id or 0
+        texts, minutes = list(rows.texts), self.minutes
+        aim: npt.NDArray[Any] = target
+        if self.teacher is not None:
+            started = time.monotonic()
+            texts, aim = taught(
+                self.teacher,
+                texts,
+                target,
+                len(self.classes_),
+                max_tokens=self.max_tokens,
+                minutes=_TEACHERS_SHARE * minutes,
+                seed=self.seed,
+                device=device,
+                progress=self.progress,
+            )
+            minutes = max(0.0, minutes - (time.monotonic() - started) / 60.0)
+            torch.manual_seed(self.seed)
+        network = classifier(encoder, len(self.classes_))
         self.trained_ = fine_tune(
             network.to(device),
-            read(rows.texts),
-            target,
+            read(texts),
+            aim,
             self.schedule or (Schedule(rate=6e-5, epochs=3, batch=16, frozen=2) if wide else Schedule()),
             check=(read(check.texts), truth),
             pad=pad,
             mask=next(
                 (found for name in ("[MASK]", "<mask>") if (found := tokenizer.token_to_id(name)) is not None), None
             ),
-            minutes=self.minutes,
-            redrawn=(lambda epoch: read(self._some_mistyped(rows.texts, epoch))) if self.typos > 0.0 else None,
+            minutes=minutes,
+            redrawn=(lambda epoch: read(self._some_mistyped(texts, epoch))) if self.typos > 0.0 else None,
             device=device,
             seed=self.seed,
             progress=self.progress,
@@ -280,5 +305,6 @@ class EncoderMaker:
             by_chance = _BY_CHANCE * math.sqrt(np.count_nonzero(lost))
             return int(lost.sum()) <= max(_LOST_BY_ROUNDING * len(lost), by_chance)
 
-        graph, self.numbers_ = quantised(whole, is_good)
+        samples = [np.array([ids]) for ids in read(rows.texts[:_SAMPLES])]
+        graph, self.numbers_ = quantised(whole, is_good, samples)
         return graph, said

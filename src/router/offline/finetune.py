@@ -116,7 +116,7 @@ def read_all(network: Any, tokens: Tokens, pad: int, device: str = "cpu") -> tup
 def fine_tune(
     network: Any,
     tokens: Tokens,
-    target: npt.NDArray[np.intp],
+    target: npt.NDArray[Any],
     schedule: Schedule,
     *,
     check: tuple[Tokens, npt.NDArray[np.intp]],
@@ -128,7 +128,8 @@ def fine_tune(
     seed: int = 0,
     progress: Callable[[str, float], None] = lambda what, share: None,
 ) -> Trained:
-    """Train ``network`` in place on ``tokens`` (ids with special tokens) and ``target`` (label indices).
+    """Train ``network`` in place on ``tokens`` (ids with special tokens) and ``target``: label indices, or the labels'
+    probabilities ``(n, K)``, which are not smoothed.
 
     ``check``: rows kept back, which choose between last and averaged weights. ``pad``, ``mask``: token ids (``mask``
     None: nothing is hidden). ``minutes``: fewer steps are taken where the planned ones would last longer, the rate
@@ -139,9 +140,11 @@ def fine_tune(
 
     started = time.monotonic()
     numbers, precision = _numbers(device)
+    hard = (target if target.ndim == 1 else target.argmax(1)).astype(np.intp)
+    smoothing = schedule.smoothing if target.ndim == 1 else 0.0
     progress("reading rows with the pretrained encoder", 0.0)
     probed = np.random.default_rng(seed).permutation(len(tokens))[: max(_PROBED, 100 * network.head.out_features)]
-    _start_head(network, read_all(network, [tokens[row] for row in probed], pad, device)[1], target[probed])
+    _start_head(network, read_all(network, [tokens[row] for row in probed], pad, device)[1], hard[probed])
     _freeze(network, schedule.frozen)
     groups = _groups(network, schedule)
     optimiser = torch.optim.AdamW(groups, lr=schedule.rate, betas=(0.9, 0.98), fused=True)
@@ -171,7 +174,7 @@ def fine_tune(
             wanted = torch.from_numpy(target[part]).to(device)
             with numbers():
                 logits, _ = network(ids.to(device), seen.to(device))
-            loss = torch.nn.functional.cross_entropy(logits.float(), wanted, label_smoothing=schedule.smoothing)
+            loss = torch.nn.functional.cross_entropy(logits.float(), wanted, label_smoothing=smoothing)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
