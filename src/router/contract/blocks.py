@@ -42,7 +42,7 @@ class Block(NamedTuple):
 
 
 _TAG = late_pattern(r"<([A-Za-z][\w.:-]{0,40})(?:\s[^<>]{0,200})?>")
-_HEADING = late_pattern(r"^#{1,4} +([^\n]{1,40})(?:\n|\Z)", re.MULTILINE)
+_HEADING = late_pattern(r"^(?:#{1,4} +([^\n]{1,40})|\[([A-Za-z][\w '’-]{1,32})\]:?[ \t]*)(?:\n|\Z)", re.MULTILINE)
 _RULE = late_pattern(r"^[ \t]*([-=#*_~\"])\1{2,}[ \t]*$|^(\")$", re.MULTILINE)
 _FRAMED = late_pattern(
     r"^[-=*#\[<]{2,} ?(?:(?:BEGIN|START)(?: OF)?(?P<name>(?: [A-Z]+){0,3})|(?:[A-Z]+ ){1,3}(?:BEGIN|"
@@ -123,7 +123,7 @@ _SPOKEN_OF = late_pattern(
 
 def has_marker(text: str) -> bool:
     """Whether a text can hold a marker at all; cheap."""
-    return ":" in text or "：" in text or "#" in text or _may_point(text)
+    return ":" in text or "：" in text or "#" in text or "]\n" in text or _may_point(text)
 
 
 def tags(text: str) -> list[Block]:
@@ -192,7 +192,7 @@ def markers(text: str) -> tuple[Block, ...]:
 
     ``name`` is the marker in lower case; ``kind`` is ``input`` or ``answer``.
     """
-    found = _headings(text) if "#" in text else []
+    found = _headings(text) if "#" in text or "]\n" in text else []
     headings = len(found)
     position = -1
     for _ in range(_MAX):
@@ -207,7 +207,7 @@ def markers(text: str) -> tuple[Block, ...]:
         if stop - line > 120:
             line = stop - 60
         head = text[line:stop]
-        if headings and head.startswith("#"):
+        if headings and head.startswith(("#", "[")):
             continue
         cut = max(head.rfind(". "), head.rfind("? "), head.rfind("! "), head.rfind("。"), head.rfind(") "))
         if cut >= 0:
@@ -244,7 +244,9 @@ def markers(text: str) -> tuple[Block, ...]:
 def _headings(text: str) -> list[Block]:
     found: list[Block] = []
     for match in _HEADING.finditer(text):
-        name = match[1].strip(" :*#").lower()
+        if match[1] is None and f"[/{match[2]}]" in text:
+            continue  # "[REVIEW] ... [/REVIEW]" is a frame
+        name = (match[1] or match[2]).strip(" :*#").lower()
         if name in ("context", "background", "about"):
             continue
         kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""

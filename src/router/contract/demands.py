@@ -20,14 +20,13 @@ from .vocabulary import (
     INPUT_WORDS,
     ITEM_WORDS,
     LANGUAGE_WORDS,
-    MULTI_WORDS,
     NEGATIONS,
     RANK_WORDS,
     RIGHT_OR_WRONG,
 )
 from .words import table
 
-__all__ = ["goes_on", "multi_label", "obstacle"]
+__all__ = ["goes_on", "obstacle"]
 
 _NEGATED = late_pattern(
     r"\b(?:do not|don't|does not|must not|should not|not|no|without|never|nor|neither|rather than|keine?n?|ohne|"
@@ -180,23 +179,6 @@ _UNITS = late_pattern(
     re.IGNORECASE,
 )
 _ITEMS_CJK = late_pattern(r"每[一条句个则]|各[条句文]|それぞれ|逐条")
-_MULTI = late_pattern(
-    r"\b(?:all|any)\b(?: of)?(?: the)?(?: (?:labels?|categories|tags?|topics?|options|classes|emotions|"
-    r"intents))* (?:that|which) (?:appl(?:y|ies)|fits?|match(?:es)?|hold|are relevant)\b|"
-    r"\bone or (?:more|several)\b|\b(?:multiple|several|various) (?:labels|categories|tags|topics|classes|values|"
-    r"answers|options|"
-    r"emotions|intents)\b|"
-    r"\ball applicable\b|\bzero or more\b|\bevery (?:label|category|tag|topic) (?:that|which)\b|\bmore than one\b|"
-    r"\bany number of\b|\b(?:as )?many as\b|\bmehrere\b|\bplusieurs\b|\bvarias\b|\bvárias\b|\bat least one\b|"
-    r"\bup to (?:two|three|\d)\b|"
-    r"\bone or two\b|\b(?:labels|categories|tags|topics) \(?(?:separated|comma)|"
-    r"\b(?:answer|respond|return|output|reply|as an?|give|as long as they're|separated? them)\b[^.\n]{0,40}"
-    r"\bcomma[- ](?:separated|delimited)\b|\b(?:every|all the) (?:\w+ )?(?:labels?|departments?|teams?|categor\w+|"
-    r"tags?|"
-    r"topics?|themes?|departments?) (?:that|which|it)\b",
-    re.IGNORECASE,
-)
-_ONE_WORD = late_pattern(r"\b(?:not|n't|never|no)\b[^.\n]{0,40}\bmore than one\b", re.IGNORECASE)
 _GOES_ON = late_pattern(
     r"[\"'”»)\]}`*]{0,2}\s*(?:[;；]|,?\s*(?:(?:and|then|plus|with|und|dann|mit|et|puis|avec|y|con|e|com|en|met|poi|"
     r"luego)\b|[&+]))"
@@ -251,6 +233,15 @@ _YOUR_VIEW = late_pattern(
 )
 
 
+# "Reply to this ticket.": the answer is written to somebody, and is no label
+_TO_TEXT = late_pattern(
+    rf"(?:^|[.!?\n:] ?)(?:please |now |then )?(?:reply|respond|write back) to (?:the|this|that|each|every|my|our) "
+    rf"(?:[\w'’-]+ ){{0,2}}?(?:{'|'.join(sorted(w for w in INPUT_WORDS if w.isascii() and w.isalpha()))}|"
+    r"customer|user|client|sender|author)s?\b(?![^.\n]{0,60}\b(?:with|by|using|in|as)\b)",
+    re.IGNORECASE,
+)
+
+
 def obstacle(
     text: str, words: frozenset[str], labels: tuple[str, ...], *, by_user: bool, is_json: bool, is_given: bool
 ) -> str | None:
@@ -273,6 +264,8 @@ def obstacle(
     if "you" in words and _YOUR_VIEW.search(text):
         return "the request asks what the model itself thinks."
     if _GENERATES.search(text) is not None or ("best" in words and _BEST.search(text) is not None):
+        return "a text is to be written."
+    if ("reply" in words or "respond" in words or "write" in words) and _TO_TEXT.search(text) is not None:
         return "a text is to be written."
     if is_given:
         return None
@@ -393,8 +386,3 @@ def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json:
 def goes_on(text: str, end: int) -> bool:
     """Whether the sentence asks for more right behind the list that ends at ``end``: "..., then name the rule"."""
     return _GOES_ON.match(text, end) is not None
-
-
-def multi_label(text: str, words: frozenset[str]) -> bool:
-    """Whether several labels may be given at once."""
-    return bool(words & MULTI_WORDS) and _MULTI.search(_ONE_WORD.sub(" ", text)) is not None

@@ -40,8 +40,9 @@ _OPENING = late_pattern(
 # DSPy's field marker (https://dspy.ai), a line of dashes, and the sign of a quoted line that stands alone.
 _LEAD = late_pattern(
     r"【[^】\n]{1,20}】\s*|<\|\w{1,24}\|>(?:user\b)?\s*|\[INST\]\s*|\[\[ ## \w{1,40} ## \]\]\s*|[-=*_#]{3,}[ \t]*\n\s*|"
-    r">[ \t]+(?=[^\n]+\Z)"
+    r">[ \t]+(?=[^\n]+\Z)|\[(?![^\]]*\b(?:START|BEGIN|END)\b)(?P<head>[^\W\d_][\w '’/-]{1,32})\]:?[ \t]*\n\s*"
 )
+_BRACKETED = late_pattern(r"^\[[^\W\d_][\w '’/-]{1,32}\]:?[ \t]*$", re.MULTILINE)
 # "Comment follows.", "REVIEW" or "Employee comment" underlined, "Titre de dépêche :" on a line of its own.
 _HEADING = late_pattern(
     r"(?P<name>[^\W\d_][^\n:：.]{1,40}?)(?:[ \t]?[:：][*_]{0,2}[ \t]*\n|[ \t]*\n[-=~]{3,}[ \t]*\n|(?: follows|"
@@ -95,7 +96,9 @@ def unframed(text: str, start: int, end: int) -> tuple[int, int]:
     for _ in range(6):
         piece = text[start:end]
         lead = _LEAD.match(piece)
-        if lead is not None and lead.end() < len(piece):
+        if lead is not None and lead.end() < len(piece) and f"[/{lead['head']}]" not in piece:
+            if lead["head"] and len(_BRACKETED.findall(piece)) > 1:
+                return start, start  # "[Premise]", "[Hypothesis]"
             start += lead.end()
             continue
         if ("#" in piece[-36:] or piece[-1:] in ">]t") and (

@@ -81,6 +81,8 @@ _UNDER_HEADER = late_pattern(
     r"(?:^|\n)(?:from|to|date|sent|cc|sender|von|an|de|para|da)[:：] \S[^\n]*\n\Z", re.IGNORECASE
 )
 
+_QUOTED_LINE = late_pattern(r"(?:\"(?P<in>[^\"]{2,}?)\"|“(?P<in2>[^“”]{2,}?)”)[ \t]*\n[ \t]*\n")
+
 _OWN_HEADING = late_pattern(r"^(?P<name>[A-Z][\w'-]{1,20}(?: [\w'-]{2,20}){0,2}): (?=\S)", re.MULTILINE)
 
 
@@ -242,6 +244,10 @@ def marked(text: str, labels: Sequence[str]) -> Found | None:
             end = answer.outer
             break
     start, end = trimmed(text, block.start, end)
+    if text.startswith(('"', "“"), start) and (line := _QUOTED_LINE.match(text, start, end)) is not None:
+        # 'Ticket: "..."', and another paragraph: what is quoted ends there.
+        group = "in" if line["in"] else "in2"
+        return (line.start(group), line.end(group), 0.92)
     end = without_instruction(text, start, end, labels)
     if start >= end:
         return None if end >= 0 else AMBIGUOUS

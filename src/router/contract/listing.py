@@ -34,7 +34,10 @@ _BETWEEN = late_pattern(
     rf"(?<=[\"'`”»])\n[ \t]*(?=[\"'`“«])",
     re.IGNORECASE,
 )
-_BULLET = late_pattern(r"([ \t]*)(?:[-*+](?=[ \t])|[•–·・]|\(?(\d{1,3})[.):：、]|\(?([A-Za-z])[.)])[ \t]*(\S[^\n]*)")
+_BULLET = late_pattern(
+    r"([ \t]*)(?:[-*+–—](?=[ \t])|[•–·・]|[(\[]?(\d{1,3})(?:[.):：、\]]|[ \t][-–—=](?=[ \t]))|"
+    r"[(\[]?([A-Za-z])(?:[.)\]]|[ \t][-–—=](?=[ \t])|:(?=[ \t])))[ \t]*(\S[^\n]*)"
+)
 _DEFINED = late_pattern(r"(.{1,64}?)(?:\s*[:：]\s+|\s+[-–—=>]+\s+|：|\s*[（(](?=.{2}))(.+)", re.DOTALL)
 _END = late_pattern(
     r"[?!](?!\s?[,;|/])|[\n。！？；()（）\[\]{}【】\"“”„«»「」]|\.(?=\s|$|['\"])|:(?=\s|$)|：|\s[-–—]\s|\s[-=]{1,2}>|→|⇒|\s(?=<)"
@@ -43,7 +46,8 @@ _SPLIT_OR = late_pattern(rf"\s+(?:{_OR})\s+|(?:或者?|还是|または|もし�
 _SPLIT_OR_NL = late_pattern(r"\s+of\s+", re.IGNORECASE)
 _LEADING = late_pattern(rf"^(?:{_OR}|{_AND}|of|either|entweder|soit|only|just)\s+", re.IGNORECASE)
 _TAIL = late_pattern(
-    r"(?:,?\s+(?:based|depending|according|with|without|and (?:nothing|never|no)|only|for (?:the|this|each|a)|"
+    r"(?:,?\s+(?:whichever|"
+    r"based|depending|according|with|without|and (?:nothing|never|no)|only|for (?:the|this|each|a)|"
     r"in (?:lower|upper|one|the|this|english|json|all|tone)|as (?:the|your|a)|to (?:the|this|an?|most|describe|"
     r"indicate|each)|from|"
     r"when|if|that|which|using|by|accordingly|followed|please|pls|plz|thx|sentiment|priority|severity|urgency|"

@@ -157,6 +157,10 @@ _FURTHER = late_pattern(
     r"don't|never|no|avoid|"
     r"make sure|note|remember|be\b))[a-z]+\b"
 )
+# "Do the same for urgency: now, later"
+_AGAIN = late_pattern(
+    r"\W*(?:now |and |then |please )*(?:do (?:the same|likewise)|likewise|same) (?:again )?(?:for|with|to)\b"
+)
 _THEN = late_pattern(r"\W*(?:then|finally|afterwards|after that),? (?:an?|the|your|two|three)\b")
 _SEVERAL = late_pattern(
     _START
@@ -250,6 +254,7 @@ def adds_to_label(lower: str) -> bool:
         or _SEVERAL.match(lower)
         or _FURTHER.match(lower)
         or _THEN.match(lower)
+        or (("same" in lower or "likewise" in lower) and _AGAIN.match(lower))
     ):
         return True
     if _DOING.match(lower) and " as " not in lower[:24] and not (_MARK.match(lower) and "_" in lower):

@@ -18,7 +18,9 @@ _NAMED_KEY = late_pattern(
     r"campo|ключ\w*|поле\w*|nøglen?|nyckeln?|kluczem?|anahtarı?|sleutel|"
     r"veld)\b[^\n\"'`«“.]{0,30}[\"'`«“](\w{1,40})[\"'`»”]|"
     r"\b(?:key|field) (\w{1,20}_\w{1,20})\b|^[ \t]*(\w{1,40}): (?:Literal\[|typing\.Literal\[)|"
-    r"[\"'`](\w{1,40})[\"'`] (?:key|field|property|attribute)\b",
+    r"[\"'`](\w{1,40})[\"'`] (?:key|field|property|attribute)\b|"
+    r"\b(?:key|field|property|attribute)(?: (?:is|named|called|must be|should be|=)|:) (\w{1,30})(?=[.,;!)\n]|\Z)|"
+    r"\b(?:key|field|property) (\w{1,30})(?= (?:only|holding|containing|whose|that|which|with|set)\b|[.,;)\n]|\Z)",
     re.IGNORECASE | re.MULTILINE,
 )
 _SLOT = late_pattern(r"(?<=[\"'])\{\w{1,40}\}")

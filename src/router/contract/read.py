@@ -27,6 +27,7 @@ from .prose_json import json_key
 from .rules import NONE_FITS, OTHERS, rule, without_guards, without_keys
 from .runs import runs
 from .schema import alternation, grammar_words, read_schema
+from .several import multi_label
 from .structured import TWO_LISTS, blocked, conflict, structured, tool_of
 from .understood import unexplained
 from .words import table, words_of
@@ -261,7 +262,7 @@ def _worded(
         contract, confidence = _in_json(request, spoken, shown, contract, confidence)
     if shown is not None:
         contract = blocked(contract, shown.against(contract))
-    is_multi = [memory.recall("multi", p.text, None, partial(demands.multi_label, p.text, p.words)) for p in spoken]
+    is_multi = [memory.recall("multi", p.text, None, partial(multi_label, p.text, p.words)) for p in spoken]
     if any(is_multi) and not contract.multi_label:
         commas = any("comma" in part.words or "commas" in part.words for part in spoken)
         contract = msgspec.structs.replace(contract, multi_label=True)

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..patterns import late_pattern
 from .vocabulary import DATA_TAGS, INPUT_WORDS, NOUNS
 from .words import stands_in
 
-__all__ = ["does_more", "has_rider", "has_rule"]
+__all__ = ["does_more", "has_rider", "has_rule", "has_sense", "short_capitals"]
 
 _OF_TEXT = (
     "|".join(sorted(word for word in INPUT_WORDS | NOUNS | DATA_TAGS if word.isascii() and word.isalpha()))
@@ -49,6 +49,12 @@ _DOES_MORE = late_pattern(
     r"(?:assign|set|rate|label|mark|tag|name|route) (?:(?:it|them) (?=\w)|its|two|three))\b"
     r"(?! ?(?:as|to|with|by) (?:one|the|a|its|exactly)\b)"
 )
+# "spam has nothing to do with its usual sense", "we have retired other"
+_GIVEN_SENSE = (
+    r"(?<![\w-]){0}s?['\"`]? (?:is|are|has|have|means?|stands?|covers?|only|includes?|applies|apply|counts?|beats?|"
+    r"wins?|must|should|needs?|takes?|comes?|goes|belongs?|was|will|can|may)\b|\b(?:retired|dropped|removed|discontinued|"
+    r"renamed|replaced|banned|abolished) ['\"`]?{0}\b"
+)
 
 
 def has_rider(lower: str, spoken: Iterable[str]) -> bool:
@@ -80,3 +86,14 @@ def has_rule(lower: str, names: Iterable[str], *, is_question: bool) -> bool:
 def does_more(lower: str) -> bool:
     """Whether an order behind the list wants something done with the label: "assign it to Kim", "label it twice"."""
     return "_" not in lower and _DOES_MORE.match(lower) is not None
+
+
+def has_sense(lower: str, name: str) -> bool:
+    """Whether a sentence in small letters says something of one label: what it means, that it is not to be used."""
+    return re.search(_GIVEN_SENSE.format(re.escape(name)), lower) is not None
+
+
+def short_capitals(labels: Sequence[str]) -> list[str]:
+    """Labels as short as usual words, told from those by their capitals: "Long ones are IT"."""
+    found = [label for label in labels if label.isupper() and label.isalpha() and len(label) < 4]
+    return found if len(found) < len(labels) else []

@@ -236,6 +236,8 @@ def has_residue(text: str) -> bool:
         return True
     if text.endswith("?") and len(text) < 160 and _ASKS_LABEL.search(text):
         return True
+    if text.startswith("{") and not text.endswith("}") and ('"}' in text[:200] or ": ..." in text[:200]):
+        return True  # the form of the answer, and the text behind it
     start = text[:300].lower()
     if (
         any(noun in start for noun in _LABEL_NOUNS)

@@ -19,7 +19,7 @@ from .misspelt import is_one_edit
 from .orders import adds_to_label, asks_too_much, is_plain_question
 from .polar import OF_TEXT, are_denied
 from .remarks import is_remark, without_remarks
-from .riders import does_more, has_rider, has_rule
+from .riders import does_more, has_rider, has_rule, has_sense, short_capitals
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
 from .words import stands_in, table
 
@@ -223,6 +223,7 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
         return True
     ends = [*parts[1::2], ""]
     is_first, is_open, is_listed = True, False, False
+    shouted = short_capitals(labels)
     asks = odd = 0
     for part, end in zip(parts[::2], ends, strict=True):
         if not part or part.isspace():
@@ -236,6 +237,8 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
                 return True
             is_open = True
             continue
+        if any(stands_in(sentence, name) for name in shouted) and not _ASK.match(sentence):
+            return True  # "Long ones are IT"
         is_question = "?" in end or "？" in end
         if not _is_usual(sentence, names, is_question=is_question, is_first=is_first, called=called, heads=heads,
                          is_given=is_given, is_listed=is_listed):  # fmt: skip
@@ -296,6 +299,8 @@ def _is_usual(
         name in lower and re.search(_PREDICATED.format(re.escape(name)), lower) for name in names & INPUT_WORDS
     ):
         return False
+    if len(spoken) == 1 < len(names) and not is_asked and names.isdisjoint(YES_NO) and has_sense(lower, spoken[0]):
+        return False  # "with us spam has nothing to do with its usual sense"
     if len(spoken) > 1 or is_asked:
         for name in sorted(spoken, key=len, reverse=True):
             if name not in KNOWN:

@@ -36,9 +36,22 @@ _EXCEPTED = table("except everything anything without instead besides")
 _FIELDS = table(
     "sentiment topic category intent type label class emotion score confidence reason tone priority urgency"
 )
+# "a, b c, d or e": items before the first.
+_COMMAS_BEFORE = late_pattern(r"(?:^|[\s,])[\w-]+(?: [\w-]+)?, [\w-]+(?: [\w-]+)?, \Z")
+_BEFORE_LABEL = CLASSIFY | table(
+    """
+    is are was be as to in into of or and with from by for on at under either being it that which only must should
+    belongs goes falls sounds seems looks feels reads rather more most mostly mainly best truly really clearly just
+    below above here hier sound return output answer reply respond print write give choose pick select name state
+    following behind emit tell mark tag label
+    can may will has does do says shows expresses about between among via whether if not simply exactly overall
+    ist als est es são é è is wie comme como come zu à a en in klingt wirkt eher oder ou o eller som er är jest
+    """
+)
 # Where the verb stands at the end of a clause it is no part of the last label.
 _VERBS_LAST = table("ist sind geht handelt betrifft gehört passt gaat zijn hoort betreft valt")
 _OWN_FIRST = table("not no none other neither both all very more less too")
+_LEADING = table("to the as is a an into this it")
 _RUN_IN = (
     INPUT_WORDS
     | CLASSIFY
@@ -59,7 +72,23 @@ _RUN_IN = (
 
 def is_whole(text: str, listing: Listing) -> bool:
     """Whether nothing about a list says that a label is missing, cut or run into by other words."""
-    return _begins_well(listing.labels) and not _names_fields(listing) and not _is_cut(text, listing)
+    return (
+        _begins_well(listing.labels)
+        and not _runs_on(listing.labels)
+        and not _names_fields(listing)
+        and not _is_cut(text, listing)
+    )
+
+
+def _runs_on(labels: tuple[str, ...]) -> bool:
+    """Whether a sentence without a stop before it has run into the last label: "shipping, other Reply with one"."""
+    first, *others = labels[-1].split()
+    if not others or first[:1].isupper() != first[-1:].isupper():
+        return False  # "Account Access"
+    begun = [word for word in others if word[:1].isupper() and (len(word) == 1 or word[1:2].islower())]
+    if not begun:
+        return False
+    return not any(word[:1].isupper() and word[1:].islower() for label in labels[:-1] for word in label.split()[1:])
 
 
 def _is_cut(text: str, listing: Listing) -> bool:
@@ -72,6 +101,10 @@ def _is_cut(text: str, listing: Listing) -> bool:
     words = before.split()
     if words and any(label.lower().startswith(f"{words[-1].lower()} ") for label in listing.labels):
         return True  # "by Keats or by Byron"
+    if listing.certainty < 0.9 and before.endswith(", ") and _COMMAS_BEFORE.search(before) is not None:
+        return True
+    if listing.certainty < 0.9 and _is_halved(before, listing.labels):
+        return True
     if _shares_noun(before, listing):
         return True  # "a junior, mid-level or senior role"
     if not listing.closed and _ONE_QUOTE.fullmatch(text, max(0, listing.start - 1), listing.end + 1) is not None:
@@ -90,6 +123,19 @@ def _runs_in(before: str, labels: tuple[str, ...]) -> bool:
         and not any(" " in label for label in labels[1:])
         and _DEFINITE_BEFORE.search(before) is not None
     )
+
+
+def _is_halved(before: str, labels: tuple[str, ...]) -> bool:
+    """Whether the first label has left a word behind: "is this call callback needed, resolved or lost"."""
+    words = before.lower().split()
+    if (
+        " " in labels[0]
+        or len(words) < 2
+        or not before.endswith(" ")
+        or not (words[-1].isalpha() and words[-2].isalpha())
+    ):
+        return False
+    return words[-2] in INPUT_WORDS and words[-1] not in _BEFORE_LABEL and words[-1] not in INPUT_WORDS
 
 
 def _shares_noun(before: str, listing: Listing) -> bool:
@@ -123,7 +169,9 @@ def _begins_well(labels: tuple[str, ...]) -> bool:
     """Whether the first label is none that words before the list have run into: "show joy, fear or anger"."""
     first, last = labels[0].lower().split(), labels[-1].lower().split()
     if any(" " in label for label in labels[1:-1]):
-        return True
+        others = [word for label in labels[1:] for word in label.lower().split()]
+        # "set it to Open, On Hold or Closed"
+        return len(first) < 3 or _LEADING.isdisjoint(first[:-1]) or not _LEADING.isdisjoint(others)
     if len(last) > 1 and last[-1] in _VERBS_LAST:
         return False
     if len(first) < 2 or first[0] in _OWN_FIRST or (len(labels) < 3 and len(last) > 1):

@@ -93,6 +93,14 @@ _LEFT_OPEN = late_pattern(
     r"por exemplo,?|bijvoorbeeld)[ :\"'“«„`(]*\Z",
     re.IGNORECASE,
 )
+# "do not classify it as a, b or c", "never use a or b": these are not to be answered
+_DENIED = late_pattern(
+    rf"\b(?:do not|don't|never|must not|should not|shouldn't|not to|stop|avoid|no longer) (?:\w+ )?"
+    rf"(?:{'|'.join(sorted(w for w in CLASSIFY if w.isascii() and w.isalpha() and len(w) > 2))}|use|using|pick|choose|"
+    r"select|answer with|reply with|respond with|say|return|output|give|allow)(?:ing)?\b"
+    r"(?![^.;\n]*\b(?:other|but|except|besides|outside|beyond|unless|only|just|more|than|explain|anything)\b)[^.;:!?\n]{0,60}\Z",
+    re.IGNORECASE,
+)
 _NO_NOUN = table("of between among from as von entre unter tra parmi")
 _LATIN_END = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af] ?([\x21-\x7e]+)\Z")
 _PARTICIPLE = late_pattern(r"(?:ge[^\W\d_]{2,}t|gehalten|geschrieben|verfasst|formuliert)")
@@ -119,7 +127,9 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     seen: set[frozenset[str]] = set()
     for listing in candidates:
         listing = _without_noun(_without_participle(_without_script(_without_asked(text, listing))))
-        if not is_whole(text, listing) or _LEFT_OPEN.search(text, max(0, listing.start - 24), listing.start):
+        if not is_whole(text, listing) or _is_denied(text, listing):
+            continue
+        if _LEFT_OPEN.search(text, max(0, listing.start - 24), listing.start):
             continue
         key = frozenset(label.casefold() for label in listing.labels)
         if (key in seen and len(found) > 3) or any(_overlaps(listing, other) for other in found):
@@ -129,6 +139,14 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
         if len(found) >= 6:
             break
     return found
+
+
+def _is_denied(text: str, listing: Listing) -> bool:
+    """Whether a list names what is not to be answered."""
+    head = text[max(0, listing.start - 90) : listing.start].lower()
+    return any(sign in head for sign in ("not", "n't", "n’t", "never", "avoid", "no longer")) and bool(
+        _DENIED.search(head)
+    )
 
 
 def _asks_of_text(text: str, coded: Listing) -> bool:

@@ -15,8 +15,9 @@ from ..contract.blocks import trimmed
 from ..contract.examples import is_pointed, shown_answers
 from ..contract.framing import TWIN, is_nothing, is_pair, is_several, is_talk, unframed, unquoted
 from ..contract.layout import inside, marked, tagged, whole_or_wrapped
-from ..contract.paragraphs import TEXTS_OWN, Found
+from ..contract.paragraphs import SPEAKERS, TEXTS_OWN, Found
 from ..contract.speech import has_residue, is_instruction, lists, mentions
+from ..contract.trailing import may_speak
 from ..patterns import late_pattern
 from ..types import Contract, Message, Request, Signal, Split
 
@@ -49,6 +50,16 @@ _POLAR = late_pattern(
 )
 _LAST_CUE = late_pattern(r"\s*[^\W\d_][\w ]{0,24}(?P<sign>[:：=])\s*")
 _UNSPACED_NAME = late_pattern(r"([\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,8})[:：]\s*(?=\S)")
+_LEAD = late_pattern(
+    r"(?:(?:here|this|below) (?:is|comes) )?(?:the|this|a|an|my) [\w'’ -]{2,50}(?:(?: reads| says| writes| goes| is|"
+    r" wrote)?(?: as follows)?:| reads| says)\s+(?=\"[^\"]+\"\Z|“[^“”]+”\Z)",
+    re.IGNORECASE,
+)
+_NAMED_QUOTE = late_pattern(r"(?P<name>[A-Z][a-z]+(?: [\w-]+){0,2}):\s+(?=\"[^\"]+\"\Z|“[^“”]+”\Z)")
+_SPEAKER = late_pattern(r"\b(?P<name>[A-Za-z]+):\s+\Z")
+_TURN = late_pattern(r"(?:^|(?<=[\n.!?…] ))(?P<name>[A-Z][a-z]*):\s", re.MULTILINE)
+# What closes a text: nothing behind it is its own.
+_CLOSED = ("</", "\n</", "```", "\n```", '"', '\n"', "'", "\n'", "”", "»", "\n---", "\n###", "\n===", "\n[/", ">>>")
 _HEADER = late_pattern(r"[^\W\d_][\w -]{0,24}[:：]\s*")
 
 
@@ -71,8 +82,8 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
         end = start + len(text[start:end].rstrip(" \n\t->=→⇒"))
         start = _behind_examples(text, start, end, contract.labels or ())
     start, end = unframed(text, *trimmed(text, start, end))
-    start, end = unquoted(text, start, end)
-    start = _behind_heading(request, index, start, end)
+    start, end = unquoted(text, *_led(text, start, end))
+    start = _with_speaker(text, _behind_heading(request, index, start, end), end)
     if text.startswith("{", start) and text.endswith("}", 0, end):
         picked = _field(request, index, start, end)
         if picked is None:
@@ -89,10 +100,38 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
         or _EMPTY_TAGS.fullmatch(text, start, end)
     ):
         return UNKNOWN
+    is_told = start > 0 or end < len(text)
+    if is_told and not text.startswith(_CLOSED, end):
+        before, behind = text[:start].strip(), text[end:].strip()
+        if (before or behind) and may_speak(
+            text[start:end], contract.labels or (), has_before=len(before) > 24, has_behind=len(behind) > 24
+        ):
+            return UNKNOWN
     is_read = request.json_schema is None and contract.tool is None
     if is_read and not _labels_stand_outside(request, contract, index, start, end):
         return UNKNOWN
     return Signal(value=Split(message=index, start=start, end=end), confidence=certainty, detector=DETECTOR)
+
+
+def _led(text: str, start: int, end: int) -> tuple[int, int]:
+    """A quotation without the words that lead to it and say nothing else: 'The customer writes: "..."'."""
+    if text[end - 1] not in '"”' or start >= end:
+        return start, end
+    lead = _LEAD.match(text, start, end)
+    if lead is None and (lead := _NAMED_QUOTE.match(text, start, end)) is not None:
+        lead = None if lead["name"].lower().split()[0] in TEXTS_OWN else lead
+    return (start, end) if lead is None else (lead.end(), end)
+
+
+def _with_speaker(text: str, start: int, end: int) -> int:
+    """The start of a conversation whose first speaker was taken for a heading: "Agent: ... Caller: ..."."""
+    if not text.startswith(": ", max(0, start - 2)):
+        return start
+    first = _SPEAKER.search(text, max(0, start - 24), start)
+    if first is None or first["name"].lower() not in SPEAKERS:
+        return start
+    turns = _TURN.finditer(text, start, min(end, start + 2000))
+    return first.start("name") if any(turn["name"].lower() in SPEAKERS for turn in turns) else start
 
 
 def _behind_examples(text: str, start: int, end: int, labels: Sequence[str]) -> int:
@@ -135,13 +174,21 @@ def _behind_heading(request: Request, index: int, start: int, end: int) -> int:
     heading = _NAMED.match(text, start, end)
     if heading is not None and re.search(rf"\b{heading['name']}\b(?!:)", text[:start]):
         return heading.end()  # "Classify B7." "B7: ..."
-    if text[:start].strip() or (heading := _OWN_HEADING.match(text, start, end)) is None:
+    if (heading := _OWN_HEADING.match(text, start, end)) is None:
         return start
     words = heading["name"].lower().split()
     if words[0] in TEXTS_OWN or words[0].startswith("http"):
         return start
+    if before := text[:start].strip():  # "Mark the survey answer ..." "SURVEY ANSWER: ..."
+        return heading.end() if _is_spoken_of(heading["name"].lower(), before.lower()) else start
     told = " ".join(message.text for place, message in enumerate(request.messages) if place != index).lower()
     return heading.end() if any(len(word) > 2 and word.rstrip("s")[:6] in told for word in words) else start
+
+
+def _is_spoken_of(name: str, before: str) -> bool:
+    """Whether an instruction calls the text so: "mark the survey answer as ..."."""
+    form = rf"\b(?:the|this|that|each|every|an?|following) (?:[\w-]+ )?{re.escape(name)}\b"
+    return re.search(form, before) is not None
 
 
 def _field(request: Request, index: int, start: int, end: int) -> tuple[int, int] | None:
@@ -240,6 +287,8 @@ def _located(request: Request, contract: Contract) -> tuple[int, Found] | None:
         is_guided = "guided_choice" in request.body or "guided_regex" in request.body
         is_told = contract.shape != "bare_label" or request.hints.labels is not None or is_guided
         if found is None and is_told and labels and not (is_instruction(text, labels) or _asks_itself(text, labels)):
+            if may_speak(text, labels, has_before=not told, has_behind=not told):
+                return None
             found = (0, len(text), 0.75)  # the schema, a tool or a hint says what is asked; the message is bare text
     if found is not None:
         return last, found
