@@ -32,7 +32,7 @@ from router.offline.encoder import EncoderMaker  # noqa: E402
 from router.offline.finetune import Schedule, Trained, _start_head, classifier, fine_tune  # noqa: E402
 from router.offline.onnx_export import exported, quantised  # noqa: E402
 from router.offline.promise import Goal  # noqa: E402
-from router.offline.teacher import pieces  # noqa: E402
+from router.offline.teacher import pieces, taught  # noqa: E402
 
 FILES = (ARRAYS_FILE, GRAPH_FILE, NGRAMS_FILE, TOKENIZER_FILE)
 
@@ -240,3 +240,13 @@ def test_teacher_is_learnt_from(base: Path) -> None:
     assert accuracy(made.model().predict(test.texts), test) > 0.9
     assert any(what.startswith("teacher: fine-tuning") for what in told)
     assert made.trained_.steps > 3 * (400 // 32)  # pieces are texts of their own
+
+
+def test_rows_that_a_teacher_had_no_time_for_keep_their_labels(base: Path) -> None:
+    learnt = rows(600, 1)
+    target = np.array([label == "sea" for label in learnt.labels], np.intp)
+    texts, shares = taught(find_base(base), learnt.texts, target, 2, max_tokens=32, minutes=1e-9)
+    assert texts == list(learnt.texts)
+    assert np.allclose(shares.sum(1), 1.0, atol=1e-5)
+    assert np.array_equal(shares[256:], np.eye(2, dtype=np.float32)[target[256:]])
+    assert 0.5 < shares[:256].max(1).mean() < 1.0

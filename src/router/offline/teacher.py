@@ -8,6 +8,7 @@ Jiao et al., 2020, arXiv:1909.10351).
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -22,6 +23,8 @@ _PIECES = 2  # of each text
 _LEAST_WORDS = 4  # of fewer words a piece would be a word or two
 _SHORTEST, _LONGEST = 0.3, 0.8  # share of a text's words that a piece has
 _LABEL_SHARE = 0.5  # of a row's target; the teacher's opinion is the rest
+_TRAINING_SHARE = 0.7  # of the minutes, at most; reading the rows and their pieces gets the rest
+_AT_ONCE = 256  # so many texts are read between two looks at the clock
 
 
 def pieces(texts: Sequence[str], seed: int) -> list[str]:
@@ -52,11 +55,13 @@ def taught(
 ) -> tuple[list[str], npt.NDArray[np.float32]]:
     """``(texts and pieces of them, probabilities to learn)`` from ``base``, fine-tuned on ``texts`` and ``target``.
 
-    ``target``: label indices. The lower half of its layers stays as it is, which saves a third of the time.
+    ``target``: label indices. The lower half of its layers stays as it is, which saves a third of the time. Within
+    ``minutes`` as many texts are read as there is time for: rows first, of which those unread keep their labels.
 
     Raises:
         MissingExtra, ModelFileError: as of :func:`router.offline.bases.pretrained`.
     """
+    deadline = time.monotonic() + 60.0 * minutes
     encoder, config, tokenizer = pretrained(base, max_tokens)
     network = classifier(encoder, labels).to(device)
     pad = config.pad_token_id or 0
@@ -72,21 +77,33 @@ def taught(
         check=([], np.zeros(0, np.intp)),
         pad=pad,
         mask=None,
-        minutes=minutes,
+        minutes=_TRAINING_SHARE * minutes,
         device=device,
         seed=seed,
         progress=lambda what, share: progress(f"teacher: {what}", share),
     )
     progress("teacher: reading rows and pieces of them", 1.0)
     more = [*texts, *(piece for draw in range(_PIECES) for piece in pieces(texts, seed + draw))]
-    return more, _soft_targets(read_all(network, read(more), pad, device)[0], target)
+    logits: list[npt.NDArray[np.float32]] = []
+    for start in range(0, len(more), _AT_ONCE):
+        if logits and time.monotonic() >= deadline:
+            break
+        logits.append(read_all(network, read(more[start : start + _AT_ONCE]), pad, device)[0])
+    shares = _soft_targets(np.concatenate(logits), target)
+    return more[: len(shares)], shares
 
 
 def _soft_targets(logits: npt.NDArray[np.float32], target: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
-    """Probabilities to learn, ``(n, K)``, from a teacher's ``logits``; the first ``len(target)`` texts have labels."""
+    """Probabilities to learn, ``(n, K)``, for rows with the labels ``target`` and for the pieces behind them.
+
+    ``logits``: what the teacher says of as many of them as it has read.
+    """
     powers = np.exp(logits - logits.max(1, keepdims=True))
-    shares: npt.NDArray[np.float32] = (powers / powers.sum(1, keepdims=True)).astype(np.float32)
-    rows = len(target)
-    shares[:rows] *= 1.0 - _LABEL_SHARE
-    shares[np.arange(rows), target] += _LABEL_SHARE
+    told, rows = len(logits), len(target)
+    shares = np.zeros((max(told, rows), logits.shape[1]), np.float32)
+    shares[:told] = powers / powers.sum(1, keepdims=True)
+    both = min(told, rows)
+    shares[:both] *= 1.0 - _LABEL_SHARE
+    shares[np.arange(both), target[:both]] += _LABEL_SHARE
+    shares[np.arange(both, rows), target[both:]] = 1.0
     return shares
