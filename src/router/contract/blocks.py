@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ..patterns import late_pattern
 from .lexicon_further import FURTHER_INPUTS
+from .turns import alternating
 from .vocabulary import ANSWER_WORDS, CLASSIFY, INPUT_WORDS, NOT_DATA, NOUNS
 
 __all__ = [
@@ -226,6 +227,12 @@ def markers(text: str) -> tuple[Block, ...]:
             begin += 1
         start, end = trimmed(text, begin, len(text))
         found.append(Block(kind, name, start, end, line + len(head) - len(head.lstrip()), end))
+    if text.endswith((":", "：")) and text.count("\n") > 4:
+        known = {block.outer for block in found}
+        for kind, name, outer, begin in alternating(text):
+            if outer not in known:
+                found.append(Block(kind, name, *trimmed(text, begin, len(text)), outer, len(text)))
+        found.sort(key=lambda block: block.outer)
     pointed = _POINTED.finditer(text) if _may_point(text) else ()
     for match in pointed:
         name = match["name"].lower()

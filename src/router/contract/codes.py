@@ -46,7 +46,7 @@ _ASKED = late_pattern(
     r"emit|gib|nenne|antworte|"
     rf"nur|donne\w*|réponds|répondez|indique\w*|responde|responda|devuelve|rispondi|scrivi|geef|"
     rf"alleen)\b[^.\n]{{0,60}}\b{_NAMES}\b|"
-    rf"\n[ \t]*{_NAMES} ?[:：][ \t]*\Z|\b(?:which|what) (?:number|digit|letter|code)\b|"
+    rf"(?:\n|[.?!:] )[ \t]*{_NAMES} ?[:：][ \t]*\Z|\b(?:which|what) (?:number|digit|letter|code)\b|"
     rf"(?:^|[.\n] ?)(?:one |a single |single )?{_NAMES} only\b|数字のみ|数字だけ|番号のみ|番号だけ|番号で|数字で|"
     rf"只.{{0,6}}(?:数字|"
     rf"编号|"

@@ -31,7 +31,8 @@ __all__ = ["goes_on", "obstacle"]
 _NEGATED = late_pattern(
     r"\b(?:do not|don't|does not|must not|should not|not|no|without|never|nor|neither|rather than|keine?n?|ohne|"
     r"nicht|sans|"
-    r"aucune?|ni|sin|sem|senza|geen|zonder|niet|não|non|nada de|pas)\b[^.;:\n!?]{0,90}|(?:不要|无需|不需|请勿|别|不用|"
+    r"aucune?|nessun[ao]?|ningun[ao]?|nenhuma?|ni|sin|sem|senza|geen|zonder|niet|não|non|nada de|"
+    r"pas)\b[^.;:\n!?]{0,90}|(?:不要|无需|不需|请勿|别|不用|"
     r"勿)[^。；\n]{0,30}"
     r"|(?:説明|理由|解説)(?:は|を|も)?(?:不要|なし|せず|しない|書かない|いらない|加えない|付けない)",
     re.IGNORECASE,

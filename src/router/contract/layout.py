@@ -144,6 +144,9 @@ _MAIL = table(
 )
 
 
+_PARTIES = table("agent bot customer client caller doctor patient operator interviewer tenant landlord guest nurse rep")
+
+
 def _is_mail(names: Sequence[str]) -> bool:
     """Whether the lines' headings are those of an e-mail."""
     return len(names) > 1 and names[0] in _MAIL and names[1] in _MAIL
@@ -152,6 +155,8 @@ def _is_mail(names: Sequence[str]) -> bool:
 def _is_talk(names: Sequence[str]) -> bool:
     """Whether the lines' headings are the speakers of a conversation: they come again."""
     distinct = set(names)
+    if len(distinct) > 1 and distinct <= _PARTIES:
+        return True  # "Agent: ... Caller: ..."
     return len(names) >= len(distinct) + 2 or (distinct <= SPEAKERS and len(names) > len(distinct))
 
 

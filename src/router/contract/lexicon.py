@@ -100,7 +100,7 @@ ENGLISH = table(
 )
 _GERMAN = table(
     """
-    gemeint ein wort kannst mal eher werkzeug funktion rufe aufrufen wort
+    entscheide dich auswahl stehen lies gemeint ein wort kannst mal eher werkzeug funktion rufe aufrufen wort
     nennen zulässig zulässige zulässigen zulässiger ausgegeben angegeben genannten aufgeführten wörtlich jeweils
     eingehende eingehenden erhältst bekommst liest sortiere sortieren sage schreibe schreib zeile zeilen
     abteilung abteilungen kundenanfrage kundenanfragen kundenmail kundenmails wörter beiden zurück ob ergebnis
@@ -188,7 +188,7 @@ _PORTUGUESE = table(
 )
 _ITALIAN = table(
     """
-    basta strumento funzione chiama usa tutti tutte
+    nessuna nessun giusta giusto basta strumento funzione chiama usa tutti tutte
     quella quello quelle quelli
     scrivi scrivere smista smistare invia restituire indicando scegliendo uno seguendo elenco etichettare ricevi
     ricevuto
@@ -208,7 +208,7 @@ _ITALIAN = table(
 )
 _DUTCH = table(
     """
-    schrijf noem stuur codeer code codes label krijgt lijst letterlijk kies antwoorden hoort
+    eén één deel bij schrijf noem stuur codeer code codes label krijgt lijst letterlijk kies antwoorden hoort
     kiezen elk elke gegeven beste passende de het een en of niet geen is zijn wordt jij je bent u uw jouw dit deze
     dat volgende onderstaande bovenstaande alleen enkel uitsluitend precies één woord woorden antwoord antwoorden
     geef met zonder in op van voor als welke welk wat wie naam categorie categorieën klasse klassen label labels

@@ -94,7 +94,7 @@ _ASKS = late_pattern(
 )
 _ENGLISH = table("the is are does answer reply respond return output yes")
 _CONDITIONS_CJK = late_pattern(r"是否|吗|嗎|是不是|有没有|かどうか|ですか|ますか|여부|인지|니까|나요|ή όχι")
-_PREDICTS = late_pattern(r"\W*(?:will|would|should|may|might|could) ")
+_PREDICTS = late_pattern(r"\W*(?:will|would|should|may|might|could) (?!you (?:say|call|rate|classify|describe|label) )")
 _TRUTH = late_pattern(
     r"\W*(?:is|are|was) (?:it|this|that|the (?:statement|claim|sentence|following)) "
     r"(?:_|true|correct|right|accurate|factual)\W"

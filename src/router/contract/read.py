@@ -65,6 +65,17 @@ _NO_JSON = late_pattern(
 _SIGN = late_pattern(
     r",? ?\b(?:including|with) (?:the |its )?(?:leading )?(?:hash(?:tag)?|#|at sign|@|slash)", re.IGNORECASE
 )
+# "these reviews", "for each of the following": several texts, whatever was found
+_MANY = late_pattern(
+    r"\b(?:these|those|both|following|several|all|two|three|\d+) (?:[\w-]+ ){0,2}(?:reviews|comments|messages|tweets|"
+    r"tickets|"
+    r"texts|sentences|lines|items|headlines|posts|emails|mails|rows|titles|statements|queries|words|clauses|answers)\b|"
+    r"\b(?:each|every) of\b|\b(?:each|every) (?:one|line|row|item|word|sentence|part|aspect|entity|clause|"
+    r"paragraph|"
+    r"bullet|half|step|point|entry)\b|\bper \w+|\brespectively\b|\b(?:label|classify|tag|sort|rate|mark) (?:them|"
+    r"these|those)\b",
+    re.IGNORECASE,
+)
 _EACH = late_pattern(r"\b(?:each|every) ", re.IGNORECASE)
 _TALK = table("conversation dialogue dialog gesprek gespräch unterhaltung conversación conversa conversazione")
 _NEXT = late_pattern(r"\bnext (?:tool|action|step|role|agent|worker|speaker|move|node)\b", re.IGNORECASE)
@@ -323,7 +334,8 @@ def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory
     keys = tuple(key for key in (*contract.path, contract.tool) if key and len(key) > 2)
     is_given = is_given or any(part.schema is not None for part in drafted.spoken)
     for part in drafted.spoken:
-        asked = (labels, keys, part.by_user, is_json, is_given)
+        by_user = part.by_user and not _is_one_line(request, split)
+        asked = (labels, keys, by_user, is_json, is_given)
         goes_on = not is_given and any(demands.goes_on(part.text, listing.end) for listing in part.found)
         if goes_on:
             return blocked(contract, _MORE)
@@ -339,6 +351,20 @@ def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory
     if learnable is None:
         return contract
     return msgspec.structs.replace(contract, blocker=learnable, is_learnable=True)
+
+
+def _is_one_line(request: Request, split: Split | None) -> bool:
+    """Whether the text to judge is one text by its looks, so that "each message" speaks of those that come."""
+    if split is None or split.message < 0:
+        return False
+    text = request.messages[split.message].text
+    around = f"{text[: split.start]}{text[split.end :]}"
+    piece = text[split.start : split.end]
+    return (
+        len(piece) < 400
+        and not any(sign in piece for sign in ("\n", ";", "|", " / ", '" '))
+        and not _MANY.search(around)
+    )
 
 
 def _against(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from ..patterns import late_pattern
 from .frame_words import ANSWERING, ASKS, CALLS, GIVES, RISKS
+from .usual import is_usual_form
 from .vocabulary import INPUT_WORDS, LANGUAGE_WORDS, NOUNS
 from .words import table
 
@@ -122,6 +123,8 @@ def is_remark(lower: str, names: Iterable[str]) -> bool:
     if _EMPTY_LIST.fullmatch(lower) is not None or _ELSE.fullmatch(lower) is not None:
         return not any(name in lower for name in names)
     if not any(name in lower for name in names):
+        if is_usual_form(lower):
+            return RISKS.isdisjoint(lower.split()) and not lower.startswith("reply to")
         if _USED.fullmatch(lower) is not None or _READS.fullmatch(lower) is not None:
             return RISKS.isdisjoint(lower.split())
         written = _WRITTEN_IN.fullmatch(lower)

@@ -11,6 +11,7 @@ from ..patterns import late_pattern
 from .frame_words import RISKS
 from .frames import stem
 from .understood import unexplained
+from .usual import UNBOUND, without_closing
 from .vocabulary import COPULAS, INPUT_WORDS, RULE_WORDS, SCOPE_WORDS
 from .words import table
 
@@ -143,7 +144,10 @@ _SCOPED = late_pattern(
     r"\b(?:sentiment|stance|opinion|attitude|feelings?|emotions?|polarity|tone)\b[^.\n:]{0,30}\b(?:toward|towards|"
     r"about|"
     r"regarding|concerning|with respect to|with regard to)\b|\btarget\b(?<!sample target)(?! (?:labels?|class|"
-    r"categor|folder|queue|team|department|mailbox|channel|bucket|list|tray|inbox))|\baspects?\b|\bstance (?:on|to|"
+    r"categor|folder|queue|team|department|mailbox|channel|bucket|list|tray|inbox))|\baspects? (?:terms?|called|"
+    r"named)\b|"
+    r"\b(?:for|toward|towards|about|regarding|on|per|by|to) (?:the|this|each|that|given|an?|every) (?:\w+ )?aspects?\b|"
+    r"\b(?:each|every|given|following) aspects?\b|\baspects? ?[:=(\"'](?! ?_)|\bstance (?:on|to|"
     r"in)\b|"
     r"\bfocus(?:ing)? on\b|"
     r"\bignor(?:e|ing)\b|\bdisregard\b|\bfrom the (?:perspective|viewpoint|standpoint)\b|\baspekt\w*|"
@@ -205,6 +209,7 @@ _BOILERPLATE = late_pattern(r"Correctly extracted `[^`]{1,80}` with all the requ
 
 def without_guards(text: str, words: frozenset[str]) -> str:
     """An instruction without the order to take what the text says for no instruction, and without a known template."""
+    text = without_closing(text)
     if words & OTHERS:
         text = NONE_FITS.sub("", text)
     if "appropriately" in words:
@@ -222,6 +227,8 @@ def without_keys(text: str, keys: tuple[str, ...]) -> str:
 def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
     """Why the label is decided by rules or meanings of the request's own; None when no such rule was found."""
     narrow = text.isascii()
+    if UNBOUND.search(text) is not None:
+        return "the list of labels is open."
     if words & RULE_WORDS:
         bare = _WHETHER.sub(" ", text)
         named = frozenset(word for label in labels for word in label.lower().split())

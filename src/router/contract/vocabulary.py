@@ -243,6 +243,7 @@ WEAK_NOUNS = table(
 
 NEGATIONS = table(
     """
+    nessun nessuno nessuna ninguna ninguno ningún nenhum nenhuma
     not no don doesn without never nor neither rather kein keine keinen ohne nicht sans aucun aucune ni sin
     sem senza geen
     zonder niet não non nada pas mustn shouldn

@@ -103,6 +103,9 @@ def _is_cut(text: str, listing: Listing) -> bool:
         return True  # "by Keats or by Byron"
     if listing.certainty < 0.9 and before.endswith(", ") and _COMMAS_BEFORE.search(before) is not None:
         return True
+    first = listing.labels[0].lower()
+    if " " in first and first.split()[0] in INPUT_WORDS and before.endswith((" this ", " the ", " that ")):
+        return True  # "Is this ticket other, technical issue or billing?"
     if listing.certainty < 0.9 and _is_halved(before, listing.labels):
         return True
     if _shares_noun(before, listing):

@@ -98,7 +98,15 @@ _DENIED = late_pattern(
     rf"\b(?:do not|don't|never|must not|should not|shouldn't|not to|stop|avoid|no longer) (?:\w+ )?"
     rf"(?:{'|'.join(sorted(w for w in CLASSIFY if w.isascii() and w.isalpha() and len(w) > 2))}|use|using|pick|choose|"
     r"select|answer with|reply with|respond with|say|return|output|give|allow)(?:ing)?\b"
-    r"(?![^.;\n]*\b(?:other|but|except|besides|outside|beyond|unless|only|just|more|than|explain|anything)\b)[^.;:!?\n]{0,60}\Z",
+    r"(?![^.;\n]*\b(?:other|but|except|besides|outside|beyond|unless|only|just|more|than|explain|"
+    r"anything)\b)[^.;:!?\n]{0,60}\Z",
+    re.IGNORECASE,
+)
+_TEXTS = "|".join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))
+_CODES_TEXT = late_pattern(
+    r"(?:^|[.!?\n] ?)(?:please )?(?:pick|choose|select|code|find|give)\b[^.?!\n]{0,40}"
+    rf"\b(?:the|this|each) (?:[\w'’-]+ ){{0,2}}(?:{_TEXTS}|"
+    r"line|transaction|clause|post|posting|answer|ad|recipe|dish)\b[^.?!\n]{0,40}[.:]$",
     re.IGNORECASE,
 )
 _NO_NOUN = table("of between among from as von entre unter tra parmi")
@@ -152,6 +160,8 @@ def _is_denied(text: str, listing: Listing) -> bool:
 def _asks_of_text(text: str, coded: Listing) -> bool:
     """Whether a short question about the text has names as short as labels for answers."""
     asked = text[max(0, coded.start - 80) : coded.start].strip().rsplit("\n", 1)[-1]
+    if _CODES_TEXT.search(asked) is not None:
+        return True  # "Pick one for the log line:"
     if not asked.endswith("?"):
         asked = text[:80].split("\n", 1)[0].strip()
     named = words_of(asked)

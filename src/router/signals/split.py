@@ -91,6 +91,11 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
         start, end = picked
     if start >= end or end - start > _MAX_CHARS or is_several(text[start:end]):
         return UNKNOWN
+    if (speaker := _OWN_HEADING.match(text, start, end)) is not None and speaker["name"].lower() in SPEAKERS:
+        names = {turn["name"].lower() for turn in _TURN.finditer(text, start, min(end, start + 2000))} & SPEAKERS
+        others = [text[:start], text[end:], *(one.text for place, one in enumerate(request.messages) if place != index)]
+        if len(names) > 1 and any(_asks_of(name, other.lower()) for name in names for other in others):
+            return UNKNOWN  # "Was the agent polite?"
     if (
         is_nothing(text[start:end])
         or is_pair(text[start:end])
@@ -179,10 +184,16 @@ def _behind_heading(request: Request, index: int, start: int, end: int) -> int:
     words = heading["name"].lower().split()
     if words[0] in TEXTS_OWN or words[0].startswith("http"):
         return start
-    if before := text[:start].strip():  # "Mark the survey answer ..." "SURVEY ANSWER: ..."
+    if before := f"{text[:start]} {text[end:]}".strip():  # "Mark the survey answer ..." "SURVEY ANSWER: ..."
         return heading.end() if _is_spoken_of(heading["name"].lower(), before.lower()) else start
     told = " ".join(message.text for place, message in enumerate(request.messages) if place != index).lower()
     return heading.end() if any(len(word) > 2 and word.rstrip("s")[:6] in told for word in words) else start
+
+
+def _asks_of(name: str, told: str) -> bool:
+    """Whether an instruction asks how one of the speakers is: "Was the agent polite?"."""
+    asked = rf"\b(?:is|was|did|does|whether|if|how|has|had)\b[^.\n]{{0,24}}\bthe {name}\b|\b{name}['’]s\b"
+    return re.search(asked, told) is not None
 
 
 def _is_spoken_of(name: str, before: str) -> bool:
