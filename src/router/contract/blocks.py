@@ -228,10 +228,12 @@ def markers(text: str) -> tuple[Block, ...]:
         start, end = trimmed(text, begin, len(text))
         found.append(Block(kind, name, start, end, line + len(head) - len(head.lstrip()), end))
     if text.endswith((":", "：")) and text.count("\n") > 4:
-        known = {block.outer for block in found}
-        for kind, name, outer, begin in alternating(text):
-            if outer not in known:
-                found.append(Block(kind, name, *trimmed(text, begin, len(text)), outer, len(text)))
+        turns = alternating(text)
+        places = {turn[2] for turn in turns}
+        found = [block for block in found if block.outer not in places]
+        found += [
+            Block(kind, name, *trimmed(text, begin, len(text)), outer, len(text)) for kind, name, outer, begin in turns
+        ]
         found.sort(key=lambda block: block.outer)
     pointed = _POINTED.finditer(text) if _may_point(text) else ()
     for match in pointed:
@@ -245,6 +247,11 @@ def markers(text: str) -> tuple[Block, ...]:
             headings += 1
     if headings:
         found.sort(key=lambda block: block.outer)
+    if len(found) > 3:
+        # What is an answer's heading once is no text's heading.
+        answers = {block.name for block in found if block.kind == "answer"}
+        answers = {name for name in answers if not is_input_marker(name)}
+        found = [block._replace(kind="answer") if block.name in answers else block for block in found]
     return tuple(found)
 
 

@@ -9,6 +9,7 @@ import re
 
 from ..patterns import late_pattern
 from .frames import stem, tied_names
+from .usual import LED, TWO_ASKED
 from .vocabulary import (
     ANSWER_WORDS,
     COMPARED,
@@ -236,9 +237,8 @@ _YOUR_VIEW = late_pattern(
 
 # "Reply to this ticket.": the answer is written to somebody, and is no label
 _TO_TEXT = late_pattern(
-    rf"(?:^|[.!?\n:] ?)(?:please |now |then )?(?:reply|respond|write back) to (?:the|this|that|each|every|my|our) "
-    rf"(?:[\w'’-]+ ){{0,2}}?(?:{'|'.join(sorted(w for w in INPUT_WORDS if w.isascii() and w.isalpha()))}|"
-    r"customer|user|client|sender|author)s?\b(?![^.\n]{0,60}\b(?:with|by|using|in|as)\b)",
+    r"(?:^|[.!?\n:] ?)(?:please |now |then )?(?:reply|respond|write back) to (?:the|this|that|each|every|my|our) "
+    r"[\w'’-]+(?: [\w'’-]+){0,2}(?=\W*(?:[.!\n]|$))(?![^.\n]{0,60}\b(?:with|by|using|in|as)\b)",
     re.IGNORECASE,
 )
 
@@ -270,6 +270,8 @@ def obstacle(
         return "a text is to be written."
     if is_given:
         return None
+    if LED.search(text) is not None or ("and" in words and TWO_ASKED.search(text) is not None):
+        return "the request asks for more than a label."
     return (
         _other_name(text, words, labels)
         or _ranked(text, words)

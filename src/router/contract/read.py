@@ -30,6 +30,7 @@ from .schema import alternation, grammar_words, read_schema
 from .several import multi_label
 from .structured import TWO_LISTS, blocked, conflict, structured, tool_of
 from .understood import unexplained
+from .whole import is_whole
 from .words import table, words_of
 
 __all__ = ["DETECTOR", "NO_LIST", "Draft", "draft", "finished"]
@@ -256,10 +257,14 @@ def _worded(
     elif shown is not None and shown.labels and shown.certainty > 0.0:
         for part in spoken:
             for run in runs(part.text, None):
-                if len(run.listing.labels) > 1 and set(shown.answers) <= set(run.listing.labels):
+                if (
+                    len(run.listing.labels) > 1
+                    and is_whole(part.text, run.listing)
+                    and set(shown.answers) <= set(run.listing.labels)
+                ):
                     return _worded(request, spoken, [run.listing._replace(certainty=0.85)], memory)
-        is_whole = any(_ONLY_SHOWN.search(part.text) is not None for part in spoken)
-        labels, confidence = shown.labels, max(shown.certainty, 0.75 if is_whole else 0.0)
+        is_all = any(_ONLY_SHOWN.search(part.text) is not None for part in spoken)
+        labels, confidence = shown.labels, max(shown.certainty, 0.75 if is_all else 0.0)
     else:
         return Contract(shape="json" if request.wants_json else "free_text"), 0.85
     marks = found[0].marks if found and labels == found[0].labels else ()
@@ -374,7 +379,7 @@ def _against(
     bare = without_examples(text, labels)
     text = text if bare == text else _EACH.sub("the ", bare)  # of the examples' texts
     if all(label[:1] in "#@/!" for label in labels):
-        text = _SIGN.sub("", text)
+        text = _SIGN.sub("", text).replace("hashtag", "label")
     # What the list is called is no demand: "the reason for the cancellation: price, other".
     for name in tied_names(text.lower()) & _REASONS:
         text = text.replace(name, "label").replace("Reason", "Label")

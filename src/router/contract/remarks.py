@@ -54,7 +54,7 @@ _LANGUAGES = LANGUAGE_WORDS | table(
 _NO_LEAD = (GIVES | ASKS | CALLS | ANSWERING | RISKS) - table("send post type record note log report mark get got say")
 # "..., so the next step works", "because the answer is parsed": why the answer has its form.
 _PURPOSE = late_pattern(
-    r"[,;–—-]? ?\b(?:so(?: that)? (?:the|my|our|i|we|it)|because (?:the|my|our|i|we)|(?:since|as) (?:the|my|"
+    r"[,;–—-]? ?\b(?:so(?: that)? (?:the|my|our|i|we|it)|because (?:the|my|our|your|i|we)|(?:since|as) (?:the|my|"
     r"our) (?:answer|"
     r"output|reply|response|result)|(?<=, )(?:the|my|our) (?:next|downstream|following)) [\w'’-]+(?: [\w'’-]+){0,7}$"
 )

@@ -53,7 +53,8 @@ _DOES_MORE = late_pattern(
 _GIVEN_SENSE = (
     r"(?<![\w-]){0}s?['\"`]? (?:is|are|has|have|means?|stands?|covers?|only|includes?|applies|apply|counts?|beats?|"
     r"wins?|must|should|needs?|takes?|comes?|goes|belongs?|was|will|can|may)\b|\b(?:retired|dropped|removed|discontinued|"
-    r"renamed|replaced|banned|abolished) ['\"`]?{0}\b"
+    r"renamed|replaced|banned|abolished) ['\"`]?{0}\b|"
+    r",\s*(?:then |please )?(?:take|pick|choose|prefer|use|go (?:for|with)|assign|answer|say|return) ['\"`]?{0}\b"
 )
 
 

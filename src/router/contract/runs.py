@@ -73,6 +73,7 @@ _EDGES = table(
     czy jest som är er olarak c'est ¿es ¿está ¿son
     """
 )
+_ELIDED = late_pattern(r"^un['’](?=\w)", re.IGNORECASE)
 _COPULAS = table("is are be sind ist sont est son es são é sono è zijn")
 _INDEFINITE = table("a an ein eine einen einer un une una uno um uma een")
 _ARTICLES = table("a an the ein eine einen einer un une una uno um uma il la le el lo een het de der die das den")
@@ -269,7 +270,7 @@ def _joined(
             is_led, found = True, [["", item] for _, item in found]  # "about the food, the service or the price"
         if not is_led or not all(article.lower() in _INDEFINITE or not article for article, _ in found):
             return None
-        items = [item for _, item in found]
+        items = [_ELIDED.sub("", item) for _, item in found]
     if len(items) > 2 and " " not in items[0] and all(" " in item for item in items[1:]):
         before = segment[:begin].rsplit(None, 1)[-1:]
         if before and before[0].lower() in _COPULAS:

@@ -17,6 +17,7 @@ __all__ = ["may_speak"]
 
 _LONGEST = 240
 _GAP = late_pattern(r"\n[ \t]*\n")
+_HEADED = late_pattern(r"[A-Z][\w '-]{2,30}:\s")
 _SENTENCE = late_pattern(r"[.!?](?=\s)")
 _ORDERS = (
     ASKS
@@ -30,10 +31,10 @@ _ORDERS = (
         remember focus stay translate summarize summarise rewrite spell limit restrict use never always only just
         exclude judge note edit update correction suggest recommend draft propose do repeat
         additionally also then wait scratch actually
-        nothing any anything no one just exactly every everything all other others
+        second secondly third finally nothing any anything no one just exactly every everything all other others
         """
     )
-) - table("thank greet know call follow like is point post mail work move send order spot match fill register group")
+) - table("thank greet know call like is point post mail work move send order spot match fill register group")
 # What a caller says of answers; a letter seldom does.
 _OF_ANSWERS = (
     (NOUNS | ANSWER_WORDS)
@@ -46,8 +47,10 @@ _OF_ANSWERS = (
         """
     )
 ) | table(
-    "labelled labeled unlabelled json synonym runner-up classifier annotator tagger pipeline borderline ambiguous "
-    "unsure verbatim headings"
+    """
+    labelled labeled unlabelled json synonym runner-up classifier annotator tagger pipeline borderline ambiguous
+    unsure verbatim headings list coin smiley
+    """
 )
 _ROLE = late_pattern(
     r"(?:you(?:'re| are) (?:an? |the )?(?:[\w-]+ ){0,4}(?:classifier|assistant|expert|bot|annotator|tagger|model|"
@@ -58,7 +61,8 @@ _ROLE = late_pattern(
 )
 _CONDITION = late_pattern(
     r"(?:if|when|where|in|should|whenever|unless)\b[^.\n]{0,80}(?:unsure|unclear|doubt|hesitate|ambiguous|"
-    r"none|no[nt]e? of|neither|text|undecided|(?:n't|not|cannot) (?:decide|tell|sure|fit|apply|english)|two of (?:them|"
+    r"none|no [\w-]+ (?:suits|fits|applies|matches|is right)|no[nt]e? of|neither|text|undecided|"
+    r"(?:n't|not|cannot) (?:decide|tell|sure|fit|apply|english)|two of (?:them|"
     r"these)|both|empty)\b",
     2,
 )
@@ -74,6 +78,8 @@ def may_speak(piece: str, labels: Sequence[str], *, has_before: bool, has_behind
         return has_behind and len(piece) < _LONGEST and _ROLE.match(piece) is not None
     if has_before and _speaks(piece[cuts[-1][1] :], labels):
         return True
+    if has_before and _HEADED.match(piece, cuts[0][1]) and _speaks(piece[: cuts[0][0]], labels):
+        return True  # an order, and then "Survey answer: ..."
     return has_behind and (_speaks(piece[: cuts[0][0]], labels) or _speaks(piece[cuts[-1][1] :], labels))
 
 

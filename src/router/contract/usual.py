@@ -11,7 +11,7 @@ import re
 from ..patterns import late_pattern
 from .vocabulary import INPUT_WORDS, NOUNS
 
-__all__ = ["UNBOUND", "is_usual_form", "without_closing"]
+__all__ = ["ANOTHERS_VIEW", "LED", "TWO_ASKED", "UNBOUND", "is_usual_form", "without_closing"]
 
 _TEXTS = "|".join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))
 _LISTS = "|".join(sorted(word for word in NOUNS if word.isascii() and word.isalpha()))
@@ -63,6 +63,10 @@ _FORMS = tuple(
         rf"(?:please )?(?:check|look at|take a look at|consider|examine|inspect|scan|study|review|read|go through) "
         rf"(?:the|this|each|every|that) (?:(?:following|given|whole|entire) )?(?:[\w-]+ )?(?:{_TEXTS})"
         r"(?: (?:below|above|carefully|closely|first|text))*",
+        rf"(?:the|your) {_LABEL} (?:is|tells|names|gives|states) (?:the|its|their) (?:severity|urgency|priority|"
+        rf"topic|type|kind|"
+        r"category|sentiment|mood|tone|intent|class|language|subject|department|team|emotion|genre|status|level|area)"
+        r"(?: (?:of|for) (?:the|this|that|each) (?:[\w'’-]+ ){0,2}[\w'’-]+)?",
         rf"{_GIVE} the (?!(?:{_TEXTS})\b)(?:[\w-]+ )?(?!(?:{_TEXTS})\b)[\w-]+ itself(?:, (?:no|not the|without(?: "
         rf"its)?|"
         r"not its) (?:numbering|numbers?|letters?|index|codes?|bullets?))?",
@@ -72,6 +76,30 @@ _FORMS = tuple(
         r"exhaustive|closed)",
     )
 )
+# "Would a ten-year-old find this scary or funny?", "As a strict teacher, would you call it weak or strong?"
+ANOTHERS_VIEW = late_pattern(
+    r"\b(?:would|might) (?:an?|most|any|some|many) (?!(?:author|writer|reader|customer|user|speaker)\b)(?:[\w’'-]+ "
+    r"){1,4}?"
+    r"(?:find|call|see|consider|feel|think|say|regard|perceive|judge|rate)\b|"
+    r"\bas an? [^,.\n]{3,40}, (?:would|do|does|is|are|how|what)\b",
+    re.IGNORECASE,
+)
+"""Somebody else judges."""
+# "Output 'Category: ' and then one of them"
+LED = late_pattern(
+    r"[\"'`“‘][\w ]{1,30}[:=>-]+ ?[\"'`”’],? (?:and|then|followed|before|plus)\b|\bfollowed by (?:an?|the|your)\b",
+    re.IGNORECASE,
+)
+"""What is to be written before the label."""
+# "the language of the text and whether it is positive or negative"
+TWO_ASKED = late_pattern(
+    r"\b(?:return|give|output|report|state|write|print|provide|tell me|identify|determine|detect|say) (?:me )?(?:the|"
+    r"its|their) "
+    r"(?:[\w-]+ )?[\w-]+(?: of (?:the|this|that) [\w-]+)?,? (?:and|plus|as well as) (?:also )?(?:whether|if|what|how|"
+    r"who)\b",
+    re.IGNORECASE,
+)
+"""Two things are asked for."""
 # "Do not invent new categories."
 # "You're not limited to these."
 UNBOUND = late_pattern(

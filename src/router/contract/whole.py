@@ -6,7 +6,7 @@ import re
 
 from ..patterns import late_pattern
 from .labels import Listing
-from .vocabulary import CLASSIFY, INPUT_WORDS
+from .vocabulary import ANSWER_WORDS, CLASSIFY, INPUT_WORDS, NOUNS
 from .words import table
 
 __all__ = ["is_whole"]
@@ -38,10 +38,16 @@ _FIELDS = table(
 )
 # "a, b c, d or e": items before the first.
 _COMMAS_BEFORE = late_pattern(r"(?:^|[\s,])[\w-]+(?: [\w-]+)?, [\w-]+(?: [\w-]+)?, \Z")
+_WRITTEN = late_pattern(
+    r"\b(?:answer|reply|respond|output|return|print|write|say)(?: with| only| either| exactly)* \[?\Z", re.IGNORECASE
+)
+_ARTICLE = late_pattern(r"(?:an?|une?|una|uno|eine?n?|een) \w|un['’]\w", re.IGNORECASE)
+_IS = table("is was to into")
 _BEFORE_LABEL = CLASSIFY | table(
     """
     is are was be as to in into of or and with from by for on at under either being it that which only must should
     belongs goes falls sounds seems looks feels reads rather more most mostly mainly best truly really clearly just
+    this that these those he she they we you i the a an
     below above here hier sound return output answer reply respond print write give choose pick select name state
     following behind emit tell mark tag label
     can may will has does do says shows expresses about between among via whether if not simply exactly overall
@@ -75,9 +81,26 @@ def is_whole(text: str, listing: Listing) -> bool:
     return (
         _begins_well(listing.labels)
         and not _runs_on(listing.labels)
+        and not _mixes_articles(listing.labels)
+        and not _is_bracketed(text, listing)
         and not _names_fields(listing)
         and not _is_cut(text, listing)
     )
+
+
+def _is_bracketed(text: str, listing: Listing) -> bool:
+    """Whether each label stands in brackets that may belong to it: "[HUMAN] or [BOT]"."""
+    if "[" not in text[max(0, listing.start - 1) : listing.end]:
+        return False
+    if _WRITTEN.search(text, max(0, listing.start - 24), listing.start) is None:
+        return False
+    return all(f"[{label}]" in text[max(0, listing.start - 1) : listing.end + 1] for label in listing.labels)
+
+
+def _mixes_articles(labels: tuple[str, ...]) -> bool:
+    """Whether an article may belong to a label or not: "an incident, a how-to or chatter"."""
+    found = [_ARTICLE.match(label) is not None for label in labels]
+    return any(found) and not all(found)
 
 
 def _runs_on(labels: tuple[str, ...]) -> bool:
@@ -104,6 +127,8 @@ def _is_cut(text: str, listing: Listing) -> bool:
     if listing.certainty < 0.9 and before.endswith(", ") and _COMMAS_BEFORE.search(before) is not None:
         return True
     first = listing.labels[0].lower()
+    if " " in first and before.endswith((" this ", " that ")) and _ARTICLE.match(first) is None:
+        return True  # "Is this legal clause liability, payment or governing law?"
     if " " in first and first.split()[0] in INPUT_WORDS and before.endswith((" this ", " the ", " that ")):
         return True  # "Is this ticket other, technical issue or billing?"
     if listing.certainty < 0.9 and _is_halved(before, listing.labels):
@@ -138,7 +163,10 @@ def _is_halved(before: str, labels: tuple[str, ...]) -> bool:
         or not (words[-1].isalpha() and words[-2].isalpha())
     ):
         return False
-    return words[-2] in INPUT_WORDS and words[-1] not in _BEFORE_LABEL and words[-1] not in INPUT_WORDS
+    last = words[-1]
+    if last in _BEFORE_LABEL or last in INPUT_WORDS or last in NOUNS or last in ANSWER_WORDS or last.endswith("ly"):
+        return False
+    return words[-2] in INPUT_WORDS or words[-2] in _IS
 
 
 def _shares_noun(before: str, listing: Listing) -> bool:

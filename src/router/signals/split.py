@@ -55,7 +55,7 @@ _LEAD = late_pattern(
     r" wrote)?(?: as follows)?:| reads| says)\s+(?=\"[^\"]+\"\Z|“[^“”]+”\Z)",
     re.IGNORECASE,
 )
-_NAMED_QUOTE = late_pattern(r"(?P<name>[A-Z][a-z]+(?: [\w-]+){0,2}):\s+(?=\"[^\"]+\"\Z|“[^“”]+”\Z)")
+_NAMED_QUOTE = late_pattern(r"(?P<name>[A-Z][A-Za-z]+(?: [\w-]+){0,2}):\s+(?=\"[^\"]+\"\Z|“[^“”]+”\Z)")
 _SPEAKER = late_pattern(r"\b(?P<name>[A-Za-z]+):\s+\Z")
 _TURN = late_pattern(r"(?:^|(?<=[\n.!?…] ))(?P<name>[A-Z][a-z]*):\s", re.MULTILINE)
 # What closes a text: nothing behind it is its own.
@@ -101,6 +101,7 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
         or is_pair(text[start:end])
         or has_residue(text[start:end])
         or ("___" in text and "___" in text[start:end])
+        or text.startswith("{{", start)
         or _PLACEHOLDER.fullmatch(text, start, end)
         or _EMPTY_TAGS.fullmatch(text, start, end)
     ):
