@@ -229,11 +229,9 @@ def markers(text: str) -> tuple[Block, ...]:
         found.append(Block(kind, name, start, end, line + len(head) - len(head.lstrip()), end))
     if text.endswith((":", "：")) and text.count("\n") > 4:
         turns = alternating(text)
-        places = {turn[2] for turn in turns}
-        found = [block for block in found if block.outer not in places]
-        found += [
-            Block(kind, name, *trimmed(text, begin, len(text)), outer, len(text)) for kind, name, outer, begin in turns
-        ]
+        found = [block for block in found if block.outer not in [turn[2] for turn in turns]]
+        for kind, name, outer, begin in turns:
+            found.append(Block(kind, name, *trimmed(text, begin, len(text)), outer, len(text)))
         found.sort(key=lambda block: block.outer)
     pointed = _POINTED.finditer(text) if _may_point(text) else ()
     for match in pointed:
@@ -245,12 +243,10 @@ def markers(text: str) -> tuple[Block, ...]:
             start, end = trimmed(text, match.end(), len(text))
             found.append(Block(kind, name, start, end, match.start("name"), end))
             headings += 1
-    if headings:
-        found.sort(key=lambda block: block.outer)
+    found.sort(key=lambda block: block.outer)
     if len(found) > 3:
         # What is an answer's heading once is no text's heading.
-        answers = {block.name for block in found if block.kind == "answer"}
-        answers = {name for name in answers if not is_input_marker(name)}
+        answers = {block.name for block in found if block.kind == "answer" and not is_input_marker(block.name)}
         found = [block._replace(kind="answer") if block.name in answers else block for block in found]
     return tuple(found)
 

@@ -100,7 +100,7 @@ ENGLISH = table(
 )
 _GERMAN = table(
     """
-    entscheide dich auswahl stehen lies gemeint ein wort kannst mal eher werkzeug funktion rufe aufrufen wort
+    entscheide dich auswahl stehen gemeint ein wort kannst mal eher werkzeug funktion rufe aufrufen wort
     nennen zulässig zulässige zulässigen zulässiger ausgegeben angegeben genannten aufgeführten wörtlich jeweils
     eingehende eingehenden erhältst bekommst liest sortiere sortieren sage schreibe schreib zeile zeilen
     abteilung abteilungen kundenanfrage kundenanfragen kundenmail kundenmails wörter beiden zurück ob ergebnis
