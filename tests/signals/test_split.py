@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from router.signals.contract import read_asked
@@ -35,6 +35,8 @@ def text_of(request: Request) -> str | None:
 @given(
     turns=st.lists(st.tuples(ROLES, TEXTS), max_size=5), labels=st.none() | st.just(("a", "b")), hint=st.none() | TEXTS
 )
+@example(turns=[("user", "Classify as a or b."), ("user", "")], labels=None, hint=None)
+@example(turns=[("system", "Answer a or b."), ("user", "")], labels=("a", "b"), hint=None)
 @settings(max_examples=600, deadline=None)
 def test_offsets_always_lie_within_the_message(
     turns: list[tuple[str, str]], labels: tuple[str, ...] | None, hint: str | None

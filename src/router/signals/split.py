@@ -121,7 +121,7 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
 
 def _led(text: str, start: int, end: int) -> tuple[int, int]:
     """A quotation without the words that lead to it and say nothing else: 'The customer writes: "..."'."""
-    if text[end - 1] not in '"”' or start >= end:
+    if start >= end or text[end - 1] not in '"”':
         return start, end
     lead = _LEAD.match(text, start, end)
     if lead is None and (lead := _NAMED_QUOTE.match(text, start, end)) is not None:
