@@ -277,11 +277,19 @@ def _is_noun_phrase(text: str, words: frozenset[str], labels: tuple[str, ...]) -
     )
 
 
+def _is_input(lower: str, label: str) -> bool:
+    """Whether a label's word means what is to be labelled, as in "the label of a text"."""
+    word = label.lower()
+    return word in INPUT_WORDS and any(f" of {article} {word}" in lower for article in ("a", "an", "the", "each"))
+
+
 def described(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | None:
     """Why the description of a schema, field or tool decides the label; None when it only says what is there."""
     text = _BOILERPLATE.sub("", text)
     found = rule(text, words, labels)
-    if found is None and 0 < sum(stands_in(text.lower(), label.lower()) for label in labels if label) < len(labels):
+    lower = text.lower()
+    told = [label for label in labels if label and stands_in(lower, label.lower()) and not _is_input(lower, label)]
+    if found is None and 0 < len(told) < len(labels):
         return "a description in the schema or tool says something of one label."
     if found is None and _is_noun_phrase(text, words, labels):
         return None
