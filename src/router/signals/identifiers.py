@@ -6,6 +6,7 @@ is something else; a bare row of digits counts only where the words say so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from ..patterns import late_pattern
@@ -17,12 +18,21 @@ from .surroundings import Meaning
 __all__ = ["identifiers", "lettered_identifiers", "may_be_lettered"]
 
 Check = Callable[[str], bool]
+Forms = tuple[tuple[str, Check, float], ...]
+"""Each form, the check on the bare number, and the score where no word says more."""
 
 _EDGE = r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9_][.\-/])"
 _END = r"(?![A-Za-z0-9_]|[.\-/]\d)"
 
-# (form, check on the bare number, score where no word says more)
-_DIGIT_FORMS: tuple[tuple[str, Check, float], ...] = (
+
+def _patterns(forms: Forms, end: str) -> tuple[tuple[tuple[re.Pattern[str], Check, float], ...], re.Pattern[str]]:
+    """The forms as patterns between an edge and ``end``, and whether a text holds any of them: hardly a number does,
+    and one look tells."""
+    each = tuple((late_pattern(_EDGE + form + end), test, score) for form, test, score in forms)
+    return each, late_pattern(f"{_EDGE}(?:{'|'.join(form for form, _, _ in forms)}){end}")
+
+
+_DIGIT_FORMS: Forms = (
     (r"\d{3}-\d{2}-\d{4}", check.ssn, 0.97),
     (r"[12] ?\d\d ?\d\d ?\d\d ?\d{3} ?\d{3} ?\d\d", check.nir, 0.98),
     (r"\d{3}\.\d{3}\.\d{3}-\d{2}", check.cpf, 0.99),
@@ -38,9 +48,7 @@ _DIGIT_FORMS: tuple[tuple[str, Check, float], ...] = (
     (r"(?:20|23|24|27|3[034])-\d{8}-\d", world.cuit, 0.96),
     (r"[1-8]-\d{4}-\d{5}-\d\d-\d", world.thai, 0.97),
 )
-_FORMS = tuple((late_pattern(_EDGE + form + _END), test, score) for form, test, score in _DIGIT_FORMS)
-# Whether a text holds any of the forms at all: hardly a number does, and one look tells.
-_ANY_FORM = late_pattern(f"{_EDGE}(?:{'|'.join(form for form, _, _ in _DIGIT_FORMS)}){_END}")
+_FORMS, _ANY_FORM = _patterns(_DIGIT_FORMS, _END)
 _BARE: tuple[Check, ...] = (
     check.ssn,
     check.sin,
@@ -81,7 +89,7 @@ _BARE: tuple[Check, ...] = (
 _DIGITS = late_pattern(r"\d(?:[ .\-/]?\d)*")
 _CPR = late_pattern(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d\d-?\d{4}")
 
-_LETTERED_FORMS: tuple[tuple[str, Check, float], ...] = (
+_LETTERED_FORMS: Forms = (
     (r"\d{8}[- ]?[A-Za-z]", check.dni, 0.95),
     (r"[XYZ][- ]?\d{7}[- ]?[A-Z]", check.dni, 0.96),
     (r"[A-Za-z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-Da-d]", check.nino, 0.93),
@@ -97,9 +105,7 @@ _LETTERED_FORMS: tuple[tuple[str, Check, float], ...] = (
     (r"[A-Z][12]\d{8}", world.taiwanese, 0.7),
     (r"\d{7}[A-Z]{1,2}", world.pps, 0.7),
 )
-_NO_MORE = r"(?![A-Za-z0-9_])"
-_LETTERED = tuple((late_pattern(_EDGE + form + _NO_MORE), test, score) for form, test, score in _LETTERED_FORMS)
-_ANY_LETTERED = late_pattern(f"{_EDGE}(?:{'|'.join(form for form, _, _ in _LETTERED_FORMS)}){_NO_MORE}")
+_LETTERED, _ANY_LETTERED = _patterns(_LETTERED_FORMS, r"(?![A-Za-z0-9_])")
 # Only where the words around it say so: Indian PAN, Mexican CURP, passports, driving licences.
 _WORDED = late_pattern(
     r"(?<![A-Za-z0-9_])(?:[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z\d]\d|[A-Z]{1,3}\d{6,9}|"
