@@ -229,10 +229,10 @@ def markers(text: str) -> tuple[Block, ...]:
         found.append(Block(kind, name, start, end, line + len(head) - len(head.lstrip()), end))
     if text.endswith((":", "：")) and text.count("\n") > 4:
         turns = alternating(text)
-        found = [block for block in found if block.outer not in [turn[2] for turn in turns]]
+        begun = {outer for _, _, outer, _ in turns}
+        found = [block for block in found if block.outer not in begun]
         for kind, name, outer, begin in turns:
             found.append(Block(kind, name, *trimmed(text, begin, len(text)), outer, len(text)))
-        found.sort(key=lambda block: block.outer)
     pointed = _POINTED.finditer(text) if _may_point(text) else ()
     for match in pointed:
         name = match["name"].lower()
@@ -242,7 +242,6 @@ def markers(text: str) -> tuple[Block, ...]:
         if kind:
             start, end = trimmed(text, match.end(), len(text))
             found.append(Block(kind, name, start, end, match.start("name"), end))
-            headings += 1
     found.sort(key=lambda block: block.outer)
     if len(found) > 3:
         # What is an answer's heading once is no text's heading.
