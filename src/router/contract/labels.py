@@ -99,7 +99,8 @@ UNSPACED = late_pattern(r"[\u3040-\u30ff\u3400-\u9fff]")
 _UNSPACED_CLAUSE = late_pattern(r"输出|判断|回答|返回|选择|只|不要|ください|分類|出力|答え|选|算|是|一つ|だけ")
 # Words that say how to answer, which an enumeration may run into.
 _NO_LABEL = late_pattern(
-    r"(?:otherwise|else|wait|rather|actually|instead|whichever|whatever|if|when|unless|except|wenn|sonst|sinon|without|with|no|never|nothing|only|please|pls|just|"
+    r"(?:otherwise|else|wait|rather|actually|instead|whichever|whatever|if|when|unless|except|wenn|sonst|sinon|"
+    r"without|with|no|never|nothing|only|please|pls|just|"
     r"using|using \S+|say|name|write|explain|give|return|reply|"
     r"answer|output|add|tell|quote|justify|translate|summari[sz]e|dont|don't|do|in|not?(?= (?:a|the|your|any|an)\b)|"
     r"why|what|which|how|such as|like|e\.g|etc\.?|and so on|usw\.?|ohne|begründe\w*|nenne|nur|bitte|sans|"
