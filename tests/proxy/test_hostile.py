@@ -152,6 +152,15 @@ def test_huge_head_is_refused(strict: str, head: bytes) -> None:
     assert json.loads(found.partition(b"\r\n\r\n")[2])["error"]["code"] == "headers_too_large"
 
 
+def test_trailers_are_no_headers(strict: str) -> None:
+    body = b'{"messages": [{"role": "user", "content": "hi"}]}'
+    head = HEAD.replace(b"chat/completions", b"route") + b"connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+    trailers = b"x-request-id: behind-the-body\r\n" * 150
+    found = talk(strict, head + b"%x\r\n%b\r\n0\r\n%b\r\n" % (len(body), body, trailers))
+    assert found.startswith(b"HTTP/1.1 200"), found[:300]
+    assert b"behind-the-body" not in found
+
+
 def test_huge_deep_and_many_bodies_are_refused(strict: str) -> None:
     turns = [{"role": "user", "content": "hi"}] * 60
     for body in (

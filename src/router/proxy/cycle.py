@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -52,27 +53,25 @@ class Cycle(RequestResponseCycle):
 
     def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         headers = [*self.default_headers, *headers]
-        if _CONTROL.search(b"\t".join([value for _, value in headers])):
-            raise RuntimeError("a header's value has a control character")
+        fields = tuple(chain.from_iterable(headers))
+        if _CONTROL.search(b"\t".join(fields)):
+            raise RuntimeError("a header has a control character")
         is_bounded = self.scope["method"] == "HEAD" or status in _BODILESS
-        is_known = is_closing = False
-        for name, value in headers:
-            if name == b"content-length":
-                is_known = True
-            elif name == b"connection" and value == b"close":
-                is_closing = True
-                self.keep_alive = False
-        lines = [b"%b: %b\r\n" % header for header in headers]
+        is_known = b"content-length" in fields[::2]
+        is_closing = (b"connection", b"close") in headers
+        if is_closing:
+            self.keep_alive = False
+        more = b""
         self.chunked_encoding = False
         if not is_known and not is_bounded:
             if self.scope["http_version"] == "1.1":
                 self.chunked_encoding = True
-                lines.append(b"transfer-encoding: chunked\r\n")
+                more = b"transfer-encoding: chunked\r\n"
             else:
                 self.keep_alive = False
         if not self.keep_alive and not is_closing:
-            lines.append(b"connection: close\r\n")
-        head = b"%b%b\r\n" % (STATUS_LINE[status], b"".join(lines))
+            more += b"connection: close\r\n"
+        head = b"".join((STATUS_LINE[status], b"%b: %b\r\n" * len(headers) % fields, more, b"\r\n"))
         if is_known:
             # Its body follows at once.
             self._head = head

@@ -47,7 +47,7 @@ class _Guarded(HttpToolsProtocol):
         self._refusal: tuple[int, str] | None = None
         self._arriving: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
-        self._head_bytes = self._fed = 0
+        self._fed = 0
         self._in_head = True
         self._in_message = self._is_offer = False
         self._idle_since_s = 0.0
@@ -126,33 +126,21 @@ class _Guarded(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = self._in_message = True
-        self._head_bytes = 0
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self._head_bytes += len(url)
-        if self._head_bytes > self.limits.max_header_bytes:
-            raise self._refused(431, _LARGE)
-
     def on_header(self, name: bytes, value: bytes) -> None:
-        name, headers = name.lower(), self.headers
-        headers.append((name, value))
-        self._head_bytes += len(name) + len(value) + 4
-        if len(headers) > MAX_HEADERS:
-            raise self._refused(431, f"there are more than {MAX_HEADERS} headers.")
-        if self._head_bytes > self.limits.max_header_bytes:
-            raise self._refused(431, _LARGE)
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
+        # What comes behind the body is no header (RFC 9110, 6.5.1): nobody here asks for trailers.
+        if self._in_head:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         method, version = self.parser.get_method(), self.parser.get_http_version()
         if self.parser.should_upgrade() and method != b"CONNECT":
             self._is_offer = True
             return
-        if version == "1.1" and len([name for name, _ in self.headers if name == b"host"]) != 1:
-            raise self._refused(400, "a request must name one host.")
+        names = self._checked_names(version)
+        if b"expect" in names:
+            self.expect_100_continue = (b"expect", b"100-continue") in [(name, v.lower()) for name, v in self.headers]
         self._in_head = False
         self._fed = 0
         self._disarm()
@@ -184,6 +172,18 @@ class _Guarded(HttpToolsProtocol):
             # Answered in order (RFC 9112, 9.3.2).
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+    def _checked_names(self, version: str) -> tuple[bytes, ...]:
+        """The headers' names, in lower case, once the head is found to be as it must."""
+        headers = self.headers
+        if len(headers) > MAX_HEADERS:
+            raise self._refused(431, f"there are more than {MAX_HEADERS} headers.")
+        names, values = zip(*headers, strict=True) if headers else ((), ())
+        if len(self.url) + sum(map(len, names + values)) + 4 * len(headers) > self.limits.max_header_bytes:
+            raise self._refused(431, _LARGE)
+        if version == "1.1" and names.count(b"host") != 1:
+            raise self._refused(400, "a request must name one host.")
+        return names
 
     def on_message_complete(self) -> None:
         if self._is_offer:
