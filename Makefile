@@ -33,6 +33,8 @@ bench-short: $(VENV)/.installed-dev
 clean:
 	rm -rf $(VENV) dist build
 
+SOURCES := src/router/_ngrams.c src/router/_words.c src/router/_candidates.c
+
 # A name on the PATH may be a launcher without an interpreter behind it, so each is tried by running it.
 $(BIN)/python:
 	@for python in $(TRIED); do \
@@ -46,12 +48,12 @@ $(BIN)/python:
 	echo "Python 3.11 or newer is needed and was not found (tried: $(strip $(TRIED)))." >&2; \
 	echo "Install it, or name it: make run PYTHON=/path/to/python3" >&2; exit 1
 
-$(VENV)/.installed: pyproject.toml hatch_build.py src/router/_ngrams.c src/router/_words.c | $(BIN)/python
+$(VENV)/.installed: pyproject.toml hatch_build.py $(SOURCES) | $(BIN)/python
 	@echo "Installing guide-router and what it needs into $(VENV) (the first time takes a minute)"
 	@$(PIP) --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml deep/pyproject.toml hatch_build.py src/router/_ngrams.c src/router/_words.c | $(BIN)/python
+$(VENV)/.installed-dev: pyproject.toml deep/pyproject.toml hatch_build.py $(SOURCES) | $(BIN)/python
 	@echo "Installing guide-router with its development tools into $(VENV) (the first time takes a minute)"
 	@$(PIP) --editable '.[dev]' ./deep
 	@touch $@ $(VENV)/.installed

@@ -14,7 +14,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES = ["src/router/_ngrams.c", "src/router/_words.c"]
+SOURCES = ["src/router/_ngrams.c", "src/router/_words.c", "src/router/_candidates.c"]
 
 
 class CompileHook(BuildHookInterface):  # type: ignore[type-arg]

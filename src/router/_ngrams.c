@@ -1131,7 +1131,14 @@ PyObject *words_near(PyObject *module, PyObject *args);
 PyObject *phrases_make(PyObject *module, PyObject *list);
 PyObject *phrases_in(PyObject *module, PyObject *args);
 
-#define VERSION 10 /* features.py asks for it: a module that is older than its sources is not used */
+/* ---- _candidates.c ----------------------------------------------------------------------------------------------- */
+
+PyObject *candidate_fields(PyObject *module, PyObject *args);
+PyObject *hosted_rows(PyObject *module, PyObject *args);
+PyObject *hosted(PyObject *module, PyObject *args);
+PyObject *candidates_ordered(PyObject *module, PyObject *args);
+
+#define VERSION 11 /* features.py asks for it: a module that is older than its sources is not used */
 
 /* ---- Module ------------------------------------------------------------------------------------------------------ */
 
@@ -1150,6 +1157,10 @@ static PyMethodDef METHODS[] = {
     {"near", words_near, METH_VARARGS, NULL},
     {"phrases", phrases_make, METH_O, NULL},
     {"phrases_in", phrases_in, METH_VARARGS, NULL},
+    {"candidate_fields", candidate_fields, METH_VARARGS, NULL},
+    {"hosted_rows", hosted_rows, METH_VARARGS, NULL},
+    {"hosted", hosted, METH_VARARGS, NULL},
+    {"ordered", candidates_ordered, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

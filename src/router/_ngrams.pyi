@@ -1,7 +1,10 @@
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy.typing as npt
+
+from .catalogue import Deployment
+from .types import Candidate
 
 VERSION: int
 
@@ -40,3 +43,31 @@ def word_count(data: bytes, /) -> int: ...
 def near(text: str, words: Iterable[str], reach: int, /) -> str: ...
 def phrases(phrases: list[str], /) -> object: ...
 def phrases_in(phrases: object, data: bytes, /) -> tuple[str, ...]: ...
+def candidate_fields(candidate: type, estimate: type, /) -> object: ...
+def hosted_rows(fields: object, rows: list[tuple[Any, ...]], /) -> object: ...
+def hosted(
+    rows: object,
+    sent: float,
+    expected: float,
+    most: float,
+    size: float,
+    wanted: float,
+    most_usd: float,
+    most_ms: float,
+    needs: frozenset[str],
+    apart: frozenset[str],
+    measured: Mapping[str, float],
+    tails: Mapping[str, float],
+    check: Callable[[Deployment], Candidate],
+    /,
+) -> list[Candidate] | None: ...
+def ordered(
+    fields: object,
+    found: tuple[Candidate, ...],
+    places: dict[str, int],
+    local: int,
+    quality: float,
+    cost: float,
+    latency: float,
+    /,
+) -> list[Candidate] | None: ...

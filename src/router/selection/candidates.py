@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
 from ..catalogue import Deployment, Family, LocalCard
 from ..types import (
     Candidate,
-    Estimate,
     LocalEvidence,
     Request,
     Signals,
@@ -21,8 +20,8 @@ from ..types import (
 )
 from ..units import format_ms
 from .estimate import affordable_output, estimate_hosted, estimate_local
-from .losses import Asked, asked_of, hosted_loss, local_loss, not_made_for
-from .rates import FOLLOWS_SCHEMA, rate_of
+from .losses import Asked, asked_of, hosted_loss, local_loss
+from .plain import PlainTask, plain_task, plainly_hosted
 
 __all__ = [
     "Balance",
@@ -34,17 +33,6 @@ __all__ = [
 
 Balance = Literal["weighted", "fastest"]
 _MOST_TASKS = 64
-_INFINITE = float("inf")
-
-
-class PlainTask(NamedTuple):
-    """The local models as candidates for a task that none of them is made for, and the hosted deployments' rates."""
-
-    local: tuple[Candidate, ...]
-    hosted: tuple[tuple[Any, ...], ...]
-    """Each a :class:`.rates.Rate`, as a plain tuple: Python takes those apart far faster."""
-    all_take: tuple[int, int, int, frozenset[str]]
-    """Input, context and output in tokens that each of them takes, and what each is able to do."""
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,56 +109,13 @@ def candidates(
     else:
         found = [_local(card, evidence, asked) for card in fleet.local.values()]
     if plain is not None and learned is None and asked.tokens.units is None and not snapshot.quality_shift:
-        found.extend(_plainly_hosted(plain, asked, snapshot, plan=plan))
+        found.extend(
+            plainly_hosted(plain, asked, snapshot, lambda each: _hosted(each, asked, snapshot, None, plan=plan))
+        )
     else:
         found.extend([_hosted(each, asked, snapshot, learned, plan=plan) for each in fleet.deployments.values()])
     limit_ms = asked.budget.max_latency_ms
     return tuple(found if limit_ms is None else _without_tails(found, limit_ms))
-
-
-def _plainly_hosted(plain: PlainTask, asked: Asked, snapshot: Snapshot, *, plan: bool) -> list[Candidate]:
-    """What :func:`_hosted` says of each deployment, without a call for each of its sums and checks.
-
-    A deployment that a row does not settle (it lacks an ability, may be over a limit, cools down, or is warm) is left
-    to that function.
-    """
-    tokens, size, measured, tails = asked.tokens, asked.context_tokens, snapshot.latency_ms, snapshot.tail_ms
-    sent, expected, most = tokens.input, tokens.output, tokens.output_max
-    request, budget = asked.request, asked.budget
-    needs = asked.needs if request.json_schema is None else asked.needs | {FOLLOWS_SCHEMA}
-    wanted = request.max_output_tokens or 0
-    # Beyond what rounding can do to the sums by which the limit is told.
-    most_usd = _INFINITE if budget.max_usd is None else budget.max_usd * (1.0 - 1e-9)
-    most_ms = _INFINITE if budget.max_latency_ms is None else budget.max_latency_ms
-    apart = snapshot.unhealthy
-    if snapshot.warm or asked.model_left_usd:
-        apart = apart.union(snapshot.warm, asked.model_left_usd)
-    all_input, all_window, all_output, all_able = plain.all_take
-    fits_all = sent <= all_input and size <= all_window and wanted <= all_output and needs <= all_able
-    fits_all = fits_all and not apart and most_usd == most_ms == _INFINITE
-    return [
-        Candidate(
-            model=name,
-            kind="llm",
-            tier=tier,
-            estimate=Estimate(
-                usd=usd,
-                latency_ms=latency_ms,
-                quality=quality,
-                worst_usd=per_call + sent * worst_input_usd + most * worst_output_usd,
-                tail_ms=tails.get(name),
-            ),
-            failed=failed,
-            reason=reason,
-        )
-        if fits_all or (sent <= most_input and size <= window and wanted <= most_output and needs <= able
-        and ((usd <= most_usd and latency_ms <= most_ms) or failed is not None) and name not in apart)
-        else _hosted(deployment, asked, snapshot, None, plan=plan)
-        for deployment, name, tier, failed, reason, able, most_input, window, most_output, quality, ttft_ms,
-        tokens_per_s, per_call, input_usd, output_usd, worst_input_usd, worst_output_usd in plain.hosted
-        for usd in (per_call + sent * input_usd + expected * output_usd,)
-        for latency_ms in (measured[name] if name in measured else ttft_ms + expected * 1000.0 / tokens_per_s,)
-    ]  # fmt: skip
 
 
 def _hosted(
@@ -217,19 +162,7 @@ def output_limit(
 
 
 def _plain_task(fleet: Fleet, task: str) -> PlainTask:
-    local = tuple(
-        Candidate(model=card.name, kind="local", estimate=estimate_local(card, None), failed=failed, reason=reason)
-        for card in fleet.local.values()
-        for failed, reason in (not_made_for(card, task),)
-    )
-    rates = [rate_of(deployment, task, plan=fleet.is_plan) for deployment in fleet.deployments.values()]
-    all_take = (
-        min((rate.most_input for rate in rates), default=-1),
-        min((rate.window for rate in rates), default=-1),
-        min((rate.most_output for rate in rates), default=-1),
-        frozenset.intersection(*(rate.able for rate in rates)) if rates else frozenset[str](),
-    )
-    found = PlainTask(local, tuple(map(tuple, rates)), all_take)
+    found = plain_task(fleet.deployments.values(), fleet.local.values(), task, plan=fleet.is_plan)
     if len(fleet.plain) < _MOST_TASKS:
         fleet.plain[task] = found
     return found

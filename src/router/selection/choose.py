@@ -7,7 +7,6 @@ the objective, and the larger tier is paid for only when a rule asks for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ..errors import BudgetExceeded, DeadlineInfeasible, NoCandidate
 from ..types import (
@@ -25,7 +24,6 @@ from ..types import (
     Snapshot,
     Target,
     TaskReading,
-    Tier,
     TokenCount,
     Verdict,
 )
@@ -35,13 +33,11 @@ from .beside import drawn_mirrors, named_fallbacks
 from .candidates import Fleet, output_limit
 from .explore import explored
 from .losses import effective_budget, is_auto
+from .ranking import by_rank, ordered, ranks
 from .stickiness import stay_note, staying, warm_tier
 
 __all__ = ["choose"]
 
-_INFINITE = float("inf")
-_LAST = 1 << 20
-_MOST_PLACES = 64
 _NO_REASON = (None, "model")
 
 
@@ -116,31 +112,37 @@ def choose(
 
 
 def _order(
-    found: Sequence[Candidate], verdict: Verdict, fleet: Fleet, snapshot: Snapshot, draw: str, *, is_learned: bool
+    found: tuple[Candidate, ...], verdict: Verdict, fleet: Fleet, snapshot: Snapshot, draw: str, *, is_learned: bool
 ) -> tuple[list[Candidate], Exploration | None]:
+    objective = verdict.objective
+    stays: frozenset[str] = frozenset()
+    # Who learnt what each model is worth on such a request lets the objective weigh the tiers; else the larger one
+    # is for rules to ask for.
+    tier = verdict.tier or (None if is_learned else "small")
+    if not (snapshot.unhealthy or snapshot.warm or snapshot.soft_limits or objective.explore):
+        order = ordered(found, verdict, fleet, tier)
+        return balanced(order, fleet, stays, draw, snapshot.latency_ms) if fleet.groups else order, None
     # Those that are cooling down are the last resort, behind everybody in good health.
     able = [candidate for candidate in found if candidate.failed is None]
     resort = [c for c in found if c.failed == "cooling"] if snapshot.unhealthy else []
     if not able:
         able, resort = resort, able
-    # Who learnt what each model is worth on such a request lets the objective weigh the tiers; else the larger one
-    # is for rules to ask for.
-    tier = verdict.tier or warm_tier(able, snapshot) or (None if is_learned else "small")
-    stays = staying(able, snapshot) if snapshot.warm else frozenset()
-    ranks = _ranks(able, verdict, fleet, tier, stays)
+    if snapshot.warm:
+        tier, stays = verdict.tier or warm_tier(able, snapshot) or tier, staying(able, snapshot)
+    placed = ranks(able, verdict, fleet, tier, stays)
     if resort:
-        resort = _by(_ranks(resort, verdict, fleet, tier, stays), resort)
+        resort = by_rank(ranks(resort, verdict, fleet, tier, stays), resort)
     if snapshot.soft_limits:
         # A soft limit that is used up overrules what is only recommended, never what is forbidden or required.
-        return [*_by([(*_cost(each), rank) for each, rank in zip(able, ranks, strict=True)], able), *resort], None
-    order = _by(ranks, able)
+        costs = [(*_cost(each), rank) for each, rank in zip(able, placed, strict=True)]
+        return [*by_rank(costs, able), *resort], None
+    order = by_rank(placed, able)
     if fleet.groups:
         order = balanced(order, fleet, stays, draw, snapshot.latency_ms)
-    objective = verdict.objective
     # A ladder begins where it begins: its first step is no choice of the objective.
     if not objective.explore or verdict.escalate is not None:
         return [*order, *resort], None
-    places = {(each.kind, each.model): rank[0] for each, rank in zip(able, ranks, strict=True)}
+    places = {(each.kind, each.model): rank[0] for each, rank in zip(able, placed, strict=True)}
     order, exploration = explored(
         order,
         lambda candidate: places[candidate.kind, candidate.model],
@@ -149,54 +151,6 @@ def _order(
         draw=snapshot.id,
     )
     return [*order, *resort], exploration
-
-
-_Rank = tuple[int, float, str]
-"""The least comes first: what binds or is recommended, then what the objective says, then the name."""
-
-
-def _ranks(
-    found: Sequence[Candidate], verdict: Verdict, fleet: Fleet, tier: Tier | None, stays: frozenset[str]
-) -> list[_Rank]:
-    """The rank of each candidate."""
-    objective = verdict.objective
-    by_quality, by_cost, by_latency = objective.quality, objective.cost, objective.latency / 1000.0
-    places = fleet.places.get((tier, verdict.rank)) or _places(fleet, tier, verdict.rank)
-    # In a tie the local model comes first: equal in quality, so the cheaper and faster one.
-    local = _LAST if verdict.prefer == "llm" else -1
-    # Quality less what cost and latency weigh; an unknown price counts as the worst.
-    ranks: list[_Rank] = [
-        (
-            local if each.kind == "local" else places[each.model],
-            -(by_quality * (likely.quality or 0.0) - by_cost * likely.usd - by_latency * (likely.latency_ms or 0.0))
-            if likely.usd is not None
-            else _INFINITE,
-            each.model,
-        )
-        for each in found
-        for likely in (each.estimate,)
-    ]
-    return [(place - (name in stays), worth, name) for place, worth, name in ranks] if stays else ranks
-
-
-def _places(fleet: Fleet, tier: Tier | None, rank: tuple[str, ...]) -> dict[str, int]:
-    """What ranks deployments before the objective does: the tier, and how many of the traits in ``rank`` they lack.
-
-    Odd numbers of one and more, so that where the conversation is warm goes before its equals.
-    """
-    wanted = frozenset(rank)
-    places = {
-        name: 1 + 2 * (len(wanted - fleet.traits[name]) + (len(wanted) + 1) * (tier not in (None, deployment.tier)))
-        for name, deployment in fleet.deployments.items()
-    }
-    if len(fleet.places) < _MOST_PLACES:
-        fleet.places[tier, rank] = places
-    return places
-
-
-def _by(ranks: Sequence[Any], found: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates in the order of their ranks."""
-    return [found[at] for at in sorted(range(len(found)), key=ranks.__getitem__)]
 
 
 def _cost(candidate: Candidate) -> tuple[bool, float]:

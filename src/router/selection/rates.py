@@ -70,7 +70,7 @@ def rate_of(deployment: Deployment, task: str, *, plan: bool) -> Rate:
         quality=prior_quality(deployment, task),
         ttft_ms=deployment.ttft_ms,
         tokens_per_s=deployment.tokens_per_s,
-        per_call=price.per_call,
+        per_call=float(price.per_call),
         input=price.input or 0.0,
         output=price.output or 0.0,
         worst_input=dearest[0] if dearest else 0.0,
