@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import Answer, AnswerStream, AsyncAnswerStream, Router
+    from .answers import Answer, AnswerStream, AsyncAnswerStream
+    from .api import Router
     from .errors import (
         BudgetExceeded,
         ConfigError,
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from .types import Budget, Decision, Hints, Outcome, Request, Verdict
 
 _HOME = {
-    "Answer": "api",
-    "AnswerStream": "api",
-    "AsyncAnswerStream": "api",
+    "Answer": "answers",
+    "AnswerStream": "answers",
+    "AsyncAnswerStream": "answers",
     "Budget": "types",
     "BudgetExceeded": "errors",
     "ConfigError": "errors",

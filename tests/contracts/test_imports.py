@@ -57,6 +57,8 @@ ORDER = [
     "inputs",
     "plugins",
     "assemble",
+    "loop_thread",
+    "answers",
     "api",
     "offline",
     "testing",
