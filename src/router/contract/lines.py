@@ -129,7 +129,7 @@ def _marked(lines: list[str], index: int) -> _Lines | None:
             place += 1
             continue
         numbered = "digit" if mark["digit"] else "letter" if mark["letter"] else numbered
-        if re.search(r"[:：]\s|\s[-–—=]{1,2}>?\s|[(（].{3,}[)）]|,", item):
+        if re.search(r":\s|：|\s[-–—=]{1,2}>?\s|[(（].{3,}[)）]|[,，、]", item):
             defined = True
         items.append(clean(item))
         place += 1

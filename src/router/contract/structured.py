@@ -129,9 +129,14 @@ def conflict(found: Sequence[Listing]) -> bool:
     return any(
         listing.certainty >= 0.78
         and not (is_asked and not listing.closed)
-        and not all(_is_among(_folded(label), first) for label in listing.labels)
+        and (not all(_is_among(_folded(label), first) for label in listing.labels) or _is_shorter(listing, found[0]))
         for listing in found[1:]
     )
+
+
+def _is_shorter(listing: Listing, first: Listing) -> bool:
+    """Whether a list is offered whole, and lacks some of the first one's labels."""
+    return listing.closed and len(listing.labels) < len(first.labels)
 
 
 def _is_among(label: str, known: set[str]) -> bool:

@@ -30,6 +30,8 @@ _CJK_LIST = late_pattern(
     r"(?=$|[\s。；;」』”\"（）()？?\n]|か\b|かを|之一|中的|的|の|を|で|から|に|に分)"
 )
 _CJK_SPLIT = late_pattern(r"\s*(?:か、|、|/|\||或者?|还是|または|もしくは|か(?=[^\s]))\s*")
+# "账单/发票、咨询": between commas a slash belongs to a label.
+_CJK_SPLIT_COMMAS = late_pattern(r"\s*(?:か、|、|或者?|还是|または|もしくは|か(?=[^\s]))\s*")
 _CJK_QUESTION = late_pattern(
     r"(?:是|属于|讲的是|算)([^，。？?、\s是]{1,8}(?:、[^，。？?、\s]{1,8})*?)(?:，|,)?还是([^，。？?\s]{1,8}?)(?:的|呢)?[？?。：:\s]"
 )
@@ -106,7 +108,8 @@ def _korean(text: str) -> Iterator[Listing]:
 
 def _cjk_listing(segment: str, start: int, end: int) -> Listing | None:
     quoted = _QUOTED.findall(segment)
-    items = quoted if len(quoted) > 1 else [clean(item) for item in _CJK_SPLIT.split(segment) if item.strip()]
+    joints = _CJK_SPLIT_COMMAS if "、" in segment else _CJK_SPLIT
+    items = quoted if len(quoted) > 1 else [clean(item) for item in joints.split(segment) if item.strip()]
     if any(map(_NO_LABEL.search, items)):
         return None
     if not 2 <= len(items) <= 60 or any(not item or len(item) > 16 for item in items):
