@@ -271,6 +271,7 @@ def _headings(text: str) -> list[Block]:
 
 def is_input_marker(name: str) -> bool:
     """Whether a marker's words (lower case, no colon) introduce the text to judge."""
+    name = name.removesuffix(" is")  # "The user input is:"
     if name in INPUT_WORDS or name in FURTHER_INPUTS:
         return True
     if "/" in name:
@@ -280,7 +281,7 @@ def is_input_marker(name: str) -> bool:
     elif name.endswith(_SAYS):
         return name.count(" ") <= 2
     whole = name
-    if name.startswith(_INPUT_PREFIXES):
+    while name.startswith(_INPUT_PREFIXES):
         name = name[len(next(prefix for prefix in _INPUT_PREFIXES if name.startswith(prefix))) :]
     if name.endswith(_INPUT_SUFFIXES):
         suffix = next(suffix for suffix in _INPUT_SUFFIXES if name.endswith(suffix))

@@ -91,8 +91,11 @@ _TALK = late_pattern(
 )
 
 
-def unframed(text: str, start: int, end: int) -> tuple[int, int]:
-    """The stretch without its frame; an empty stretch when a frame opens and does not close."""
+def unframed(text: str, start: int, end: int, *, is_closed: bool = False) -> tuple[int, int]:
+    """The stretch without its frame; an empty stretch when a frame opens and does not close.
+
+    ``is_closed``: signs around it say where it begins and ends, so that its first line is its own.
+    """
     for _ in range(6):
         piece = text[start:end]
         lead = _LEAD.match(piece)
@@ -107,6 +110,8 @@ def unframed(text: str, start: int, end: int) -> tuple[int, int]:
             end = start + trail.start()
             continue
         if "\n" in piece and _OPENING.match(piece) is None and (below := _under_heading(piece)) >= 0:
+            if below == 0 and is_closed:
+                break
             if below == 0:
                 return start, start
             start += below

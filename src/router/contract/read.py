@@ -17,6 +17,7 @@ from . import demands
 from .canonical import canonical
 from .codes import without_marks
 from .examples import Shown, shown_answers, without_examples
+from .fallback import fallbacks
 from .frames import tied_names
 from .instruction import Spoken, instructions, remainder
 from .labels import Listing
@@ -24,7 +25,7 @@ from .memory import Memory
 from .opening import opened, without_wrapping
 from .polar import asks_truth, holds_polar, question_of, unasked
 from .prose_json import json_key
-from .rules import NONE_FITS, OTHERS, rule, without_guards, without_keys
+from .rules import rule, without_guards, without_keys
 from .runs import runs
 from .schema import alternation, grammar_words, read_schema
 from .several import multi_label
@@ -282,6 +283,8 @@ def _worded(
     if any(is_multi) and not contract.multi_label:
         commas = any("comma" in part.words or "commas" in part.words for part in spoken)
         contract = msgspec.structs.replace(contract, multi_label=True)
+        if found and len(labels) > len(found[0].labels):
+            contract = blocked(contract, "several labels may be given, and a word of its own for none of them.")
         if contract.shape != "bare_label" or not commas:
             contract = blocked(contract, "several labels may be given, and how they are written is not said.")
     numbered = found[0].numbered if found and not hinted else ""
@@ -292,10 +295,10 @@ def _worded(
 
 def _with_other(labels: tuple[str, ...], spoken: Sequence[Spoken]) -> tuple[str, ...]:
     """The labels, and the one for texts that none of them fits: "If none of them applies, answer other"."""
-    others = {found[1] for part in spoken if part.words & OTHERS for found in NONE_FITS.finditer(part.text)}
+    others = frozenset().union(*(fallbacks(part.text) for part in spoken))
     if len(others) != 1 or {label.casefold() for label in labels} & {other.casefold() for other in others}:
         return labels
-    return (*labels, others.pop())
+    return (*labels, *others)
 
 
 def _in_json(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from ..patterns import late_pattern
+from .fallback import without_fallback
 from .frame_words import RISKS
 from .frames import stem
 from .understood import unexplained
@@ -15,7 +16,7 @@ from .usual import ANOTHERS_VIEW, UNBOUND, without_closing
 from .vocabulary import COPULAS, INPUT_WORDS, RULE_WORDS, SCOPE_WORDS
 from .words import stands_in, table
 
-__all__ = ["NONE_FITS", "OTHERS", "described", "rule", "without_guards", "without_keys"]
+__all__ = ["described", "rule", "without_guards", "without_keys"]
 
 _WHETHER = late_pattern(
     r"\b(?:determine|decide|tell|check|see|say|judge|identify|know|assess|evaluate|predict|ask|asked|asking|"
@@ -173,19 +174,6 @@ _WHOLE = INPUT_WORDS | table(
     string chat reader conversation dialogue caption answer response call letter news item entry description
     """
 )
-OTHERS = table("other others none unknown unclear neither misc miscellaneous general")
-NONE_FITS = late_pattern(
-    r"(?:^|(?<=[.;\n] ))(?:if|when) (?:(?:none|nothing|no "
-    r"(?:label|category|"
-    r"class|option|topic|intent|tag))(?: of (?:them|these|those|the (?:above|labels|categories|classes|options|topics|"
-    r"intents|tags)))?(?: else)? (?:really |clearly )?(?:appl(?:y|ies)|fits?|match(?:es)?|is suitable|is right)(?: "
-    r"well)?)"
-    r",? (?:then )?(?:please )?"
-    r"(?:answer|reply|respond|return|output|use|choose|pick|select|say|give|write)(?: with)? [\"'`]?"
-    rf"({'|'.join(sorted(OTHERS))})[\"'`]?(?=[.;\n]|$)",
-    re.IGNORECASE | re.MULTILINE,
-)
-"""The label for what no other label fits."""
 _GUARDED = table("even instructions instruction commands command orders requests prompts prompt")
 _PIECES = late_pattern(r"[;:\d\n(]|[.?!,] \S|\b(?:or|and|not|use|is to be|must|should|only)\b", re.IGNORECASE)
 # Alpaca's template (https://github.com/tatsu-lab/stanford_alpaca).
@@ -218,8 +206,7 @@ def without_guards(text: str, words: frozenset[str]) -> str:
     text = without_closing(text)
     if "desired" in words:
         text = _TAGGING.sub("", text)
-    if words & OTHERS:
-        text = NONE_FITS.sub("", text)
+    text = without_fallback(text)
     if "appropriately" in words:
         text = _TEMPLATE.sub("", text)
     return text if words.isdisjoint(_GUARDED) else _GUARD.sub("", text)
