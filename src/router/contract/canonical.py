@@ -73,7 +73,16 @@ _TURNS = (
     ("ed to ", late_pattern(r"\byou(?: are|'re) (?:required|asked|expected|supposed|instructed|tasked) to ", re.I), ""),
     ("sure", late_pattern(r"\b(?:kindly |please )?(?:ensure|make sure|be sure) that (?=your|the|you)", re.I), ""),
     ("consist", late_pattern(r"\bconsists? (?:solely|only|exclusively|just|entirely) of\b", re.I), "is only"),
-    ("nothing ", late_pattern(r"\bnothing (?:but|other than|except|apart from|besides) ", re.I), "only "),
+    ("nothing ", late_pattern(r"\bnothing (?:but|(?:other|else) than|else but|except|apart from|besides) ", re.I), "only "),
+    (
+        "anything ",
+        late_pattern(
+            r"\b(?:do not|don['’]t|never|must not) (?:answer|respond|reply|return|output|say|write|give|print)(?: with| in)? "
+            r"anything (?:but|(?:other|else) than|else but|except|apart from|besides) (?=the |one |an? |_)",
+            re.I,
+        ),
+        "answer only ",
+    ),
     (" back", late_pattern(r"\b(?:hand|give|send|pass) back ", re.I), "return "),
     (
         "ever ",

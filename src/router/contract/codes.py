@@ -10,20 +10,29 @@ import re
 
 from ..patterns import late_pattern
 from .labels import Listing, clean
+from .vocabulary import LANGUAGE_WORDS
 
 __all__ = ["coded_list", "may_code", "without_marks"]
 
-_MARK = r"(?:\d{1,2}|I{2,3}|IV|VI{0,3}|[A-Za-z]|[A-Z]\d{1,2}|[A-Z]{2,4}(?= ?[=:]))"
+_MARK = (
+    r"(?:\d{1,2}|I{2,3}|IV|VI{0,3}|[A-Za-z]|[A-Z]\d{1,2}|[A-Z]{2,4}(?= ?[=:])|"
+    r"(?<=[\"'`])[A-Za-z]{2,3}(?=[\"'`] ?(?:for|if|=|:)))"
+)
+# "1 if it is spam": what it is, and no more of a sentence
+_IF = (
+    r"\b(?:if|when) (?:(?:it|(?:the|this) [\w-]+(?: [\w-]+)?)(?: is|['’]s) )?(?:an? )?"
+    r"(?!(?:not|so|it|otherwise)\b[^\w]*(?:$|[.,;]))(?=(?:not )?[\w-]+[\"'`]?(?:\s*[,;.)\n]|\s*\Z|\s(?:and|or)\s))"
+)
 _LINE = late_pattern(
     rf"^[ \t]*(?:[-*•][ \t]+)?[(\[\"'`]?(?P<mark>{_MARK})[)\]\"'`]?[ \t]*(?:[.):=：、]+|->|→|[-–—]|[ \t]{{2,}}|"
     rf"(?<=[)\]]))[ \t]*(?P<label>\S[^\n]{{0,60}})$",
     re.MULTILINE,
 )
 _ENTRY = late_pattern(
-    rf"(?<![\w.])[(\[\"'`]?(?P<mark>{_MARK})[)\]\"'`]?[ \t]*(?:=|:|：|->|→|\bfor\b|\bmeans\b|表示|(?<=[)\]])|"
+    rf"(?<![\w.])[(\[\"'`]?(?P<mark>{_MARK})[)\]\"'`]?[ \t]*(?:=|:|：|->|→|\bfor\b|\bmeans\b|{_IF}|表示|(?<=[)\]])|"
     rf"\.(?= ?[\u3040-\u9fff])|"
     rf"(?<=\d)[ \t])[ \t]*"
-    r"[\"'`]?(?P<label>[^\W\d_][^,;、，。.\n|=:：()]{0,40}?)[\"'`]?"
+    r"[\"'`]?(?P<label>(?!(?:if|when)\b)[^\W\d_][^,;、，。.\n|=:：()]{0,40}?)[\"'`]?"
     rf"(?=\s*(?:[,;、，/|]|\.(?:\s|$)|[。\n)]|$|\s(?:and|or|und|oder|et|ou|y|o|e)\s|"
     rf"\s+[(\[\"'`]?{_MARK}[)\]\"'`]?\s*[:：=).]))"
 )
@@ -55,6 +64,12 @@ _ASKED = late_pattern(
     r"(?:输出|回答|返回)(?:数字|编号|序号|字母)|숫자만|번호만",
     re.IGNORECASE,
 )
+# "Answer 0 for negative, 1 for positive"
+_ORDERED = late_pattern(
+    r"\b(?:answer|respond|reply|return|output|give|write|say|print|predict|emit|put)"
+    r"(?: (?:with|only|just|either|exactly|a|an|the|number|digit|code))*:? ?[\"'`(]?\Z",
+    re.IGNORECASE,
+)
 _NAME_ASKED = late_pattern(
     rf"\b(?:not|without|no|nicht|ohne|sans|pas|sin|sem|senza|zonder) (?:the |its |any |a |die |den |le |la |el |o |"
     rf"il )*{_NAMES}\b|"
@@ -73,8 +88,8 @@ _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _MOST_WORDS = 5
 _EDGE = 1500
 _SIGN = late_pattern(
-    r"(?<![\w.])(?:\d{1,2}|[A-Za-z]|[A-Z]\d{1,2}|[A-Z]{2,4}(?= ?=))"
-    r"(?:[\"'`]? ?[).:=：、\]]|[\"'`]? (?:for|means|=|-|–|->|→) |\s{2}\S|"
+    r"(?<![\w.])(?:\d{1,2}|[A-Za-z]|[A-Z]\d{1,2}|[A-Z]{2,4}(?= ?=)|(?<=[\"'`])[A-Za-z]{2,3}(?=[\"'`]))"
+    r"(?:[\"'`]? ?[).:=：、\]]|[\"'`]? (?:for|if|when|means|=|-|–|->|→) |\s{2}\S|"
     r"\s?表示|(?<=\d) [^\W\d_]{3})"
 )
 
@@ -92,8 +107,6 @@ def may_code(text: str) -> bool:
 def coded_list(text: str) -> Listing | None:
     """The labels behind marks, with the marks, where the mark is asked for; None where that is not certain."""
     affirmed = text if text.isascii() else _UNWANTED.sub(" ", text)
-    if _ASKED.search(affirmed) is None and _listed_marks(text, None) is None:
-        return None
     for form in (_LINE, _ENTRY, _TURNED, _BEHIND):
         entries = _consecutive(text, list(form.finditer(text)))
         if entries is None:
@@ -105,7 +118,10 @@ def coded_list(text: str) -> Listing | None:
             and all(label and label.count(" ") < _MOST_WORDS and len(label) <= 48 for label in labels)
             and not any(re.search(r"[:：]\s|\s[-–—]\s|\(", entry["label"]) for entry in entries)
         )
-        if not is_sound or not _asks_for_mark(affirmed, marks):
+        if not is_sound or not (
+            _asks_for_mark(affirmed, marks)
+            or (form is _ENTRY and _ORDERED.search(text, max(0, entries[0].start() - 60), entries[0].start()))
+        ):
             return None
         return Listing(labels, entries[0].start(), entries[-1].end(), 0.92, marks=marks)
     return None
@@ -167,8 +183,11 @@ def _consecutive(text: str, found: list[re.Match[str]]) -> list[re.Match[str]] |
 
 
 def _is_initial(entry: re.Match[str]) -> bool:
-    """Whether a mark is the first letter of what it stands for ("N = natural"), or short for it ("TEC = technical")."""
+    """Whether a mark is the first letter of what it stands for ("N = natural"), or short for it ("TEC = technical"), or a
+    language's code."""
     mark, label = entry["mark"].casefold(), entry["label"].casefold()
+    if len(mark) == 2 and label in LANGUAGE_WORDS:
+        return True
     if not mark.isalpha() or label[:1] != mark[:1]:
         return False
     rest = iter(label)

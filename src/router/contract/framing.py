@@ -182,7 +182,7 @@ _AND = late_pattern(r"\W*(?:und|aber|et|mais|y|pero|e|mas|ma|en|maar|och|men|og|
 _ROW = late_pattern(r"\s*\d{1,6}[;,\t|]\s*[^\d\s]")  # a row of a table, by its number
 
 
-_WORDS_ALONE = late_pattern(r"[^\W\d_]+(?:, [^\W\d_]+)+,? (?:and |und |et |y |e |or )?[^\W\d_]+\.?")
+_WORDS_ALONE = late_pattern(r"[^\W\d_]+(?:, [^\W\d_]+)+(?:,|,? (?:and|und|et|y|e|or)) [^\W\d_]+\.?")
 
 
 _OPENED = late_pattern(r"<([A-Za-z_]{2,24})[ >]")

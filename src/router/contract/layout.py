@@ -83,6 +83,8 @@ _UNDER_HEADER = late_pattern(
 
 _QUOTED_LINE = late_pattern(r"(?:\"(?P<in>[^\"]{2,}?)\"|“(?P<in2>[^“”]{2,}?)”)[ \t]*\n[ \t]*\n")
 
+# "is the following message spam? hello there"
+_ASKED_FIRST = late_pattern(r"\W*(?:is|are|was|does) (?:this|the following) [^?\n]{3,80}\?[ \t]+(?=\S)", re.IGNORECASE)
 _OWN_HEADING = late_pattern(r"^(?P<name>[A-Z][\w'-]{1,20}(?: [\w'-]{2,20}){0,2}): (?=\S)", re.MULTILINE)
 
 
@@ -126,7 +128,11 @@ def whole_or_wrapped(text: str) -> Found | None:
                 max(ask, without_instruction(text, ask, end, ())),
                 0.85,
             )  # "Please classify this review:" on a line of its own
-        return inside(text, ())
+        found_inside = inside(text, ())
+        if found_inside is None and (asked := _ASKED_FIRST.match(text)) is not None:
+            rest = text[asked.end() : end]
+            return None if "\n" in rest or is_instruction(rest, ()) else (asked.end(), end, 0.8)
+        return found_inside
     if _PARTS.match(text):
         names = [match[1].lower() for match in _PARTS.finditer(text, 0, 4000)]
         if len(set(names)) > 1 and not _is_mail(names) and not _is_talk(names):

@@ -264,7 +264,7 @@ LANGUAGE_WORDS = table(
     italiano inglês alemão francês espanhol inglese tedesco francese spagnolo engels duits frans spaans
     engelska engelsk
     tyska tysk angielsku английски
-    german french spanish italian portuguese dutch chinese japanese korean russian arabic polish turkish hindi
+    german english french spanish italian portuguese dutch chinese japanese korean russian arabic polish turkish hindi
     """
 )
 """Names of languages that an answer may be asked for in."""
