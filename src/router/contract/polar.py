@@ -71,7 +71,7 @@ _INPUT = "|".join(sorted(map(re.escape, (word for word in INPUT_WORDS if word.is
 _SUBJECT = rf"(?:it|this|(?:[^\W\d_]['\w’-]* ){{1,4}}?(?:{_INPUT}))"
 _WHAT = (
     r"(?:an? |eine? |un[ea]? |considered )?(?P<what>[^\W\d_][\w-]*(?: [\w-]+){0,2}?) ?"
-    r"(?=[?.,;:!()\n]|$|or not\b|oder nicht\b|ist\b|\byes/no|\bja/nein)"
+    r"(?=[?.;:!()\n]|,(?! ?(?:or |and )?(?!yes|no\b|true|false|ja|nein|oui|s[íi]\b)[\w-]+(?: [\w-]+)?(?:,| or |\?))|$|or not\b|oder nicht\b|ist\b|\byes/no|\bja/nein)"
 )
 _ASKED = tuple(
     late_pattern(form, re.IGNORECASE)

@@ -145,6 +145,11 @@ _DIGIT = late_pattern(r"\d")
 _POLAR = late_pattern(
     r"(?:and |also,? )?(?:do|does|did|has|have|had|can|could|will|would|is there|are there|was there)\b(?! you)"
 )
+# "Is it academic or not?", "Is it rude, hateful or violent?": yes or no answers them.
+_ONE_ASKED = late_pattern(
+    r"(?:is|are|does|do|was)\b[^,:;_]* or not$|"
+    r"(?:is|was) (?!.*\b(?:about|of|for|in|to|on|from|by)\b)[^,:;_]+(?:, [\w'-]+(?: [\w'-]+)?)+,? or [\w'-]+(?: [\w'-]+)?$"
+)
 _OR = late_pattern(r"(?<=\s)(?:or|oder|ou|eller|czy|или)\b|^\W*(?:and|und|et|y|e|en|och) ")
 # What a list calls its items: "to one desk: _", "Buckets: _".
 _CALLS = late_pattern(r"[:：=(]\s*[\"'`\[{(]*_")
@@ -307,11 +312,12 @@ def _is_usual(
                 lower = lower.replace(name, "_")
     if has_rule(lower, names, is_question=is_question) or (is_listed and does_more(lower)):
         return False
+    polar = not names.isdisjoint(YES_NO)
     if (
         is_question
         and "_" not in lower
         and not spoken
-        and (_OR.search(lower) or (_asks_anew(lower, names) and not are_denied(names)))
+        and ((_OR.search(lower) and not (polar and _ONE_ASKED.match(lower))) or (_asks_anew(lower, names) and not are_denied(names)))
     ):
         return False  # a second question beside the one whose answers are listed
     if len(spoken) == 1 < len(names) and _FORBIDS.search(lower):
