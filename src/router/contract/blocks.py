@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..patterns import late_pattern
 from .lexicon_further import FURTHER_INPUTS
-from .turns import alternating
+from .turns import alternating, answering
 from .vocabulary import ANSWER_WORDS, CLASSIFY, INPUT_WORDS, NOT_DATA, NOUNS
 
 __all__ = [
@@ -67,33 +67,10 @@ _INPUT_SUFFIXES = (" to classify", " to analyze", " to analyse", " to label", " 
                    " text", " below", " body", " content", " to be classified", " message", " here",
                    " to moderate", " to categorize", " to review")  # fmt: skip
 _UNSPACED_INPUTS = (
-    "文本",
-    "评论",
-    "句子",
-    "内容",
-    "消息",
-    "标题",
-    "输入",
-    "テキスト",
-    "レビュー",
-    "コメント",
-    "メッセージ",
-    "텍스트",
-    "리뷰",
-    "문장",
-    "댓글",
-    "메시지",
-    "本文",
-    "正文",
-    "新闻",
-    "帖子",
-    "邮件",
-    "ニュース",
-    "メール",
-    "投稿",
-    "뉴스",
-    "기사",
-)
+    "文本", "评论", "句子", "内容", "消息", "标题", "输入", "テキスト", "レビュー",
+    "コメント", "メッセージ", "텍스트", "리뷰", "문장", "댓글", "메시지", "本文", "正文",
+    "新闻", "帖子", "邮件", "ニュース", "メール", "投稿", "뉴스", "기사",
+)  # fmt: skip
 _SAYS = (
     " says",
     " said",
@@ -227,12 +204,16 @@ def markers(text: str) -> tuple[Block, ...]:
             begin += 1
         start, end = trimmed(text, begin, len(text))
         found.append(Block(kind, name, start, end, line + len(head) - len(head.lstrip()), end))
-    if text.endswith((":", "：")) and text.count("\n") > 4:
+    if text[-8:].rstrip().endswith((":", "：")) and text.count("\n") > 4:
         turns = alternating(text)
         begun = {outer for _, _, outer, _ in turns}
         found = [block for block in found if block.outer not in begun]
         for kind, name, outer, begin in turns:
             found.append(Block(kind, name, *trimmed(text, begin, len(text)), outer, len(text)))
+    inputs = [block for block in found if block.kind == "input"]
+    if 1 < len(inputs) < 24 and all(block.kind == "input" and block.name == inputs[0].name for block in found):
+        for name, outer, begin in answering(text, [block.start for block in inputs]):
+            found.append(Block("answer", name.lower(), *trimmed(text, begin, len(text)), outer, len(text)))
     pointed = _POINTED.finditer(text) if _may_point(text) else ()
     for match in pointed:
         name = match["name"].lower()

@@ -72,12 +72,19 @@ _TURNS = (
     ("part of", late_pattern(r"\bas part of (?:our|the|a|this) [^,.:\n]{3,60}, (?=you\b)", re.I), ""),
     ("ed to ", late_pattern(r"\byou(?: are|'re) (?:required|asked|expected|supposed|instructed|tasked) to ", re.I), ""),
     ("sure", late_pattern(r"\b(?:kindly |please )?(?:ensure|make sure|be sure) that (?=your|the|you)", re.I), ""),
+    ("highest ", late_pattern(r",? with the highest (?:probability|likelihood)\b", re.I), ""),
+    ("possibilities", late_pattern(r"(?<=following )possibilities\b", re.I), "labels"),
     ("consist", late_pattern(r"\bconsists? (?:solely|only|exclusively|just|entirely) of\b", re.I), "is only"),
-    ("nothing ", late_pattern(r"\bnothing (?:but|(?:other|else) than|else but|except|apart from|besides) ", re.I), "only "),
+    (
+        "nothing ",
+        late_pattern(r"\bnothing (?:but|(?:other|else) than|else but|except|apart from|besides) ", re.I),
+        "only ",
+    ),
     (
         "anything ",
         late_pattern(
-            r"\b(?:do not|don['’]t|never|must not) (?:answer|respond|reply|return|output|say|write|give|print)(?: with| in)? "
+            r"\b(?:do not|don['’]t|never|must not) "
+            r"(?:answer|respond|reply|return|output|say|write|give|print)(?: with| in)? "
             r"anything (?:but|(?:other|else) than|else but|except|apart from|besides) (?=the |one |an? |_)",
             re.I,
         ),

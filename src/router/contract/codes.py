@@ -183,8 +183,8 @@ def _consecutive(text: str, found: list[re.Match[str]]) -> list[re.Match[str]] |
 
 
 def _is_initial(entry: re.Match[str]) -> bool:
-    """Whether a mark is the first letter of what it stands for ("N = natural"), or short for it ("TEC = technical"), or a
-    language's code."""
+    """Whether a mark is the first letter of what it stands for ("N = natural"), or short for it ("TEC = technical"), or
+    a language's code."""
     mark, label = entry["mark"].casefold(), entry["label"].casefold()
     if len(mark) == 2 and label in LANGUAGE_WORDS:
         return True

@@ -75,7 +75,9 @@ _EXTRA = late_pattern(
     r"category))\b)|(?:a|your|the) (?:brief|short) (?:comment|reply|reason|note)|"
     r"begründ\w*|erklär\w*|warum|wahrscheinlichkeit|konfidenz\w*|zusammenfass\w*|übersetz\w*|expli(?:que\w*|"
     r"cation\w*|ca\b|"
-    r"cación|cação)|pourquoi|confiance|r[eé]sum(?!en\b|es?\b)\w+|resumes? (?:el|la|los|las|este|esta|o|a|os|as|em|en|lo|il|it)\b|(?:en|em|in) (?:una|uma|une|einem|één|een) (?:frase|"
+    r"cación|cação)|pourquoi|confiance|r[eé]sum(?!en\b|es?\b)\w+|"
+    r"resumes? (?:el|la|los|las|este|esta|o|a|os|as|em|en|lo|il|it)\b|"
+    r"(?:en|em|in) (?:una|uma|une|einem|één|een) (?:frase|"
     r"phrase|satz|zin|oración)|tradu\w+|razón|razão|confian[zç]a|motivo|por ?qu[eé]|spiega\w*|"
     r"motiva\w*|perché|"
     r"riassumi|leg uit|uitleg|waarom|toelicht\w*|vertaal|samenvat\w*)\b)",

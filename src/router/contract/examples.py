@@ -22,8 +22,8 @@ __all__ = ["EDGES", "MARKED", "Shown", "is_example", "is_pointed", "shown_answer
 _MAX_TURNS = 64
 # "Note: swapped the compressor" and "Label: replaced" on the line below.
 _PAIR = late_pattern(
-    r"^[ \t]*(?P<in>[^\W\d_][^:\n]{0,24})[:：] (?P<text>[^\n]+)\n"
-    r"[ \t]*(?P<out>[^\W\d_][^:\n]{0,24})[:：] (?P<label>[^\n]{1,80})$",
+    r"^[ \t]*(?:\d{1,2}[.)] )?(?P<in>[^\W\d_][^:：\n]{0,24})(?:: |： ?)(?P<text>[^\n]+)\n"
+    r"[ \t]*(?P<out>[^\W\d_][^:：\n]{0,24})(?:: |： ?)(?P<label>[^\n]{1,80})$",
     re.MULTILINE,
 )
 _GREETING = late_pattern(
@@ -78,7 +78,7 @@ def without_examples(text: str, labels: Sequence[str]) -> str:
         text = "\n".join(others) if len(others) + 1 < len(lines) else text
     if "|\n" in text:
         text = _without_rows(text, known)
-    if text.count(": ") < 2:
+    if text.count(": ") + text.count("：") < 2:
         return text
 
     def shown(pair: re.Match[str]) -> str:

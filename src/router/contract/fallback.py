@@ -32,8 +32,8 @@ _NOUN = "|".join(sorted(word for word in NOUNS | ANSWER_WORDS if word.isascii() 
 _TEXT = "|".join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))
 _OF_LIST = (
     rf"(?: (?:any|one)(?: (?:single )?(?:{_NOUN}))?(?: of)?)?(?: (?:the|these|those|them|your|our))?"
-    rf"(?: (?:above|provided|given|listed|predefined|following|other|available|possible|allowed))*(?: (?:{_NOUN}|above|list|"
-    r"well|clearly|cleanly|neatly))*"
+    r"(?: (?:above|provided|given|listed|predefined|following|other|available|possible|allowed))*"
+    rf"(?: (?:{_NOUN}|above|list|well|clearly|cleanly|neatly))*"
 )
 _NONE = (
     rf"(?:(?:none|nothing|no (?:(?:other|single|suitable) )?(?:{_NOUN}))"
@@ -41,14 +41,16 @@ _NONE = (
     r"(?:appl(?:y|ies)|fits?|match(?:es)?|(?:is|are) (?:suitable|right|appropriate|applicable|a match)|seems? to fit)"
     rf"(?: well)?(?: (?:it|(?:the|this) (?:\w+ )?(?:{_TEXT})))?"
     rf"|(?:it|this|(?:the|this|an?) (?:[\w'’-]+ )?(?:{_TEXT}|input|item|product|entry|prompt))"
-    r" (?:really |clearly )?(?:does not|doesn['’]?t|do not|cannot|can['’]t|can not|could not) (?:clearly |really )?(?:be )?"
+    r" (?:really |clearly )?(?:does not|doesn['’]?t|do not|cannot|can['’]t|can not|could not) "
+    r"(?:clearly |really )?(?:be )?"
     r"(?:fit|match|belong|fall|classified|assigned|categori[sz]ed|sorted|placed)"
     rf"(?: (?:in|into|to|with|under|by))?{_OF_LIST}"
     r"|you (?:cannot|can['’]t|can not|could not|are unable to|are not able to) (?:determine|assign|find)"
     rf" (?:an?|the|any|one) (?:(?:single|suitable|fitting|matching|appropriate|clear) )?(?:{_NOUN}))"
 )
 _ANSWER = (
-    r"(?:please )?(?:simply |just |only )?(?:(?:answer|reply|respond|return|output|use|choose|pick|select|say|give|write|print)"
+    r"(?:please )?(?:simply |just |only )?"
+    r"(?:(?:answer|reply|respond|return|output|use|choose|pick|select|say|give|write|print)"
     r"(?: only)?(?: (?:with|as))?|(?:label|classify|mark|tag|file|put) (?:it )?(?:as|under|in)?)"
     rf" ?(?:the )?(?:(?:{_NOUN}|word|string) )?:? ?[\"'`“]?(?P<{{}}>{_LABEL})[\"'`”]?(?: (?:instead|{_NOUN}))?"
 )
@@ -63,7 +65,8 @@ _ABROAD = late_pattern(
     r"(?:passt|zutrifft|passen|zutreffen|passend ist)|"
     r"si (?:aucune?|rien)(?: (?:de|des|d'entre|ces|elles|eux|\w+s|catégorie|étiquette))* ne "
     r"(?:convient|correspond|s['’]applique)|"
-    r"si (?:ninguna?|nada)(?: (?:de|las|los|estas|estos|ellas|\w+s|categoría|etiqueta))* (?:aplica|encaja|corresponde|se aplica)|"
+    r"si (?:ninguna?|nada)(?: (?:de|las|los|estas|estos|ellas|\w+s|categoría|etiqueta))* "
+    r"(?:aplica|encaja|corresponde|se aplica)|"
     r"se (?:nenhuma?|nada)(?: (?:das|dos|delas|\w+s|categoria))* se (?:aplicar|encaixar|aplica|encaixa)|"
     r"se (?:nessuna?|niente)(?: (?:delle|dei|di|\w+e|categoria))* (?:si applica|corrisponde|va bene)"
     r"),? (?:dann )?(?:\w+ ){1,4}?[\"'`“„«]?(?P<a>" + _LABEL + r")[\"'`”“»]?(?: (?:aus|zurück))?(?=\W*(?:[.;\n]|$))",
@@ -71,8 +74,11 @@ _ABROAD = late_pattern(
 )
 _UNSPACED = late_pattern(
     r"(?:如果|若)(?:以上|上述|这些)?(?:类别|标签|选项|意图)?(?:都|均|全)?(?:不|无法|没有)(?:符合|匹配|适用|合适|属于|归类|归入|分类)[^，,。；\n]{0,10}[，,]"
-    r"\s*(?:请|则|就)?(?:回答|输出|返回|回复|选择|归为|归入|填写?|标为)[：:]?\s*[“\"'「『]?(?P<a>" + _LABEL + r")[”\"'」』]?(?=\s*(?:[。；;.\n]|$))|"
-    r"(?:どれ|いずれ|どの[^、。\n]{1,6})にも(?:当てはまらない|該当しない|合わない)場合は?、?\s*[「『\"]?(?P<b>" + _LABEL
+    r"\s*(?:请|则|就)?(?:回答|输出|返回|回复|选择|归为|归入|填写?|标为)[：:]?\s*[“\"'「『]?(?P<a>"
+    + _LABEL
+    + r")[”\"'」』]?(?=\s*(?:[。；;.\n]|$))|"
+    r"(?:どれ|いずれ|どの[^、。\n]{1,6})にも(?:当てはまらない|該当しない|合わない)場合は?、?\s*[「『\"]?(?P<b>"
+    + _LABEL
     + r")[」』\"]?(?:と|を)?(?:答え|回答し|出力し|返し|選択し|選び|して)[^。\n]{0,8}(?=\s*(?:。|\n|$))"
 )
 
@@ -89,9 +95,7 @@ def _found(text: str) -> Iterable[re.Match[str]]:
 
 def fallbacks(text: str) -> frozenset[str]:
     """The labels that an instruction gives to what no other label fits, as they are spelled."""
-    return frozenset(
-        next(label for label in match.groupdict().values() if label is not None) for match in _found(text)
-    )
+    return frozenset(next(label for label in match.groupdict().values() if label is not None) for match in _found(text))
 
 
 def without_fallback(text: str) -> str:

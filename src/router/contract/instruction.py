@@ -45,6 +45,7 @@ _LISTED = late_pattern(
 _QUOTED = late_pattern(r"'[^'\n]+'(?=[.\s])|\"[^\"\n]+\"(?=[.\s])|“[^”\n]+”|„[^“”\n]+[“”]|«[^»\n]+»")
 
 
+_FENCES = ("```", '"""', "'''")
 _WITH = late_pattern(r"\bw/(?=\s|o\b)")
 _THING = late_pattern(r"(?:an?|one) [\w-]+(?: [\w-]+){0,4}(?:[.;] |[.;]?\n)", re.IGNORECASE)
 
@@ -309,6 +310,11 @@ def _marked(text: str) -> Iterator[tuple[int, int]]:
             end = listed.start()
         if (quoted := _QUOTED.match(text, block.start)) is not None and quoted.end() < end:
             end = quoted.end()
+        if (
+            text.startswith(_FENCES, block.start)
+            and (closing := text.find(text[block.start : block.start + 3], block.start + 3)) > 0
+        ):
+            end = min(end, closing + 3)
         if end == len(text):
             end = _before_instruction(text, block.start)
         start, end = trimmed(text, block.start, end)

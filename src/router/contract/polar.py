@@ -15,6 +15,7 @@ __all__ = [
     "OF_TEXT",
     "YES_WORDS",
     "are_denied",
+    "asks_one",
     "asks_truth",
     "holds_polar",
     "is_polar",
@@ -71,7 +72,9 @@ _INPUT = "|".join(sorted(map(re.escape, (word for word in INPUT_WORDS if word.is
 _SUBJECT = rf"(?:it|this|(?:[^\W\d_]['\w’-]* ){{1,4}}?(?:{_INPUT}))"
 _WHAT = (
     r"(?:an? |eine? |un[ea]? |considered )?(?P<what>[^\W\d_][\w-]*(?: [\w-]+){0,2}?) ?"
-    r"(?=[?.;:!()\n]|,(?! ?(?:or |and )?(?!yes|no\b|true|false|ja|nein|oui|s[íi]\b)[\w-]+(?: [\w-]+)?(?:,| or |\?))|$|or not\b|oder nicht\b|ist\b|\byes/no|\bja/nein)"
+    # one more quality behind it makes it another question
+    r"(?=[?.;:!()\n]|,(?! ?(?:or |and )?(?!yes|no\b|true|false|ja|nein|oui|s[íi]\b)[\w-]+(?: [\w-]+)?(?:,| or |\?))|$|"
+    r"or not\b|oder nicht\b|ist\b|\byes/no|\bja/nein)"
 )
 _ASKED = tuple(
     late_pattern(form, re.IGNORECASE)
@@ -83,6 +86,12 @@ _ASKED = tuple(
         rf"(?:^|[\n.:!?] ?)est-ce que {_SUBJECT} est {_WHAT}",
         rf"\bsi {_SUBJECT} (?:es|est) {_WHAT}",
     )
+)
+# "Is it academic or not?", "Is it rude, hateful or violent?": yes or no answers them.
+_ONE_ASKED = late_pattern(
+    r"(?:is|are|does|do|was)\b[^,:;_]* or not$|"
+    r"(?:is|was) (?!.*\b(?:about|of|for|in|to|on|from|by)\b)[^,:;_]+"
+    r"(?:, [\w'-]+(?: [\w'-]+)?)+,? or [\w'-]+(?: [\w'-]+)?$"
 )
 _DENIED = late_pattern(r"(?:not?|non|un|free|kein|nicht|pas|sin|sans|less|more|too|very|never)\b|non-?|un(?!i)")
 _AGAINST = late_pattern(r"\b(?:no|false|nein|non|não)[\"'”’]{0,2},? (?:if|when|wenn|si|se)\b", re.IGNORECASE)
@@ -129,6 +138,11 @@ def are_denied(names: Collection[str]) -> bool:
     """Whether two labels are one and its denial ("pii", "no_pii"), so that they answer such a question."""
     short, long = sorted(names, key=len)[0], sorted(names, key=len)[-1]
     return len(names) == 2 and long.endswith(short) and long[: -len(short)].rstrip(" _-") in ("no", "not", "non", "un")
+
+
+def asks_one(lower: str) -> bool:
+    """Whether yes or no answers a question with an "or", in small letters: "is it academic or not"."""
+    return _ONE_ASKED.match(lower) is not None
 
 
 def holds_polar(labels: Sequence[str]) -> bool:

@@ -17,7 +17,7 @@ from .frames_abroad import is_plain_abroad
 from .lexicon import KNOWN, UNSPACED
 from .misspelt import is_one_edit
 from .orders import adds_to_label, asks_too_much, is_plain_question
-from .polar import OF_TEXT, are_denied
+from .polar import OF_TEXT, are_denied, asks_one
 from .remarks import is_remark, without_remarks
 from .riders import does_more, has_rider, has_rule, has_sense, short_capitals
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS, YES_NO
@@ -145,11 +145,6 @@ _DIGIT = late_pattern(r"\d")
 _POLAR = late_pattern(
     r"(?:and |also,? )?(?:do|does|did|has|have|had|can|could|will|would|is there|are there|was there)\b(?! you)"
 )
-# "Is it academic or not?", "Is it rude, hateful or violent?": yes or no answers them.
-_ONE_ASKED = late_pattern(
-    r"(?:is|are|does|do|was)\b[^,:;_]* or not$|"
-    r"(?:is|was) (?!.*\b(?:about|of|for|in|to|on|from|by)\b)[^,:;_]+(?:, [\w'-]+(?: [\w'-]+)?)+,? or [\w'-]+(?: [\w'-]+)?$"
-)
 _OR = late_pattern(r"(?<=\s)(?:or|oder|ou|eller|czy|или)\b|^\W*(?:and|und|et|y|e|en|och) ")
 # What a list calls its items: "to one desk: _", "Buckets: _".
 _CALLS = late_pattern(r"[:：=(]\s*[\"'`\[{(]*_")
@@ -177,9 +172,7 @@ _SCALE = late_pattern(r"(?:,? ?(?:on|using|with) )?an? scale (?:of|from|between)
 _NEGATIONS = table("not don't never without sans ohne sin sem senza zonder")
 _SHOWN = "\x00"
 _ANSWERED = late_pattern(r"[\"']\w{1,40}[\"']\s*:\s*[\"']([^\"'\n]{1,64})[\"']")
-_ELIDED = frozenset(
-    ["l", "d", "qu", "c", "s", "n", "j", "m", "t", "dell", "all", "un", "nell", "sull", "quest", "dall"]
-)
+_ELIDED = table("l d qu c s n j m t dell all un nell sull quest dall")
 FOREIGN = "¤"
 """Stands for data that is not the text to judge: fine in a worked example, unexplained anywhere else."""
 
@@ -312,12 +305,14 @@ def _is_usual(
                 lower = lower.replace(name, "_")
     if has_rule(lower, names, is_question=is_question) or (is_listed and does_more(lower)):
         return False
-    polar = not names.isdisjoint(YES_NO)
     if (
         is_question
         and "_" not in lower
         and not spoken
-        and ((_OR.search(lower) and not (polar and _ONE_ASKED.match(lower))) or (_asks_anew(lower, names) and not are_denied(names)))
+        and (
+            (_OR.search(lower) and (names.isdisjoint(YES_NO) or not asks_one(lower)))
+            or (_asks_anew(lower, names) and not are_denied(names))
+        )
     ):
         return False  # a second question beside the one whose answers are listed
     if len(spoken) == 1 < len(names) and _FORBIDS.search(lower):
