@@ -134,6 +134,9 @@ def _without_header(text: str, start: int, end: int) -> tuple[int, int]:
         return start, end  # "URGENT: your parcel is held": a heading known by nobody, shouted by the text itself
     if heading[0].endswith("\n"):
         return trimmed(text, heading.end(), end)
+    name = re.escape(heading[0].strip(" \t*:：").lower())
+    if re.search(rf"\b(?:the|this|that|following) (?:[\w-]+ )?{name}\b", f"{text[:start]} {text[end:]}".lower()):
+        return trimmed(text, heading.end(), end)  # "Classify the question" and "Question: ..."
     return -1, end
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..patterns import late_pattern
 
-__all__ = ["json_key", "pasted_schema", "schema_examples"]
+__all__ = ["json_key", "pasted_schema", "schema_examples", "without_appended"]
 
 _KEY = late_pattern(r"[\"'“]([\w][\w -]{0,40})[\"'”]\s*:")
 _BARE_KEY = late_pattern(r"[{,;]\s*(\w{1,40})\??\s*:")
@@ -47,6 +47,16 @@ _EXAMPLES = late_pattern(
     r"The object \{.{5,200}?\} is not well-formatted\.",
     re.DOTALL,
 )
+
+
+# What LangChain appends to a prompt.
+_APPENDED = "The output should be formatted as a JSON instance that conforms to the JSON schema below."
+
+
+def without_appended(text: str) -> str:
+    """A prompt without the form of its answer that LangChain's output parser has appended to it."""
+    place = text.find(_APPENDED)
+    return text[:place] if place > 0 and text.rstrip().endswith(("```", "}")) else text
 
 
 def json_key(text: str) -> tuple[str | None, bool, str | None]:

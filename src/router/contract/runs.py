@@ -299,11 +299,16 @@ def _joined(
     if len({UNSPACED.search(item) is not None for item in items}) > 1 and UNSPACED.search(items[0]):
         return None  # words before the list, run into its first label
     behind = sentence[left + stop :]
+    if items[-1][:1].isupper() and _NAME_GOES_ON.match(behind):
+        return None  # "Sports, Business or Science and Technology"
     if behind.lstrip(" ,").startswith(("...", "…", "[", "(trunc")):
         return None  # a list that was cut off
     if (gloss := _GLOSS.match(behind)) and not _FORM.fullmatch(gloss[1]):
         listing = listing._replace(defined=True)
     return Run(listing, sentence[: left + begin], behind, introduced and not segment[:begin].strip(" \"'“„«`"), joined)
+
+
+_NAME_GOES_ON = late_pattern(r" (?:and|&|of) [A-Z][a-z]")
 
 
 def _is_item(piece: str) -> bool:

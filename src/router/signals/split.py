@@ -16,6 +16,7 @@ from ..contract.examples import is_pointed, shown_answers
 from ..contract.framing import TWIN, is_nothing, is_pair, is_several, is_talk, unframed, unquoted
 from ..contract.layout import inside, marked, tagged, whole_or_wrapped
 from ..contract.paragraphs import SPEAKERS, TEXTS_OWN, Found
+from ..contract.prose_json import without_appended
 from ..contract.speech import has_residue, is_instruction, lists, mentions
 from ..contract.trailing import may_speak
 from ..patterns import late_pattern
@@ -268,7 +269,7 @@ def _located(request: Request, contract: Contract) -> tuple[int, Found] | None:
         return None
     if last is None:
         return _in_system(request, contract, range(len(messages)))
-    text = messages[last].text
+    text = without_appended(messages[last].text)
     if len(text) > _MAX_CHARS or not text.strip():
         return None
     labels = contract.labels or ()
