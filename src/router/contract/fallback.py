@@ -98,8 +98,10 @@ def fallbacks(text: str) -> frozenset[str]:
     return frozenset(next(label for label in match.groupdict().values() if label is not None) for match in _found(text))
 
 
-def without_fallback(text: str) -> str:
+def without_fallback(text: str, words: frozenset[str]) -> str:
     """An instruction without the sentences that say so."""
+    if words.isdisjoint(OTHERS) and text.isascii():
+        return text
     for match in reversed(list(_found(text))):
         text = f"{text[: match.start()]}{text[match.end() :]}"
     return text

@@ -60,6 +60,7 @@ _SECOND = late_pattern(
     r"premise|answer|document|context|passage|evidence|rubric|criteria|reference|candidate)(?: \d)?[*_]{0,2}[:：]",
     re.IGNORECASE,
 )
+_FENCES = ("```", "\n```", '"""', '\n"""', "'''", "\n'''")
 _LINES = ("=====", "*****", "#####", "~~~~~")
 _LINE = late_pattern(r"^[=*#~]{5,}[ \t]*$", re.MULTILINE)
 _TRAIL = late_pattern(r"\s*(?:\n#{1,6} [^\n]{1,30}|\n[<>]{3}|\[/INST\]|<\|\w{1,24}\|>(?:assistant\b)?|</s>)\s*\Z")
@@ -91,11 +92,8 @@ _TALK = late_pattern(
 )
 
 
-def unframed(text: str, start: int, end: int, *, is_closed: bool = False) -> tuple[int, int]:
-    """The stretch without its frame; an empty stretch when a frame opens and does not close.
-
-    ``is_closed``: signs around it say where it begins and ends, so that its first line is its own.
-    """
+def unframed(text: str, start: int, end: int) -> tuple[int, int]:
+    """The stretch without its frame; an empty stretch when a frame opens and does not close."""
     for _ in range(6):
         piece = text[start:end]
         lead = _LEAD.match(piece)
@@ -110,8 +108,8 @@ def unframed(text: str, start: int, end: int, *, is_closed: bool = False) -> tup
             end = start + trail.start()
             continue
         if "\n" in piece and _OPENING.match(piece) is None and (below := _under_heading(piece)) >= 0:
-            if below == 0 and is_closed:
-                break
+            if below == 0 and text.startswith(_FENCES, end):
+                break  # fences say where the text begins: its first line is its own
             if below == 0:
                 return start, start
             start += below

@@ -199,11 +199,17 @@ _TWO_ORDERS = late_pattern(
 _LOOK = late_pattern(_START + r"(?:read|look at|consider|analy[sz]e|examine|review|take|study|go through)\b")
 # "the label and a greeting", "one label for the title and one for the text"
 _SECOND_OBJECT = late_pattern(
-    r"(?P<before>[^\W\d_]+|_)(?:,|,? and|,? plus|,? then| with) (?:the|an?|its|their|his|her|your) "
-    r"(?!_|(?:tool|hyphen|exact|same|correct|given|right))|"
+    r"(?P<before>[^\W\d_]+|_)(?:,|,? and|,? plus|,? then| with) (?:(?:the|an?|its|their|his|her|your) "
+    r"(?!_|(?:tool|hyphen|exact|same|correct|given|right))|(?:one|two|some|another) "
+    r"(?!of\b|and\b|or\b|only\b|word\b|label\b|_))|"
     rf"\b(?P<one>the|one) (?:{_NOUN}) (?:for|of) [^.]*\band (?P=one)\b|\bof your (?:own )?choice\b|"
     r"\b(?:backwards?|in reverse|right to left|every (?:second|other|third)|read between the lines)\b|"
     rf"\bsort the (?:{_NOUN})"
+)
+# "classify the question, then answer it"
+_ANSWERED = late_pattern(
+    r"(?:\band|\bthen|;) (?:also |then |please )*(?:answer|solve|fix|translate|reply to|respond to) "
+    r"(?:it|them|the (?:question|query|message|user|customer|sender|request))\b"
 )
 _MARK = late_pattern(r"\W*(?:please )?mark (?:the|this|each|every|it)\b")
 _DOING = late_pattern(
@@ -254,6 +260,7 @@ def adds_to_label(lower: str) -> bool:
         or _SEVERAL.match(lower)
         or _FURTHER.match(lower)
         or _THEN.match(lower)
+        or _ANSWERED.search(lower)
         or (("same" in lower or "likewise" in lower) and _AGAIN.match(lower))
     ):
         return True
@@ -274,6 +281,9 @@ def _is_counted(lower: str) -> bool:
     return _COUNTED_OUT.search(lower) is not None
 
 
+_CALLED = frozenset({"name", "word", "term", "value"})
+
+
 def _names_second(lower: str, start: int) -> bool:
     """Whether something is asked for beside the label."""
     for match in _SECOND_OBJECT.finditer(lower, start):
@@ -284,7 +294,7 @@ def _names_second(lower: str, start: int) -> bool:
             before is None
             or before == "_"
             or (
-                (before in _NAMES or before.removesuffix("s") in _NAMES)
+                (before in _NAMES or before in _CALLED or before.removesuffix("s") in _NAMES)
                 and not lower.endswith(("and ", "then "), 0, match.start())
             )
         ):

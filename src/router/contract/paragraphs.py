@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..patterns import late_pattern
 from .blocks import next_colon, quotations, trimmed
 from .speech import is_instruction, is_own, lists, mentions, orders
-from .vocabulary import CLASSIFY, INPUT_WORDS
+from .vocabulary import ANSWER_WORDS, CLASSIFY, INPUT_WORDS, NOUNS
 from .words import table, words_of
 
 __all__ = [
@@ -24,6 +24,12 @@ __all__ = [
 ]
 
 _HEADING = late_pattern(r"\**[A-Z][\w'’-]*(?: [\w'’-]+){0,3}\**[:：]\**(?:[ \t]*\n|[ \t])")
+# "Tone of a guest's letter: ..."
+_ASKED_OF = late_pattern(
+    rf"(?:{'|'.join(sorted(word for word in NOUNS | ANSWER_WORDS if word.isascii() and word.isalpha()))}) of "
+    r"(?:an?|the|this|my) [\w'’ -]{2,50}[:：][ \t]+(?=\S)",
+    re.IGNORECASE,
+)
 _SMALL_HEADING = late_pattern(r"^([a-z]{2,12}):[ \t]+(?=\S)", re.MULTILINE)
 # "Here is the question: when do swans moult?"
 _FILLED = late_pattern(
@@ -125,6 +131,8 @@ def paragraphs(text: str, labels: Sequence[str]) -> Found | None:
 def _without_header(text: str, start: int, end: int) -> tuple[int, int]:
     """The text without a heading line such as ``Issue body:``; a start of -1 when words before a colon are unclear."""
     heading = _HEADING.match(text, start, end)
+    if heading is None and (asked := _ASKED_OF.match(text, start, end)) is not None:
+        return trimmed(text, asked.end(), end)
     if heading is None:
         own = _SMALL_HEADING.match(text, start, end)
         if own is None or own[1] in TEXTS_OWN or own[1] in SPEAKERS or _SMALL_HEADING.search(text, own.end(), end):

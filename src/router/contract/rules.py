@@ -206,7 +206,7 @@ def without_guards(text: str, words: frozenset[str]) -> str:
     text = without_closing(text)
     if "desired" in words:
         text = _TAGGING.sub("", text)
-    text = without_fallback(text)
+    text = without_fallback(text, words)
     if "appropriately" in words:
         text = _TEMPLATE.sub("", text)
     return text if words.isdisjoint(_GUARDED) else _GUARD.sub("", text)

@@ -61,7 +61,6 @@ _SPEAKER = late_pattern(r"\b(?P<name>[A-Za-z]+):\s+\Z")
 _TURN = late_pattern(r"(?:^|(?<=[\n.!?…] ))(?P<name>[A-Z][a-z]*):\s", re.MULTILINE)
 # What closes a text: nothing behind it is its own.
 _CLOSED = ("</", "\n</", "```", "\n```", '"', '\n"', "'", "\n'", "”", "»", "\n---", "\n###", "\n===", "\n[/", ">>>")
-_FENCES = ("```", "\n```", '"""', '\n"""', "'''", "\n'''")
 _HEADER = late_pattern(r"[^\W\d_][\w -]{0,24}[:：]\s*")
 
 
@@ -83,7 +82,7 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
     if text[start:end].rstrip().endswith(("->", "=>", "→", "⇒")):
         end = start + len(text[start:end].rstrip(" \n\t->=→⇒"))
         start = _behind_examples(text, start, end, contract.labels or ())
-    start, end = unframed(text, *trimmed(text, start, end), is_closed=text.startswith(_FENCES, end))
+    start, end = unframed(text, *trimmed(text, start, end))
     start, end = unquoted(text, *_led(text, start, end))
     start = _with_speaker(text, _behind_heading(request, index, start, end), end)
     if text.startswith("{", start) and text.endswith("}", 0, end):
@@ -269,7 +268,9 @@ def _located(request: Request, contract: Contract) -> tuple[int, Found] | None:
         return None
     if last is None:
         return _in_system(request, contract, range(len(messages)))
-    text = without_appended(messages[last].text)
+    text = messages[last].text
+    if contract.shape == "json":
+        text = without_appended(text)
     if len(text) > _MAX_CHARS or not text.strip():
         return None
     labels = contract.labels or ()
