@@ -175,7 +175,7 @@ def measure_typos(
 
 
 def measure_language(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    views = [(row["lang"], excerpt(request_of(row))) for row in rows if row.get("lang")]
+    views = [(row["lang"], excerpt(Signals(request_of(row), {}))) for row in rows if row.get("lang")]
     named = [(lang, identify(view.ask or view.lower)[0]) for lang, view in views]
     return {
         "rows": len(named),

@@ -123,12 +123,15 @@ class FeatureSpec(msgspec.Struct, frozen=True, kw_only=True):
     tail: int = 1024
 
 
-def prepared(text: str, *, head: int, tail: int) -> bytes:
-    """The lower-cased UTF-8 bytes of ``text`` that are read: the first and the last when it is longer than both."""
+def prepared(text: str, *, head: int, tail: int, lower: str | None = None) -> bytes:
+    """The lower-cased UTF-8 bytes of ``text`` that are read: the first and the last when it is longer than both.
+
+    ``lower``: the text in small letters, where somebody has them already.
+    """
     limit = min(head + tail, MAX_BYTES)
     if len(text) > 2 * limit:  # lower() and encode() must cost what is read, not what was sent
-        text = f"{text[:limit]}\n{text[-limit:]}"
-    data = text.lower().encode("utf-8", "replace")
+        text, lower = f"{text[:limit]}\n{text[-limit:]}", None
+    data = (text.lower() if lower is None else lower).encode("utf-8", "replace")
     if len(data) > limit:
         data = data[: limit - tail] + data[len(data) - tail :] if tail else data[:limit]
     return data

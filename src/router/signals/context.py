@@ -181,16 +181,16 @@ def _asks_at_edge(text: str) -> bool:
     return (text.rstrip().endswith(("?", "？")) or "?" in text[:140]) and text.count("?") <= 2 and text.count(". ") >= 3
 
 
-def passage(view: Excerpt) -> tuple[str, str]:
-    """The question and the text that it is about, as far as they can be told apart by position; both may be empty."""
-    text = view.user
+def passage(text: str, system: str) -> tuple[str, str]:
+    """The question and the text that it is about, as far as they can be told apart by position in the user's ``text``;
+    both may be empty."""
     head, tail = text[:300], text[-300:]
     if "?" in tail or "？" in tail:
         cut = max(text.rfind("\n", 0, len(text) - 2), text.rfind(". ", 0, len(text) - 2))
-        return text[cut + 1 :], view.system + text[: cut + 1]
+        return text[cut + 1 :], system + text[: cut + 1]
     if "?" in head or "？" in head:
         cut = max(head.find("?"), head.find("？")) + 1
-        return text[:cut], view.system + text[cut:]
+        return text[:cut], system + text[cut:]
     return "", text
 
 

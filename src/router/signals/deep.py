@@ -163,8 +163,8 @@ class DeepUnderstanding:
             return False
         return self._always or any(risk.probability >= self.facts.risk_above for risk in risks.risks)
 
-    def _reading(self, request: Request) -> Mapping[SignalName, Signal[Any]]:
-        return self._first(Signals(request, {}))
+    def _reading(self, signals: Signals) -> Mapping[SignalName, Signal[Any]]:
+        return self._first(signals)
 
     def deepened(self, request: Request, found: Mapping[SignalName, Signal[Any]]) -> Mapping[SignalName, Signal[Any]]:
         """The signals with both readings summed. A hinted task stays as it was hinted."""

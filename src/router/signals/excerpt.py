@@ -12,12 +12,14 @@ from collections.abc import Iterable
 import msgspec
 
 from .. import features
-from ..types import Request
+from ..types import Signals
 from .triggers import Trigger, groups, phrases_in
 
-__all__ = ["Excerpt", "edges", "excerpt", "flow", "is_unspaced", "near"]
+__all__ = ["Excerpt", "edges", "excerpt", "flow", "has_shared_case", "is_unspaced", "lowered", "near"]
 
 _HEAD, _TAIL, _SYSTEM = 700, 400, 600
+# Up to here others read the whole text in small letters anyway.
+_SHARED = 32_768
 
 _MAX_PLACES = 32
 _NONE: frozenset[str] = frozenset()
@@ -57,8 +59,20 @@ class Excerpt(msgspec.Struct, frozen=True, gc=False):
         return trigger.words & self.triggers if self.groups & trigger.bit else _NONE
 
 
-def excerpt(request: Request) -> Excerpt:
-    """Read ``request`` once; see :meth:`router.types.Signals.view`."""
+def lowered(signals: Signals) -> str:
+    """The whole text of the last user message in small letters; see :meth:`router.types.Signals.view`."""
+    last = signals.request.last_user()
+    return "" if last is None else signals.request.messages[last].text.lower()
+
+
+def has_shared_case(text: str) -> bool:
+    """Whether parts of the small letters of ``text`` are the small letters of its parts, and not too many of them."""
+    return len(text) <= _SHARED and text.isascii()
+
+
+def excerpt(signals: Signals) -> Excerpt:
+    """Read the request once; see :meth:`router.types.Signals.view`."""
+    request = signals.request
     system = user = ""
     for message in request.messages:
         if message.role in ("system", "developer"):
@@ -67,7 +81,11 @@ def excerpt(request: Request) -> Excerpt:
     if last is not None:
         user = request.messages[last].text
     read = edges(user)
-    lower = ask = read.lower()
+    if read is user:
+        lower = signals.view(lowered)
+    else:
+        lower = edges(signals.view(lowered)) if has_shared_case(user) else read.lower()
+    ask = lower
     raw = raw_ask = ask.encode("utf-8", "replace")
     if system:
         read = f"{system[:_SYSTEM]}\n{read}"

@@ -10,7 +10,7 @@ import re
 
 from ..types import Signals
 from .context import passage
-from .excerpt import excerpt
+from .excerpt import excerpt, has_shared_case, lowered
 from .rule import Rule
 
 __all__ = ["KNOWLEDGE"]
@@ -182,13 +182,16 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if context.value is False:
         return False, context.confidence
     view = signals.view(excerpt)
-    question, text = passage(view)
-    if signals.request.messages[-1].role == "tool":
-        text += "\n" + signals.request.messages[-1].text
-    asked = {_stem(word) for word in _WORD.findall(question.lower()[-400:]) if word not in _COMMON} - _COMMON
+    last = signals.request.messages[-1]
+    is_small = not view.system and last.role != "tool" and has_shared_case(view.user)
+    question, text = passage(signals.view(lowered) if is_small else view.user, view.system)
+    if last.role == "tool":
+        text += "\n" + last.text
+    question = question if is_small else question.lower()
+    asked = {_stem(word) for word in _WORD.findall(question[-400:]) if word not in _COMMON} - _COMMON
     if not asked or len(text) < 60:
         return None, 0.0
-    held = text[:_READ].lower()
+    held = text[:_READ] if is_small else text[:_READ].lower()
     share = sum([word in held for word in asked]) / len(asked)
     if share >= 0.75:
         return True, 0.6 + 0.25 * share

@@ -19,6 +19,7 @@ from ..errors import ModelFileError
 from ..features import bits_of, prepared
 from ..reading import ReadingSpec, WordLayer, WordVectors, layer_arguments, said_of_risks, softmax, task_scores
 from ..types import Request, Signal, SignalName, Signals, Span
+from .excerpt import lowered
 from .windows import WindowSpec, worst_windows
 
 __all__ = ["Facts", "Risk", "Risks", "Understanding", "spans_between", "understanding_from_arrays"]
@@ -110,8 +111,10 @@ class Understanding:
         self._reader: object | None = None
 
     def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]]:
-        text = signals.request.transcript(SCAN_HEAD, SCAN_TAIL)
-        data = prepared(text, head=SCAN_HEAD, tail=SCAN_TAIL)
+        text, messages = signals.request.transcript(SCAN_HEAD, SCAN_TAIL), signals.request.messages
+        # A lone user message is its own transcript.
+        lower = signals.view(lowered) if len(messages) == 1 and text is messages[0].text else None
+        data = prepared(text, head=SCAN_HEAD, tail=SCAN_TAIL, lower=lower)
         found: dict[SignalName, Signal[Any]] = {}
         probabilities, worst, said = self._read(data)
         hinted = signals.request.hints.task

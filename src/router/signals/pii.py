@@ -14,7 +14,7 @@ from ..patterns import late_pattern
 from ..types import Flag, Severity, Signal, SignalName, Signals, Span
 from .beside import beside
 from .credentials import SECRET_GATES, worded_secrets
-from .excerpt import excerpt
+from .excerpt import excerpt, lowered
 from .gates import Gates
 from .hits import Hit, PiiKind, settled
 from .numeric import numbers
@@ -128,11 +128,11 @@ class PiiDetector:
         texts, further = [message.text for message in request.messages], beside(request.body)
         if sum(map(len, texts)) + (sum([len(text) for _, text in further]) if further else 0) > MAX_CHARS:
             return _TOO_LONG
-        view = signals.view(excerpt)
+        user = signals.view(excerpt).user
         found = [
             (index, hit, hit.start, hit.end)
             for index, text in enumerate(texts)
-            for hit in find_pii(text, view.lower if text is view.text else None)
+            for hit in find_pii(text, signals.view(lowered) if text is user else None)
         ]
         if further:
             found += [(index, hit, 0, 0) for index, text in further for hit in find_pii(text)]

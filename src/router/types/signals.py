@@ -246,7 +246,7 @@ class Signals:
         self._by_name = detectors
         self._slow = slow
         self._known: dict[SignalName, Signal[Any]] = {}
-        self._views: dict[Callable[[Request], Any], Any] = {}
+        self._views: dict[Callable[[Signals], Any], Any] = {}
         self._on_error = on_error
         self.has_failed = False
 
@@ -272,7 +272,9 @@ class Signals:
         if known is not None:
             return known
         detector = self._by_name.get(name)
-        return UNKNOWN if detector is None or detector.slow else self._run(name, detector)
+        if detector is None or detector.slow:
+            return UNKNOWN
+        return self._run(name, detector)
 
     __getitem__ = get
 
@@ -303,11 +305,11 @@ class Signals:
             slow = self._slow = slow_of(self._by_name)
         return tuple([name for name in names if name in slow and name not in known]) if slow else ()
 
-    def view(self, make: Callable[[Request], T]) -> T:
-        """``make(request)``, computed once: a reading of the request that several detectors share, never reported."""
+    def view(self, make: Callable[[Signals], T]) -> T:
+        """``make(self)``, computed once: a reading of the request that several detectors share, never reported."""
         view: T | None = self._views.get(make)
         if view is None:
-            view = self._views[make] = make(self.request)
+            view = self._views[make] = make(self)
         return view
 
     @property
