@@ -26,8 +26,6 @@ typedef struct {
 } Field;
 
 typedef struct {
-    PyObject *candidate, *estimate; /* the classes */
-    PyObject *copy_candidate, *copy_estimate;
     Field model, kind, failed, estimated;                /* of a candidate */
     Field usd, latency_ms, quality, worst_usd, tail_ms; /* of an estimate */
 } Fields;
@@ -60,10 +58,9 @@ static inline int slot_set_double(const Field *field, PyObject *object, double v
 
 static void fields_free(Fields *fields) {
     PyObject *held[] = {
-        fields->candidate, fields->estimate, fields->copy_candidate, fields->copy_estimate, fields->model.descriptor,
-        fields->kind.descriptor, fields->failed.descriptor, fields->estimated.descriptor, fields->usd.descriptor,
-        fields->latency_ms.descriptor, fields->quality.descriptor, fields->worst_usd.descriptor,
-        fields->tail_ms.descriptor,
+        fields->model.descriptor, fields->kind.descriptor, fields->failed.descriptor, fields->estimated.descriptor,
+        fields->usd.descriptor, fields->latency_ms.descriptor, fields->quality.descriptor,
+        fields->worst_usd.descriptor, fields->tail_ms.descriptor,
     };
     for (size_t i = 0; i < sizeof held / sizeof *held; i++) Py_XDECREF(held[i]);
     PyMem_Free(fields);
@@ -80,11 +77,8 @@ PyObject *candidate_fields(PyObject *module, PyObject *args) {
     if (!PyArg_ParseTuple(args, "OO", &candidate, &estimate)) return NULL;
     Fields *fields = PyMem_Calloc(1, sizeof *fields);
     if (!fields) return PyErr_NoMemory();
-    fields->candidate = Py_NewRef(candidate), fields->estimate = Py_NewRef(estimate);
-    fields->copy_candidate = PyObject_GetAttrString(candidate, "__copy__");
-    fields->copy_estimate = PyObject_GetAttrString(estimate, "__copy__");
-    if (!fields->copy_candidate || !fields->copy_estimate || field_of(&fields->model, candidate, "model") ||
-        field_of(&fields->kind, candidate, "kind") || field_of(&fields->failed, candidate, "failed") ||
+    if (field_of(&fields->model, candidate, "model") || field_of(&fields->kind, candidate, "kind") ||
+        field_of(&fields->failed, candidate, "failed") ||
         field_of(&fields->estimated, candidate, "estimate") || field_of(&fields->usd, estimate, "usd") ||
         field_of(&fields->latency_ms, estimate, "latency_ms") || field_of(&fields->quality, estimate, "quality") ||
         field_of(&fields->worst_usd, estimate, "worst_usd") || field_of(&fields->tail_ms, estimate, "tail_ms") ||
@@ -98,8 +92,9 @@ PyObject *candidate_fields(PyObject *module, PyObject *args) {
 /* ---- Rows: deployments for one task ------------------------------------------------------------------------------ */
 
 typedef struct {
-    PyObject *deployment, *candidate, *name, *able; /* the candidate holds what no request changes */
-    int is_out;                                     /* it cannot be called at all, so that no limit matters */
+    PyObject *deployment, *name, *able;
+    PyObject *copy_candidate, *copy_estimate; /* methods of those that hold what no request changes */
+    int is_out;                               /* it cannot be called at all, so that no limit matters */
     double most_input, window, most_output, ttft_ms, tokens_per_s, per_call, input, output, worst_input, worst_output;
 } Row;
 
@@ -113,9 +108,10 @@ static void rows_free(Rows *rows) {
     for (Py_ssize_t i = 0; i < rows->count; i++) {
         Row *row = &rows->rows[i];
         Py_XDECREF(row->deployment);
-        Py_XDECREF(row->candidate);
         Py_XDECREF(row->name);
         Py_XDECREF(row->able);
+        Py_XDECREF(row->copy_candidate);
+        Py_XDECREF(row->copy_estimate);
     }
     Py_XDECREF(rows->fields);
     PyMem_Free(rows);
@@ -124,21 +120,23 @@ static void rows_free(Rows *rows) {
 static void rows_destroy(PyObject *capsule) { rows_free(PyCapsule_GetPointer(capsule, ROWS)); }
 
 static int row_read(Row *row, const Fields *fields, PyObject *given) {
-    if (!PyArg_ParseTuple(given, "OOOdddddddddd", &row->deployment, &row->candidate, &row->able, &row->most_input,
-                          &row->window, &row->most_output, &row->ttft_ms, &row->tokens_per_s, &row->per_call,
-                          &row->input, &row->output, &row->worst_input, &row->worst_output)) {
-        row->deployment = row->candidate = row->able = NULL; /* borrowed, if anything */
+    PyObject *deployment, *candidate, *able;
+    if (!PyArg_ParseTuple(given, "OOOdddddddddd", &deployment, &candidate, &able, &row->most_input, &row->window,
+                          &row->most_output, &row->ttft_ms, &row->tokens_per_s, &row->per_call, &row->input,
+                          &row->output, &row->worst_input, &row->worst_output))
         return -1;
-    }
-    Py_INCREF(row->deployment);
-    Py_INCREF(row->candidate);
-    Py_INCREF(row->able);
-    PyObject *failed = NULL;
-    row->name = slot_get(&fields->model, row->candidate);
-    if (!row->name || !(failed = slot_get(&fields->failed, row->candidate))) return -1;
+    row->deployment = Py_NewRef(deployment), row->able = Py_NewRef(able);
+    PyObject *failed, *estimate;
+    if (!(row->name = slot_get(&fields->model, candidate)) ||
+        !(row->copy_candidate = PyObject_GetAttrString(candidate, "__copy__")) ||
+        !(failed = slot_get(&fields->failed, candidate)))
+        return -1;
     row->is_out = failed != Py_None;
     Py_DECREF(failed);
-    return 0;
+    if (!(estimate = slot_get(&fields->estimated, candidate))) return -1;
+    row->copy_estimate = PyObject_GetAttrString(estimate, "__copy__");
+    Py_DECREF(estimate);
+    return row->copy_estimate ? 0 : -1;
 }
 
 /* hosted_rows(fields: capsule, rows: list[tuple]) -> capsule
@@ -169,53 +167,58 @@ failed:
 typedef struct {
     double sent, expected, most, size, wanted, most_usd, most_ms;
     PyObject *needs, *apart, *measured, *tails, *other;
+    int has_needs, has_apart, has_measured, has_tails;
 } Ask;
 
-static int ask_is_plain(const Ask *ask) {
-    return PyAnySet_Check(ask->needs) && PyAnySet_Check(ask->apart) && PyDict_CheckExact(ask->measured) &&
-           PyDict_CheckExact(ask->tails);
+static int ask_is_plain(Ask *ask) {
+    if (!PyAnySet_Check(ask->needs) || !PyAnySet_Check(ask->apart) || !PyDict_CheckExact(ask->measured) ||
+        !PyDict_CheckExact(ask->tails))
+        return 0;
+    ask->has_needs = PySet_Size(ask->needs) > 0, ask->has_apart = PySet_Size(ask->apart) > 0;
+    ask->has_measured = PyDict_Size(ask->measured) > 0, ask->has_tails = PyDict_Size(ask->tails) > 0;
+    return 1;
 }
 
 /* Whether the row settles what the request asks for; -1 with an error. */
 static int row_settles(const Row *row, const Ask *ask, double usd, double latency_ms) {
     if (!(ask->sent <= row->most_input && ask->size <= row->window && ask->wanted <= row->most_output)) return 0;
     if (!((usd <= ask->most_usd && latency_ms <= ask->most_ms) || row->is_out)) return 0;
-    int is_able = PySet_Size(ask->needs) ? PyObject_RichCompareBool(ask->needs, row->able, Py_LE) : 1;
-    if (is_able <= 0 || !PySet_Size(ask->apart)) return is_able;
+    int is_able = ask->has_needs ? PyObject_RichCompareBool(ask->needs, row->able, Py_LE) : 1;
+    if (is_able <= 0 || !ask->has_apart) return is_able;
     int is_apart = PySet_Contains(ask->apart, row->name);
     return is_apart < 0 ? -1 : !is_apart;
 }
 
-/* The candidate of a row with these figures, its prototype left as it is. */
+/* The candidate of a row with these figures. */
 static PyObject *row_candidate(const Row *row, const Fields *fields, const Ask *ask, double usd, PyObject *latency_ms) {
-    PyObject *estimate = NULL, *candidate = NULL, *blank = slot_get(&fields->estimated, row->candidate);
-    PyObject *tail_ms = PyDict_GetItemWithError(ask->tails, row->name);
     double worst_usd = row->per_call + ask->sent * row->worst_input + ask->most * row->worst_output;
-    if (blank && (tail_ms || !PyErr_Occurred()))
-        estimate = PyObject_CallFunctionObjArgs(fields->copy_estimate, blank, NULL);
-    Py_XDECREF(blank);
+    PyObject *candidate = NULL, *tail_ms = ask->has_tails ? PyDict_GetItemWithError(ask->tails, row->name) : NULL;
+    if (!tail_ms && PyErr_Occurred()) return NULL;
+    PyObject *estimate = PyObject_CallNoArgs(row->copy_estimate);
     if (estimate && !slot_set_double(&fields->usd, estimate, usd) &&
         !slot_set(&fields->latency_ms, estimate, latency_ms) &&
         !slot_set_double(&fields->worst_usd, estimate, worst_usd) &&
         (!tail_ms || !slot_set(&fields->tail_ms, estimate, tail_ms)))
-        candidate = PyObject_CallFunctionObjArgs(fields->copy_candidate, row->candidate, NULL);
+        candidate = PyObject_CallNoArgs(row->copy_candidate);
     if (candidate && slot_set(&fields->estimated, candidate, estimate)) Py_CLEAR(candidate);
     Py_XDECREF(estimate);
     return candidate;
 }
 
-/* NULL with an error; NULL without where what was measured is no float, or nothing is written a second. */
+/* How long it takes: what was measured, or what the catalogue expects. NULL with an error; NULL without where what was
+   measured is no float, or nothing is written a second. */
+static PyObject *row_latency(const Row *row, const Ask *ask) {
+    PyObject *measured = ask->has_measured ? PyDict_GetItemWithError(ask->measured, row->name) : NULL;
+    if (measured) return PyFloat_CheckExact(measured) ? Py_NewRef(measured) : NULL;
+    if ((ask->has_measured && PyErr_Occurred()) || row->tokens_per_s == 0.0) return NULL;
+    return PyFloat_FromDouble(row->ttft_ms + ask->expected * 1000.0 / row->tokens_per_s);
+}
+
+/* As row_latency. */
 static PyObject *row_hosted(const Row *row, const Fields *fields, const Ask *ask) {
     double usd = row->per_call + ask->sent * row->input + ask->expected * row->output;
-    PyObject *candidate = NULL, *latency_ms = PyDict_GetItemWithError(ask->measured, row->name);
-    if (latency_ms) {
-        if (!PyFloat_CheckExact(latency_ms)) return NULL;
-        Py_INCREF(latency_ms);
-    } else {
-        if (PyErr_Occurred() || row->tokens_per_s == 0.0) return NULL;
-        latency_ms = PyFloat_FromDouble(row->ttft_ms + ask->expected * 1000.0 / row->tokens_per_s);
-        if (!latency_ms) return NULL;
-    }
+    PyObject *candidate = NULL, *latency_ms = row_latency(row, ask);
+    if (!latency_ms) return NULL;
     int is_settled = row_settles(row, ask, usd, PyFloat_AsDouble(latency_ms));
     if (is_settled > 0) candidate = row_candidate(row, fields, ask, usd, latency_ms);
     if (is_settled == 0) candidate = PyObject_CallFunctionObjArgs(ask->other, row->deployment, NULL);
@@ -290,7 +293,7 @@ static int number_of(const Field *field, PyObject *object, double *value) {
 
 static int is_local(const Fields *fields, PyObject *candidate) {
     PyObject *kind = slot_get(&fields->kind, candidate);
-    int found = !kind || !PyUnicode_CheckExact(kind) ? -1 : PyUnicode_CompareWithASCIIString(kind, "local") == 0;
+    int found = !kind || !PyUnicode_CheckExact(kind) ? ODD : PyUnicode_CompareWithASCIIString(kind, "local") == 0;
     Py_XDECREF(kind);
     return found;
 }

@@ -7,6 +7,7 @@ the objective, and the larger tier is paid for only when a rule asks for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 from ..errors import BudgetExceeded, DeadlineInfeasible, NoCandidate
 from ..types import (
@@ -39,6 +40,7 @@ from .stickiness import stay_note, staying, warm_tier
 __all__ = ["choose"]
 
 _NO_REASON = (None, "model")
+_MODEL, _ID = attrgetter("model"), attrgetter("id")
 
 
 def choose(
@@ -73,9 +75,11 @@ def choose(
         if not order:
             raise _nobody(found, budget, snapshot.model_left_usd)
         target = _target(order[0], fleet)
-        reason = _reason(order[0], verdict, found, signals.get("task").value or "this task") + stay_note(
-            order, snapshot
-        )
+        # Otherwise none was made for such a task.
+        unable = _unable_local(found) if evidence is not None or verdict.forbid or verdict.require else None
+        reason = _reason(order[0], verdict, unable, signals.get("task").value or "this task")
+        if snapshot.warm:
+            reason += stay_note(order, snapshot)
         if exploration is not None and exploration.greedy != order[0].model:
             reason = f"{reason}; drawn to learn from it, instead of {exploration.greedy}"
         if snapshot.soft_limits:
@@ -95,8 +99,8 @@ def choose(
         policy=policy,
         task=_task(signals),
         target=target,
-        fallbacks=tuple([candidate.model for candidate in later]),
-        rules=tuple([fired.id for fired in verdict.rules]),
+        fallbacks=tuple(map(_MODEL, later)),
+        rules=tuple(map(_ID, verdict.rules)),
         reason=reason,
         estimate=order[0].estimate if order else Estimate(usd=0.0, worst_usd=0.0, latency_ms=0.0),
         candidates=found,
@@ -169,11 +173,22 @@ def _target(candidate: Candidate, fleet: Fleet) -> Target:
     )
 
 
-def _reason(chosen: Candidate, verdict: Verdict, found: Sequence[Candidate], task: str) -> str:
+def _unable_local(found: Sequence[Candidate]) -> Candidate | None:
+    """The first local model that lost for another reason than what it was made for."""
+    for candidate in found:
+        if candidate.kind != "local":
+            break  # local models come first
+        if candidate.failed not in _NO_REASON:
+            return candidate
+    return None
+
+
+def _reason(chosen: Candidate, verdict: Verdict, unable: Candidate | None, task: str) -> str:
+    """``unable``: the local model that would have to answer, where there is one."""
     decisive: Fired | None = None
     local: str | None = None
     for fired in verdict.rules:
-        if fired.decisive and decisive is None:
+        if decisive is None and fired.decisive:
             decisive = fired
         if local is None and fired.outcome.startswith("local"):
             local = fired.id
@@ -181,12 +196,7 @@ def _reason(chosen: Candidate, verdict: Verdict, found: Sequence[Candidate], tas
     if chosen.kind == "local":
         return said if verdict.prefer != "llm" else f"{said}, but no hosted model fits the limits; a local model can"
     if verdict.prefer == "local" or local is not None:
-        failed = None
-        for candidate in found:
-            if candidate.kind != "local" or candidate.failed not in _NO_REASON:
-                failed = candidate if candidate.kind == "local" else None
-                break  # local models come first
-        why = f"{failed.model}: {failed.reason}" if failed else f"none is registered for {task}"
+        why = f"{unable.model}: {unable.reason}" if unable else f"none is registered for {task}"
         if verdict.prefer == "local":
             return f"{said}, but no local model may answer ({why})"
         return f"{said}; {local} would have a local model answer ({why})"

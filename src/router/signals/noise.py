@@ -98,7 +98,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
             or "sent from my" in view.ask
         ):
             points += 0.5 * min(len(_FORWARDED.findall(sample)), 2)
-        if "`" not in sample or "```" not in sample:
+        if ("`" not in sample or "```" not in sample) and _may_be_logged(sample, counted.digits):
             points += 1.0 if _logged(sample) >= 3 else 0.0
     if letters < 0.45 * len(raw) and sample.isascii() and size > 60 and sample.count("|") + sample.count("~") > 8:
         points += 0.5
@@ -110,6 +110,19 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     if points >= 1.0:
         return True, min(0.95, 0.7 + 0.1 * points)
     return (False, 0.92) if points < 0.5 else (None, 0.0)
+
+
+def _may_be_logged(text: str, digits: int) -> bool:
+    """A cheap test whether three lines can begin so: each time of a day has five figures."""
+    return (
+        digits >= 15
+        or "(" in text
+        or "INFO" in text
+        or "ERROR" in text
+        or "WARN" in text
+        or "DEBUG" in text
+        or not text.isascii()
+    )
 
 
 def _logged(text: str) -> int:

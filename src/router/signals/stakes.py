@@ -172,6 +172,13 @@ _LABELLING = frozenset(
 )
 
 
+_FIELDS: tuple[tuple[Stakes, Trigger, re.Pattern[str]], ...] = (
+    ("medical", _MEDICAL, _MEDICAL_SURE),
+    ("legal", _LEGAL, _LEGAL_SURE),
+    ("financial", _FINANCIAL, _FINANCIAL_SURE),
+)
+
+
 def _read(signals: Signals) -> tuple[Stakes | None, float]:
     view = signals.view(excerpt)
     field, points = _field(view)
@@ -196,12 +203,7 @@ def _field(view: Excerpt) -> tuple[Stakes, float]:
             points = 1.0 + len(form.findall(view.lower))
             if points >= 2 and points > most:
                 best, most = field, points
-    fields: tuple[tuple[Stakes, Trigger, re.Pattern[str]], ...] = (
-        ("medical", _MEDICAL, _MEDICAL_SURE),
-        ("legal", _LEGAL, _LEGAL_SURE),
-        ("financial", _FINANCIAL, _FINANCIAL_SURE),
-    )
-    for field, words, sure in fields:
+    for field, words, sure in _FIELDS:
         if not view.has(words):
             if (
                 most == 0.0
