@@ -24,7 +24,8 @@ _MOST_VERDICTS = 1024
 def judge(policy: CompiledPolicy, signals: Signals, request: Request) -> Verdict | Need:
     """What ``policy`` says of ``request``; :class:`Need` names slow signals that could still change it."""
     values = Values(signals, request)
-    fired = _fired(policy, values)
+    task: str = values["task"] or ""
+    fired = _fired(policy, values, task)
     end = policy.flow.end(values) if policy.flow is not None else None
     # Where every fact that was read is known, no signal that nobody fetched yet had a say. Where one is not, all such
     # signals count as open: what stands behind an unknown gate was not read at all.
@@ -32,7 +33,6 @@ def judge(policy: CompiledPolicy, signals: Signals, request: Request) -> Verdict
         pending = signals.missing(policy.reads)
         if pending:
             return _with_pending(policy, values, frozenset(pending))
-    task: str = values["task"] or ""
     told = (task, "" if end is None else end.name, tuple(fired))
     verdict = policy.verdicts.get(told)
     if verdict is None:
@@ -42,20 +42,18 @@ def judge(policy: CompiledPolicy, signals: Signals, request: Request) -> Verdict
     return verdict
 
 
-def _fired(policy: CompiledPolicy, values: Values) -> list[int]:
+def _fired(policy: CompiledPolicy, values: Values, task: str) -> list[int]:
     """The indexes of the rules that fire, in the order of precedence."""
     by_task = policy.by_task
-    rules = by_task.get(values["task"] or "") or by_task[""]
+    rules = by_task.get(task) or by_task[""]
     fired = [*rules.always]
     for check, rule in rules.checked:
         if check(values):
             fired.append(rule)
-    signals = values.signals
+    get = values.signals.get
     for gate, is_plain, entries in rules.gated:
-        if is_plain:  # as Values would read it
-            value = values[gate] = signals.get(gate).value
-        else:
-            value = values[gate]
+        # A plain one is read as Values would read it.
+        value = values[gate] = get(gate).value if is_plain else values[gate]
         if value:
             for check, rule in entries:
                 if check(values):

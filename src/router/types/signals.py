@@ -266,24 +266,34 @@ class Signals:
         """Know ``known`` without computing it."""
         self._known.update(known)
 
-    def get(self, name: SignalName) -> Signal[Any]:
-        """``signals[name]``, without what Python adds to a call in brackets."""
-        known = self._known.get(name)
-        if known is not None:
-            return known
+    def get(self, name: SignalName, *, slow: bool = False) -> Signal[Any]:
+        """``signals[name]``, without what Python adds to a call in brackets. ``slow``: a slow detector is run, too."""
+        known = self._known
+        found: Any = known.get(name)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
         detector = self._by_name.get(name)
-        if detector is None or detector.slow:
+        if detector is None or (detector.slow and not slow):
             return UNKNOWN
-        return self._run(name, detector)
+        try:
+            found = detector.__call__(self)  # detector(self) would enter the interpreter anew
+        except Exception as error:  # noqa: BLE001 one broken detector must not fail the request; unknown is never clean
+            self.has_failed = True
+            if self._on_error is not None:
+                self._on_error(detector, error)
+            found = dict.fromkeys(detector.provides, UNKNOWN)
+        if isinstance(found, Signal):
+            known[name] = found
+            return found
+        known.update({**found, **known})  # what is known stays
+        return known.setdefault(name, UNKNOWN)
 
     __getitem__ = get
 
     def fetch(self, names: Iterable[SignalName]) -> None:
         """Compute ``names``, slow ones included. Blocking: call it in a worker thread when one is slow."""
         for name in names:
-            detector = self._by_name.get(name)
-            if detector is not None and name not in self._known:
-                self._run(name, detector)
+            self.get(name, slow=True)
 
     def late(self, name: SignalName) -> bool:
         """Whether only a slow reading can tell ``name``; where its detector can tell at once, it does so here."""
@@ -295,7 +305,7 @@ class Signals:
                 return True
         except Exception:  # noqa: BLE001,S110 it comes up again in the next line, where it is heard of
             pass
-        self._run(name, detector)
+        self.get(name, slow=True)
         return False
 
     def missing(self, names: Iterable[SignalName]) -> tuple[SignalName, ...]:
@@ -329,19 +339,3 @@ class Signals:
     def all_known(self) -> Mapping[SignalName, Signal[Any]]:
         """The signals computed so far, as they are held here: for who keeps them when no more will be computed."""
         return self._known
-
-    def _run(self, name: SignalName, detector: Detector) -> Signal[Any]:
-        known = self._known
-        try:
-            found = detector.__call__(self)  # detector(self) would enter the interpreter anew
-        except Exception as error:  # noqa: BLE001 one broken detector must not fail the request; unknown is never clean
-            self.has_failed = True
-            if self._on_error is not None:
-                self._on_error(detector, error)
-            found = dict.fromkeys(detector.provides, UNKNOWN)
-        if isinstance(found, Signal):
-            known[name] = found
-            return found
-        for key, signal in found.items():
-            known.setdefault(key, signal)
-        return known.setdefault(name, UNKNOWN)
