@@ -86,6 +86,7 @@ _ORDERED = late_pattern(
     r"(?: (?:with|only|just|either|exactly|one|of|the|words?|strings?))*[ :\"'`*(\[{]*\Z",
     re.IGNORECASE,
 )
+_SENTENCE = late_pattern(r"[^\W\d_]+(?:[ ,]+['\"]?[^\W\d_]+){3}")
 _NO_TOOL = late_pattern(
     r"\b(?:not|n't|never|without) (?:use|using|call|calling|invoke|invoking) (?:any |the |a )?(?:tools?|"
     r"functions?)\b",
@@ -225,7 +226,7 @@ def _around(request: Request, split: Split | None, drafted: Draft) -> str:
     if split is None or split.message < 0 or any(part.index == split.message for part in drafted.spoken):
         return ""
     text = request.messages[split.message].text
-    return f"{text[: split.start]}\n{text[split.end :]}"
+    return f"{text[: split.start]}_{text[split.end :]}"
 
 
 def _goes_on(spoken: Sequence[Spoken]) -> bool:
@@ -355,6 +356,14 @@ def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory
         if contract.values is not None and contract.shape == "bare_label":
             text = without_marks(text, tuple(map(str, contract.values)))
         form, meaning = memory.recall("against", text, asked, partial(_against, text, *asked))
+        if form is not None:
+            return blocked(contract, form)
+        learnable = learnable or meaning
+    around = _around(request, split, drafted)
+    if _SENTENCE.search(around) is not None:
+        # A message that orders nothing may say something beside the text all the same.
+        asked = (labels, keys, True, is_json, is_given)
+        form, meaning = memory.recall("against", around, asked, partial(_against, around, *asked))
         if form is not None:
             return blocked(contract, form)
         learnable = learnable or meaning
