@@ -87,6 +87,8 @@ def quoted(text: str, labels: Sequence[str]) -> Found | None:
     if len(found) != 1:
         return None
     block = found[0]
+    if (end := _end_of_quoted(text, block.outer, block.outer_end)) != block.outer_end:
+        return AMBIGUOUS if end < 0 else (*trimmed(text, block.outer + 1, end - 1), 0.85)
     length = block.end - block.start
     rest = len(text) - length
     if length < 12 and " " not in text[block.start : block.end] and text[block.start : block.end].isascii():
@@ -101,6 +103,19 @@ def quoted(text: str, labels: Sequence[str]) -> Found | None:
     if before and not before.endswith((":", "：", "?", ".", ")", "\n", ",")) and after and len(after.split()) > 30:
         return None
     return (block.start, block.end, 0.9)
+
+
+def _end_of_quoted(text: str, start: int, end: int) -> int:
+    """Where a paragraph in quotation marks ends that holds a quotation itself: "She said "no" to it."; -1 where it may
+    be two quotations."""
+    mark = text[start]
+    if mark not in "\"'`" or text[:start].rstrip(" \t")[-1:] not in ("", "\n", ":"):
+        return end
+    stop = PARAGRAPH.search(text, end)
+    tail = text[end : stop.start() if stop is not None else len(text)].rstrip()
+    if not tail.endswith(mark):
+        return end
+    return -1 if re.search(rf"(?:^|\s){mark}\w", tail) is not None else end + len(tail)
 
 
 def paragraphs(text: str, labels: Sequence[str]) -> Found | None:
