@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 
 from ..patterns import late_pattern
-from .vocabulary import ANSWER_WORDS, NOUNS
+from .polar import without_restated
+from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS
 
 __all__ = ["canonical"]
 
 _NOUN = "|".join(sorted(word for word in NOUNS | (ANSWER_WORDS - {"subject"}) if word.isascii() and word.isalpha()))
+_TEXTS = "|".join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))
 # "When a rep pastes a call note, tell which stage": that a text comes in is no rule.
 _ARRIVES = late_pattern(
     r"(?:^|(?<=[.!?:\n] )|(?<=\n))\W{0,3}(?:when(?:ever)?|if|once|each time|every time|as soon as) "
@@ -46,6 +48,7 @@ _IT_IS = late_pattern(
     r",? (?:according to|depending on|based on|by) how [a-z]+ (?:it|(?:the|this) [a-z]+) (?:is|sounds)\b"
 )
 _NO_OTHER = late_pattern(
+    r",? (?:but|and) nothing (?:else|more|other)(?=[.;!\n]|$)|"
     r",? (?:with|and) no (?:other|further|extra|additional) (?:characters?|text|words?|output|content|symbols?)\b|"
     r",? and (?:print|output|return|write|say) it(?=[\s,.:]|$)",
     re.IGNORECASE,
@@ -62,6 +65,14 @@ _FROM_LIST = late_pattern(
     r"(?:from|out of) (?:this|the|that|our|your|the following|the above|the given) (?:list|set|table|enumeration)\b",
     re.IGNORECASE,
 )
+# "[ROLE] You are ..."
+_SECTION = late_pattern(r"^[ \t]*\[(?!INST)[A-Z][A-Z _/-]{2,24}\]:?[ \t]+(?=[^\s_])", re.MULTILINE)
+# "in lowercase with underscores", where the labels are written so
+_SMALL = late_pattern(
+    r",? ?\(?(?:in |all |using |written in )*(?:lower[ -]?case|snake[_ -]case)"
+    r"(?:,? (?:with|and|using) underscores?)?\)?(?=[.,;:!\n]|$)",
+    re.IGNORECASE,
+)
 # A string in small letters without which the turn is not there, the turn, and what stands instead.
 _TURNS = (
     (
@@ -74,6 +85,7 @@ _TURNS = (
     ("sure", late_pattern(r"\b(?:kindly |please )?(?:ensure|make sure|be sure) that (?=your|the|you)", re.I), ""),
     ("highest ", late_pattern(r",? with the highest (?:probability|likelihood)\b", re.I), ""),
     ("possibilities", late_pattern(r"(?<=following )possibilities\b", re.I), "labels"),
+    (" about a", late_pattern(rf"\b({_TEXTS}) about an? [\w-]+(?=[.,:;?\n]| into\b| as\b|$)", re.I), r"\1"),
     ("consist", late_pattern(r"\bconsists? (?:solely|only|exclusively|just|entirely) of\b", re.I), "is only"),
     (
         "nothing ",
@@ -109,6 +121,10 @@ _VARIABLE = late_pattern(r"\b([A-Za-z]+(?:_[A-Za-z]+)*) ?= ?[\[{(]?[\"' ]*_")
 def canonical(text: str, labels: tuple[str, ...]) -> str:
     """``text``, an instruction with ``_`` for each listed label, in such a form."""
     lower = text.lower()
+    if not text.isascii() and "是" in text:
+        text = without_restated(text, labels)
+    if "]" in text:
+        text = _SECTION.sub("", text)
     if "when" in lower or "if " in lower or "once" in lower or " time " in lower or "as soon" in lower:
         text = _ARRIVES.sub("", text)
     if " word" in lower and ("more than" in lower or "most" in lower or "max" in lower):
@@ -121,7 +137,14 @@ def canonical(text: str, labels: tuple[str, ...]) -> str:
         text = _WHAT_IS.sub(r"\1 is", text)
     if " how " in lower:
         text = _IT_IS.sub("", text)
-    if "d no " in lower or "h no " in lower or "d print it" in lower or "n it" in lower or "t it" in lower:
+    if (
+        "nothing " in lower
+        or "d no " in lower
+        or "h no " in lower
+        or "d print it" in lower
+        or "n it" in lower
+        or "t it" in lower
+    ):
         text = _NO_OTHER.sub("", text)
     if "{" in lower:
         known = {label.casefold() for label in labels}
@@ -131,6 +154,8 @@ def canonical(text: str, labels: tuple[str, ...]) -> str:
     for needed, turn, instead in _TURNS:
         if needed in lower:
             text = turn.sub(instead, text)
+    if "case" in lower and all(label.islower() and " " not in label for label in labels):
+        text = _SMALL.sub("", text)
     if "_" in lower and "=" in lower:
         for name in {match[1] for match in _VARIABLE.finditer(text) if "_" in match[1] or match[1].isupper()}:
             text = re.sub(rf"\b{re.escape(name)}\b(?! ?=)", "the list", text)

@@ -155,7 +155,9 @@ def _listed_marks(text: str, marks: tuple[str, ...] | None) -> re.Match[str] | N
     return None
 
 
-_MARKS = late_pattern(rf"\b{_MARK}(?:\s?[,/]\s?{_MARK}\b)*(?:,? (?:or|oder|ou|o) |\s?/\s?){_MARK}\b")
+_MARKS = late_pattern(
+    rf"\b{_MARK}(?:[\"'`]?\s?[,/]\s?[\"'`]?{_MARK}\b)*[\"'`]?(?:,? (?:or|oder|ou|o) |\s?/\s?)[\"'`]?{_MARK}\b"
+)
 
 
 def _consecutive(text: str, found: list[re.Match[str]]) -> list[re.Match[str]] | None:

@@ -17,7 +17,7 @@ from ..types import Contract, Request
 from .blocks import markers
 from .vocabulary import ANSWER_WORDS
 
-__all__ = ["EDGES", "MARKED", "Shown", "is_example", "is_pointed", "shown_answers", "without_examples"]
+__all__ = ["EDGES", "MARKED", "Shown", "behind_shown", "is_example", "is_pointed", "shown_answers", "without_examples"]
 
 _MAX_TURNS = 64
 # "Note: swapped the compressor" and "Label: replaced" on the line below.
@@ -104,6 +104,21 @@ def _without_rows(text: str, known: set[str]) -> str:
     first = min(shown)
     head = {place for place in (first - 1, first - 2) if place in rows}
     return "\n".join(line for place, line in enumerate(lines) if place not in shown | head)
+
+
+_ANSWERED = late_pattern(
+    r"^[ \t]*(?:[-*•] )?(?P<name>[^\W\d_][\w ]{0,24})[:：][ \t]*[\"'`]?(?P<label>[^\n\"'`:：]{1,48}?)[\"'`.]?[ \t]*$",
+    re.MULTILINE,
+)
+
+
+def behind_shown(text: str, labels: Sequence[str]) -> int:
+    """Where the worked examples of a prompt end: behind the last line that is a heading and a label; 0 without two."""
+    known = {label.casefold() for label in labels}
+    shown = [match for match in _ANSWERED.finditer(text) if match["label"].casefold() in known]
+    if len(shown) < 2 or len({match["name"] for match in shown}) > 1:
+        return 0
+    return shown[-1].end()
 
 
 def is_pointed(line: str, names: Collection[str]) -> bool:

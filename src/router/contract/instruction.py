@@ -103,6 +103,7 @@ def remainder(part: Spoken, split: Split | None) -> str:
     cuts = [(start, end, _sign(part, start, end, judged)) for start, end in part.cuts]
     if judged[0] >= 0:
         cuts.append((*judged, "_"))
+        cuts += _again(part.source, judged)
     for listing in part.found:
         start, end = _in_source(part, listing.start), _in_source(part, listing.end)
         cuts.append((start, end, _unnamed(part.text[listing.start : listing.end], listing)))
@@ -118,6 +119,16 @@ def remainder(part: Spoken, split: Split | None) -> str:
         position = max(position, end)
     kept.append(part.source[position:])
     return "".join(kept)
+
+
+def _again(source: str, judged: tuple[int, int]) -> Iterator[tuple[int, int, str]]:
+    """Where the text to judge stands word for word once more."""
+    text = source[slice(*judged)]
+    place = source.find(text) if len(text) > 15 else -1
+    while place >= 0:
+        if place != judged[0]:
+            yield place, place + len(text), "_"
+        place = source.find(text, place + len(text))
 
 
 def _sign(part: Spoken, start: int, end: int, judged: tuple[int, int]) -> str:
@@ -289,6 +300,8 @@ def _before_instruction(text: str, start: int) -> int:
 
 def _is_prose(text: str, quoted: Block) -> bool:
     length = quoted.end - quoted.start
+    if text.find(" | ", quoted.start, quoted.end) > 0:
+        return False  # "Positive | Negative | Neutral"
     if length > 24 and text.count(" ", quoted.start, quoted.end) > 3:
         return True
     stretch = text[quoted.start : quoted.end]

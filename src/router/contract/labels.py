@@ -152,6 +152,8 @@ def is_plausible(items: list[str], max_words: int) -> bool:
         return False  # a row of a table: "2026-03-02;CARD;-61.20"
     if any(map(_POLITE.search, items)) or all(item.lower().startswith(("no ", "without ")) for item in items):
         return False  # "one word please, thanks"; "no quotes, no newline"
+    if items[0].casefold() == "one" and items[-1].casefold().startswith(("more", "several", "multiple")):
+        return False  # "one or more categories"
     are_tags = all(item.startswith("#") and item[1:].isidentifier() for item in items)
     for item in items:
         if " " in item and (LEAD.fullmatch(item) or _CODED.match(item) or _ORDER.match(item)):

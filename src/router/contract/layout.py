@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from .blocks import Block, fences, has_marker, is_answer_cue, markers, tags, trimmed
+from .examples import behind_shown
 from .paragraphs import (
     AMBIGUOUS,
     PARAGRAPH,
@@ -170,6 +171,15 @@ def inside(text: str, labels: Sequence[str]) -> Found | None:
     """The text to judge within a message that holds its instruction as well."""
     if _has_reminder(text):
         return AMBIGUOUS
+    found = _inside(text, labels)
+    tail = behind_shown(text, labels) if labels and text.count("\n") > 3 else 0
+    if tail and (found is None or found[0] < tail):
+        behind = _inside(text[tail:], labels)
+        found = None if behind is None else (tail + behind[0], tail + behind[1], min(behind[2], 0.85))
+    return found
+
+
+def _inside(text: str, labels: Sequence[str]) -> Found | None:
     return (
         tagged(text, labels) or marked(text, labels) or quoted(text, labels) or paragraphs(text, labels)
         or after_colon(text, labels)

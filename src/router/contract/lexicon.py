@@ -68,7 +68,8 @@ ENGLISH = table(
     moderate moderates reviewing flag flagged rate rates whether based according accordingly regarding describes
     describing contains contain containing include included includes including mentioned appears appear written
     received coming incoming new current last first short brief concise additional extra further more than less all
-    full separate line lines character characters lowercase uppercase case capital lower upper punctuation period
+    full separate line lines characters symbols
+    character lowercase uppercase case capital lower upper punctuation period
     space spaces whitespace prefix preamble prose commentary markdown formatting headings explanation explanations
     explain reasoning justification reason reasons thought chatter greeting apology apologies exclusive mutually
     make ensure important remember always never avoid attempt try let want need needs like know help able example

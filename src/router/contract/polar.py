@@ -22,6 +22,7 @@ __all__ = [
     "question_of",
     "ranges",
     "unasked",
+    "without_restated",
     "yes_no",
 ]
 
@@ -89,9 +90,15 @@ _ASKED = tuple(
 )
 # "Is it academic or not?", "Is it rude, hateful or violent?": yes or no answers them.
 _ONE_ASKED = late_pattern(
+    r"(?:is|are|was) [^,:;_]* related to [^:;_?]+$|"
     r"(?:is|are|does|do|was)\b[^,:;_]* or not$|"
     r"(?:is|was) (?!.*\b(?:about|of|for|in|to|on|from|by)\b)[^,:;_]+"
     r"(?:, [\w'-]+(?: [\w'-]+)?)+,? or [\w'-]+(?: [\w'-]+)?$"
+)
+_RESTATED = late_pattern(
+    r"(?:如果|若)是(?:的话)?[，,]?\s*(?:请|则|就)?(?:回答|输出|返回|回复)\s*[“\"'「]?(?P<yes>yes|true|是|对)[”\"'」]?[；;，,。]\s*"
+    r"(?:否则|反之|(?:如果|若)不是)(?:的话)?[，,]?\s*(?:请|则|就)?(?:回答|输出|返回|回复)\s*[“\"'「]?(?P<no>no|false|否|不是|错)[”\"'」]?",
+    re.IGNORECASE,
 )
 _DENIED = late_pattern(r"(?:not?|non|un|free|kein|nicht|pas|sin|sans|less|more|too|very|never)\b|non-?|un(?!i)")
 _AGAINST = late_pattern(r"\b(?:no|false|nein|non|não)[\"'”’]{0,2},? (?:if|when|wenn|si|se)\b", re.IGNORECASE)
@@ -143,6 +150,13 @@ def are_denied(names: Collection[str]) -> bool:
 def asks_one(lower: str) -> bool:
     """Whether yes or no answers a question with an "or", in small letters: "is it academic or not"."""
     return _ONE_ASKED.match(lower) is not None
+
+
+def without_restated(text: str, labels: Sequence[str]) -> str:
+    """An instruction in Chinese without the sentence that tells yes from no: 如果是，回答是；否则回答否"""
+    return _RESTATED.sub(
+        lambda said: "" if is_polar(labels) and {said["yes"], said["no"]} == set(labels) else said[0], text
+    )
 
 
 def holds_polar(labels: Sequence[str]) -> bool:

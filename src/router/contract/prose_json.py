@@ -9,7 +9,7 @@ from typing import Any
 
 from ..patterns import late_pattern
 
-__all__ = ["json_key", "pasted_schema", "schema_examples", "without_appended"]
+__all__ = ["asks_for_json", "forbids_json", "json_key", "pasted_schema", "schema_examples", "without_appended"]
 
 _KEY = late_pattern(r"[\"'“]([\w][\w -]{0,40})[\"'”]\s*:")
 _BARE_KEY = late_pattern(r"[{,;]\s*(\w{1,40})\??\s*:")
@@ -49,6 +49,19 @@ _EXAMPLES = late_pattern(
 )
 
 
+# "You get a record as JSON": what comes in, not what is to go out.
+_JSON_INPUT = late_pattern(
+    r"(?:^|(?<=[.\n])) ?(?!(?:[^.\n]*\b(?:return|respond|reply|output|answer)\b))[^.\n]*\b(?:input|inputs|"
+    r"you(?:'ll| will)? (?:get|receive|"
+    r"are given|will (?:get|receive|be given|see))|comes? as|is given as|sends?|arrives? as|wrapped in|"
+    r"look(?:ing)? (?:only )?at|inside|payload|record|contained in)\b[^.\n]*"
+)
+_NO_JSON = late_pattern(
+    r"\b(?:no|not|kein|never|without|sans|sin|sem) (?:(?:use|return|output|any|wrap it in|valid|"
+    r"in) )?json\b(?! schema)|"
+    r"\b(?:do not|don't|never) (?:use|return|output|write|reply in|answer in|wrap it in) json\b",
+    re.IGNORECASE,
+)
 # What LangChain appends to a prompt.
 _APPENDED = "The output should be formatted as a JSON instance that conforms to the JSON schema below."
 
@@ -57,6 +70,19 @@ def without_appended(text: str) -> str:
     """A prompt without the form of its answer that LangChain's output parser has appended to it."""
     place = text.find(_APPENDED)
     return text[:place] if place > 0 and text.rstrip().endswith(("```", "}")) else text
+
+
+def forbids_json(text: str, words: frozenset[str]) -> bool:
+    """Whether an instruction says that the answer is not to be JSON."""
+    return "json" in words and _NO_JSON.search(text) is not None
+
+
+def asks_for_json(text: str, words: frozenset[str]) -> bool:
+    """Whether an instruction asks for JSON."""
+    if "json" in words:
+        lower = _JSON_INPUT.sub(" ", text.lower())
+        return "json" in lower and not forbids_json(text, words)
+    return "{" in text and json_key(text)[0] is not None
 
 
 def json_key(text: str) -> tuple[str | None, bool, str | None]:

@@ -24,7 +24,7 @@ from .labels import Listing
 from .memory import Memory
 from .opening import opened, without_wrapping
 from .polar import asks_truth, holds_polar, question_of, unasked
-from .prose_json import json_key
+from .prose_json import asks_for_json, forbids_json, json_key
 from .rules import rule, without_guards, without_keys
 from .runs import runs
 from .schema import alternation, grammar_words, read_schema
@@ -47,23 +47,6 @@ _ONLY_SHOWN = late_pattern(
     r"\bonly (?:the |these )?(?:labels?|categor\w+|tags|classes|codes)\b[^.\n]{0,30}\b(?:examples|above|below)\b",
     re.IGNORECASE,
 )
-# "You get a record as JSON": what comes in, not what is to go out.
-_JSON_INPUT = late_pattern(
-    r"(?:^|(?<=[.\n])) ?(?!(?:[^.\n]*\b(?:return|respond|reply|output|answer)\b))[^.\n]*\b(?:input|inputs|"
-    r"you(?:'ll| will)? (?:get|receive|"
-    r"are given|will (?:get|receive|be given|see))|comes? as|is given as|sends?|arrives? as|wrapped in|"
-    r"look(?:ing)? (?:only )?at|inside|payload|record|contained in)\b[^.\n]*"
-)
-
-
-_NO_JSON = late_pattern(
-    r"\b(?:no|not|kein|never|without|sans|sin|sem) (?:(?:use|return|output|any|wrap it in|valid|"
-    r"in) )?json\b(?! schema)|"
-    r"\b(?:do not|don't|never) (?:use|return|output|write|reply in|answer in|wrap it in) json\b",
-    re.IGNORECASE,
-)
-
-
 _SIGN = late_pattern(
     r",? ?\b(?:including|with) (?:the |its )?(?:leading )?(?:hash(?:tag)?|#|at sign|@|slash)", re.IGNORECASE
 )
@@ -133,7 +116,7 @@ def draft(request: Request, memory: Memory, judged: Split | None = None) -> Draf
     else:
         contract, confidence = _worded(request, spoken, found, memory)
         contract = blocked(contract, tool_blocker)
-    if contract.shape == "json" and any(_forbids_json(part) for part in spoken):
+    if contract.shape == "json" and any(forbids_json(part.text, part.words) for part in spoken):
         contract = blocked(contract, "JSON is asked for, and forbidden in words.")
     if tool is not None and request.tool_choice not in (tool.name, "required") and not spoken:
         contract = blocked(contract, "a tool is offered, and nothing says that it is to be called.")
@@ -310,7 +293,7 @@ def _in_json(
     if shown is not None and shown.path:
         return msgspec.structs.replace(contract, shape="json", path=shown.path), min(confidence, 0.9)
     is_label = any(label.casefold() == "json" for label in contract.labels or ())
-    asking = [] if is_label else [part for part in spoken if _asks_for_json(part)]
+    asking = [] if is_label else [part for part in spoken if asks_for_json(part.text, part.words)]
     if not asking and not request.wants_json:
         return contract, confidence
     whole = "\n".join(part.text for part in asking or spoken)
@@ -319,17 +302,6 @@ def _in_json(
         against = against or "the request spells out a schema of its own."
     contract = msgspec.structs.replace(contract, shape="json", path=(key,) if key else (), multi_label=is_list)
     return blocked(contract, against), min(confidence, 0.88)
-
-
-def _forbids_json(part: Spoken) -> bool:
-    return "json" in part.words and _NO_JSON.search(part.text) is not None
-
-
-def _asks_for_json(part: Spoken) -> bool:
-    if "json" in part.words:
-        lower = _JSON_INPUT.sub(" ", part.text.lower())
-        return "json" in lower and not _forbids_json(part)
-    return "{" in part.text and json_key(part.text)[0] is not None
 
 
 def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory) -> Contract:

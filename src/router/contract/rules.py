@@ -19,7 +19,7 @@ from .words import stands_in, table
 __all__ = ["described", "rule", "without_guards", "without_keys"]
 
 _WHETHER = late_pattern(
-    r"\b(?:determine|decide|tell|check|see|say|judge|identify|know|assess|evaluate|predict|ask|asked|asking|"
+    r"\b(?:determine|decide|estimate|guess|infer|tell|check|see|say|judge|identify|know|assess|evaluate|predict|ask|asked|asking|"
     r"detect|classify|"
     r"wonder|indicate|state|flag|verify)(?: (?:me|us|for me))? if\b|\b(?:diga|indica|indique|di|decide|determina|"
     r"determine|dis(?:-moi)?|dites(?:-moi)?|sag|dimmi|indiquez?|verifica|verifique|zeg) (?:se|si|ob|of|s')\b|"

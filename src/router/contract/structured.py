@@ -128,7 +128,7 @@ def conflict(found: Sequence[Listing]) -> bool:
     is_asked = is_polar(found[0].labels)
     return any(
         listing.certainty >= 0.78
-        and not (is_asked and not listing.closed)
+        and not (is_asked and (not listing.closed or listing.labels[-1].casefold() == "not"))
         and (not all(_is_among(_folded(label), first) for label in listing.labels) or _is_shorter(listing, found[0]))
         for listing in found[1:]
     )

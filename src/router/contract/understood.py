@@ -356,6 +356,8 @@ def _is_usual(
             last = words if listed < 0 else _WORD.findall(lower[listed:])
             # A strange word may say more of the answer's name, never how it is to be written: "say it in Swahili".
             return all(_is_known(word, names) for word in (last[-1:] if listed < 0 else last))
+    if is_question and asks_one(lower) and not names.isdisjoint(YES_NO):
+        return (SHIFTS | RULES).isdisjoint(words)
     if is_asked:
         listed = lower.rfind("_")
         if listed >= 0 and any(not _is_known(word, names) for word in _WORD.findall(lower[listed:])):
@@ -396,4 +398,4 @@ def _is_known(word: str, names: set[str]) -> bool:
 def _is_usual_unspaced(clause: str) -> bool:
     if not _CJK.search(clause):
         return sum(word not in KNOWN for word in _WORD.findall(clause)) <= 1
-    return len(clause.strip(" _\"'“”「」")) <= 4 or any(word in clause for word in UNSPACED)
+    return len(clause.strip(" _\"'“”「」【】[]")) <= 4 or any(word in clause for word in UNSPACED)

@@ -118,6 +118,26 @@ _CLOSING = late_pattern(
     r"[\w-]+(?: of your own)?(?=\W*(?:[.;!\n]|$))",
     re.IGNORECASE | re.MULTILINE,
 )
+# "If several fit, choose the most fitting one": as is done anyway
+_BEST_ANYWAY = late_pattern(
+    r"(?:^|(?<=[.;!\n\]] )|(?<=\n))(?:[-*•] )?(?:if|when|in case) "
+    r"(?:it is |it['’]s |you(?: are|['’]re) |the \w+ is |still )?"
+    r"(?:ambiguous|unsure|uncertain|in doubt|unclear|not sure|(?:more than one|several|multiple)"
+    r"(?: (?:labels?|categor\w+|options?|classes|of them))? (?:could |may |might |seem to )?"
+    r"(?:appl(?:y|ies)|fits?|match(?:es)?)) ?(?:[,:]|→|->)? ?(?:then |please |always )?"
+    r"(?:choose|pick|select|use|return|go with|give) (?:only )?(?:the|one)"
+    r"(?: (?:single|one|most|best|closest|more|plausible|likely|probable|fitting|appropriate|relevant|suitable|"
+    r"matching|dominant|applicable))+ ?(?:one|label|category|class|match|option|intent|topic)?"
+    r"(?: without (?:any )?explanation)?(?=\W*(?:[.;!\n]|$))",
+    re.IGNORECASE | re.MULTILINE,
+)
+# "The output is only valid if it is one of the labels."
+_VALID = late_pattern(
+    r"\b(?:the |your |an )?(?:output|answer|response|reply) is (?:only )?valid (?:only )?if it "
+    r"(?:is|matches|equals) (?:exactly )?one of (?:the|these)(?: \d+| \w+){0,2}? "
+    r"(?:labels|categories|classes|options|values|words)(?=[.;\n]|$)",
+    re.IGNORECASE,
+)
 _NEW = ("new ", "own ", "other ", "another ", "additional ", "different ", "extra ")
 
 
@@ -129,4 +149,8 @@ def is_usual_form(lower: str) -> bool:
 
 def without_closing(text: str) -> str:
     """An instruction without the order to stay with the list."""
+    if "the most " in text or "the best " in text or "the closest " in text or "the single " in text:
+        text = _BEST_ANYWAY.sub("", text)
+    if " valid " in text:
+        text = _VALID.sub("", text)
     return _CLOSING.sub("", text) if any(word in text for word in _NEW) else text

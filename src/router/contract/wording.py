@@ -97,7 +97,8 @@ _LEFT_OPEN = late_pattern(
 _DENIED = late_pattern(
     rf"\b(?:do not|don't|never|must not|should not|shouldn't|not to|stop|avoid|no longer) (?:\w+ )?"
     rf"(?:{'|'.join(sorted(w for w in CLASSIFY if w.isascii() and w.isalpha() and len(w) > 2))}|use|using|pick|choose|"
-    r"select|answer with|reply with|respond with|say|return|output|give|allow)(?:ing)?\b"
+    r"select|answer with|reply with|respond with|say|return|output|give|allow|write|print|"
+    r"mention|begin|start)(?:ing)?\b"
     r"(?![^.;\n]*\b(?:other|but|except|besides|outside|beyond|unless|only|just|more|than|explain|"
     r"anything)\b)[^.;:!?\n]{0,60}\Z",
     re.IGNORECASE,
