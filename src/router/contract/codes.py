@@ -42,6 +42,8 @@ _TURNED = late_pattern(r"(?P<label>[^\W\d_][\w -]{0,24}?)[ \t]*(?:->|→|=>)[ \t
 _BEHIND = late_pattern(
     r"(?:(?<=as )|(?<=: )|(?<=or )|(?<=, )|(?<=and ))(?P<label>[^\W\d_][\w -]{0,24}?) ?\((?P<mark>\d{1,2}|[A-Z])\)"
 )
+# "-1 (bearish), 0 (flat) or 1 (bullish)"
+_BEFORE = late_pattern(r"(?<![\w.])(?P<mark>-?\d{1,2}) ?\((?P<label>[^\W\d_][\w -]{0,24})\)")
 _BETWEEN = late_pattern(r"[\s,;、，/|.)]*(?:and|or|und|oder|et|ou|y|o|e)?[\s(]*", re.IGNORECASE)
 _NAMES = (
     r"(?:numbers?|digits?|numerals?|integers?|letters?|codes?|ids?|indexe?s?|ziffern?|zahl|nummer|buchstaben?|"
@@ -90,7 +92,7 @@ _EDGE = 1500
 _SIGN = late_pattern(
     r"(?<![\w.])(?:\d{1,2}|[A-Za-z]|[A-Z]\d{1,2}|[A-Z]{2,4}(?= ?=)|(?<=[\"'`])[A-Za-z]{2,3}(?=[\"'`]))"
     r"(?:[\"'`]? ?[).:=：、\]]|[\"'`]? (?:for|if|when|means|=|-|–|->|→) |\s{2}\S|"
-    r"\s?表示|(?<=\d) [^\W\d_]{3})"
+    r"\s?表示|(?<=\d) \(?[^\W\d_]{3})"
 )
 
 
@@ -107,7 +109,7 @@ def may_code(text: str) -> bool:
 def coded_list(text: str) -> Listing | None:
     """The labels behind marks, with the marks, where the mark is asked for; None where that is not certain."""
     affirmed = text if text.isascii() else _UNWANTED.sub(" ", text)
-    for form in (_LINE, _ENTRY, _TURNED, _BEHIND):
+    for form in (_LINE, _ENTRY, _TURNED, _BEHIND, _BEFORE):
         entries = _consecutive(text, list(form.finditer(text)))
         if entries is None:
             continue
@@ -120,7 +122,9 @@ def coded_list(text: str) -> Listing | None:
         )
         if not is_sound or not (
             _asks_for_mark(affirmed, marks)
-            or (form is _ENTRY and _ORDERED.search(text, max(0, entries[0].start() - 60), entries[0].start()))
+            or (
+                form in (_ENTRY, _BEFORE) and _ORDERED.search(text, max(0, entries[0].start() - 60), entries[0].start())
+            )
         ):
             return None
         return Listing(labels, entries[0].start(), entries[-1].end(), 0.92, marks=marks)
@@ -199,7 +203,7 @@ def _is_initial(entry: re.Match[str]) -> bool:
 def _follows(mark: str, next_: str) -> bool:
     if next_ in _ROMAN and mark in _ROMAN:
         return _ROMAN.index(next_) == _ROMAN.index(mark) + 1
-    if mark.isdigit() and next_.isdigit():
+    if next_.isdigit() and (mark.isdigit() or (mark[0] == "-" and mark[1:].isdigit())):
         return int(next_) == int(mark) + 1 or next_ in ("9", "99", "0")
     if len(mark) == len(next_) == 1:
         return next_ > mark and mark.isupper() == next_.isupper()

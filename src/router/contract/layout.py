@@ -82,6 +82,11 @@ _UNDER_HEADER = late_pattern(
     r"(?:^|\n)(?:from|to|date|sent|cc|sender|von|an|de|para|da)[:：] \S[^\n]*\n\Z", re.IGNORECASE
 )
 
+_MAIL_HEAD = late_pattern(
+    r"(?:\A|(?<=\n\n))[ \t]*(?:from|sender|von|de|date|sent): [^\n]+\n"
+    r"(?:[ \t]*(?:to|cc|subject|date|sent|betreff|an|objet|asunto): [^\n]+\n)+(?=[ \t]*\S)",
+    re.IGNORECASE,
+)
 _QUOTED_LINE = late_pattern(r"(?:\"(?P<in>[^\"]{2,}?)\"|“(?P<in2>[^“”]{2,}?)”)[ \t]*\n[ \t]*\n")
 
 # "is the following message spam? hello there"
@@ -180,8 +185,11 @@ def inside(text: str, labels: Sequence[str]) -> Found | None:
 
 
 def _inside(text: str, labels: Sequence[str]) -> Found | None:
+    by_heading = tagged(text, labels) or marked(text, labels)
+    if by_heading is AMBIGUOUS and labels:
+        return _mail(text, labels) or AMBIGUOUS
     return (
-        tagged(text, labels) or marked(text, labels) or quoted(text, labels) or paragraphs(text, labels)
+        by_heading or quoted(text, labels) or paragraphs(text, labels)
         or after_colon(text, labels)
     )  # fmt: skip
 
@@ -225,6 +233,15 @@ def tagged(text: str, labels: Sequence[str]) -> Found | None:
         if len(data) == 1:
             return (data[0].start, data[0].end, 0.94)
     return None
+
+
+def _mail(text: str, labels: Sequence[str]) -> Found | None:
+    """An e-mail with its header, in paragraphs of its own: "From: ...", "Subject: ...", and what is below."""
+    head = _MAIL_HEAD.search(text)
+    if head is None or _MAIL_HEAD.search(text, head.end()) is not None:
+        return None
+    start, end = trimmed(text, head.start(), without_instruction(text, head.start(), len(text), labels))
+    return None if end <= head.end() or text.endswith(("---", "===", "###"), start, end) else (start, end, 0.85)
 
 
 def marked(text: str, labels: Sequence[str]) -> Found | None:
