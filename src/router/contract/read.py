@@ -206,9 +206,11 @@ def _plain(labels: tuple[str, ...]) -> frozenset[str]:
 
 def _around(request: Request, split: Split | None, drafted: Draft) -> str:
     """What a message says around the text to judge that was not taken for an instruction."""
-    if split is None or split.message < 0 or any(part.index == split.message for part in drafted.spoken):
+    if split is None or split.message < 0:
         return ""
     text = request.messages[split.message].text
+    if (split.start == 0 and split.end == len(text)) or any(part.index == split.message for part in drafted.spoken):
+        return ""
     return f"{text[: split.start]}_{text[split.end :]}"
 
 
@@ -314,7 +316,7 @@ def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory
         learnable = "the request gives its labels meanings of their own."
     is_given = contract.shape == "tool_call" or request.json_schema is not None
     is_json = contract.shape != "bare_label"
-    keys = tuple(key for key in (*contract.path, contract.tool) if key and len(key) > 2)
+    keys = tuple(key for key in (*contract.path, contract.tool) if key and len(key) > 2) if is_json else ()
     is_given = is_given or any(part.schema is not None for part in drafted.spoken)
     for part in drafted.spoken:
         by_user = part.by_user and not _is_one_line(request, split)
@@ -332,7 +334,7 @@ def _ruled(drafted: Draft, request: Request, split: Split | None, memory: Memory
             return blocked(contract, form)
         learnable = learnable or meaning
     around = _around(request, split, drafted)
-    if _SENTENCE.search(around) is not None:
+    if around and _SENTENCE.search(around) is not None:
         # A message that orders nothing may say something beside the text all the same.
         asked = (labels, keys, True, is_json, is_given)
         form, meaning = memory.recall("against", around, asked, partial(_against, around, *asked))
