@@ -69,7 +69,7 @@ _FROM_LIST = late_pattern(
 _SECTION = late_pattern(r"^[ \t]*\[(?!INST)[A-Z][A-Z _/-]{2,24}\]:?[ \t]+(?=[^\s_])", re.MULTILINE)
 # "in lowercase with underscores", where the labels are written so
 _SMALL = late_pattern(
-    r",? ?\(?(?:in |all |using |written in )*(?:lower[ -]?case|snake[_ -]case)"
+    r",? ?\(?(?:in |all |using |written in )*lower[ -]?case"
     r"(?:,? (?:with|and|using) underscores?)?\)?(?=[.,;:!\n]|$)",
     re.IGNORECASE,
 )
