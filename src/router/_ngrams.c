@@ -837,20 +837,23 @@ static const char *READER = "router.reader";
 typedef struct {
     Tasks tasks;
     Heads heads;
+    Py_buffer odds; /* of each head a slope, then of each an offset */
     double temperature;
 } Reader;
 
 static void reader_free(Reader *reader) {
     tasks_release(&reader->tasks);
     heads_release(&reader->heads);
+    PyBuffer_Release(&reader->odds);
     PyMem_Free(reader);
 }
 
 static void reader_destroy(PyObject *capsule) { reader_free(PyCapsule_GetPointer(capsule, READER)); }
 
 PyDoc_STRVAR(reader_doc,
-             "reader(*of_tasks, temperature, *of_windows) -> capsule\n\n"
-             "What read needs: the arguments of task_scores and of worst_windows behind data, and a temperature.\n"
+             "reader(*of_tasks, temperature, *of_windows, odds) -> capsule\n\n"
+             "What read needs: the arguments of task_scores and of worst_windows behind data, a temperature, and\n"
+             "float64 (2, heads): the slope and the offset by which a window's score becomes odds.\n"
              "Raises ValueError when sizes do not fit.");
 
 static PyObject *reader_make(PyObject *module, PyObject *args) {
@@ -860,25 +863,46 @@ static PyObject *reader_make(PyObject *module, PyObject *args) {
     Tasks *tasks = &reader->tasks;
     Heads *heads = &reader->heads;
     PyObject *layer;
-    if (!PyArg_ParseTuple(args, "iiiiiiiy*y*y*Odiiiy*y*y*", &tasks->head, &tasks->tail, &tasks->words, &tasks->chars,
+    if (!PyArg_ParseTuple(args, "iiiiiiiy*y*y*Odiiiy*y*y*y*", &tasks->head, &tasks->tail, &tasks->words, &tasks->chars,
                           &tasks->wide, &tasks->edge, &tasks->bits, &tasks->table, &tasks->weights, &tasks->bias,
                           &layer, &reader->temperature, &heads->bits, &heads->size, &heads->step, &heads->table,
-                          &heads->scale, &heads->bias)) {
+                          &heads->scale, &heads->bias, &reader->odds)) {
         PyMem_Free(reader); /* the buffers that were taken are released already */
         return NULL;
     }
     PyObject *capsule = NULL;
-    if (tasks_fit(tasks) && layer_take(tasks, layer) && heads_fit(heads))
+    if (tasks_fit(tasks) && layer_take(tasks, layer) && heads_fit(heads) &&
+        fits(&reader->odds, 2 * (Py_ssize_t)heads->heads, 8, "odds"))
         capsule = PyCapsule_New(reader, READER, reader_destroy);
     if (!capsule) reader_free(reader);
     return capsule;
 }
 
 PyDoc_STRVAR(read_doc,
-             "read(reader, data) -> tuple[tuple[float, ...], tuple[tuple[float, int, int], ...], tuple[float, ...]]\n\n"
+             "read(reader, data) -> tuple[tuple[float, ...], tuple[tuple[float, int, int], ...], tuple[float, ...],\n"
+             "    tuple[float, ...]]\n\n"
              "The probabilities of tasks and the worst windows: softmax(task_scores(data, ...)), worst_windows(data,\n"
-             "...); and what the layer says of risks: units times risks plus its last row, times the share of known\n"
-             "words.");
+             "...); what the layer says of risks: units times risks plus its last row, times the share of known\n"
+             "words; and the probabilities of risks by both.");
+
+static inline double between(double odds) { return odds > -30.0 && odds < 30.0 ? odds : odds < 0.0 ? -30.0 : 30.0; }
+
+/* What the odds of each head come to, between 1e-13 and 1 - 1e-13; said is of count heads, silent beyond. */
+static PyObject *tuple_of_risks(const Reader *reader, const Worst *worst, const double *said, int32_t count) {
+    const double *slope = reader->odds.buf, *offset = slope + reader->heads.heads;
+    PyObject *tuple = PyTuple_New(reader->heads.heads);
+    for (int32_t h = 0; tuple && h < reader->heads.heads; h++) {
+        double odds = slope[h] * worst[h].score;
+        odds += offset[h];
+        odds += h < count ? said[h] : 0.0;
+        PyObject *number = PyFloat_FromDouble(1.0 / (1.0 + exp(-between(odds))));
+        if (number)
+            PyTuple_SetItem(tuple, h, number);
+        else
+            Py_CLEAR(tuple);
+    }
+    return tuple;
+}
 
 static PyObject *read_both(PyObject *module, PyObject *args) {
     (void)module;
@@ -894,7 +918,7 @@ static PyObject *read_both(PyObject *module, PyObject *args) {
     int32_t n = (int32_t)size, is_cut = n > tasks->head + tasks->tail;
     Text text = {0}, cut = {0};
     const Text *read = is_cut ? &cut : &text;
-    PyObject *result = NULL, *probabilities = NULL, *places = NULL, *said = NULL;
+    PyObject *result = NULL, *probabilities = NULL, *places = NULL, *said = NULL, *risky = NULL;
     double *scores = calloc((size_t)(tasks->labels + tasks->layer.heads + 1), sizeof *scores);
     double *risks = scores ? scores + tasks->labels : NULL;
     Worst *worst = malloc((size_t)heads->heads * sizeof *worst);
@@ -908,10 +932,13 @@ static PyObject *read_both(PyObject *module, PyObject *args) {
         probabilities = tuple_of(scores, labels);
         places = tuple_of_worst(worst, heads->heads);
         said = tuple_of(risks, tasks->layer.heads);
-        if (probabilities && places && said) result = PyTuple_Pack(3, probabilities, places, said);
+        risky = tuple_of_risks(reader, worst, risks, (int32_t)tasks->layer.heads);
+        if (probabilities && places && said && risky)
+            result = PyTuple_Pack(4, probabilities, places, said, risky);
         Py_XDECREF(probabilities);
         Py_XDECREF(places);
         Py_XDECREF(said);
+        Py_XDECREF(risky);
     }
     free(worst);
     free(scores);
@@ -1138,7 +1165,7 @@ PyObject *hosted_rows(PyObject *module, PyObject *args);
 PyObject *hosted(PyObject *module, PyObject *args);
 PyObject *candidates_ordered(PyObject *module, PyObject *args);
 
-#define VERSION 11 /* features.py asks for it: a module that is older than its sources is not used */
+#define VERSION 12 /* features.py asks for it: a module that is older than its sources is not used */
 
 /* ---- Module ------------------------------------------------------------------------------------------------------ */
 

@@ -23,7 +23,7 @@ try:
 except ImportError:
     compiled = None  # type: ignore[assignment]
 else:
-    if getattr(compiled, "VERSION", 0) != 11:  # built from other sources than these: installing anew builds it again
+    if getattr(compiled, "VERSION", 0) != 12:  # built from other sources than these: installing anew builds it again
         compiled = None  # type: ignore[assignment]
 
 __all__ = [

@@ -166,7 +166,7 @@ def test_wrong_sizes_are_refused(arrays) -> None:
     assert COMPILED is not None, "CI must compile router._ngrams"
     table, weights, bias = arrays["task.table"], arrays["task.weights"], arrays["task.bias"]
     known = np.zeros(1 << 17, np.uint8)
-    ones, keys = np.ones(4, np.float32), np.arange(3, dtype=np.uint32)
+    ones, keys, odds = np.ones(4, np.float32), np.arange(3, dtype=np.uint32), np.ones((2, 4))
     labels = len(bias)
 
     def layered(*, keys=3, columns=16, scale=16, rows=48, weigh=2, units=2, out=2, risks=3, first=16, last=16):
@@ -198,14 +198,53 @@ def test_wrong_sizes_are_refused(arrays) -> None:
         lambda: COMPILED.worst_windows(b"a", 16, 64, 0, arrays["risk.table"], ones, ones),
         lambda: COMPILED.worst_windows(b"a", 15, 64, 32, arrays["risk.table"], ones, ones),
         lambda: COMPILED.reader(
-            9, 9, 6, 4, 6, 16, 17, table, weights, bias, None, 1.0, 16, 64, 32, arrays["risk.table"], ones, ones
+            9, 9, 6, 4, 6, 16, 17, table, weights, bias, None, 1.0, 16, 64, 32, arrays["risk.table"], ones, ones, odds
         ),
         lambda: COMPILED.reader(
-            9, 9, 6, 4, 6, 16, 16, table, weights, bias, None, 1.0, 15, 64, 32, arrays["risk.table"], ones, ones
+            9, 9, 6, 4, 6, 16, 16, table, weights, bias, None, 1.0, 15, 64, 32, arrays["risk.table"], ones, ones, odds
+        ),
+        lambda: COMPILED.reader(
+            9,
+            9,
+            6,
+            4,
+            6,
+            16,
+            16,
+            table,
+            weights,
+            bias,
+            None,
+            1.0,
+            16,
+            64,
+            32,
+            arrays["risk.table"],
+            ones,
+            ones,
+            odds[1:],
         ),
         lambda: COMPILED.read(
             COMPILED.reader(
-                9, 9, 6, 4, 6, 16, 16, table, weights, bias, None, 1.0, 16, 64, 32, arrays["risk.table"], ones, ones
+                9,
+                9,
+                6,
+                4,
+                6,
+                16,
+                16,
+                table,
+                weights,
+                bias,
+                None,
+                1.0,
+                16,
+                64,
+                32,
+                arrays["risk.table"],
+                ones,
+                ones,
+                odds,
             ),
             b"a" * 40000,
         ),

@@ -83,8 +83,8 @@ class Understanding:
     provides: tuple[SignalName, ...] = ("task", "scores", "risks")
 
     __slots__ = (
-        "_bias", "_heads", "_layer", "_reader", "_risk_bias", "_risk_scale", "_risk_table", "_silent", "_table",
-        "_weights", "facts", "name",
+        "_bias", "_kinds", "_layer", "_platt", "_reader", "_risk_bias", "_risk_scale", "_risk_table", "_silent",
+        "_table", "_weights", "facts", "name",
     )  # fmt: skip
 
     def __init__(
@@ -102,9 +102,8 @@ class Understanding:
         """Shapes: table (2**reading.bits, d), weights (3 * d, tasks), risk_table (2**windows.bits, risks)."""
         self.facts = facts
         self.name = f"understanding-{facts.version}"
-        self._heads = tuple(
-            (kind, *facts.platt.get(kind, (1.0, 0.0)), facts.thresholds.get(kind, 0.5)) for kind in facts.risks
-        )
+        self._kinds = tuple((kind, facts.thresholds.get(kind, 0.5)) for kind in facts.risks)
+        self._platt = tuple(facts.platt.get(kind, (1.0, 0.0)) for kind in facts.risks)
         self._table, self._weights, self._bias, self._layer = table, weights, bias, layer
         self._risk_table, self._risk_scale, self._risk_bias = risk_table, risk_scale, risk_bias
         self._silent = (0.0,) * len(facts.risks)
@@ -116,7 +115,7 @@ class Understanding:
         lower = signals.view(lowered) if len(messages) == 1 and text is messages[0].text else None
         data = prepared(text, head=SCAN_HEAD, tail=SCAN_TAIL, lower=lower)
         found: dict[SignalName, Signal[Any]] = {}
-        probabilities, worst, said = self._read(data)
+        probabilities, worst, _, risky = self._read(data)
         hinted = signals.request.hints.task
         if hinted is not None:
             found["task"] = Signal(value=hinted, confidence=1.0, detector="hint")
@@ -130,9 +129,8 @@ class Understanding:
         else:
             unknown = Signal[Any](value=None, confidence=0.0, detector=self.name)
             found["task"] = found["scores"] = unknown
-        risks = self._risks(signals.request, text, data, worst, said)
-        likeliest = max([risk.probability for risk in risks.risks], default=0.0)
-        found["risks"] = Signal(value=risks, confidence=likeliest, detector=self.name)
+        risks = self._risks(signals.request, text, data, worst, risky)
+        found["risks"] = Signal(value=risks, confidence=max(risky, default=0.0), detector=self.name)
         return found
 
     def task_probabilities(self, data: bytes) -> Sequence[float]:
@@ -140,11 +138,13 @@ class Understanding:
         scores = task_scores(data, self.facts.reading, self._table, self._weights, self._bias, self._layer)
         return softmax(scores, self.facts.temperature) if scores else ()
 
-    def _read(self, data: bytes) -> tuple[Sequence[float], Worst, Sequence[float]]:
-        """:meth:`task_probabilities`, :meth:`worst` and what words say of risks, of one pass over ``data``."""
+    def _read(self, data: bytes) -> tuple[Sequence[float], Worst, Sequence[float], Sequence[float]]:
+        """:meth:`task_probabilities`, :meth:`worst`, what words say of risks and the probabilities of these, of one
+        pass over ``data``."""
         if features.compiled is None:
             said = said_of_risks(data, self.facts.reading, self._layer) if self._layer is not None else ()
-            return self.task_probabilities(data), self.worst(data), said
+            worst = self.worst(data)
+            return self.task_probabilities(data), worst, said, self._probabilities(worst, said)
         if self._reader is None:
             reading, windows = self.facts.reading, self.facts.windows
             self._reader = features.compiled.reader(
@@ -152,19 +152,28 @@ class Understanding:
                 reading.bits, self._table, self._weights, self._bias, layer_arguments(reading, self._layer),
                 self.facts.temperature,
                 windows.bits, windows.size, windows.step, self._risk_table, self._risk_scale, self._risk_bias,
+                np.ascontiguousarray(np.array(self._platt, np.float64).T),
             )  # fmt: skip
         return features.compiled.read(self._reader, data)
 
-    def _risks(self, request: Request, text: str, data: bytes, worst: Worst, said: Sequence[float]) -> Risks:
-        """The risks of a conversation, ``text`` being its transcript as far as it is read, ``data`` its bytes."""
-        risks = []
-        for (kind, slope, offset, threshold), (score, begin, end), more in zip(
-            self._heads, worst, said or self._silent, strict=True
-        ):
+    def _probabilities(self, worst: Worst, said: Sequence[float]) -> Sequence[float]:
+        found = []
+        for (slope, offset), (score, _, _), more in zip(self._platt, worst, said or self._silent, strict=True):
             odds = slope * score + offset + more
-            probability = 1.0 / (1.0 + exp(-odds if -30.0 < odds < 30.0 else 30.0 if odds < 0.0 else -30.0))
-            spans = _spans(request, text, data, begin, end) if probability >= RISK_FLOOR else ()
-            risks.append(Risk(kind=kind, probability=probability, threshold=threshold, spans=spans))
+            found.append(1.0 / (1.0 + exp(-odds if -30.0 < odds < 30.0 else 30.0 if odds < 0.0 else -30.0)))
+        return found
+
+    def _risks(self, request: Request, text: str, data: bytes, worst: Worst, probabilities: Sequence[float]) -> Risks:
+        """The risks of a conversation, ``text`` being its transcript as far as it is read, ``data`` its bytes."""
+        risks = [
+            Risk(
+                kind=kind,
+                probability=probability,
+                threshold=threshold,
+                spans=_spans(request, text, data, begin, end) if probability >= RISK_FLOOR else (),
+            )
+            for (kind, threshold), probability, (_, begin, end) in zip(self._kinds, probabilities, worst, strict=True)
+        ]
         length = sum([len(message.text) for message in request.messages])
         return Risks(risks=tuple(risks), is_complete=length <= len(text) and len(data) < SCAN_HEAD + SCAN_TAIL)
 
