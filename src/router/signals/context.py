@@ -104,8 +104,9 @@ _HEADING_SIZE, _MOST_MARKS = 90, 12
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
     request = signals.request
-    if any(message.role == "tool" and len(message.text) > 1 for message in request.messages):
-        return True, 0.95
+    for message in request.messages:
+        if message.role == "tool" and len(message.text) > 1:
+            return True, 0.95
     if "file" in request.modalities:
         return True, 0.9
     view = signals.view(excerpt)

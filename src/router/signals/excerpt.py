@@ -15,9 +15,10 @@ from .. import features
 from ..types import Signals
 from .triggers import Trigger, groups, phrases_in
 
-__all__ = ["Excerpt", "edges", "excerpt", "flow", "has_shared_case", "is_unspaced", "lowered", "near"]
+__all__ = ["COUNTED", "Excerpt", "edges", "excerpt", "flow", "has_shared_case", "is_unspaced", "lowered", "near"]
 
 _HEAD, _TAIL, _SYSTEM = 700, 400, 600
+COUNTED = 12_000
 # Up to here others read the whole text in small letters anyway.
 _SHARED = 32_768
 
@@ -32,7 +33,8 @@ class Excerpt(msgspec.Struct, frozen=True, gc=False):
 
     ``ask`` is the user's part of ``lower``; ``triggers`` the words of triggers that stand in ``lower``, ``groups``
     their bits; ``phrases`` those that stand in ``ask``; ``is_unspaced`` tells that it has signs of a script that writes
-    no blanks (or glues words), so that words say little.
+    no blanks (or glues words), so that words say little. ``breaks`` are those of lines in the first ``COUNTED``
+    characters of ``user``.
     """
 
     system: str
@@ -45,6 +47,7 @@ class Excerpt(msgspec.Struct, frozen=True, gc=False):
     phrases: tuple[str, ...]
     is_unspaced: bool
     has_digit: bool
+    breaks: int
 
     def has(self, trigger: Trigger) -> bool:
         """Whether one of the trigger's words stands in ``lower``."""
@@ -92,7 +95,10 @@ def excerpt(signals: Signals) -> Excerpt:
         lower = read.lower()
         raw = lower.encode("utf-8", "replace")
     bits, found, has_digit = groups(raw)
-    return Excerpt(system, user, read, lower, ask, found, bits, phrases_in(raw_ask), is_unspaced(lower), has_digit)
+    breaks = user.count("\n", 0, COUNTED)
+    return Excerpt(
+        system, user, read, lower, ask, found, bits, phrases_in(raw_ask), is_unspaced(lower), has_digit, breaks
+    )
 
 
 def edges(text: str) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from ..types import Message, Signals
-from .excerpt import excerpt
+from .excerpt import COUNTED, excerpt
 from .rule import Rule
 
 __all__ = ["FEW_SHOT"]
@@ -32,7 +32,7 @@ _NUMBERED = late_pattern(
     r"[ \t*#]*(?:example|beispiel|exemple|ejemplo|exemplo|esempio|例|示例) ?(?:#|no\.? ?)?\d+\b", re.IGNORECASE
 )
 _NUMBERED_STARTS = frozenset(" \t*#eEbB例示")
-_READ, _MOST_MARK = 12_000, 60
+_MOST_MARK = 60
 
 
 def _read(signals: Signals) -> tuple[int | None, float]:
@@ -43,11 +43,11 @@ def _read(signals: Signals) -> tuple[int | None, float]:
     view = signals.view(excerpt)
     most = 0
     for text in (view.user, view.system) if view.system else (view.user,):
-        breaks = text.count("\n", 0, _READ)
+        breaks = view.breaks if text is view.user else text.count("\n", 0, COUNTED)
         if breaks >= 2:
-            most = max(most, _pairs(text[:_READ], breaks))
+            most = max(most, _pairs(text[:COUNTED], breaks))
         elif ": " in text and text.count("utput:") + text.count("nswer:") >= 2:
-            most = max(most, len(_INLINE.findall(text[:_READ])))
+            most = max(most, len(_INLINE.findall(text[:COUNTED])))
     return most, 0.9 if most == 0 or most > 1 else 0.75
 
 
@@ -81,8 +81,11 @@ def _holds_two(text: str) -> bool:
     """Whether two of the signs that stand behind a mark are there."""
     if ":" not in text and "=" not in text and "：" not in text:
         return False
-    colons = text.count(":")
-    return colons >= 2 or colons + text.count("：") + text.count("=") >= 2
+    # Finding is far faster than counting, which looks at each character.
+    first = text.find(":")
+    if first >= 0 and text.find(":", first + 1) >= 0:
+        return True
+    return (first >= 0) + text.count("：") + text.count("=") >= 2
 
 
 def _marked(text: str, lines: Sequence[str]) -> list[tuple[str, bool]]:

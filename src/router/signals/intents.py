@@ -125,13 +125,13 @@ def _count(view: Excerpt) -> tuple[int, float]:
         added = len(_UNSPACED.findall(ask[:600]))
         if added:
             return 1 + min(added, 3), 0.75
-    breaks = ask.count("\n")
-    if breaks >= 1:
+    first = ask.find("\n")
+    if first >= 0:
         kinds = _listed(ask) if view.has(_VERBS) else ()
         # A list of things to do with different verbs; a list of criteria or of examples has none.
         if len(kinds) >= 2:
             return min(len(kinds), 9), 0.85
-        if breaks >= 2 and ask.count("?") >= 2:
+        if ask.find("\n", first + 1) >= 0 and ask.find("?", ask.find("?") + 1) >= 0:
             asked = [line for line in _NUMBERED.findall(ask) if "?" in line]
             if len(asked) >= 2 and len(view.user) < 900:
                 return len(asked), 0.7

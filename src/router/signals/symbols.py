@@ -10,7 +10,7 @@ import re
 
 from ..patterns import late_pattern
 from ..types import Signals
-from .excerpt import Excerpt, excerpt, flow
+from .excerpt import COUNTED, Excerpt, excerpt, flow
 from .rule import Rule
 from .triggers import triggers
 
@@ -92,7 +92,8 @@ def _around(view: Excerpt) -> str:
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
     view = signals.view(excerpt)
-    if view.user.count("\n") >= 4 and _may_be_art(view.user[:4000]) and _is_art(view.user[:4000]):
+    breaks = view.breaks + view.user.count("\n", COUNTED)
+    if breaks >= 4 and _may_be_art(view.user[:4000]) and _is_art(view.user[:4000]):
         return True, 0.8
     if not _may_redefine(view):
         return False, 0.97
