@@ -38,6 +38,7 @@ YES_WORDS = frozenset(_YES)
 _POLAR = frozenset(frozenset((yes, no)) for yes, nos in _YES.items() for no in nos) | frozenset(
     map(frozenset, (("是", "否"), ("是", "不是"), ("对", "错"), ("はい", "いいえ"), ("예", "아니요"), ("네", "아니요")))
 )
+_POLAR_WORDS = frozenset[str]().union(*_POLAR)
 _JOIN = (
     r"[\"'”’»`*.]{0,2}\s*(?:/|\||,\s*or|,|\bor\b|\boder\b|\bou\b|\boppure\b|\bo\b|\bof\b|\b(?:albo|lub|или|або|أو|"
     r"veya|"
@@ -162,7 +163,7 @@ def without_restated(text: str, labels: Sequence[str]) -> str:
 def holds_polar(labels: Sequence[str]) -> bool:
     """Whether yes and no are among the answers: "yes, no or maybe"."""
     folded = {label.casefold() for label in labels}
-    return len(labels) < 5 and any(pair <= folded for pair in _POLAR)
+    return len(labels) < 5 and not folded.isdisjoint(_POLAR_WORDS) and any(pair <= folded for pair in _POLAR)
 
 
 def question_of(texts: Iterable[str]) -> str:

@@ -104,8 +104,12 @@ def candidates(
     plan = fleet.is_plan
     is_plain = asked.is_auto and not asked.is_bound
     plain = (fleet.plain.get(asked.task) or _plain_task(fleet, asked.task)) if is_plain else None
-    if evidence is None and plain is not None:
+    if plain is not None:
         found = [*plain.local]
+        if evidence is not None:
+            for place, name in enumerate(fleet.local):
+                if name == evidence.model:
+                    found[place] = _local(fleet.local[name], evidence, asked)
     else:
         found = [_local(card, evidence, asked) for card in fleet.local.values()]
     if plain is not None and learned is None and asked.tokens.units is None and not snapshot.quality_shift:

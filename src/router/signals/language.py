@@ -209,11 +209,12 @@ def _by_words(text: str, codes: tuple[str, ...]) -> tuple[str | None, float]:
         english = len(words & _SETS["en"])
         if english >= _PLAIN_ENGLISH and 4 * english >= n_words(raw):
             return "en", 0.99
-    counts = dict.fromkeys(codes, 0)
+    # In ASCII only what its words speak for can win, beside English; there is a second in any case.
+    counts = {"en": 0, "de": 0} if is_ascii else dict.fromkeys(codes, 0)
     for word in words:
         for code in _SPOKEN[word]:
-            if code in counts:
-                counts[code] += 1
+            if is_ascii or code in counts:
+                counts[code] = counts.get(code, 0) + 1
     scores = []
     for code, count in counts.items():
         score = float(count)

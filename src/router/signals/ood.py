@@ -89,6 +89,7 @@ class LocalDetector:
         away: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._models = tuple((model, cards[model.name], LabelReader(cards[model.name])) for model in models)
+        self._choosing = tuple(each for each in self._models if each[1].head in _CHOOSING)
         self._named = NamedLabels(card for _, card, _ in self._models)
         self._templates = frozenset(
             name for card in cards.values() if card.template for name in (card.template, *card.also_templates)
@@ -205,20 +206,20 @@ class LocalDetector:
         request = signals.request
         is_given = request.json_schema is not None or bool(request.tools) or request.hints.labels is not None
         best: tuple[tuple[bool, bool, bool, bool, int, int], _Match] | None = None
-        for order, (model, card, reader) in enumerate(self._models):
-            if card.head not in _CHOOSING or (only is not None and card.name != only):
-                continue
-            if not _is_bound_to(card, template):
+        for order, (model, card, reader) in enumerate(self._choosing):
+            if only is not None and card.name != only:
                 continue
             is_bound = bool(card.template)
+            if is_bound and not _is_bound_to(card, template):
+                continue
             labels = reader(contract) if contract is not None else None
             fits = labels is not None and labels.reason is None
             is_its_task = is_bound or task.value == card.task or (fits and task.value in card.also_tasks)
+            is_told = fits and labels is not None and labels.is_telling
             # A schema, a tool or a hint names the answers beyond doubt, so that the task is told.
-            contradicted = not is_its_task and not is_given and task.value is not None
-            contradicted = contradicted and task.confidence >= self._contradiction
-            contradicted = contradicted and not {task.value, card.task} <= _BY_LABELS
-            is_told = fits and labels is not None and labels.is_telling and not contradicted
+            if is_told and not is_its_task and not is_given and task.value is not None:
+                contradicted = task.confidence >= self._contradiction
+                is_told = not contradicted or {task.value, card.task} <= _BY_LABELS
             if not is_its_task and not is_told:
                 continue
             if labels is not None and not labels.mapped and not is_bound and self._count(card.task) > 1:
