@@ -88,6 +88,7 @@ _WORDED = late_pattern(
 _WORDED_UNSPACED = late_pattern(r"数字|番号|编号|序号|字母|숫자|번호")
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _MOST_WORDS = 5
+_REST = frozenset({"otherwise", "else", "not", "anything else", "everything else"})  # what is left has no label
 _EDGE = 1500
 _SIGN = late_pattern(
     r"(?<![\w.])(?:\d{1,2}|[A-Za-z]|[A-Z]\d{1,2}|[A-Z]{2,4}(?= ?=)|(?<=[\"'`])[A-Za-z]{2,3}(?=[\"'`]))"
@@ -119,6 +120,7 @@ def coded_list(text: str) -> Listing | None:
             len({label.casefold() for label in labels}) == len(labels)
             and all(label and label.count(" ") < _MOST_WORDS and len(label) <= 48 for label in labels)
             and not any(re.search(r"[:：]\s|\s[-–—]\s|\(", entry["label"]) for entry in entries)
+            and _REST.isdisjoint(label.casefold() for label in labels)
         )
         if not is_sound or not (
             _asks_for_mark(affirmed, marks)

@@ -146,6 +146,7 @@ _TEMPLATE = late_pattern(
     r"shape)\b[^\n:]{0,40}:?\s*\n?\s*[\"'`]?(?:[A-Z]\w{2,20}: ?[<\[{(\w]|\w{2,20}[:=] ?[<\[{])",
     re.MULTILINE,
 )
+_TWO_SLOTS = late_pattern(r"<[A-Za-z][\w ]{0,24}>[^<>\n\w]{1,6}<[A-Za-z][\w ]{0,24}>(?!.*</)")  # "<label> - <place>"
 _UPPER = late_pattern(
     r"upper ?case|capital letters|in capitals|all caps|in caps|großbuchstaben|majuscules|mayúsculas|maiúsculas|"
     r"maiuscolo|"
@@ -369,6 +370,8 @@ def _form(text: str, words: frozenset[str], labels: tuple[str, ...], *, is_json:
                 return "the answer is to be wrapped in tags."
         if _TEMPLATE.search(spoken):
             return "the answer is to be written in a form of its own."
+    if "<" in spoken and _TWO_SLOTS.search(spoken) is not None:
+        return "the answer is to be written in a form of its own."
     if "<" in spoken and any(tag[1].lower() in ANSWER_WORDS for tag in _TAGGED.finditer(spoken)):
         return "the answer is to be wrapped in tags."
     if any(map(str.isalnum, "".join(labels))) is False:

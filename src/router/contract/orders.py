@@ -206,6 +206,11 @@ _SECOND_OBJECT = late_pattern(
     r"\b(?:backwards?|in reverse|right to left|every (?:second|other|third)|read between the lines)\b|"
     rf"\bsort the (?:{_NOUN})"
 )
+# "return label and severity"
+_BARE_SECOND = late_pattern(
+    r"\b(?:return|give|output|state|provide|report|print|write|(?:answer|respond|reply) with) (?:only |just |the )*"
+    rf"(?:{_NOUN})(?: and|,| plus| with) (?!nothing|no\b|not\b|only|never|stop|done|please|thanks|alone)[a-z]+$"
+)
 # "classify the question, then answer it"
 _ANSWERED = late_pattern(
     r"(?:\band|\bthen|;) (?:also |then |please )*(?:answer|solve|fix|translate|reply to|respond to) "
@@ -261,6 +266,7 @@ def adds_to_label(lower: str) -> bool:
         or _FURTHER.match(lower)
         or _THEN.match(lower)
         or _ANSWERED.search(lower)
+        or _BARE_SECOND.search(lower)
         or (("same" in lower or "likewise" in lower) and _AGAIN.match(lower))
     ):
         return True

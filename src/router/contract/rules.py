@@ -162,6 +162,12 @@ _QUOTED_IS = late_pattern(
     r"heißt)\b",
     re.IGNORECASE,
 )
+# "Judge the service, not the food."
+_NOT_THAT = late_pattern(
+    r"\b(?:judge|rate|classify|assess|evaluate|grade|weigh) (?:only )?(?:the|its|their|what|how) "
+    r"[\w '’-]{2,40},? (?:and |but )?not (?:the|its|their|what|how)\b",
+    re.IGNORECASE,
+)
 _SIDE = late_pattern(
     r"\b(?:sentiment|tone|mood|emotion|attitude|stance|opinion|feelings?)(?: \([^()]{1,40}\))? of (?:the|this|"
     r"that) ([\w-]+)(?:['’]s?)?(?: ([\w-]+))?",
@@ -226,6 +232,8 @@ def rule(text: str, words: frozenset[str], labels: tuple[str, ...]) -> str | Non
         return "the list of labels is open."
     if ANOTHERS_VIEW.search(text) is not None:
         return "the label is what somebody else would say."
+    if "not" in words and _NOT_THAT.search(text) is not None:
+        return "the label is asked for one side of the text only."
     if "(" in text and sum(f" ({label.lower()})" in text.lower() for label in labels) > 1:
         return "the request gives its labels meanings of their own."  # "is it civil (accept) or abusive (reject)?"
     if words & RULE_WORDS:

@@ -128,12 +128,8 @@ _PAIRED = late_pattern(
     r"([^<>]{1,64})</\2>"
 )
 _MOST = 200
-_PLAIN = (
-    ANSWER_WORDS
-    | INPUT_WORDS
-    | NOUNS
-    | {"yes", "no", "não", "non", "nein", "nee", "si", "sí", "true", "false", "other", "none", "one", "any", "all"}
-)
+_PLAIN = ANSWER_WORDS | INPUT_WORDS | NOUNS
+_PLAIN |= table("yes no não non nein nee si sí true false other none one any all")
 _ORDERS = late_pattern(
     rf"\W*(?:(?:please|only|just|simply|always|and) )*(?:{'|'.join(sorted(GIVES))}) (?:the|only|just|one|a|its)\b"
 )

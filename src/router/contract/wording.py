@@ -125,7 +125,11 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     coded = coded_list(text) if may_code(text) else None
     # A question with lettered answers, and nothing that speaks of classes, asks for knowledge.
     if coded is not None and (is_system or not words.isdisjoint(CLASSIFY | NOUNS) or _asks_of_text(text, coded)):
-        return [coded]
+        known = frozenset(map(str.casefold, coded.labels))
+        # "Classify it as a, b or c. Answer 0 for a, 1 for b": the list and its codes disagree.
+        others = (frozenset(map(str.casefold, other.labels)) for other in islice(_candidates(text, words), _MOST))
+        if not any(known & other and other - known - set(map(str.casefold, coded.marks)) for other in others):
+            return [coded]
     candidates = list(islice(_candidates(text, words), _MOST))
     if not candidates and (lone := lone_list(text, words, is_system=is_system)) is not None:
         candidates = [lone]
