@@ -199,6 +199,7 @@ _PAIRS = {
     "'": "'",
     "‘": "’",
     "`": "`",
+    "<": ">",
 }
 
 
@@ -217,7 +218,7 @@ def is_several(piece: str) -> bool:
 
 
 def unquoted(text: str, start: int, end: int) -> tuple[int, int]:
-    """Without one pair of quotation marks around the whole stretch."""
+    """Without one pair of quotation marks, or of angle brackets that are no tag, around the whole stretch."""
     closer = _PAIRS.get(text[start : start + 1])
     if closer is None or end - start < 3:
         return start, end
@@ -225,6 +226,8 @@ def unquoted(text: str, start: int, end: int) -> tuple[int, int]:
     if text[stop - 1] != closer:
         return start, end
     inner = text[start + 1 : stop - 1]
+    if closer == ">" and ("<" in inner or " " not in inner):
+        return start, end
     place = inner.find(closer)
     if place > 0 and not inner[place - 1].isspace() and not (closer == "'" and inner[place + 1 : place + 2].isalnum()):
         return start, end

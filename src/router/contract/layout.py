@@ -78,6 +78,8 @@ _HEADERS = (
     "titolo",
 )
 
+_SUBJECTS = table("subject betreff objet asunto assunto oggetto onderwerp")
+
 _UNDER_HEADER = late_pattern(
     r"(?:^|\n)(?:from|to|date|sent|cc|sender|von|an|de|para|da)[:：] \S[^\n]*\n\Z", re.IGNORECASE
 )
@@ -121,6 +123,8 @@ def whole_or_wrapped(text: str) -> Found | None:
     if inputs and inputs[0].outer <= start + 3:
         if inputs[0].name in _HEADERS and PARAGRAPH.search(text, inputs[0].start, end):
             return (start, end, 0.9)  # an e-mail or article with its headline
+        if inputs[0].name in _SUBJECTS and len(inputs) == 1 and "\n" in text[inputs[0].start : end]:
+            return (start, end, 0.85)  # an e-mail whose subject stands right above what it says
         return marked(text, ())
     if inputs and text.endswith("?\n\n", start, inputs[0].outer) and ":" not in text[start : inputs[0].outer]:
         return marked(text, ())  # "How does the loaf in this note sound?", and then the note
@@ -146,6 +150,8 @@ def whole_or_wrapped(text: str) -> Found | None:
     if found and found[0].kind == "answer" and found[0].outer <= start + 3:
         # "Answer: the trainer was brilliant": of a survey, under an instruction that codes answers.
         return (found[0].start, end, 0.7) if len(found) == 1 and end - found[0].start > 24 else None
+    if text.startswith("Question: ", start) and "\n" not in text[start:end]:
+        return AMBIGUOUS  # a heading of the caller's, or the text's own word
     answer = found[-1] if found and found[-1].kind == "answer" and found[-1].start >= end else None
     return (start, answer.outer if answer else end, 0.95)
 

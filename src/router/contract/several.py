@@ -26,7 +26,9 @@ _MULTI = late_pattern(
     r"\b(?:answer|respond|return|output|reply|as an?|give|as long as they're|separated? them)\b[^.\n]{0,40}"
     r"\bcomma[- ](?:separated|delimited)\b|\b(?:every|all the) (?:\w+ )?(?:labels?|departments?|teams?|categor\w+|"
     r"tags?|"
-    r"topics?|themes?|departments?) (?:that|which|it)\b",
+    r"topics?|themes?|departments?) (?:that|which|it)\b|"
+    r"через запят\w+|\bseparad[oa]s por (?:una )?(?:comas?|vírgulas?)\b|\bséparée?s par (?:des |une )?virgules?\b|"
+    r"\b(?:komma-?getrennt\w*|durch kommas? getrennt|gescheiden door (?:een )?komma'?s?|separat[ei] da virgol[ae])\b",
     re.IGNORECASE,
 )
 _ONE_WORD = late_pattern(r"\b(?:not|n't|never|no)\b[^.\n]{0,40}\bmore than one\b", re.IGNORECASE)

@@ -146,6 +146,8 @@ MULTI_WORDS = table(
     comma comma-separated comma-delimited various
     up two one many least number
     apply applies applicable multiple several more any all every zero plus mehrere plusieurs varias várias
+    запятую запятой запятыми coma comas vírgula vírgulas virgule virgules komma kommas komma's kommagetrennt
+    komma-getrennt virgola virgole
     """
 )
 """Without one of these there is one label."""
