@@ -33,7 +33,7 @@ bench-short: $(VENV)/.installed-dev
 clean:
 	rm -rf $(VENV) dist build
 
-SOURCES := src/router/_ngrams.c src/router/_words.c src/router/_candidates.c
+SOURCES := $(wildcard src/router/_*.c)
 
 # A name on the PATH may be a launcher without an interpreter behind it, so each is tried by running it.
 $(BIN)/python:

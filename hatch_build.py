@@ -14,8 +14,6 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCES = ["src/router/_ngrams.c", "src/router/_words.c", "src/router/_candidates.c"]
-
 
 class CompileHook(BuildHookInterface):  # type: ignore[type-arg]
     """Puts the compiled module beside its source, so that editable installs find it too."""
@@ -42,7 +40,7 @@ def compiled(root: Path) -> Path:
 
     extension = Extension(
         "router._ngrams",
-        SOURCES,
+        sorted(path.relative_to(root).as_posix() for path in root.glob("src/router/_*.c")),
         define_macros=[("Py_LIMITED_API", "0x030b0000")],
         py_limited_api=True,
         # Python's own -fwrapv keeps loops with 32-bit counters from being done in vectors; no sum here relies on it.

@@ -103,13 +103,13 @@ def processor_us(model: CardedModel, texts: Sequence[str]) -> float:
 
 
 def merged(name: str, maker: str, found: dict[str, Any]) -> None:
-    """Write one result among those that are there, each with its processor and commit."""
+    """Write one result among those that are there, each with its processor and commit; one that has them keeps them."""
     known = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {"sets": {}}
     sets = known["sets"]
     for makers in sets.values():
         for row in makers.values():
             row.setdefault("cpu", known["measured_on"]["cpu"])
-    sets.setdefault(name, {})[maker] = found | {key: facts()[key] for key in ("cpu", "commit")}
+    sets.setdefault(name, {})[maker] = {key: facts()[key] for key in ("cpu", "commit")} | found
     write("experts", {"sets": sets})
 
 

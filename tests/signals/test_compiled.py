@@ -169,6 +169,10 @@ def test_wrong_sizes_are_refused(arrays) -> None:
     ones, keys, odds = np.ones(4, np.float32), np.arange(3, dtype=np.uint32), np.ones((2, 4))
     labels = len(bias)
 
+    def reader(*, bits=16, window_bits=16, odds=odds):
+        windows = window_bits, 64, 32, arrays["risk.table"], ones, ones
+        return COMPILED.reader(9, 9, 6, 4, 6, 16, bits, table, weights, bias, None, 1.0, *windows, odds)
+
     def layered(*, keys=3, columns=16, scale=16, rows=48, weigh=2, units=2, out=2, risks=3, first=16, last=16):
         layer = (
             np.arange(keys, dtype=np.uint32), np.ones((3, columns), np.int8), np.ones(scale, np.float32),
@@ -197,57 +201,10 @@ def test_wrong_sizes_are_refused(arrays) -> None:
         lambda: layered(last=15),
         lambda: COMPILED.worst_windows(b"a", 16, 64, 0, arrays["risk.table"], ones, ones),
         lambda: COMPILED.worst_windows(b"a", 15, 64, 32, arrays["risk.table"], ones, ones),
-        lambda: COMPILED.reader(
-            9, 9, 6, 4, 6, 16, 17, table, weights, bias, None, 1.0, 16, 64, 32, arrays["risk.table"], ones, ones, odds
-        ),
-        lambda: COMPILED.reader(
-            9, 9, 6, 4, 6, 16, 16, table, weights, bias, None, 1.0, 15, 64, 32, arrays["risk.table"], ones, ones, odds
-        ),
-        lambda: COMPILED.reader(
-            9,
-            9,
-            6,
-            4,
-            6,
-            16,
-            16,
-            table,
-            weights,
-            bias,
-            None,
-            1.0,
-            16,
-            64,
-            32,
-            arrays["risk.table"],
-            ones,
-            ones,
-            odds[1:],
-        ),
-        lambda: COMPILED.read(
-            COMPILED.reader(
-                9,
-                9,
-                6,
-                4,
-                6,
-                16,
-                16,
-                table,
-                weights,
-                bias,
-                None,
-                1.0,
-                16,
-                64,
-                32,
-                arrays["risk.table"],
-                ones,
-                ones,
-                odds,
-            ),
-            b"a" * 40000,
-        ),
+        lambda: reader(bits=17),
+        lambda: reader(window_bits=15),
+        lambda: reader(odds=odds[1:]),
+        lambda: COMPILED.read(reader(), b"a" * 40000),
         lambda: COMPILED.label_scores(b"a", 6, 8, 16, arrays["risk.table"], ones, ones, known[:-1].copy()),
         lambda: COMPILED.label_scores(b"a", 6, 8, 21, arrays["risk.table"], ones, ones, known),
         lambda: COMPILED.word_sum(b"a", keys, np.ones((3, 16), np.int8)[:2].copy()),

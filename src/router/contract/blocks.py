@@ -16,6 +16,7 @@ from .turns import alternating, answering
 from .vocabulary import ANSWER_WORDS, CLASSIFY, INPUT_WORDS, NOT_DATA, NOUNS
 
 __all__ = [
+    "FENCES",
     "Block",
     "fences",
     "has_marker",
@@ -66,6 +67,8 @@ _INPUT_PREFIXES = ("customer ", "user ", "the ", "input ", "product ", "movie ",
 _INPUT_SUFFIXES = (" to classify", " to analyze", " to analyse", " to label", " to judge", " to evaluate", " sample",
                    " text", " below", " body", " content", " to be classified", " message", " here",
                    " to moderate", " to categorize", " to review")  # fmt: skip
+FENCES = ("```", '"""', "'''")
+"""What stands around data."""
 _UNSPACED_INPUTS = (
     "文本", "评论", "句子", "内容", "消息", "标题", "输入", "テキスト", "レビュー",
     "コメント", "メッセージ", "텍스트", "리뷰", "문장", "댓글", "메시지", "本文", "正文",

@@ -11,11 +11,12 @@ import re
 from ..patterns import late_pattern
 from .polar import without_restated
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS
+from .words import alternatives
 
 __all__ = ["canonical"]
 
-_NOUN = "|".join(sorted(word for word in NOUNS | (ANSWER_WORDS - {"subject"}) if word.isascii() and word.isalpha()))
-_TEXTS = "|".join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))
+_NOUN = alternatives(NOUNS | (ANSWER_WORDS - {"subject"}))
+_TEXTS = alternatives(INPUT_WORDS)
 # "When a rep pastes a call note, tell which stage": that a text comes in is no rule.
 _ARRIVES = late_pattern(
     r"(?:^|(?<=[.!?:\n] )|(?<=\n))\W{0,3}(?:when(?:ever)?|if|once|each time|every time|as soon as) "

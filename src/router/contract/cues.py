@@ -9,7 +9,7 @@ from ..patterns import late_pattern
 from .labels import Listing
 from .listing import list_at
 from .vocabulary import CLASSIFY, INPUT_WORDS, NOUNS, WEAK_NOUNS
-from .words import table
+from .words import alternatives, table
 
 __all__ = ["DIRECT", "OPEN_LIST", "as_lists", "direct_lists", "noun_lists"]
 
@@ -118,7 +118,7 @@ _PREPOSITION = late_pattern(
 # "ob der Satz ... ist", "of de review ... is": German and Dutch put the verb behind the list.
 _CLAUSE_SUBJECT = late_pattern(
     rf" (?:de[rnm]?|die|das|diese[rs]?|dies|dit|deze|het|folgende[rs]?|volgende)(?: [\w-]+){{0,2}}? "
-    rf"(?:{'|'.join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))}) ",
+    rf"(?:{alternatives(INPUT_WORDS)}) ",
     re.IGNORECASE,
 )
 _ARE = late_pattern(r"\s+(?:are|is|sind|lauten|sont|son|são|sono|zijn)\b", re.IGNORECASE)

@@ -7,29 +7,29 @@ classifier is never unsure in the caller's sense.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from ..patterns import late_pattern
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS
-from .words import table
+from .words import alternatives, table
 
-__all__ = ["OTHERS", "fallbacks", "without_fallback"]
+__all__ = ["fallbacks", "without_fallback"]
 
-OTHERS = table(
+_OTHERS = table(
     """
     other others none unknown unclear neither misc miscellaneous general uncategorized uncategorised unclassified
     undefined n/a na applicable andere anderes sonstige sonstiges unbekannt keine autre autres inconnu aucun aucune
     otro otra otros desconocido ninguno ninguna altro sconosciuto nessuno outro outros desconhecido nenhum
     """
 )
-_OTHERS_UNSPACED = ("其他", "其它", "未知", "その他", "不明", "기타")
+_UNSPACED_OTHERS = ("其他", "其它", "未知", "その他", "不明", "기타")
 _LABEL = (
     r"=*(?:not applicable|"
-    + "|".join(sorted((OTHERS - {"applicable"}) | set(_OTHERS_UNSPACED), key=len, reverse=True))
+    + "|".join(sorted((_OTHERS - {"applicable"}) | set(_UNSPACED_OTHERS), key=len, reverse=True))
     + r")=*"
 )
-_NOUN = "|".join(sorted(word for word in NOUNS | ANSWER_WORDS if word.isascii() and word.isalpha()))
-_TEXT = "|".join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))
+_NOUN = alternatives(NOUNS | ANSWER_WORDS)
+_TEXT = alternatives(INPUT_WORDS)
 _OF_LIST = (
     rf"(?: (?:any|one)(?: (?:single )?(?:{_NOUN}))?(?: of)?)?(?: (?:the|these|those|them|your|our))?"
     r"(?: (?:above|provided|given|listed|predefined|following|other|available|possible|allowed))*"
@@ -83,25 +83,26 @@ _UNSPACED = late_pattern(
 )
 
 
-def _found(text: str) -> Iterable[re.Match[str]]:
+def _found(text: str, words: frozenset[str]) -> Iterator[re.Match[str]]:
+    if words.isdisjoint(_OTHERS) and text.isascii():
+        return
     lower = text.lower()
     if "if " in lower or "when" in lower or "case " in lower:
         yield from _ENGLISH.finditer(text)
     if "wenn " in lower or "falls " in lower or "si " in lower or "se " in lower:
         yield from _ABROAD.finditer(text)
-    if not text.isascii() and any(label in text for label in _OTHERS_UNSPACED):
+    if not text.isascii() and any(label in text for label in _UNSPACED_OTHERS):
         yield from _UNSPACED.finditer(text)
 
 
-def fallbacks(text: str) -> frozenset[str]:
+def fallbacks(text: str, words: frozenset[str]) -> frozenset[str]:
     """The labels that an instruction gives to what no other label fits, as they are spelled."""
-    return frozenset(next(label for label in match.groupdict().values() if label is not None) for match in _found(text))
+    said = (match.groupdict().values() for match in _found(text, words))
+    return frozenset(next(label for label in labels if label is not None) for labels in said)
 
 
 def without_fallback(text: str, words: frozenset[str]) -> str:
     """An instruction without the sentences that say so."""
-    if words.isdisjoint(OTHERS) and text.isascii():
-        return text
-    for match in reversed(list(_found(text))):
+    for match in reversed(list(_found(text, words))):
         text = f"{text[: match.start()]}{text[match.end() :]}"
     return text

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from ..patterns import late_pattern
-from .blocks import is_answer_cue, is_input_marker, trimmed
+from .blocks import FENCES, is_answer_cue, is_input_marker, trimmed
 from .speech import ITEM_LINE
 from .vocabulary import DATA_TAGS
 
@@ -60,7 +60,7 @@ _SECOND = late_pattern(
     r"premise|answer|document|context|passage|evidence|rubric|criteria|reference|candidate)(?: \d)?[*_]{0,2}[:：]",
     re.IGNORECASE,
 )
-_FENCES = ("```", "\n```", '"""', '\n"""', "'''", "\n'''")
+_FENCES = (*FENCES, *(f"\n{mark}" for mark in FENCES))
 _LINES = ("=====", "*****", "#####", "~~~~~")
 _LINE = late_pattern(r"^[=*#~]{5,}[ \t]*$", re.MULTILINE)
 _TRAIL = late_pattern(r"\s*(?:\n#{1,6} [^\n]{1,30}|\n[<>]{3}|\[/INST\]|<\|\w{1,24}\|>(?:assistant\b)?|</s>)\s*\Z")

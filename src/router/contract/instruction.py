@@ -14,7 +14,7 @@ import msgspec
 
 from ..patterns import late_pattern
 from ..types import Message, Request, Split
-from .blocks import Block, fences, has_marker, is_input_marker, markers, quotations, tags, trimmed
+from .blocks import FENCES, Block, fences, has_marker, is_input_marker, markers, quotations, tags, trimmed
 from .labels import Listing
 from .memory import Memory
 from .polar import YES_WORDS
@@ -45,7 +45,6 @@ _LISTED = late_pattern(
 _QUOTED = late_pattern(r"'[^'\n]+'(?=[.\s])|\"[^\"\n]+\"(?=[.\s])|“[^”\n]+”|„[^“”\n]+[“”]|«[^»\n]+»")
 
 
-_FENCES = ("```", '"""', "'''")
 _WITH = late_pattern(r"\bw/(?=\s|o\b)")
 _THING = late_pattern(r"(?:an?|one) [\w-]+(?: [\w-]+){0,4}(?:[.;] |[.;]?\n)", re.IGNORECASE)
 
@@ -324,7 +323,7 @@ def _marked(text: str) -> Iterator[tuple[int, int]]:
         if (quoted := _QUOTED.match(text, block.start)) is not None and quoted.end() < end:
             end = quoted.end()
         if (
-            text.startswith(_FENCES, block.start)
+            text.startswith(FENCES, block.start)
             and (closing := text.find(text[block.start : block.start + 3], block.start + 3)) > 0
         ):
             end = min(end, closing + 3)

@@ -9,7 +9,7 @@ from ..patterns import late_pattern
 from .blocks import next_colon, quotations, trimmed
 from .speech import is_instruction, is_own, lists, mentions, orders
 from .vocabulary import ANSWER_WORDS, CLASSIFY, INPUT_WORDS, NOUNS
-from .words import table, words_of
+from .words import alternatives, table, words_of
 
 __all__ = [
     "AMBIGUOUS",
@@ -26,7 +26,7 @@ __all__ = [
 _HEADING = late_pattern(r"\**[A-Z][\w'’-]*(?: [\w'’-]+){0,3}\**[:：]\**(?:[ \t]*\n|[ \t])")
 # "Tone of a guest's letter: ..."
 _ASKED_OF = late_pattern(
-    rf"(?:{'|'.join(sorted(word for word in NOUNS | ANSWER_WORDS if word.isascii() and word.isalpha()))}) of "
+    rf"(?:{alternatives(NOUNS | ANSWER_WORDS)}) of "
     r"(?:an?|the|this|my) [\w'’ -]{2,50}[:：][ \t]+(?=\S)",
     re.IGNORECASE,
 )

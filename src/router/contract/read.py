@@ -17,7 +17,7 @@ from . import demands
 from .canonical import canonical
 from .codes import without_marks
 from .examples import Shown, shown_answers, without_examples
-from .fallback import OTHERS, fallbacks
+from .fallback import fallbacks
 from .frames import tied_names
 from .instruction import Spoken, instructions, remainder
 from .labels import Listing
@@ -281,9 +281,7 @@ def _worded(
 
 def _with_other(labels: tuple[str, ...], spoken: Sequence[Spoken]) -> tuple[str, ...]:
     """The labels, and the one for texts that none of them fits: "If none of them applies, answer other"."""
-    others = {
-        label for part in spoken if part.words & OTHERS or not part.text.isascii() for label in fallbacks(part.text)
-    }
+    others = {label for part in spoken for label in fallbacks(part.text, part.words)}
     if len(others) != 1 or {label.casefold() for label in labels} & {other.casefold() for other in others}:
         return labels
     return (*labels, *others)

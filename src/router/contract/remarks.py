@@ -11,7 +11,7 @@ from ..patterns import late_pattern
 from .frame_words import ANSWERING, ASKS, CALLS, GIVES, RISKS
 from .usual import is_usual_form
 from .vocabulary import INPUT_WORDS, LANGUAGE_WORDS, NOUNS
-from .words import table
+from .words import alternatives, table
 
 __all__ = ["is_remark", "without_remarks"]
 
@@ -37,8 +37,8 @@ _USED = late_pattern(
     r"sent|"
     r"piped|processed|logged|displayed|passed))|(?:it's|it is|this is) for (?:an?|the|my|our))\b[^_:]{1,80}"
 )
-_TEXTS = "|".join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))
-_LISTS = "|".join(sorted(word for word in NOUNS if word.isascii() and word.isalpha()))
+_TEXTS = alternatives(INPUT_WORDS)
+_LISTS = alternatives(NOUNS)
 _WRITTEN_IN = late_pattern(
     rf"(?:(?:some|most|the|our|all|many) )*(?:{_TEXTS})s?(?: of (?:them|the \w+))? (?:is|are|may be|can be|might be|"
     rf"comes?) "

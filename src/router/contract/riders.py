@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 
 from ..patterns import late_pattern
 from .vocabulary import DATA_TAGS, INPUT_WORDS, NOUNS
-from .words import stands_in
+from .words import alternatives, stands_in
 
 __all__ = ["does_more", "has_rider", "has_rule", "has_sense", "short_capitals"]
 
 _OF_TEXT = (
-    "|".join(sorted(word for word in INPUT_WORDS | NOUNS | DATA_TAGS if word.isascii() and word.isalpha()))
+    alternatives(INPUT_WORDS | NOUNS | DATA_TAGS)
     + "|list|tone|wording|contents|words|language|options|above|below|following"
 )
 _TURN = late_pattern(r"(?:[,;:(–—]| - |\b(?:but|prefer\w*|except|not|never|than|over|before)\b).*", re.DOTALL)

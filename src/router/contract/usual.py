@@ -10,11 +10,12 @@ import re
 
 from ..patterns import late_pattern
 from .vocabulary import INPUT_WORDS, NOUNS
+from .words import alternatives
 
 __all__ = ["ANOTHERS_VIEW", "LED", "TWO_ASKED", "UNBOUND", "is_usual_form", "without_closing"]
 
-_TEXTS = "|".join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))
-_LISTS = "|".join(sorted(word for word in NOUNS if word.isascii() and word.isalpha()))
+_TEXTS = alternatives(INPUT_WORDS)
+_LISTS = alternatives(NOUNS)
 _LABEL = (
     r"(?:label|word|category|class|tag|name|term|value|option|intent|topic|choice|answer|code|emotion|sentiment|string)"
 )

@@ -21,7 +21,7 @@ from .questions import questions
 from .unspaced import unspaced_lists
 from .vocabulary import CLASSIFY, DATA_TAGS, INPUT_WORDS, NOUNS, RANGE_WORDS
 from .whole import is_whole
-from .words import table, words_of
+from .words import alternatives, table, words_of
 
 __all__ = ["listings", "may_list"]
 
@@ -103,7 +103,7 @@ _DENIED = late_pattern(
     r"anything)\b)[^.;:!?\n]{0,60}\Z",
     re.IGNORECASE,
 )
-_TEXTS = "|".join(sorted(word for word in INPUT_WORDS if word.isascii() and word.isalpha()))
+_TEXTS = alternatives(INPUT_WORDS)
 _CODES_TEXT = late_pattern(
     r"(?:^|[.!?\n] ?)(?:please )?(?:pick|choose|select|code|find|give)\b[^.?!\n]{0,40}"
     rf"\b(?:the|this|each) (?:[\w'’-]+ ){{0,2}}(?:{_TEXTS}|"
@@ -122,15 +122,15 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
 
     ``is_system``: it stands apart from the text to judge.
     """
+    candidates = list(islice(_candidates(text, words), _MOST))
     coded = coded_list(text) if may_code(text) else None
     # A question with lettered answers, and nothing that speaks of classes, asks for knowledge.
     if coded is not None and (is_system or not words.isdisjoint(CLASSIFY | NOUNS) or _asks_of_text(text, coded)):
         known = frozenset(map(str.casefold, coded.labels))
         # "Classify it as a, b or c. Answer 0 for a, 1 for b": the list and its codes disagree.
-        others = (frozenset(map(str.casefold, other.labels)) for other in islice(_candidates(text, words), _MOST))
+        others = (frozenset(map(str.casefold, other.labels)) for other in candidates)
         if not any(known & other and other - known - set(map(str.casefold, coded.marks)) for other in others):
             return [coded]
-    candidates = list(islice(_candidates(text, words), _MOST))
     if not candidates and (lone := lone_list(text, words, is_system=is_system)) is not None:
         candidates = [lone]
     if not candidates and words & _OR_WORDS and ("?" in text or ":" in text):

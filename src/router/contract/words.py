@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..patterns import late_pattern
 
-__all__ = ["stands_in", "table", "words_of"]
+__all__ = ["alternatives", "stands_in", "table", "words_of"]
 
 _MARKS = b"\n\t\r.,;:!?()[]{}<>\"'`*#|/=_-"
 _FOLD = bytes.maketrans(_MARKS, b" " * len(_MARKS))
@@ -21,6 +23,11 @@ def words_of(text: str) -> frozenset[str]:
 def table(words: str) -> frozenset[str]:
     """The words of a table written with blanks between."""
     return frozenset(words.split())
+
+
+def alternatives(words: Iterable[str]) -> str:
+    """Those of ``words`` that are plain ASCII letters, as alternatives of a pattern."""
+    return "|".join(sorted(word for word in words if word.isascii() and word.isalpha()))
 
 
 def stands_in(text: str, word: str) -> bool:

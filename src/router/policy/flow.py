@@ -12,7 +12,7 @@ import msgspec
 
 from ..document import did_you_mean
 from ..types import Fired, Signals, Tier
-from .conditions import Check, Values
+from .conditions import Values
 from .logic import Condition
 from .read import PolicyFile
 from .schema import FlowStep
@@ -49,17 +49,15 @@ class CompiledFlow(msgspec.Struct, frozen=True, kw_only=True):
     """The decision flow; it starts at the first step."""
 
     steps: tuple[CompiledStep, ...]
-    ways: tuple[tuple[Check, int | FlowEnd, int | FlowEnd, int | FlowEnd], ...]
-    """Of each step what is checked, and where yes, no and unknown lead."""
 
     def end(self, values: Values) -> FlowEnd:
         """Where the request's way ends."""
-        ways = self.ways
+        steps = self.steps
         at: int | FlowEnd = 0
         while isinstance(at, int):
-            check, yes, no, unknown = ways[at]
-            answer = check(values)
-            at = unknown if answer is None else yes if answer else no
+            step = steps[at]
+            answer = step.condition.check(values)
+            at = step.unknown if answer is None else step.yes if answer else step.no
         return at
 
 
@@ -103,8 +101,7 @@ def compile_flow(file: PolicyFile) -> CompiledFlow | None:
         condition = compile_when(file, step.when, ("flow", step.id, "when"))
         steps.append(CompiledStep(step=step, condition=condition, **ends))
     _check_flow_ends(file, steps)
-    ways = tuple((step.condition.check, step.yes, step.no, step.unknown) for step in steps)
-    return CompiledFlow(steps=tuple(steps), ways=ways)
+    return CompiledFlow(steps=tuple(steps))
 
 
 _TARGETS: Final[Mapping[str, tuple[Prefer | None, Tier | None]]] = {
