@@ -494,8 +494,19 @@ static int32_t row_of(const uint32_t *keys, Py_ssize_t count, uint64_t token) {
     return low < (uint32_t)count && keys[low] == asked ? (int32_t)low : -1;
 }
 
-BEST_VECTORS static void add_row(float *restrict units, const int8_t *restrict row, float by, Py_ssize_t n) {
-    for (Py_ssize_t k = 0; k < n; k++) units[k] += by * (float)row[k];
+/* Adds to units rows of n columns, each times its number in by. */
+BEST_VECTORS static void add_rows_by(float *restrict units, const int8_t *restrict rows, const float *restrict by,
+                                     Py_ssize_t count, Py_ssize_t n) {
+    Py_ssize_t from = 0;
+    for (; from + BLOCK <= n; from += BLOCK) {
+        float sums[BLOCK]; /* they stay in registers */
+        memcpy(sums, units + from, sizeof sums);
+        for (Py_ssize_t j = 0; j < count; j++)
+            for (int k = 0; k < BLOCK; k++) sums[k] += by[j] * (float)rows[j * n + from + k];
+        memcpy(units + from, sums, sizeof sums);
+    }
+    for (Py_ssize_t j = 0; from < n && j < count; j++)
+        for (Py_ssize_t k = from; k < n; k++) units[k] += by[j] * (float)rows[j * n + k];
 }
 
 /* Adds what the layer says of a text to scores, and to risks as far as its words are known; returns -1 without
@@ -536,8 +547,8 @@ static int layer_read(const WordLayer *layer, const Text *text, int32_t edge, do
         }
         if (length == 0.0f) continue;
         length = sqrtf(length);
-        for (Py_ssize_t j = 0; j < width; j++)
-            add_row(units, weights + (place * width + j) * layer->units, means[j] / length, layer->units);
+        for (Py_ssize_t j = 0; j < width; j++) means[j] /= length;
+        add_rows_by(units, weights + place * width * layer->units, means, width, layer->units);
     }
     for (Py_ssize_t k = 0; k < layer->units; k++) {
         float unit = units[k] * weigh[k] + bias[k];
