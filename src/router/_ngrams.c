@@ -468,6 +468,8 @@ static int layer_take(Tasks *tasks, PyObject *given) {
            fits(&layer->risks, (layer->units + 1) * layer->heads, 4, "risks");
 }
 
+#define REACH 128 /* rows around its guessed one in which a word is nearly always found */
+
 static inline uint32_t guessed_row(Py_ssize_t count, uint64_t token) {
     return (uint32_t)(((token >> 32) * (uint64_t)count) >> 32);
 }
@@ -475,36 +477,46 @@ static inline uint32_t guessed_row(Py_ssize_t count, uint64_t token) {
 /* The row of a token among rising keys, -1 for an unknown one. Keys are hashes, so that where one stands is known to
    within a few times the root of their count: the search begins there. */
 static int32_t row_of(const uint32_t *keys, Py_ssize_t count, uint64_t token) {
-    uint32_t asked = (uint32_t)(token >> 32), guess = guessed_row(count, token);
-    uint32_t low = 0, high = (uint32_t)count, reach = 128;
-    if (keys[guess] <= asked) {
-        for (low = guess; high - low > reach && keys[low + reach] <= asked; reach *= 2) low += reach;
-        if (high - low > reach) high = low + reach;
-    } else {
-        for (high = guess; high > reach && keys[high - reach] > asked; reach *= 2) high -= reach;
-        if (high > reach) low = high - reach;
+    uint32_t asked = (uint32_t)(token >> 32), guess = guessed_row(count, token), size = (uint32_t)count;
+    uint32_t low = guess > REACH ? guess - REACH : 0, high = size - low > 2 * REACH ? low + 2 * REACH : size;
+    while (low && keys[low] > asked) low = low > 2 * REACH ? low - 2 * REACH : 0;
+    while (high < size && keys[high - 1] < asked) high = size - high > 2 * REACH ? high + 2 * REACH : size;
+    /* No branch that depends on a key: words are looked up one behind the other, and none need wait. */
+    for (uint32_t left = high - low; left > 1;) {
+        uint32_t half = left / 2;
+        low += keys[low + half] <= asked ? half : 0;
+        left -= half;
     }
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (keys[middle] < asked)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < (uint32_t)count && keys[low] == asked ? (int32_t)low : -1;
+    return keys[low] == asked ? (int32_t)low : -1;
 }
 
 /* Adds to units rows of n columns, each times its number in by. */
 BEST_VECTORS static void add_rows_by(float *restrict units, const int8_t *restrict rows, const float *restrict by,
                                      Py_ssize_t count, Py_ssize_t n) {
     Py_ssize_t from = 0;
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    typedef int32_t Fours __attribute__((vector_size(BLOCK))); /* four columns side by side */
+    typedef float Units __attribute__((vector_size(BLOCK)));   /* every fourth column */
     for (; from + BLOCK <= n; from += BLOCK) {
-        float sums[BLOCK]; /* they stay in registers */
-        memcpy(sums, units + from, sizeof sums);
-        for (Py_ssize_t j = 0; j < count; j++)
-            for (int k = 0; k < BLOCK; k++) sums[k] += by[j] * (float)rows[j * n + from + k];
-        memcpy(units + from, sums, sizeof sums);
+        Fours fours;
+        Units first, second, third, fourth;
+        for (int k = 0; k < BLOCK / 4; k++) {
+            const float *unit = units + from + 4 * k;
+            first[k] = unit[0], second[k] = unit[1], third[k] = unit[2], fourth[k] = unit[3];
+        }
+        for (Py_ssize_t j = 0; j < count; j++) {
+            memcpy(&fours, rows + j * n + from, sizeof fours);
+            first += by[j] * __builtin_convertvector(fours << 24 >> 24, Units);
+            second += by[j] * __builtin_convertvector(fours << 16 >> 24, Units);
+            third += by[j] * __builtin_convertvector(fours << 8 >> 24, Units);
+            fourth += by[j] * __builtin_convertvector(fours >> 24, Units);
+        }
+        for (int k = 0; k < BLOCK / 4; k++) {
+            float *unit = units + from + 4 * k;
+            unit[0] = first[k], unit[1] = second[k], unit[2] = third[k], unit[3] = fourth[k];
+        }
     }
+#endif
     for (Py_ssize_t j = 0; from < n && j < count; j++)
         for (Py_ssize_t k = from; k < n; k++) units[k] += by[j] * (float)rows[j * n + k];
 }
