@@ -75,14 +75,15 @@ def cli() -> None:
 
 
 def _version(context: click.Context, is_asked: bool) -> None:
+    if not is_asked:
+        return
     from importlib.metadata import PackageNotFoundError, version
 
-    if is_asked:
-        try:
-            print(f"router {version('guide-router')}")
-        except PackageNotFoundError:
-            print("router, run from its source tree")
-        context.exit()
+    try:
+        print(f"router {version('guide-router')}")
+    except PackageNotFoundError:
+        print("router, run from its source tree")
+    context.exit()
 
 
 def main(arguments: list[str] | None = None) -> None:
