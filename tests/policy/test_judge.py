@@ -313,6 +313,31 @@ def test_signal_that_no_rule_asks_is_not_computed() -> None:
     assert (detectors["noise"].asked, detectors["context"].asked) == (1, 0)
 
 
+def test_a_value_of_another_kind_is_unknown_to_the_rule_that_reads_it_and_to_no_other() -> None:
+    policy = _policy(
+        'flow:\n- {id: many, ask: "Many?", when: {annotated: ">2"}, yes: local, no: llm/small, unknown: llm/large}\n'
+        "rules:\n"
+        '- {id: MANY, when: {annotated: ">2"}, then: {prefer: local}, why: w}\n'
+        '- {id: NOT-MANY, when: {not: {annotated: ">2"}}, then: {prefer: local}, why: w}\n'
+        "- {id: IN, when: {ood: in}, then: {warn: outside}, why: w}\n"
+        "- {id: NOISY, when: {noise: true}, then: {check: [harmful]}, why: w}"
+    )
+    verdict = _judged(policy, _signals(annotated="many", ood=3, noise=True))
+    assert [rule.id for rule in verdict.rules] == ["many", "NOISY"]
+    assert (verdict.prefer, verdict.tier) == ("llm", "large")
+
+
+@pytest.mark.parametrize("depth", [3, 10])
+def test_conditions_may_be_nested_as_deep_as_a_file(depth: int) -> None:
+    when = "{noise: true}"
+    for _ in range(depth):
+        when = f"{{any: [{{not: {when}}}, {{all: [{{context: true}}, {{ood: out}}]}}]}}"
+    policy = _rules(f"id: DEEP, when: {when}, then: {{prefer: llm}}")
+    for noise in (True, False):
+        fired = _judged(policy, _signals(noise=noise, context=False, ood="in")).rules
+        assert bool(fired) == (noise if depth % 2 == 0 else not noise)
+
+
 # ----- against brute force --------------------------------------------------------------------------------------
 
 _ATOMS = {

@@ -8,9 +8,10 @@ from typing import Any, Final, Literal
 import msgspec
 
 from ..types import TASKS, Budget, Escalation, Fired, Mirroring, Objective, SignalName, Strength, Tier, Verdict
-from .conditions import FACTS, Check
+from .code import Code, Fires, fires
+from .conditions import FACTS
 from .flow import CompiledFlow, compile_flow
-from .logic import NEVER, Condition, all_hold, conjunction, first_gate
+from .logic import NEVER, Condition, conjunction, first_gate
 from .read import PolicyFile, matching_ids
 from .schema import Rule
 from .then_schema import Escalate, Then
@@ -48,8 +49,12 @@ class TaskRules(msgspec.Struct, frozen=True, kw_only=True):
     A rule is told by its index."""
 
     always: tuple[int, ...]
-    checked: tuple[tuple[Check, int], ...]
-    gated: tuple[tuple[str, bool, tuple[tuple[Check, int], ...]], ...]
+    checked: tuple[tuple[tuple[Code, ...], int], ...]
+    gated: Mapping[str, tuple[bool, tuple[tuple[tuple[Code, ...], int], ...]]]
+
+    def fires(self) -> Fires:
+        """The function that tells which of them fire."""
+        return fires(self.always, self.checked, self.gated)
 
 
 class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,7 +62,8 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
     ``rules`` stand in the order of precedence; ``by_task`` holds the rules that may fire for each task (``""`` for an
     unknown one). ``names_fallbacks``: some rule does. ``reads``: all signals that some rule or step asks for.
-    ``verdicts``: what was said before, by the task, the rules that fired and the end of the flow.
+    ``firing``: for the tasks that were asked for so far, the function that tells which rules fire. ``verdicts``: what
+    was said before, by the task, the rules that fired and the end of the flow.
     """
 
     name: str
@@ -73,6 +79,7 @@ class CompiledPolicy(msgspec.Struct, frozen=True, kw_only=True):
     names_fallbacks: bool
     reads: frozenset[SignalName]
     file: PolicyFile
+    firing: dict[str, Fires] = msgspec.field(default_factory=dict)
     verdicts: dict[tuple[str, str, tuple[int, ...]], Verdict] = msgspec.field(default_factory=dict)
 
 
@@ -228,22 +235,22 @@ def _check_no_circle(file: PolicyFile, ids: list[str], beats: Mapping[str, froze
 
 def _task_rules(task: str, rules: Iterable[CompiledRule], parts_of: Mapping[str, list[Condition]]) -> TaskRules:
     always: list[int] = []
-    checked: list[tuple[Check, int]] = []
-    gated: dict[str, list[tuple[Check, int]]] = {}
+    checked: list[tuple[tuple[Code, ...], int]] = []
+    gated: dict[str, list[tuple[tuple[Code, ...], int]]] = {}
     for rule in rules:
         left = [rest for part in parts_of[rule.id] if (rest := part.given(task)) is not None]
         if any(part is NEVER for part in left):
             continue
-        check = all_hold([part.check for part in left])
+        codes = tuple(part.code for part in left)
         gate = first_gate(left)
-        if check is None:
+        if not codes:
             always.append(rule.index)
         elif gate is None:
-            checked.append((check, rule.index))
+            checked.append((codes, rule.index))
         else:
-            gated.setdefault(gate, []).append((check, rule.index))
+            gated.setdefault(gate, []).append((codes, rule.index))
     return TaskRules(
         always=tuple(always),
         checked=tuple(checked),
-        gated=tuple((gate, gate not in FACTS, tuple(entries)) for gate, entries in gated.items()),
+        gated={gate: (gate not in FACTS, tuple(entries)) for gate, entries in gated.items()},
     )

@@ -5,13 +5,14 @@ The flow stands in the policy file and nowhere else; ``draw.py`` draws it from h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Literal
 
 import msgspec
 
 from ..document import did_you_mean
 from ..types import Fired, Signals, Tier
+from .code import walks
 from .conditions import Values
 from .logic import Condition
 from .read import PolicyFile
@@ -46,19 +47,22 @@ class CompiledStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CompiledFlow(msgspec.Struct, frozen=True, kw_only=True):
-    """The decision flow; it starts at the first step."""
+    """The decision flow; it starts at the first step. ``walks`` says where a request's way ends."""
 
     steps: tuple[CompiledStep, ...]
+    walks: Callable[[Values], FlowEnd]
 
     def end(self, values: Values) -> FlowEnd:
         """Where the request's way ends."""
-        steps = self.steps
-        at: int | FlowEnd = 0
-        while isinstance(at, int):
-            step = steps[at]
-            answer = step.condition.check(values)
-            at = step.unknown if answer is None else step.yes if answer else step.no
-        return at
+        try:
+            return self.walks(values)
+        except TypeError:  # as where rules are judged: the check that reads such a value says that it is unknown
+            at: int | FlowEnd = 0
+            while isinstance(at, int):
+                step = self.steps[at]
+                answer = step.condition.check(values)
+                at = step.unknown if answer is None else step.yes if answer else step.no
+            return at
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +105,8 @@ def compile_flow(file: PolicyFile) -> CompiledFlow | None:
         condition = compile_when(file, step.when, ("flow", step.id, "when"))
         steps.append(CompiledStep(step=step, condition=condition, **ends))
     _check_flow_ends(file, steps)
-    return CompiledFlow(steps=tuple(steps))
+    ways = walks([(step.condition.code, (step.yes, step.no, step.unknown)) for step in steps])
+    return CompiledFlow(steps=tuple(steps), walks=ways)
 
 
 _TARGETS: Final[Mapping[str, tuple[Prefer | None, Tier | None]]] = {

@@ -44,22 +44,14 @@ def judge(policy: CompiledPolicy, signals: Signals, request: Request) -> Verdict
 
 def _fired(policy: CompiledPolicy, values: Values, task: str) -> list[int]:
     """The indexes of the rules that fire, in the order of precedence."""
-    by_task = policy.by_task
-    rules = by_task.get(task) or by_task[""]
-    fired = [*rules.always]
-    for check, rule in rules.checked:
-        if check(values):
-            fired.append(rule)
-    get = values.signals.get
-    for gate, is_plain, entries in rules.gated:
-        # A plain one is read as Values would read it.
-        value = values[gate] = get(gate).value if is_plain else values[gate]
-        if value:
-            for check, rule in entries:
-                if check(values):
-                    fired.append(rule)
-    fired.sort()
-    return fired
+    fires = policy.firing.get(task)
+    if fires is None:
+        named = task if task in policy.by_task else ""
+        fires = policy.firing[named] = policy.firing.get(named) or policy.by_task[named].fires()
+    try:
+        return fires(values)
+    except TypeError:  # a detector of the user's own gave a value of another kind: for the check that reads it, none
+        return [rule.index for rule in policy.rules if rule.condition.check(values)]
 
 
 def _verdict(policy: CompiledPolicy, task: str, fired: list[CompiledRule], end: FlowEnd | None) -> Verdict:

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from ..types import SignalName
+from .code import Code, both, called, either, inverted, one_unknown
 from .conditions import Check, Values
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "NEVER",
     "TRUE",
     "Condition",
-    "all_hold",
     "any_unknown",
     "atom",
     "conjunction",
@@ -53,9 +53,11 @@ Possible = Callable[[Values, frozenset[SignalName]], int]
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
     """A compiled condition. ``size`` counts what must hold at least (how specific it is); ``tasks`` is set when it
     asks for the task and nothing else. ``gate`` is a fact without which (False, zero, empty or unknown) it cannot hold,
-    so that most rules need not be looked at. ``any_of``: one of these must hold, and nothing else is asked."""
+    so that most rules need not be looked at. ``any_of``: one of these must hold, and nothing else is asked. ``code``
+    says the same as ``check``."""
 
     check: Check
+    code: Code
     possible: Possible
     reads: frozenset[SignalName]
     size: int
@@ -93,18 +95,29 @@ def pending_answers(condition: Condition, values: Values, pending: frozenset[Sig
 def atom(
     check: Check,
     *signals: str | None,
+    code: Code | None = None,
     cost: int | None = None,
     tasks: frozenset[str] | None = None,
     gate: str | None = None,
 ) -> Condition:
-    """A condition that joins no others; ``check`` reads ``signals`` (None: what needs no signal)."""
+    """A condition that joins no others; ``check`` reads ``signals`` (None: what needs no signal). Without ``code`` it
+    is called."""
     reads = frozenset(signal for signal in signals if signal is not None)
 
     def possible(values: Values, pending: frozenset[str]) -> int:
         return _bit(check(values)) if reads.isdisjoint(pending) else _ANY
 
     dearest = max((_COST.get(signal, 3) for signal in reads), default=0) if cost is None else cost
-    return Condition(check=check, possible=possible, reads=reads, size=1, cost=dearest, tasks=tasks, gate=gate)
+    return Condition(
+        check=check,
+        code=called(check) if code is None else code,
+        possible=possible,
+        reads=reads,
+        size=1,
+        cost=dearest,
+        tasks=tasks,
+        gate=gate,
+    )
 
 
 def any_unknown(names: list[str]) -> Condition:
@@ -112,12 +125,12 @@ def any_unknown(names: list[str]) -> Condition:
     keys = tuple(names)
 
     def check(values: Values) -> bool:
-        for key in keys:  # noqa: SIM110 as in all_hold
+        for key in keys:  # noqa: SIM110 a plain loop is twice as fast as any() over a generator
             if values[key] is None:
                 return True
         return False
 
-    condition = atom(check, *keys)
+    condition = atom(check, *keys, code=one_unknown(keys))
 
     def possible(values: Values, pending: frozenset[str]) -> int:
         return _bit(check(values)) if condition.reads.isdisjoint(pending) else TRUE | FALSE
@@ -142,7 +155,8 @@ def conjunction(parts: list[Condition]) -> Condition:
         return found
 
     possible = _folded(parts, decides=FALSE, neutral=TRUE)
-    return _joined(parts, check, possible, size=sum(part.size for part in parts), gate=first_gate(parts))
+    code = both([part.code for part in parts])
+    return _joined(parts, check, code, possible, size=sum(part.size for part in parts), gate=first_gate(parts))
 
 
 def first_gate(parts: Iterable[Condition]) -> str | None:
@@ -168,6 +182,7 @@ def disjunction(parts: list[Condition]) -> Condition:
     return _joined(
         parts,
         check,
+        either([part.code for part in parts]),
         _folded(parts, decides=TRUE, neutral=FALSE),
         size=min(part.size for part in parts),
         gate=gates.pop() if len(gates) == 1 else None,
@@ -187,12 +202,13 @@ def negation(part: Condition) -> Condition:
         found = pending_answers(part, values, pending)
         return (found & NEITHER) | (FALSE if found & TRUE else 0) | (TRUE if found & FALSE else 0)
 
-    return _joined([part], check, possible, size=part.size)
+    return _joined([part], check, inverted(part.code), possible, size=part.size)
 
 
 def _joined(
     parts: Iterable[Condition],
     check: Check,
+    code: Code,
     possible: Possible,
     *,
     size: int,
@@ -202,10 +218,21 @@ def _joined(
     parts = list(parts)
     reads = frozenset[str]().union(*(part.reads for part in parts))
     cost = max((part.cost for part in parts), default=0)
-    return Condition(check=check, possible=possible, reads=reads, size=size, cost=cost, gate=gate, any_of=any_of)
+    return Condition(
+        check=check,
+        code=code,
+        possible=possible,
+        reads=reads,
+        size=size,
+        cost=cost,
+        gate=gate,
+        any_of=any_of,
+    )
 
 
-NEVER = Condition(check=lambda _: False, possible=lambda _, __: FALSE, reads=frozenset(), size=1)
+NEVER = Condition(
+    check=lambda _: False, code=Code("False", "True", {}), possible=lambda _, __: FALSE, reads=frozenset(), size=1
+)
 """What does not hold for a task, whatever else is known."""
 
 
@@ -225,24 +252,6 @@ def _fold(left: int, right: int, *, decides: int, neutral: int) -> int:
     if (left | right) & NEITHER and left & ~decides and right & ~decides:
         found |= NEITHER
     return found | (left & right & neutral)
-
-
-def all_hold(checks: list[Check]) -> Check | None:
-    """For a rule as a whole only "true" counts, so the first part that is not true ends it."""
-    if len(checks) < 2:
-        return checks[0] if checks else None
-    first, second, *others = checks
-    if not others:
-        return lambda values: first(values) and second(values)
-    rest = tuple(checks)
-
-    def check(values: Values) -> bool:
-        for part in rest:  # noqa: SIM110 a plain loop is twice as fast as all() over a generator
-            if not part(values):
-                return False
-        return True
-
-    return check
 
 
 def _bit(answer: bool | None) -> int:

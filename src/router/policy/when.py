@@ -9,6 +9,7 @@ from ..document import Path, did_you_mean
 from ..errors import ConfigError
 from ..signals.own import OwnSignal
 from ..spec import written
+from .code import compared, one_of, yes_no
 from .conditions import (
     FACTS,
     FLAG_KINDS,
@@ -72,11 +73,14 @@ def _plain(file: PolicyFile, key: str, value: Any, path: Path) -> Condition:
     signal = key if fact is None else fact.signal
     if key in _UNITS:
         limits = _limits(file, value, _UNITS[key], path)
-        return atom(compare(key, limits), signal, gate=key if _excludes_zero(limits) else None)
+        return atom(
+            compare(key, limits), signal, code=compared(key, limits), gate=key if _excludes_zero(limits) else None
+        )
     if isinstance(value, bool):
-        return atom(is_true(key, value), signal, gate=key if value else None)
+        return atom(is_true(key, value), signal, code=yes_no(key, value), gate=key if value else None)
     words = frozenset([value] if isinstance(value, str) else value)
-    return atom(is_one_of(key, words), signal, tasks=words if key == "task" else None, gate=key)
+    tasks = words if key == "task" else None
+    return atom(is_one_of(key, words), signal, code=one_of(key, words), tasks=tasks, gate=key)
 
 
 def numeric_limits(file: PolicyFile, key: str, written: float | str, path: Path) -> tuple[tuple[str, float], ...]:
