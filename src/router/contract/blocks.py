@@ -188,12 +188,14 @@ def markers(text: str) -> tuple[Block, ...]:
         if stop - line > 120:
             line = stop - 60
         head = text[line:stop]
-        if headings and head.startswith(("#", "[")):
+        if headings and head.startswith(("#", "[")) and any(block.outer == line for block in found):
             continue
         cut = max(head.rfind(". "), head.rfind("? "), head.rfind("! "), head.rfind("。"), head.rfind(") "))
         if cut >= 0:
             line, head = line + cut + 1, head[cut + 1 :]
         name = head.strip(_STRIP).split(" (", 1)[0].lower()
+        if name[:1] == "[" and name[-1:] == "]":
+            name = name[1:-1]  # "[Message]: ..."
         if not name or len(name) > 40 or name.count(" ") > 4 or text.startswith("(str", stop):
             continue
         kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""

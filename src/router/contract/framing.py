@@ -57,7 +57,8 @@ _EMPTY = late_pattern(r"[^:：\n]{1,40}[:：]\W*|\W*")
 _SECOND = late_pattern(
     r"\n[ \t]*[*_#]{0,3}(?:(?:user|customer|the|submitted|expected|expert|model|retrieved) )?(?:question|query|claim|"
     r"hypothesis|frage|antwort|pregunta|respuesta|réponse|domanda|risposta|pergunta|resposta|vraag|antwoord|"
-    r"premise|answer|document|context|passage|evidence|rubric|criteria|reference|candidate)(?: \d)?[*_]{0,2}[:：]",
+    r"premise|answer|document|context|passage|evidence|rubric|criteria|reference|candidate|target|"
+    r"aspect)(?: \d)?[*_]{0,2}[:：]",
     re.IGNORECASE,
 )
 _FENCES = (*FENCES, *(f"\n{mark}" for mark in FENCES))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from ..patterns import late_pattern
 from .blocks import Block, fences, has_marker, is_answer_cue, markers, tags, trimmed
 from .examples import behind_shown
+from .fields import HEADLINES, SUBJECTS, document, is_document
 from .paragraphs import (
     AMBIGUOUS,
     PARAGRAPH,
@@ -63,32 +64,6 @@ _NO_TAGS = NOT_DATA | frozenset(
 
 _PARTS = late_pattern(r"(?:(?:^|(?<=[\n.!?/\"”] )|(?<=\n))[ \t]*)([\w][\w /()-]{0,18})[:：]\s", re.MULTILINE)
 
-_HEADERS = (
-    "subject",
-    "title",
-    "headline",
-    "betreff",
-    "titel",
-    "titre",
-    "objet",
-    "asunto",
-    "título",
-    "assunto",
-    "oggetto",
-    "titolo",
-)
-
-_SUBJECTS = table("subject betreff objet asunto assunto oggetto onderwerp")
-
-_UNDER_HEADER = late_pattern(
-    r"(?:^|\n)(?:from|to|date|sent|cc|sender|von|an|de|para|da)[:：] \S[^\n]*\n\Z", re.IGNORECASE
-)
-
-_MAIL_HEAD = late_pattern(
-    r"(?:\A|(?<=\n\n))[ \t]*(?:from|sender|von|de|date|sent): [^\n]+\n"
-    r"(?:[ \t]*(?:to|cc|subject|date|sent|betreff|an|objet|asunto): [^\n]+\n)+(?=[ \t]*\S)",
-    re.IGNORECASE,
-)
 _QUOTED_LINE = late_pattern(r"(?:\"(?P<in>[^\"]{2,}?)\"|“(?P<in2>[^“”]{2,}?)”)[ \t]*\n[ \t]*\n")
 
 # "is the following message spam? hello there"
@@ -118,12 +93,12 @@ def whole_or_wrapped(text: str) -> Found | None:
     found = list(markers(text)) if has_marker(text) else []
     inputs = [block for block in found if block.kind == "input"]
     heads = [match[1].lower() for match in _PARTS.finditer(text, 0, 4000)] if _PARTS.match(text, start) else []
-    if _is_mail(heads) or _is_talk(heads):
+    if _is_talk(heads) or is_document(text, start, end):
         return (start, end, 0.85)
     if inputs and inputs[0].outer <= start + 3:
-        if inputs[0].name in _HEADERS and PARAGRAPH.search(text, inputs[0].start, end):
+        if inputs[0].name in HEADLINES and PARAGRAPH.search(text, inputs[0].start, end):
             return (start, end, 0.9)  # an e-mail or article with its headline
-        if inputs[0].name in _SUBJECTS and len(inputs) == 1 and "\n" in text[inputs[0].start : end]:
+        if inputs[0].name in SUBJECTS and len(inputs) == 1 and "\n" in text[inputs[0].start : end]:
             return (start, end, 0.85)  # an e-mail whose subject stands right above what it says
         return marked(text, ())
     if inputs and text.endswith("?\n\n", start, inputs[0].outer) and ":" not in text[start : inputs[0].outer]:
@@ -145,7 +120,7 @@ def whole_or_wrapped(text: str) -> Found | None:
         return found_inside
     if _PARTS.match(text):
         names = [match[1].lower() for match in _PARTS.finditer(text, 0, 4000)]
-        if len(set(names)) > 1 and not _is_mail(names) and not _is_talk(names):
+        if len(set(names)) > 1 and not _is_talk(names):
             return AMBIGUOUS  # "Sheet: ... Claim: ...": two inputs
     if found and found[0].kind == "answer" and found[0].outer <= start + 3:
         # "Answer: the trainer was brilliant": of a survey, under an instruction that codes answers.
@@ -156,18 +131,7 @@ def whole_or_wrapped(text: str) -> Found | None:
     return (start, answer.outer if answer else end, 0.95)
 
 
-_MAIL = table(
-    "from to cc bcc subject date sent von an betreff datum de à para objet asunto assunto fecha da oggetto van "
-    "aan onderwerp"
-)
-
-
 _PARTIES = table("agent bot customer client caller doctor patient operator interviewer tenant landlord guest nurse rep")
-
-
-def _is_mail(names: Sequence[str]) -> bool:
-    """Whether the lines' headings are those of an e-mail."""
-    return len(names) > 1 and names[0] in _MAIL and names[1] in _MAIL
 
 
 def _is_talk(names: Sequence[str]) -> bool:
@@ -191,12 +155,9 @@ def inside(text: str, labels: Sequence[str]) -> Found | None:
 
 
 def _inside(text: str, labels: Sequence[str]) -> Found | None:
-    by_heading = tagged(text, labels) or marked(text, labels)
-    if by_heading is AMBIGUOUS and labels:
-        return _mail(text, labels) or AMBIGUOUS
     return (
-        by_heading or quoted(text, labels) or paragraphs(text, labels)
-        or after_colon(text, labels)
+        tagged(text, labels) or document(text, labels) or marked(text, labels) or quoted(text, labels)
+        or paragraphs(text, labels) or after_colon(text, labels)
     )  # fmt: skip
 
 
@@ -241,15 +202,6 @@ def tagged(text: str, labels: Sequence[str]) -> Found | None:
     return None
 
 
-def _mail(text: str, labels: Sequence[str]) -> Found | None:
-    """An e-mail with its header, in paragraphs of its own: "From: ...", "Subject: ...", and what is below."""
-    head = _MAIL_HEAD.search(text)
-    if head is None or _MAIL_HEAD.search(text, head.end()) is not None:
-        return None
-    start, end = trimmed(text, head.start(), without_instruction(text, head.start(), len(text), labels))
-    return None if end <= head.end() or text.endswith(("---", "===", "###"), start, end) else (start, end, 0.85)
-
-
 def marked(text: str, labels: Sequence[str]) -> Found | None:
     found = list(markers(text)) if has_marker(text) else []
     found = [block for block in found if not (block.kind == "input" and _lists_at(text, block, labels))]
@@ -272,8 +224,6 @@ def marked(text: str, labels: Sequence[str]) -> Found | None:
                 return AMBIGUOUS  # two inputs, and nothing says which one is judged
         elif not any(text[a.outer : a.start].find("\n") < 0 for a in answers if before.outer < a.outer < block.outer):
             return AMBIGUOUS
-    if _UNDER_HEADER.search(text, max(0, block.outer - 120), block.outer) is not None:
-        return AMBIGUOUS  # "From: ...\nSubject: ...": the text begins above
     end = len(text)
     for answer in answers:
         if answer.outer > block.start:
@@ -295,7 +245,7 @@ def marked(text: str, labels: Sequence[str]) -> Found | None:
     end = without_instruction(text, start, end, labels)
     if start >= end:
         return None if end >= 0 else AMBIGUOUS
-    if block.name in _HEADERS and PARAGRAPH.search(text, start, end):
+    if block.name in HEADLINES and PARAGRAPH.search(text, start, end):
         start = block.outer  # an e-mail or article with its headline
     return (start, end, 0.92)
 

@@ -39,6 +39,13 @@ _FILLED = late_pattern(
 )
 PARAGRAPH = late_pattern(r"\n[ \t\r]*\n")
 _LINE = late_pattern("\n")
+# "Rules: only the label." right below the text
+RULES_BELOW = late_pattern(
+    r"\n[ \t]*[*_#]{0,3} ?(?:[^\W\d_]+ )?(?:rules?|guidelines|instructions?|constraints|requirements|criteria|"
+    r"reference values|regole|istruzioni|reglas|instrucciones|règles|consignes|regeln|anweisungen|hinweise|regras|"
+    r"instruções|regels|规则|要求|ルール|注意)[*_]*[ \t]?[:：]",
+    re.IGNORECASE,
+)
 TEXTS_OWN = table(
     """
     re fw fwd aw wg ps edit update urgent warning breaking attention important reminder subject from to dear hi hello
@@ -57,6 +64,8 @@ SPEAKERS = table(
 
 def without_instruction(text: str, start: int, end: int, labels: Sequence[str]) -> int:
     """The end of the text when its last paragraphs or lines are the instruction; -1 when they hold another text."""
+    if (told := RULES_BELOW.search(text, start, end)) is not None:
+        end = trimmed(text, start, told.start())[1]
     for _ in range(12):
         cut = max(text.rfind("\n", start, end), start)
         if cut <= start:

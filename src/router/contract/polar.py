@@ -122,6 +122,8 @@ _CONDITIONS = late_pattern(
     r"detect\w*|flag\w*|filter\w*|moderat\w+|screen\w*)\b"
 )
 _BY_SIGNS = late_pattern(r"\bcontains? the (?:letter|word|character|phrase|string|number)\b")
+# "Does the note mention "garden party"?": a second text beside the one to judge, or a phrase to look for
+_QUOTED_IN = late_pattern(r"[\"“«„]\s*[^\W_][^\"“”«»„\n]*[\"”»“]")
 _TWICE_DENIED = late_pattern(r"\b(?:not|isn't|doesn't|n't)\b[^.?!\n]*\b(?:not|isn't|doesn't|no|never)\b[^.?!\n]*\?")
 OF_TEXT = (
     INPUT_WORDS
@@ -190,6 +192,10 @@ def asks_truth(texts: Sequence[str]) -> str | None:
     for text in texts:
         if "?" in text and any(_TRUTH.match(match[0]) for match in _QUESTIONS.finditer(text.lower())):
             return "whether something is true is not told by its wording."
+        if '"' in text or not text.isascii():
+            asked = (match[0] for match in _QUESTIONS.finditer(text))
+            if any(_QUOTED_IN.search(question) is not None for question in asked):
+                return "a text is to be held against a phrase."
     return None
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from ..contract.blocks import trimmed
 from ..contract.examples import is_pointed, shown_answers
+from ..contract.fields import is_document, is_one_field_asked
 from ..contract.framing import TWIN, is_nothing, is_pair, is_several, is_talk, unframed, unquoted
 from ..contract.layout import inside, marked, tagged, whole_or_wrapped
 from ..contract.paragraphs import SPEAKERS, TEXTS_OWN, Found
@@ -82,15 +83,22 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
     if text[start:end].rstrip().endswith(("->", "=>", "→", "⇒")):
         end = start + len(text[start:end].rstrip(" \n\t->=→⇒"))
         start = _behind_examples(text, start, end, contract.labels or ())
-    start, end = unframed(text, *trimmed(text, start, end))
-    start, end = unquoted(text, *_led(text, start, end))
-    start = _with_speaker(text, _behind_heading(request, index, start, end), end)
+    start, end = trimmed(text, start, end)
+    is_in_fields = is_document(text, start, end)
+    if is_in_fields:
+        told = [text[:start], text[end:], *(one.text for place, one in enumerate(request.messages) if place != index)]
+        if is_one_field_asked(text, start, end, "\n".join(told)):
+            return UNKNOWN
+    else:
+        start, end = unframed(text, start, end)
+        start, end = unquoted(text, *_led(text, start, end))
+        start = _with_speaker(text, _behind_heading(request, index, start, end), end)
     if text.startswith("{", start) and text.endswith("}", 0, end):
         picked = _field(request, index, start, end)
         if picked is None:
             return UNKNOWN
         start, end = picked
-    if start >= end or end - start > _MAX_CHARS or is_several(text[start:end]):
+    if start >= end or end - start > _MAX_CHARS or (not is_in_fields and is_several(text[start:end])):
         return UNKNOWN
     if (speaker := _OWN_HEADING.match(text, start, end)) is not None and speaker["name"].lower() in SPEAKERS:
         names = {turn["name"].lower() for turn in _TURN.finditer(text, start, min(end, start + 2000))} & SPEAKERS

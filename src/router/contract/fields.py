@@ -1,0 +1,140 @@
+"""A text in fields: "Subject: ...", "Body: ..." of a mail, "Title: ...", "Abstract: ..." of a paper, a payment's lines.
+
+Such a run is one text, names and all. Fields of two things ("Claim: ...", "Evidence: ...") are none: only names that
+are parts of one document count, or lines under a heading that calls them the details of one thing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..patterns import late_pattern
+from .blocks import trimmed
+from .paragraphs import Found, without_instruction
+from .speech import lists
+from .vocabulary import ANSWER_WORDS, INPUT_WORDS
+from .words import table, words_of
+
+__all__ = ["HEADLINES", "SUBJECTS", "document", "is_document", "is_one_field_asked"]
+
+SUBJECTS = table("subject betreff objet asunto assunto oggetto onderwerp 件名 主题")
+HEADLINES = SUBJECTS | table("title headline titel titre título titolo タイトル 标题")
+"""Fields above a text that may stand there without a name of its own."""
+_SENDERS = table("from sender von absender de expéditeur remitente da mittente remetente van afzender 差出人 发件人")
+_HEADS = (
+    HEADLINES
+    | _SENDERS
+    | table(
+        """
+    to cc bcc date sent recipient reply-to url link website domain
+    an datum empfänger à destinataire para fecha destinatario data destinatário aan
+    amount price merchant supplier vendor counterparty payee mcc currency author byline company employer location
+    betrag preis händler montant commerçant importe comercio importo esercente valor
+    """
+    )
+)
+_BODIES = table(
+    """
+    body text content contents message description abstract snippet excerpt preview summary lead details value
+    nachricht inhalt beschreibung auszug zusammenfassung corps contenu texte extrait résumé
+    cuerpo contenido mensaje texto descripción resumen extracto corpo contenuto messaggio testo descrizione estratto
+    conteúdo mensagem descrição resumo trecho bericht inhoud tekst omschrijving 本文 内容 正文 説明 描述
+    """
+)
+_OWNERS = (INPUT_WORDS - table("question query claim answer reply response hypothesis premise")) | table(
+    "job page web site issue transaction payment bank card file code line short full e-mail video de la del du des der "
+    "do da della dell'articolo delle news"
+)
+_GENERIC = table("text message content contents texto mensaje texte testo messaggio mensagem nachricht bericht tekst "
+                 "value details contenu contenido contenuto conteúdo inhalt inhoud an à a de da to von van para data "
+                 "date code line lead 内容 正文 本文")  # fmt: skip
+"""Words that an instruction uses of the whole text as well."""
+_SAID_OF = {
+    "sender": _SENDERS, "domain": _SENDERS | {"url", "link"}, "address": _SENDERS, "recipient": {"to"},
+    "line": SUBJECTS, "header": SUBJECTS, "absender": _SENDERS, "remitente": _SENDERS, "mittente": _SENDERS,
+    "remetente": _SENDERS, "expéditeur": _SENDERS, "date": {"date", "sent"}, "datum": {"datum"},
+}  # fmt: skip
+_COMPARED = table(
+    "match matches matching mismatch fit fits consistent inconsistent contradict contradicts support supports agree "
+    "agrees correspond corresponds relate relates related compare compared between same passt entspricht corresponde "
+    "corrisponde correspond coincide"
+)
+_OTHERS = table("question answer claim hypothesis premise evidence query reference candidate reply response rules rule")
+_FIELD = late_pattern(
+    r"^[ \t]*(?:[-*•][ \t]+)?\**(?P<name>[^\W\d_][^\W_]*(?:[ '’/-][^\W_]+){0,3})(?: ?\([^()\n]{1,30}\))?\**"
+    r"[ \u00a0]?(?:[:：]\**(?=\s|$)|：)",
+    re.MULTILINE,
+)
+_DETAILS = late_pattern(
+    r"(?:^|\n)[^\n:.?!]{2,40} (?:details|data|info|information|fields|record|metadata)[*_]*[:：][*_]*[ \t]*\n\s*\Z",
+    re.IGNORECASE,
+)
+_OPEN_CUE = late_pattern(r"\n[ \t]*[^\W\d_][^\n:：.?!]{0,40}[:：][\s*_]*\Z")
+
+
+def document(text: str, labels: Sequence[str]) -> Found | None:
+    """The text in fields within a message that holds its instruction as well."""
+    if "\n" not in text or (":" not in text and "：" not in text):
+        return None
+    for field in _FIELD.finditer(text):
+        is_part = _kind(field["name"]) != ""
+        if not is_part and _DETAILS.search(text, max(0, field.start() - 80), field.start()) is None:
+            continue
+        start = trimmed(text, field.start(), len(text))[0]
+        if lists(text[start : (text + "\n").find("\n", start)], labels):
+            continue
+        end = without_instruction(text, start, len(text), labels)
+        cue = _OPEN_CUE.search(text, start, end) if text[:end].rstrip(" *_").endswith((":", "：")) else None
+        if cue is not None:
+            end = trimmed(text, start, cue.start())[1]
+        end = trimmed(text, start, start + len(text[start:end].rstrip("-=#*_~ \t")))[1]  # a line below the text
+        return (start, end, 0.88) if is_document(text, start, end) else None
+    return None
+
+
+def is_document(text: str, start: int, end: int) -> bool:
+    """Whether a stretch begins as fields of one text do."""
+    names = _names(text, start, end)
+    if len(names) < 2 or len(set(names)) < len(names):
+        return False
+    kinds = [_kind(name) for name in names]
+    if all(kinds):
+        return "head" in kinds
+    return (
+        _DETAILS.search(text, max(0, start - 80), start) is not None
+        and len(names) == len([line for line in text[start:end].split("\n") if line.strip()])
+        and not any(word in ANSWER_WORDS or word in _OTHERS for name in names for word in name.split())
+    )
+
+
+def is_one_field_asked(text: str, start: int, end: int, around: str) -> bool:
+    """Whether an instruction (``around``) speaks of single fields of a text: judges its title, or compares two."""
+    words = words_of(around)
+    own = {word for name in _names(text, start, end) for word in name.split()} & (_HEADS | _BODIES)
+    spoken = (own - _GENERIC) & words
+    for word in words & _SAID_OF.keys():
+        spoken |= own & _SAID_OF[word]
+    if not spoken:
+        return False
+    return len(spoken) < 2 or spoken < own - _GENERIC or not _COMPARED.isdisjoint(words)
+
+
+def _names(text: str, start: int, end: int) -> list[str]:
+    """The names of the fields in a stretch that begins with one, in small letters; none where it does not."""
+    if (
+        _FIELD.match(text, text.rfind("\n", 0, start) + 1) is None
+        or text[text.rfind("\n", 0, start) + 1 : start].strip()
+    ):
+        return []
+    return [field["name"].lower() for field in _FIELD.finditer(text, text.rfind("\n", 0, start) + 1, end)]
+
+
+def _kind(name: str) -> str:
+    """ "head" or "body" where a field's name is that of a part of one text, else ""."""
+    words = name.lower().split()
+    if not all(word in _HEADS or word in _BODIES or word in _OWNERS for word in words):
+        return ""
+    if words[-1] in _HEADS or words[0] in _HEADS:
+        return "head"
+    return "body" if words[-1] in _BODIES or words[0] in _BODIES else ""
