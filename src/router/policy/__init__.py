@@ -1,4 +1,4 @@
-"""Policies: files -> closures -> a Verdict for a request's signals.
+"""Policies: files -> functions -> a Verdict for a request's signals.
 
 ``read.resolve`` reads a policy and what it extends, ``compile.compile_policy`` makes it ready, ``judge.judge`` applies
 it; ``lint`` finds what the schema cannot, ``examples`` runs a file's own examples, ``flow`` follows the decision flow
