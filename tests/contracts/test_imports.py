@@ -157,6 +157,13 @@ def test_router_class_loads_neither_litellm_nor_sklearn() -> None:
     assert not loaded & {"litellm", "sklearn", "scipy", "torch", "openai", "uvicorn", "click", "rich"}
 
 
+def test_sidecar_loads_nothing_that_it_does_not_serve_with() -> None:
+    code = "import router.proxy.server, router.proxy.workers, sys, json; print(json.dumps(sorted(sys.modules)))"
+    loaded = set(json.loads(subprocess.check_output([sys.executable, "-c", code], text=True)))
+    unused = {"pydantic", "yaml", "litellm", "sklearn", "safetensors", "aiohttp", "uvicorn", "click", "multiprocessing"}
+    assert not loaded & (unused | {"importlib.metadata", "logging.config", "email.message", "http.client"})
+
+
 def test_public_face_is_pinned() -> None:
     import router
 

@@ -4,51 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import uvicorn
-from uvicorn.server import ServerState
 
 from router.config import ServerSettings
-from router.proxy.protocol import guarded
+from router.proxy.cycle import Cycle
+from router.proxy.listener import Listener
+from router.proxy.protocol import HttpConnection
 
 KEPT_S = 0.5
 ASKED = b"GET /%b HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
-async def answer(scope: MutableMapping[str, Any], _: Any, send: Callable[[Any], Awaitable[None]]) -> None:
+async def answer(cycle: Cycle) -> None:
     """Answers at once, at ``/slow`` after longer than a connection is kept."""
-    if scope["path"] == "/slow":
+    if cycle.path == "/slow":
         await asyncio.sleep(2.5 * KEPT_S)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
+    await cycle.answer(200, [], b"ok")
 
 
-def held(protocol: type[Any]) -> list[Any]:
-    return [each for each in gc.get_objects() if type(each) is protocol]
+def held() -> list[Any]:
+    return [each for each in gc.get_objects() if type(each) is HttpConnection]
 
 
 @asynccontextmanager
-async def connected(protocol: Any = None) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    loop = asyncio.get_running_loop()
-    config = uvicorn.Config(answer, ws="none", lifespan="off", log_config=None, timeout_keep_alive=KEPT_S)  # type: ignore[arg-type]
-    config.load()
-    protocol = protocol or guarded(ServerSettings())
-    state = ServerState()
-    server = await loop.create_server(
-        lambda: protocol(config=config, server_state=state, app_state={}, _loop=loop), "127.0.0.1", 0
-    )
-    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+async def connected() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    place = socket.create_server(("127.0.0.1", 0))
+    listener = Listener(answer, ServerSettings(), keep_alive_s=KEPT_S)
+    await listener.begin(place)
+    reader, writer = await asyncio.open_connection(*place.getsockname())
     try:
         yield reader, writer
     finally:
         writer.close()
-        server.close()
-        await server.wait_closed()
+        await listener.end(10.0)
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: bytes = b"") -> None:
@@ -87,18 +81,19 @@ async def test_no_request_is_cut_however_long_it_takes(before: int) -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"GET /", ASKED % b"", b"GET / HTTP/1.1\r\n\r\n"])
 async def test_ended_connections_wait_for_no_collector(sent: bytes) -> None:
-    protocol: Any = guarded(ServerSettings())
+    gc.collect()
+    before = len(held())
     gc.disable()
     try:
-        async with connected(protocol) as (reader, writer):
+        async with connected() as (reader, writer):
             writer.write(sent)
             await asyncio.sleep(0.1)
             writer.close()
             await reader.read()
             for _ in range(50):
-                if not held(protocol):
+                if len(held()) == before:
                     break
                 await asyncio.sleep(0.05)
-            assert not held(protocol)
+            assert len(held()) == before
     finally:
         gc.enable()

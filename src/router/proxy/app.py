@@ -1,4 +1,4 @@
-"""The sidecar as a raw ASGI application: which path is asked, by whom, from where; and what ends a request.
+"""The sidecar's application: which path is asked, by whom, from where; and what ends a request.
 
 It knows HTTP and nothing of routing: what a path does stands in the modules beside it.
 """
@@ -13,22 +13,20 @@ from urllib.parse import urlsplit
 
 from ..errors import RequestError, RouterError
 from ..telemetry import log
+from .cycle import Cycle
 from .exchange import (
-    AsgiScope,
     Busy,
     ClientGone,
     Ending,
     Endpoint,
     Exchange,
-    Receive,
     Route,
-    Send,
     UnsupportedMediaType,
     unforeseen,
 )
 from .listening import is_loopback
 from .metrics import Metrics
-from .protocol import CONNECTION
+from .protocol import HttpConnection
 from .serving import Serving
 
 __all__ = ["App", "Tracer"]
@@ -45,7 +43,7 @@ _MAX_HOSTS = 64
 
 
 class App:
-    """ASGI 3 application over ``routes``. ``asks_keys`` False: on a listener that only operators can reach."""
+    """Answers by ``routes``. ``asks_keys`` False: on a listener that only operators can reach."""
 
     def __init__(
         self,
@@ -62,27 +60,22 @@ class App:
         self._asks_keys = asks_keys
         self._own_hosts: set[bytes] = set()
 
-    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        kind = scope["type"]
-        if kind == "http":
-            version = self._serving.enter()
-            try:
-                await self._http(Exchange(scope, receive, send, version))
-            finally:
-                self._serving.leave(version)
-        else:
-            await send({"type": "websocket.close", "code": 1000})
+    async def __call__(self, cycle: Cycle) -> None:
+        version = self._serving.enter()
+        try:
+            await self._answer(Exchange(cycle, version), cycle.connection)
+        finally:
+            self._serving.leave(version)
 
-    async def _http(self, exchange: Exchange) -> None:
-        connection, task = exchange.scope.get(CONNECTION), asyncio.current_task()
+    async def _answer(self, exchange: Exchange, connection: HttpConnection) -> None:
+        task = asyncio.current_task()
 
         def gone() -> None:
             exchange.is_gone = True
             if task is not None:
                 task.cancel()
 
-        if connection is not None:
-            connection.on_lost = gone
+        connection.on_lost = gone
         if self._trace is not None:
             self._trace.begin(exchange)
         try:
@@ -98,8 +91,7 @@ class App:
             elif not exchange.is_started:
                 await exchange.fail(Ending())
         finally:
-            if connection is not None:
-                connection.on_lost = None
+            connection.on_lost = None
             took_s = time.monotonic() - exchange.started_s
             self._metrics.http(exchange.endpoint, exchange.status, took_s)
             if exchange.version.settings.server.access_log:
@@ -124,8 +116,7 @@ class App:
             await exchange.fail(unforeseen())
 
     def _endpoint(self, exchange: Exchange) -> Endpoint:
-        scope, version = exchange.scope, exchange.version
-        path, method = scope["path"], scope["method"]
+        version, path, method = exchange.version, exchange.path, exchange.method
         route = self._exact.get(path) or self._other(exchange, path)
         if route is None:
             known = ", ".join([*self._exact, *(f"{prefix}ID" for prefix in self._prefixes)])
@@ -137,7 +128,7 @@ class App:
             raise _MethodNotAllowed(f"{path} does not take {method[:20]}.", hint=f"Use {' or '.join(route.methods)}.")
         self._refuse_other_sites(exchange)
         if route.scope is not None and self._asks_keys:
-            exchange.caller = version.keys.caller(scope["headers"], time.time())
+            exchange.caller = version.keys.caller(exchange.all_fields, time.time())
             exchange.caller.require(route.scope)
         if self._serving.in_flight > version.settings.server.max_in_flight and not route.is_light:
             raise Busy("too many requests are being answered at once.", hint="Try again in a moment.")
@@ -175,7 +166,7 @@ class App:
                 )
             if len(self._own_hosts) < _MAX_HOSTS:
                 self._own_hosts.add(host)
-        if origin is None or exchange.scope["method"] not in ("POST", "PUT", "DELETE"):
+        if origin is None or exchange.method not in ("POST", "PUT", "DELETE"):
             return
         if not is_loopback(_host(origin)):
             raise _OtherSite("web pages from other places may not use the sidecar.", hint="Call it from your server.")
@@ -214,4 +205,4 @@ def _log_access(exchange: Exchange, took_s: float) -> None:
         "took_ms": round(took_s * 1000.0, 2),
         **exchange.facts(),
     }
-    log.info("%s %s", exchange.scope["method"], exchange.endpoint, extra={"fields": fields})
+    log.info("%s %s", exchange.method, exchange.endpoint, extra={"fields": fields})

@@ -1,4 +1,4 @@
-"""One request and its answer as they are on the wire: uvicorn's cycle, with the answer's head written at one go.
+"""One request and its answer as they are on the wire.
 
 An answer of known length leaves in one piece. To a client of HTTP/1.0 nothing is sent in chunks, which it cannot read:
 the end of the connection is the end of its stream (RFC 9112, 6.1 and 9.3).
@@ -6,74 +6,166 @@ the end of the connection is the end of its stream (RFC 9112, 6.1 and 9.3).
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Sequence
+from http import HTTPStatus
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from ..telemetry import log
 
-__all__ = ["Cycle"]
+if TYPE_CHECKING:
+    from .protocol import HttpConnection
+
+__all__ = ["Application", "Cycle", "Header", "status_line"]
+
+Header = tuple[bytes, bytes]
+Application = Callable[["Cycle"], Awaitable[None]]
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_BODILESS = frozenset({204, 304})
+_PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
+_HIGH_WATER = 65536
 
 
-class Cycle(RequestResponseCycle):
-    """See :class:`uvicorn.protocols.http.httptools_impl.RequestResponseCycle`."""
+def status_line(status: int) -> bytes:
+    """The first line of an answer (RFC 9112, 4)."""
+    return b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b""))
 
-    _head = b""
 
-    async def send(self, message: Any) -> None:
-        """ASGI's ``send``."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
+class Cycle:
+    """One request: its ``method``, ``path`` and ``headers`` (names in lower case, in the order in which they came), and
+    whether its answer was begun and is complete."""
+
+    __slots__ = (
+        "_body",
+        "_invitation",
+        "_is_chunked",
+        "_is_whole",
+        "_waiting",
+        "connection",
+        "headers",
+        "is_complete",
+        "is_started",
+        "keep_alive",
+        "method",
+        "path",
+        "version",
+    )
+
+    def __init__(
+        self,
+        connection: HttpConnection,
+        method: str,
+        path: str,
+        headers: list[Header],
+        version: str,
+        *,
+        keep_alive: bool,
+        expects_continue: bool,
+    ) -> None:
+        self.connection, self.method, self.path, self.headers = connection, method, path, headers
+        self.version, self.keep_alive = version, keep_alive
+        self.is_started = self.is_complete = self._is_chunked = self._is_whole = False
+        self._body = b""
+        self._waiting: asyncio.Future[None] | None = None
+        self._invitation = b"HTTP/1.1 100 Continue\r\n\r\n" if expects_continue else b""
+
+    async def run(self, application: Application) -> None:
+        """Have it answered."""
+        try:
+            await application(self)
+        except Exception:  # noqa: BLE001 the application says what it could not do: this is what it could not even say
+            log.exception("an answer failed unexpectedly")
+        finally:
+            if not self.is_complete:
+                self.connection.fail(self)
+
+    # ----- the request ------------------------------------------------------------------------------------------------
+
+    def feed(self, data: bytes) -> None:
+        """More of the body has come."""
+        self._body = self._body + data if self._body else data
+        if len(self._body) > _HIGH_WATER:
+            self.connection.pause_reading()
+        self.wake()
+
+    def feed_end(self) -> None:
+        """All of the body has come."""
+        self._is_whole = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Whoever waits for the body looks again."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    async def receive(self) -> tuple[bytes, bool] | None:
+        """What has come of the body since, and whether there may be more; None when the client is gone."""
+        connection = self.connection
+        if self._invitation and not self._is_whole:
+            connection.write(self._invitation)
+        self._invitation = b""
+        if not self._body and not self._is_whole and not connection.is_lost:
+            connection.resume_reading()
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        if connection.is_lost:
+            return None
+        data, self._body = self._body, b""
+        return data, not self._is_whole
+
+    # ----- the answer -------------------------------------------------------------------------------------------------
+
+    async def answer(self, status: int, headers: Sequence[Header], data: bytes, *, closes: bool = False) -> None:
+        """The whole answer. ``closes``: it is the last one on this connection."""
+        connection = self.connection
+        if connection.is_write_paused:
+            await connection.drain()
+        if connection.is_lost:
             return
-        if not self.response_started:
-            self.response_started = True
-            self.waiting_for_100_continue = False
-            self._begin(message["status"], message["headers"])
+        self.keep_alive = self.keep_alive and not closes
+        head = self._head(status, [*headers, (b"content-length", b"%d" % len(data))], b"")
+        connection.write(head if self.method == "HEAD" else head + data)
+        self._end()
+
+    async def open(self, status: int, headers: Sequence[Header]) -> None:
+        """Begin an answer of a length that nobody knows yet."""
+        connection = self.connection
+        if connection.is_write_paused:
+            await connection.drain()
+        if connection.is_lost:
             return
-        data, is_last = message.get("body", b""), not message.get("more_body", False)
-        if self.scope["method"] == "HEAD":
-            data = b""
-        if self.chunked_encoding:
-            end = b"0\r\n\r\n" if is_last else b""
+        self._is_chunked = self.version == "1.1" and self.method != "HEAD"
+        self.keep_alive = self.keep_alive and (self._is_chunked or self.method == "HEAD")
+        connection.write(self._head(status, headers, b"transfer-encoding: chunked\r\n" if self._is_chunked else b""))
+
+    async def send(self, data: bytes, *, more: bool) -> None:
+        """A piece of the answer that was begun; ``more=False`` ends it."""
+        connection = self.connection
+        if connection.is_write_paused:
+            await connection.drain()
+        if connection.is_lost:
+            return
+        if self._is_chunked:
+            end = b"" if more else b"0\r\n\r\n"
             data = b"%x\r\n%b\r\n%b" % (len(data), data, end) if data else end
-        if self._head or data:
-            self.transport.write(self._head + data)
-            self._head = b""
-        if is_last:
-            self.response_complete = True
-            self.message_event.set()
-            if not self.keep_alive:
-                self.transport.close()
-            self.on_response()
+        if data and self.method != "HEAD":
+            connection.write(data)
+        if not more:
+            self._end()
 
-    def _begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        headers = [*self.default_headers, *headers]
+    def _head(self, status: int, headers: Sequence[Header], more: bytes) -> bytes:
         fields = tuple(chain.from_iterable(headers))
         if _CONTROL.search(b"\t".join(fields)):
             raise RuntimeError("a header has a control character")
-        is_bounded = self.scope["method"] == "HEAD" or status in _BODILESS
-        is_known = b"content-length" in fields[::2]
-        is_closing = (b"connection", b"close") in headers
-        if is_closing:
-            self.keep_alive = False
-        more = b""
-        self.chunked_encoding = False
-        if not is_known and not is_bounded:
-            if self.scope["http_version"] == "1.1":
-                self.chunked_encoding = True
-                more = b"transfer-encoding: chunked\r\n"
-            else:
-                self.keep_alive = False
-        if not self.keep_alive and not is_closing:
+        self.is_started = True
+        if not self.keep_alive:
             more += b"connection: close\r\n"
-        head = b"".join((STATUS_LINE[status], b"%b: %b\r\n" * len(headers) % fields, more, b"\r\n"))
-        if is_known:
-            # Its body follows at once.
-            self._head = head
-        else:
-            self.transport.write(head)
+        date = self.connection.listener.date
+        return b"".join((status_line(status), date, b"%b: %b\r\n" * len(headers) % fields, more, b"\r\n"))
+
+    def _end(self) -> None:
+        self.is_complete = True
+        self.connection.answered(self)

@@ -38,11 +38,11 @@ def decision_routes(metrics: Metrics, feedback: FeedbackLog) -> list[Route]:
     async def route(exchange: Exchange) -> None:
         """``POST /v1/route``: a chat body or ``{"prompt": TEXT}``; nothing is called and nothing is spent."""
         engine = exchange.version.engine
-        hints = read_headers(exchange.scope["headers"])
+        hints = read_headers(exchange.all_fields)
         body = await exchange.body()
         started_s = engine.clock_s()
         request = exchange.caller.bind(read_row(body, hints=hints, limits=exchange.version.limits))
-        request = with_caller(request, exchange.caller, exchange.fields, exchange.scope["headers"])
+        request = with_caller(request, exchange.caller, exchange.fields, exchange.all_fields)
 
         def decide() -> tuple[Decision, str]:
             from ..selection.explain import explain  # with what finds out which change would flip it

@@ -21,10 +21,10 @@ def embedding_routes(metrics: Metrics) -> list[Route]:
 
     async def embed(exchange: Exchange) -> None:
         version, caller = exchange.version, exchange.caller
-        hints = read_headers(exchange.scope["headers"])
+        hints = read_headers(exchange.all_fields)
         asked = read_embedding(await exchange.body(), hints=hints, limits=version.limits)
         asked = msgspec.structs.replace(
-            asked, request=with_caller(caller.bind(asked.request), caller, exchange.fields, exchange.scope["headers"])
+            asked, request=with_caller(caller.bind(asked.request), caller, exchange.fields, exchange.all_fields)
         )
         started_s = version.engine.clock_s()
         decision = await version.embeddings.decide(asked)

@@ -83,11 +83,11 @@ def answering_routes(metrics: Metrics) -> list[Route]:
 
 async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
     engine, caller = exchange.version.engine, exchange.caller
-    hints = read_headers(exchange.scope["headers"])
+    hints = read_headers(exchange.all_fields)
     body = await exchange.body()
     started_s = engine.clock_s()
     form = read(body, hints=hints, limits=exchange.version.limits)
-    request = with_caller(caller.bind(form.request), caller, exchange.fields, exchange.scope["headers"])
+    request = with_caller(caller.bind(form.request), caller, exchange.fields, exchange.all_fields)
     exchange.stages = (("read", started_s, engine.clock_s()),)
     try:
         await _run(exchange, request, form, metrics, started_s)
@@ -216,7 +216,7 @@ async def _count_tokens(exchange: Exchange) -> None:
     """``POST /v1/messages/count_tokens``: the router's own estimate."""
     from ..wire.anthropic import messages_form
 
-    hints = read_headers(exchange.scope["headers"])
+    hints = read_headers(exchange.all_fields)
     body = await exchange.body()
     form = messages_form(body, hints=hints, limits=exchange.version.limits, is_count=True)
     count = exchange.version.engine.observe(form.request)["tokens"].value

@@ -1,6 +1,6 @@
 """One HTTP request and its answer: the body within bounds, JSON and events out, errors in the shape of the endpoint.
 
-It knows HTTP and nothing of routing. Source: https://asgi.readthedocs.io/en/latest/specs/www.html
+It knows HTTP and nothing of routing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,28 +29,21 @@ from ..types import Decision, Record
 from ..wire.jsonbody import RawJson
 from ..wire.openai import error_body
 from .auth import ANYBODY, Caller, Scope, Unauthorized
+from .cycle import Cycle, Header
 from .serving import Version
 
 __all__ = [
-    "AsgiScope",
     "Busy",
     "ClientGone",
     "Ending",
     "Endpoint",
     "Exchange",
     "Header",
-    "Receive",
     "Route",
-    "Send",
     "UnsupportedMediaType",
     "unforeseen",
 ]
 
-AsgiScope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Header = tuple[bytes, bytes]
 Endpoint = Callable[["Exchange"], Awaitable[None]]
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -61,7 +54,7 @@ _EVENTS: tuple[Header, ...] = (
     (b"x-accel-buffering", b"no"),
 )
 _PATIENCE_S = 60.0
-_ID_HEADERS = (HEADER_REQUEST_ID.encode(), b"request-id")
+_REQUEST_ID_HEADER = HEADER_REQUEST_ID.encode()
 _encode = msgspec.json.Encoder().encode
 DRAIN = 4
 
@@ -86,8 +79,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exchange:
-    """One HTTP request and its answer. ``fields`` are its headers, the first of each name (in lower case); ``headers``
-    are added to whatever is answered, errors included.
+    """One HTTP request and its answer. ``all_fields`` are its headers (names in lower case), ``fields`` the first of
+    each name; ``headers`` are added to whatever is answered, errors included.
 
     ``version`` is the state of the sidecar that serves it, ``caller`` who asks, ``decision`` who was to answer,
     ``record`` what the ledger was told, ``error`` the code of what it failed with. ``stages`` name, begin and end (in
@@ -95,9 +88,9 @@ class Exchange:
     """
 
     __slots__ = (
+        "_cycle",
         "_max_bytes",
-        "_receive",
-        "_send",
+        "all_fields",
         "caller",
         "decision",
         "error",
@@ -105,11 +98,12 @@ class Exchange:
         "headers",
         "is_gone",
         "is_started",
+        "method",
+        "path",
         "record",
         "request_id",
         "rest",
         "route",
-        "scope",
         "span",
         "stages",
         "started_s",
@@ -122,11 +116,11 @@ class Exchange:
     error: str | None
     stages: tuple[tuple[str, float, float], ...]
 
-    def __init__(self, scope: AsgiScope, receive: Receive, send: Send, version: Version) -> None:
-        self.scope, self.version = scope, version
-        self._receive, self._send = receive, send
+    def __init__(self, cycle: Cycle, version: Version) -> None:
+        self._cycle, self.version = cycle, version
+        self.method, self.path = cycle.method, cycle.path
         self._max_bytes = version.settings.server.max_body_bytes
-        self.replace_headers(scope["headers"])
+        self.replace_fields(cycle.headers)
         given = self.fields.get(b"x-request-id", b"")
         self.request_id = given if _REQUEST_ID.fullmatch(given) else version.new_id().encode()
         self.headers: list[Header] = []
@@ -139,10 +133,10 @@ class Exchange:
         self.stages = ()
         self.span: Any = None
 
-    def replace_headers(self, headers: list[Header]) -> None:
+    def replace_fields(self, fields: list[Header]) -> None:
         """Go on as if the request had these headers."""
-        self.scope["headers"] = headers
-        self.fields: Mapping[bytes, bytes] = dict(reversed(headers))
+        self.all_fields = fields
+        self.fields: Mapping[bytes, bytes] = dict(reversed(fields))
 
     def facts(self) -> dict[str, Any]:
         """What logs and traces may tell of it; never a prompt."""
@@ -178,29 +172,22 @@ class Exchange:
             raise self._too_large()
         if coding and coding.strip().lower() not in (b"", b"identity"):
             raise UnsupportedMediaType("the body is compressed.", hint="Send it as it is.")
-        message = await self._receive()
-        if message["type"] == "http.request" and not message.get("more_body", False):
-            data: bytes = message.get("body", b"")
-            if len(data) > self._max_bytes:
-                raise self._too_large()
-            return data
         chunks: list[bytes] = []
         size = 0
         while True:
-            if message["type"] == "http.disconnect":
+            received = await self._cycle.receive()
+            if received is None:
                 raise ClientGone
-            chunk = message.get("body", b"")
+            chunk, more = received
             size += len(chunk)
+            if size > most or (size > self._max_bytes and not more):
+                raise self._too_large()
+            if not more:
+                return b"".join([*chunks, chunk]) if chunks else chunk
             if size <= self._max_bytes:
                 chunks.append(chunk)
             else:
                 chunks.clear()
-            is_last = not message.get("more_body", False)
-            if size > most or (size > self._max_bytes and is_last):
-                raise self._too_large()
-            if is_last:
-                return b"".join(chunks)
-            message = await self._receive()
 
     @property
     def endpoint(self) -> str:
@@ -213,19 +200,20 @@ class Exchange:
         await self.answer_text(data, _JSON, status=status, headers=headers)
 
     async def answer_text(
-        self, data: bytes, kind: Header, *, status: int = 200, headers: Sequence[Header] = ()
+        self, data: bytes, kind: Header, *, status: int = 200, headers: Sequence[Header] = (), closes: bool = False
     ) -> None:
-        """Answer with bytes of the content type ``kind``."""
-        await self._start(status, [kind, (b"content-length", b"%d" % len(data)), *headers])
-        await self._send({"type": "http.response.body", "body": b"" if self.scope["method"] == "HEAD" else data})
+        """Answer with bytes of the content type ``kind``. ``closes``: no further request comes on this connection."""
+        self.is_started, self.status = True, status
+        await self._cycle.answer(status, [kind, *headers, *self._own()], data, closes=closes)
 
     async def open_events(self) -> None:
         """Begin a stream of server-sent events."""
-        await self._start(200, list(_EVENTS))
+        self.is_started, self.status = True, 200
+        await self._cycle.open(200, [*_EVENTS, *self._own()])
 
     async def event(self, data: bytes, *, more: bool = True) -> None:
         """Send a piece of the stream; ``more=False`` ends it."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        await self._cycle.send(data, more=more)
 
     async def fail(self, error: RouterError) -> None:
         """Answer with the error in the endpoint's shape."""
@@ -242,19 +230,18 @@ class Exchange:
         ):
             # OpenAI's clients repeat every 429 and 5xx unless they are told that it is of no use.
             headers.append((b"x-should-retry", b"false"))
-        if isinstance(error, RequestTooLarge):
-            # The rest of the body was not read, so the connection cannot be used again.
-            headers.append((b"connection", b"close"))
         if isinstance(error, Unauthorized):
             headers.append((b"www-authenticate", b"Bearer"))
         self.error = error.code
         shape = self.route.error if self.route is not None else openai_error
-        await self.answer(shape(error, self.request_id.decode()), status=error.status, headers=headers)
+        data = _encode(shape(error, self.request_id.decode()))
+        # Where the rest of the body was not read, the connection cannot be used again.
+        closes = isinstance(error, RequestTooLarge)
+        await self.answer_text(data, _JSON, status=error.status, headers=headers, closes=closes)
 
-    async def _start(self, status: int, headers: list[Header]) -> None:
-        self.is_started, self.status = True, status
-        ids = [(name, self.request_id) for name in _ID_HEADERS]
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *ids, *self.headers]})
+    def _own(self) -> Sequence[Header]:
+        named = self.request_id
+        return (_REQUEST_ID_HEADER, named), (b"request-id", named), *self.headers
 
     def _too_large(self) -> RequestTooLarge:
         return RequestTooLarge(

@@ -45,5 +45,3 @@ def setup_logging(form: Literal["text", "json"], *, access: bool) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("router").setLevel(logging.INFO if access else logging.WARNING)
-    # A client that speaks no HTTP is told so; a line for each would let it fill the log.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The sidecar's process: where it listens, what it answers, its reloads, its end. uvicorn does the HTTP."""
+"""The sidecar's process: where it listens, what it answers, its reloads, its end."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import gc
 import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-
-import uvicorn
 
 from ..config import ServerSettings
 from ..errors import ConfigError, RouterError
@@ -25,19 +23,16 @@ from .document import document_route
 from .embeddings import embedding_routes
 from .endpoints import answering_routes
 from .exchange import Route
+from .listener import Listener
 from .listening import is_loopback
 from .logs import setup_logging
 from .memory import give_back, share_arena
 from .metrics import Metrics
-from .protocol import guarded
 from .reader import Read, Source
 from .serving import Serving
 
 __all__ = ["Process"]
 
-# Longer than what pools and load balancers keep an idle connection (60 s at most of them): who closes first is the
-# client, which cannot then be about to send a request.
-_KEEP_ALIVE_S = 75
 # New objects until the collector looks at them, in place of 700. What a request makes goes without it.
 _YOUNG = 50_000
 
@@ -66,7 +61,6 @@ class Process:
         self._watching: asyncio.Task[None] | None = None
         self._warming: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[None] | None = None
-        self._server: uvicorn.Server | None = None
 
     def run(self, listener: socket.socket, admin: socket.socket | None, *, started: Callable[[], None]) -> None:
         """Serve until SIGTERM or SIGINT; running requests then get ``server.drain_s`` seconds to finish."""
@@ -76,31 +70,31 @@ class Process:
     async def _serve(self, listener: socket.socket, admin: socket.socket | None, started: Callable[[], None]) -> None:
         server = self.settings.server
         tls = _tls_context(server, Path(self.settings.directory)) if server.tls is not None else None
-        main = _Server(_config(self._app(is_main=True), server, tls))
-        other = _Server(_config(self._app(is_main=False), server, None)) if admin is not None else None
+        listeners = [Listener(self._app(is_main=True), server)]
+        if admin is not None:
+            listeners.append(Listener(self._app(is_main=False), server))
         self._note_versions(tls)
         loop = asyncio.get_running_loop()
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
-        await main.begin(listener)
-        if other is not None and admin is not None:
-            await other.begin(admin)
+        await listeners[0].begin(listener, tls)
+        if admin is not None:
+            await listeners[1].begin(admin)
         self._warming = asyncio.create_task(self._warm())
         self._watching = asyncio.create_task(self.serving.watch())
         self._checking = asyncio.create_task(self.serving.check_health())
         started()
-        ticking = asyncio.create_task(main.tick(self._tell))
+        ticking = asyncio.create_task(self._tick(listeners))
         await stopping.wait()
         self.serving.is_draining = True
         for task in (self._watching, self._warming, self._checking, ticking):
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        await main.end()
-        if other is not None:
-            await other.end()
+        for each in listeners:
+            await each.end(server.drain_s)
         await self.serving.aclose()
         await asyncio.to_thread(self._stop_tracing)
 
@@ -152,6 +146,14 @@ class Process:
         self._listen_to_flywheel()
         self.serving.on_change = changed
 
+    async def _tick(self, listeners: Sequence[Listener]) -> None:
+        """What is done each second."""
+        while True:
+            for each in listeners:
+                each.tick()
+            self._tell()
+            await asyncio.sleep(1.0)
+
     def _tell(self) -> None:
         if self._is_worker:
             self._metrics.tell(in_flight=self.serving.in_flight, tasks=len(asyncio.all_tasks()))
@@ -168,48 +170,6 @@ class Process:
 
         task = asyncio.ensure_future(reload())
         task.add_done_callback(_note_crash)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server without its own main loop and signals: one process may have two of them."""
-
-    async def begin(self, listener: socket.socket) -> None:
-        """Listen."""
-        self.lifespan = self.config.lifespan_class(self.config)
-        await self.startup(sockets=[listener])
-
-    async def tick(self, each_second: Callable[[], None]) -> None:
-        """What uvicorn does all the time (the Date header of the answers), and ``each_second``."""
-        counter = 0
-        while True:
-            each_second()
-            await self.on_tick(counter)
-            counter += 10
-            await asyncio.sleep(1.0)
-
-    async def end(self) -> None:
-        """Stop listening, and let running requests finish within the grace."""
-        await self.shutdown(sockets=None)
-
-
-def _config(application: App, server: ServerSettings, tls: ssl.SSLContext | None) -> uvicorn.Config:
-    config = uvicorn.Config(
-        application,
-        http=guarded(server),
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        # uvicorn waits forever for 0 seconds.
-        timeout_graceful_shutdown=max(1, round(server.drain_s)),
-        backlog=2048,
-    )
-    config.load()
-    config.ssl = tls
-    return config
 
 
 def _tls_context(server: ServerSettings, directory: Path) -> ssl.SSLContext:

@@ -81,21 +81,22 @@ class _Telling:
 
     def begin(self, exchange: Exchange) -> None:
         """Start the server's span, and make it what the request's trace headers name."""
-        scope, path = exchange.scope, _path(exchange)
+        path = _path(exchange)
         if path not in _OPERATIONS:
             return
-        theirs = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _TRACE_HEADERS}
+        fields = exchange.all_fields
+        theirs = {name.decode(): value.decode("latin-1") for name, value in fields if name in _TRACE_HEADERS}
         exchange.span = self._tracer.start_span(
-            f"{scope['method']} {path}",
+            f"{exchange.method} {path}",
             context=self._propagator.extract(theirs),
             kind=self._api.SpanKind.SERVER,
             start_time=int(exchange.started_s * 1e9) + _shift_ns(),
         )
         ours: dict[str, str] = {}
         self._propagator.inject(ours, context=self._api.set_span_in_context(exchange.span))
-        exchange.replace_headers(
+        exchange.replace_fields(
             [
-                *((name, value) for name, value in scope["headers"] if name not in _TRACE_HEADERS),
+                *((name, value) for name, value in fields if name not in _TRACE_HEADERS),
                 *((name.encode("latin-1"), value.encode("latin-1")) for name, value in ours.items()),
             ]
         )
@@ -109,7 +110,7 @@ class _Telling:
         span.set_attributes(
             _plain(
                 {
-                    "http.request.method": exchange.scope["method"],
+                    "http.request.method": exchange.method,
                     "http.route": exchange.endpoint,
                     "http.response.status_code": exchange.status,
                     "router.request_id": exchange.request_id.decode(),
@@ -165,8 +166,7 @@ class _Telling:
 
 
 def _path(exchange: Exchange) -> str:
-    path: str = exchange.scope["path"]
-    return path.rstrip("/")
+    return exchange.path.rstrip("/")
 
 
 def _shift_ns() -> int:
