@@ -193,9 +193,9 @@ def markers(text: str) -> tuple[Block, ...]:
         cut = max(head.rfind(". "), head.rfind("? "), head.rfind("! "), head.rfind("。"), head.rfind(") "))
         if cut >= 0:
             line, head = line + cut + 1, head[cut + 1 :]
+        if head[:1] == "[" and head[-1:] == "]":
+            head = head[1:-1]  # "[Message]: ..."
         name = head.strip(_STRIP).split(" (", 1)[0].lower()
-        if name[:1] == "[" and name[-1:] == "]":
-            name = name[1:-1]  # "[Message]: ..."
         if not name or len(name) > 40 or name.count(" ") > 4 or text.startswith("(str", stop):
             continue
         kind = "input" if is_input_marker(name) else "answer" if is_answer_cue(name) else ""

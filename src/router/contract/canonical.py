@@ -74,6 +74,37 @@ _SMALL = late_pattern(
     r"(?:,? (?:with|and|using) underscores?)?\)?(?=[.,;:!\n]|$)",
     re.IGNORECASE,
 )
+_SMALL_ABROAD = late_pattern(
+    r",? ?\(?(?:(?:todo|tudo|tutto|alles|tout) )?(?:en|em|in) (?:lettere |letras? |lettres )?"
+    r"(?:min[uú]sculas?|minuscol[oae]|minuscules?|kleinbuchstaben|kleine letters|kleinschreibung)\)?"
+    r"(?= (?:y|e|et|und|en) |[.,;:!\n]|$)",
+    re.IGNORECASE,
+)
+# "senza altre parole né punteggiatura", "no añadas comentarios": nothing is wanted beside the label
+_CHATTER_ABROAD = (
+    r"(?:nessun[ao]?|altr[aeio]|alcun[ao]?|parol[ae]|né|ne|e|o|punteggiatura|virgolette|testo|spiegazion[ei]|"
+    r"comment[oi]|fras[ei]|aggiuntiv[aeio]|ulterior[ei]|extra|ningun[ao]?|ningún|textos?|adicional(?:es)?|palabras?|"
+    r"frases?|explicaci(?:ón|ones)|puntuación|comillas|comentarios?|otr[ao]s?|más|ni|y|u|nenhuma?|pontuação|aspas|"
+    r"explicaç(?:ão|ões)|palavras?|adiciona(?:l|is)|nem|outr[ao]s?|mais|comentários?|ou|ponctuation|guillemets|"
+    r"explications?|commentaires?|texte|mots?|phrases?|supplémentaires?|autres?|aucune?|et|satzzeichen|"
+    r"anführungszeichen|erklärung(?:en)?|weiteren?|texte?|worte?|wörter|zusätzlichen?|kommentare?|begründung|jegliche|"
+    r"und|oder|leestekens|uitleg|aanhalingstekens|tekst|woorden|verdere|en|of)"
+)
+_BARE_ABROAD = late_pattern(
+    r"(?:,|,? (?:y|e|et|und|en|ma|mais|pero|mas))? ?\(?\b(?:senza|sin|sem|sans|ohne|zonder)"
+    rf"(?:,? {_CHATTER_ABROAD}\b)+\)?(?=[.,;:!\n]|$)",
+    re.IGNORECASE,
+)
+_NOTHING_ABROAD = late_pattern(
+    r"(?:^|(?<=[.!;] )|(?<=\n))[-*•]? ?(?:non (?:aggiungere|includere|scrivere|fornire)|"
+    r"no (?:añadas|agregues|incluyas|escribas)|não (?:adicione|inclua|acrescente|escreva)|"
+    r"n['’](?:ajoute[zr]?|inclu[st]|écri[st]) (?:pas|aucune?)|füge keine?n?)"
+    rf"(?:,? (?:di|de|da|blocchi di codice|bloques de código|blocos de código|markdown|{_CHATTER_ABROAD})\b)+"
+    r"(?: hinzu)?(?=[.;!\n]|$)",
+    re.IGNORECASE,
+)
+_WITHOUT = ("senza ", "sin ", "sem ", "sans ", "ohne ", "zonder ")
+_ADDS = ("non ", "no a", "no i", "no e", "não ", "n'", "n’", "füge ")
 # A string in small letters without which the turn is not there, the turn, and what stands instead.
 _TURNS = (
     (
@@ -157,6 +188,14 @@ def canonical(text: str, labels: tuple[str, ...]) -> str:
             text = turn.sub(instead, text)
     if "case" in lower and all(label.islower() and " " not in label for label in labels):
         text = _SMALL.sub("", text)
+    if ("inuscol" in lower or "inúscul" in lower or "inuscul" in lower or "klein" in lower) and all(
+        label.islower() and " " not in label for label in labels
+    ):
+        text = _SMALL_ABROAD.sub("", text)
+    if any(word in lower for word in _WITHOUT):
+        text = _BARE_ABROAD.sub("", text)
+    if any(word in lower for word in _ADDS):
+        text = _NOTHING_ABROAD.sub("", text)
     if "_" in lower and "=" in lower:
         for name in {match[1] for match in _VARIABLE.finditer(text) if "_" in match[1] or match[1].isupper()}:
             text = re.sub(rf"\b{re.escape(name)}\b(?! ?=)", "the list", text)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from .blocks import trimmed
-from .paragraphs import Found, without_instruction
+from .paragraphs import AMBIGUOUS, Found, without_instruction
 from .speech import lists
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS
 from .words import table, words_of
@@ -36,7 +36,7 @@ _HEADS = (
 )
 _BODIES = table(
     """
-    body text content contents message description abstract snippet excerpt preview summary lead details value
+    body text content contents message description abstract snippet excerpt preview summary lead value
     nachricht inhalt beschreibung auszug zusammenfassung corps contenu texte extrait résumé
     cuerpo contenido mensaje texto descripción resumen extracto corpo contenuto messaggio testo descrizione estratto
     conteúdo mensagem descrição resumo trecho bericht inhoud tekst omschrijving 本文 内容 正文 説明 描述
@@ -47,7 +47,7 @@ _OWNERS = (INPUT_WORDS - table("question query claim answer reply response hypot
     "do da della dell'articolo delle news"
 )
 _GENERIC = table("text message content contents texto mensaje texte testo messaggio mensagem nachricht bericht tekst "
-                 "value details contenu contenido contenuto conteúdo inhalt inhoud an à a de da to von van para data "
+                 "value contenu contenido contenuto conteúdo inhalt inhoud an à a de da to von van para data "
                  "date code line lead 内容 正文 本文")  # fmt: skip
 """Words that an instruction uses of the whole text as well."""
 _SAID_OF = {
@@ -60,7 +60,7 @@ _COMPARED = table(
     "agrees correspond corresponds relate relates related compare compared between same passt entspricht corresponde "
     "corrisponde correspond coincide"
 )
-_OTHERS = table("question answer claim hypothesis premise evidence query reference candidate reply response rules rule")
+_OTHERS = table("question answer claim hypothesis premise evidence query reference candidate reply response")
 _FIELD = late_pattern(
     r"^[ \t]*(?:[-*•][ \t]+)?\**(?P<name>[^\W\d_][^\W_]*(?:[ '’/-][^\W_]+){0,3})(?: ?\([^()\n]{1,30}\))?\**"
     r"[ \u00a0]?(?:[:：]\**(?=\s|$)|：)",
@@ -89,7 +89,13 @@ def document(text: str, labels: Sequence[str]) -> Found | None:
         if cue is not None:
             end = trimmed(text, start, cue.start())[1]
         end = trimmed(text, start, start + len(text[start:end].rstrip("-=#*_~ \t")))[1]  # a line below the text
-        return (start, end, 0.88) if is_document(text, start, end) else None
+        if not is_document(text, start, end):
+            return None
+        below = _FIELD.match(text, trimmed(text, end, len(text))[0])
+        is_answered = below is not None and below.end() < len(text) and text[below.end()] in " \t"
+        if is_answered and below is not None and not _OTHERS.isdisjoint(below["name"].lower().split()):
+            return AMBIGUOUS  # "Answer: No": a text beside the one in fields
+        return (start, end, 0.88)
     return None
 
 

@@ -7,7 +7,7 @@ lists of labels are looked for: a list in the text to judge is no list of answer
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -243,6 +243,7 @@ def _data(text: str) -> Iterator[tuple[int, int]]:
         for block in tags(text):
             if (block.name in DATA_TAGS and not _holds_labels(text, block)) or block.name in ("example", "examples"):
                 yield block.start, block.end
+    fenced: list[Block] = []
     if (
         "```" in text
         or '"""' in text
@@ -252,11 +253,12 @@ def _data(text: str) -> Iterator[tuple[int, int]]:
         or "===" in text
         or "BEGIN" in text
     ):
-        for block in fences(text):
+        fenced = fences(text)
+        for block in fenced:
             if not text.startswith(("{", "["), block.start) and not _TYPES.search(text, block.start, block.end):
                 yield block.start, block.end
     if has_marker(text):
-        yield from _marked(text)
+        yield from _marked(text, fenced)
     for block in quotations(text):
         if block.name == "`" and "```" in text[max(0, block.outer - 2) : block.outer + 3]:
             continue  # a fence
@@ -307,9 +309,14 @@ def _is_prose(text: str, quoted: Block) -> bool:
     return length > 8 and not stretch.isascii() and _UNSPACED.search(stretch) is not None
 
 
-def _marked(text: str) -> Iterator[tuple[int, int]]:
-    """What stands behind input markers, up to the next marker or a last paragraph of its own."""
-    found = markers(text)
+def _marked(text: str, fenced: Sequence[Block]) -> Iterator[tuple[int, int]]:
+    """What stands behind input markers, up to the next marker or a last paragraph of its own.
+
+    A marker in one of ``fenced`` is the fenced text's own.
+    """
+    found: Sequence[Block] = markers(text)
+    if fenced:
+        found = [one for one in found if not any(fence.outer < one.outer < fence.outer_end for fence in fenced)]
     for place, block in enumerate(found):
         if block.kind != "input" or not is_input_marker(block.name):
             continue

@@ -101,6 +101,7 @@ ENGLISH = table(
 )
 _GERMAN = table(
     """
+    gültigem gültiges gewählte gewählten
     entscheide dich auswahl stehen gemeint ein wort kannst mal eher werkzeug funktion rufe aufrufen wort
     nennen zulässig zulässige zulässigen zulässiger ausgegeben angegeben genannten aufgeführten wörtlich jeweils
     eingehende eingehenden erhältst bekommst liest sortiere sortieren sage schreibe schreib zeile zeilen
@@ -127,6 +128,7 @@ _GERMAN = table(
 )
 _FRENCH = table(
     """
+    exclusivement valide choisie retenue
     dis-moi juste ça pourrais peux outil fonction appelle appeler appelez l'outil
     écris écrivez dis dites fournis fournissez choisi liste étiqueter reçois recevez lettre rien donner nommer
     trier trie
@@ -150,6 +152,7 @@ _FRENCH = table(
 )
 _SPANISH = table(
     """
+    exclusivamente válido elegida escogida presentes
     registra tipo herramienta función llama usa marca todos todas aparecen aplican
     esa ese esas esos dicha dicho mismo
     escribe escriba escribir envía dime elegir elegido lista listado etiquetar recibes recibe letra nada salvo ninguna
@@ -171,6 +174,7 @@ _SPANISH = table(
 )
 _PORTUGUESE = table(
     """
+    exclusivamente válido escolhida
     ferramenta função chame use todos todas
     essa esse essas esses
     escreva diga informe lista listadas etiquetar recebe letra escolher indicar devolver
@@ -189,6 +193,7 @@ _PORTUGUESE = table(
 )
 _ITALIAN = table(
     """
+    esclusivamente valido scelta presenti
     nessuna nessun giusta giusto basta strumento funzione chiama usa tutti tutte
     quella quello quelle quelli
     scrivi scrivere smista smistare invia restituire indicando scegliendo uno seguendo elenco etichettare ricevi
@@ -209,6 +214,7 @@ _ITALIAN = table(
 )
 _DUTCH = table(
     """
+    geldige gekozen
     eén één deel bij schrijf noem stuur codeer code codes label krijgt lijst letterlijk kies antwoorden hoort
     kiezen elk elke gegeven beste passende de het een en of niet geen is zijn wordt jij je bent u uw jouw dit deze
     dat volgende onderstaande bovenstaande alleen enkel uitsluitend precies één woord woorden antwoord antwoorden

@@ -23,6 +23,10 @@ _MARK = late_pattern(
 _LINE_END = late_pattern(r"[.?!:：。？！,]$")
 
 
+_GLOSSED = late_pattern(r":\s|：|\s[-–—=]{1,2}>?\s|[(（].{3,}[)）]|[,，、]")
+# "Windows, doors, or frames"
+_LISTS_IN = late_pattern(r"[^:：()（）=]+, (?:or|and|oder|und|ou|et|o|y|e) [^:：()（）=,]+")
+_SAID = late_pattern(r"[.?!:。？！：_][\"'”’)\]*]*(?:$|\s)|[<`\"]")
 _ROW = late_pattern(r"[ \t]*\|?[ \t]*([^|\n]{1,60}?)[ \t]*\|(?:[ \t]*([^|\n]*?)[ \t]*\|?)?[ \t]*")
 
 
@@ -129,7 +133,7 @@ def _marked(lines: list[str], index: int) -> _Lines | None:
             place += 1
             continue
         numbered = "digit" if mark["digit"] else "letter" if mark["letter"] else numbered
-        if re.search(r":\s|：|\s[-–—=]{1,2}>?\s|[(（].{3,}[)）]|[,，、]", item):
+        if _GLOSSED.search(item) and not _LISTS_IN.fullmatch(item):
             defined = True
         items.append(clean(item))
         place += 1
@@ -154,6 +158,6 @@ def _plain(lines: list[str], index: int) -> _Lines | None:
     if len(items) < 2:
         return None
     after = lines[place].strip() if place < len(lines) else ""
-    if after and len(after.split()) < 3 and not after.startswith("#"):
-        return None
+    if after and not after.startswith("#") and (len(after.split()) < 3 or not _SAID.search(after)):
+        return None  # a label that is longer than the others
     return items, place, False, ""

@@ -88,7 +88,9 @@ def quoted(text: str, labels: Sequence[str]) -> Found | None:
     folded = {label.casefold() for label in labels}
     found = [
         block for block in quotations(text)
-        if text[block.start : block.end].casefold().strip(".,") not in folded and block.end - block.start > 1
+        if text[block.start : block.end].casefold().strip(".,") not in folded
+        and block.end - block.start > 1
+        and not (text.startswith(":", block.outer_end) and text[: block.outer].rstrip().endswith(("{", ",")))
     ]  # fmt: skip
     if len(found) > 1:
         doubles = [block for block in found if block.name not in "'‘`"]

@@ -123,7 +123,12 @@ _CONDITIONS = late_pattern(
 )
 _BY_SIGNS = late_pattern(r"\bcontains? the (?:letter|word|character|phrase|string|number)\b")
 # "Does the note mention "garden party"?": a second text beside the one to judge, or a phrase to look for
-_QUOTED_IN = late_pattern(r"[\"“«„]\s*[^\W_][^\"“”«»„\n]*[\"”»“]")
+_QUOTED_IN = late_pattern(
+    r"\b(?:mention|contain|relat|refer|say|said|includ|match|correspond|about|answer|address|same|discuss|cover|concern|"
+    r"nennt|erwähn|enthält|contient|parle|contiene|menciona|contém|parla)\w*\b[^?\"“«„\n]{0,40}"
+    r"[\"“«„]\s*[^\W_][^\"“”«»„\n]*[\"”»“]",
+    re.IGNORECASE,
+)
 _TWICE_DENIED = late_pattern(r"\b(?:not|isn't|doesn't|n't)\b[^.?!\n]*\b(?:not|isn't|doesn't|no|never)\b[^.?!\n]*\?")
 OF_TEXT = (
     INPUT_WORDS

@@ -25,7 +25,8 @@ IMPERATIVE = late_pattern(
     r"respond|answer|reply|"
     r"return|output|tell|judge|evaluate|assess|predict|file|sort|tag|mark|flag|route|triage|moderate|you (?:are|"
     r"will|must|should)|"
-    r"your (?:task|job)|here (?:is|are)|here['’]s (?:the|an?|this|my) (?:[\w-]+ )?(?:review|message|text|e?mail|"
+    r"your (?:task|job|(?:final |whole |entire |only )?(?:answer|response|reply|output) (?:must|should|has to|needs to)"
+    r")|here (?:is|are)|here['’]s (?:the|an?|this|my) (?:[\w-]+ )?(?:review|message|text|e?mail|"
     r"comment|ticket|tweet|post|"
     r"sentence|article|transcript|note)\b|below (?:is|are)|the following|following|only|use (?:one|the|"
     r"only)|do not|"
@@ -93,7 +94,10 @@ _BRACKETED = late_pattern(
     r"\?\s*\((?:answer|reply|respond|one word|just|only|copy|choose|pick|select|say)\b[^()\n]{2,60}\)\W*\Z",
     re.IGNORECASE,
 )
-_FRAME = late_pattern(r"_\.role|#{1,4} |[-=*#]{3}|``|\[[^\[\]]*\]$|>|[A-Z][\w'’-]{1,20}(?: [\w'’-]{1,20})?[:：]\s*\n")
+_FRAME = late_pattern(
+    r"_\.role|#{1,4} |[-=*#]{3}|``|\[[^\[\]]*\]$|\[[A-Z][a-z][\w '’-]{1,30}\]:\s|>|"
+    r"[A-Z][\w'’-]{1,20}(?: [\w'’-]{1,20})?[:：]\s*\n"
+)
 _TOKENS = late_pattern(r"<\|\w{1,24}\|>|\[/?INST\]|^\w*>>>|<<<\w*\W*\Z")
 _MEANT_FOR_MODEL = late_pattern(
     r"\bI(?:'ll| will| am going to|'m going to) (?:send|paste|give|provide|share|type|show|ask)\b|\bare you ready\b|"

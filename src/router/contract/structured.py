@@ -80,7 +80,7 @@ def structured(
             contract = blocked(contract, TWO_LISTS)
     elif hinted:
         contract = _restricted(contract, hinted)
-    elif found and contract.blocker is None and not _agrees(contract.labels or (), found):
+    elif found and contract.blocker is None and not _agrees(contract, found):
         contract = blocked(contract, "the instruction and the schema name different labels.")
     elif field.defined or any(listing.defined for listing in found):
         contract = blocked(contract, "the request gives its labels meanings of their own.")
@@ -103,16 +103,26 @@ def _restricted(contract: Contract, hinted: Sequence[str]) -> Contract:
     )
 
 
-def _agrees(labels: Sequence[str], found: Sequence[Listing]) -> bool:
-    wanted = {_folded(label) for label in labels}
+def _agrees(contract: Contract, found: Sequence[Listing]) -> bool:
+    wanted = {_folded(label) for label in contract.labels or ()}
     sure = [listing for listing in found if listing.certainty >= 0.8]
     if not sure:
         return True
     if wanted == {"true", "false"}:
-        return all({_folded(label) for label in listing.labels} in _YES_NO for listing in sure)
+        return all(
+            {_folded(label) for label in listing.labels} in _YES_NO or _are_named(contract.path, listing)
+            for listing in sure
+        )
     return any({_folded(label) for label in listing.labels} == wanted for listing in sure) and all(
         {_folded(label) for label in listing.labels} <= wanted for listing in sure
     )
+
+
+def _are_named(path: Sequence[str], listing: Listing) -> bool:
+    """Whether a field is called as one of two things is: `is_refusal`, "either a refusal to answer or content"."""
+    name = _folded(path[-1]).removeprefix("is ") if path else ""
+    named = [label for label in map(_folded, listing.labels) if f" {name} " in f" {label} "]
+    return name != "" and len(listing.labels) == 2 and len(named) == 1 and not named[0].startswith(("no ", "not "))
 
 
 def _folded(label: str) -> str:

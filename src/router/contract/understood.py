@@ -90,6 +90,8 @@ _HEADED = late_pattern(
     r"either )?[\"'`\[{(]*_(?:[\s,/|;\"'`\[\]{}()]+(?:or |oder |ou |o |of |"
     r"eller |или |lub |veya )?[\"'`]*_)+\W*$"
 )
+# "Is it _, _ or _"
+_IS_ONE = late_pattern(r"\W*(?:is|was) (?:it|this|that)(?:\W*(?:an? |or |either |more )?_){2,}\W*")
 _JOINED = table("and then und dann et puis y luego e i oraz og och и ve en")
 # The head of a type, or a field of it, in a programming language: the caller's form of the answer.
 _CODE = late_pattern(
@@ -240,7 +242,7 @@ def unexplained(text: str, labels: Sequence[str], keys: Sequence[str] = (), *, i
         is_first = sentence.startswith("#") and _ABOUT.fullmatch(sentence) is not None
         lower = sentence.lower()
         asks += is_question or _ASK.match(lower) is not None
-        is_odd = is_question and not is_plain_question(lower)
+        is_odd = is_question and not is_plain_question(lower) and _IS_ONE.fullmatch(lower) is None
         if is_odd and is_listed and "_" not in lower and OF_TEXT.isdisjoint(_WORD.findall(lower)):
             return True  # "My options are _ or _. What is the weather?"
         is_listed = is_listed or lower.count("_") > 1

@@ -109,6 +109,8 @@ def _korean(text: str) -> Iterator[Listing]:
 def _cjk_listing(segment: str, start: int, end: int) -> Listing | None:
     quoted = _QUOTED.findall(segment)
     joints = _CJK_SPLIT_COMMAS if "、" in segment else _CJK_SPLIT
+    if "・" in segment and not any(joint in segment for joint in ("、", "/", "か")):
+        segment = segment.replace("・", "、")  # "苦情・質問・お礼のいずれか"
     items = quoted if len(quoted) > 1 else [clean(item) for item in joints.split(segment) if item.strip()]
     if any(map(_NO_LABEL.search, items)):
         return None

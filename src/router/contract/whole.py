@@ -41,6 +41,17 @@ _COMMAS_BEFORE = late_pattern(r"(?:^|[\s,])[\w-]+(?: [\w-]+)?, [\w-]+(?: [\w-]+)
 _WRITTEN = late_pattern(
     r"\b(?:answer|reply|respond|output|return|print|write|say)(?: with| only| either| exactly)* \[?\Z", re.IGNORECASE
 )
+# "choose exactly one, verbatim", "in Kleinbuchstaben, ohne Satzzeichen": how the answer is to be written
+_HOW = late_pattern(
+    r"(?:^|\n)(?:(?:choose|pick|select|answer|respond|reply|return|use) (?:exactly|only|just|one|with)\b|"
+    r"(?:in|en|em|all) (?:all )?(?:lower|upper|small|min[uú]scul|mai?[uú]scul|kleinbuch|großbuch|maj)|"
+    r"(?:no|not?|non|ne|nicht|keine?n?|without|ohne|sin|sem|sans|senza|zonder|geen)(?: [\w’']+){0,2} "
+    r"(?:explanation|punctuation|quot|extra|additional|further|preamble|text[oe]?\b|"
+    r"explica|comillas|puntuaci|adicion|frases|palabras|palavras|pontua|aspas|"
+    r"explication|ponctuation|guillemets|spiegazion|punteggiatura|virgolette|parole|"
+    r"satzzeichen|erklärung|anführungs|weitere|leestekens|uitleg)|verbatim(?:\n|$))",
+    re.IGNORECASE,
+)
 _ARTICLE = late_pattern(r"(?:an?|une?|una|uno|eine?n?|een) \w|un['’]\w", re.IGNORECASE)
 _IS = table("is was to into")
 _BEFORE_LABEL = CLASSIFY | table(
@@ -84,6 +95,7 @@ def is_whole(text: str, listing: Listing) -> bool:
         and not _mixes_articles(listing.labels)
         and not _is_bracketed(text, listing)
         and not _names_fields(listing)
+        and (listing.closed or _HOW.search("\n".join(listing.labels)) is None)
         and not _is_cut(text, listing)
     )
 

@@ -78,6 +78,7 @@ _QUOTE_OR = late_pattern(
 )
 _ITEM_NOUNS = table("word label category class tag term option value letter wort ord palabra palavra mot parola woord")
 _THE = table("this the der die das dem diese dieser dieses le la el este esta il questo questa de het deze o a")
+_ONE = late_pattern(r"\b(?:1|one|a|single|ein|einem|eine[nr]?|une?|una|uno|uma?|een|één)[ \"'`*]{1,3}\Z", re.IGNORECASE)
 _DUTCH = frozenset({"een", "één", "antwoord", "kies", "het", "bepaal", "geef", "alleen", "welke"})
 _MOST = 60
 _ASKED_FOR = late_pattern(
@@ -139,7 +140,7 @@ def listings(text: str, words: frozenset[str], *, is_system: bool = False) -> li
     found: list[Listing] = []
     seen: set[frozenset[str]] = set()
     for listing in candidates:
-        listing = _without_noun(_without_participle(_without_script(_without_asked(text, listing))))
+        listing = _without_noun(text, _without_participle(_without_script(_without_asked(text, listing))))
         if not is_whole(text, listing) or _is_denied(text, listing):
             continue
         if _LEFT_OPEN.search(text, max(0, listing.start - 24), listing.start):
@@ -193,12 +194,13 @@ def _without_asked(text: str, listing: Listing) -> Listing:
     return listing._replace(labels=listing.labels[1:], start=listing.start + len(first) + 1)
 
 
-def _without_noun(listing: Listing) -> Listing:
+def _without_noun(text: str, listing: Listing) -> Listing:
     """A list without what its items are called: "with exactly one word, safe or unsafe"."""
     first, *others = listing.labels
     if len(others) < 2 or not listing.closed or first.lower() not in _ITEM_NOUNS:
         return listing
-    return listing._replace(labels=tuple(others))
+    is_counted = _ONE.search(text, max(0, listing.start - 12), listing.start) is not None
+    return listing._replace(labels=tuple(others)) if is_counted else listing
 
 
 def _without_participle(listing: Listing) -> Listing:
