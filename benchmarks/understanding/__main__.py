@@ -26,10 +26,10 @@ from router.signals.deep import DeepUnderstanding
 from router.signals.excerpt import excerpt
 from router.signals.language import identify
 from router.signals.learned import Understanding
+from router.signals.targets import TARGET_OF_TASK
 from router.types import Message, Request, Signals
 
 from ..machine import facts
-from .targets import TARGET_OF_TASK
 
 FOLDER = Path(router.__file__).parent / "builtin" / "signals"
 RESULTS = Path(__file__).parents[1] / "results" / "understanding.json"
@@ -65,14 +65,18 @@ def typed_badly(text: str, rng: random.Random) -> str:
     return "".join(letters)
 
 
-def measure_tasks(labels: Sequence[str], table: np.ndarray, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Figures over rows; ``table``: their probabilities, shape ``(rows, labels)``."""
-    guessed = [labels[at] for at in table.argmax(axis=1)]
+def measure_tasks(
+    labels: Sequence[str], table: np.ndarray, rows: Sequence[Mapping[str, Any]], read: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Figures over rows; ``table``: their probabilities, shape ``(rows, labels)``; ``read``: the column of the label
+    that each is given, the likeliest one where nothing else is said."""
+    read = table.argmax(axis=1) if read is None else read
+    guessed = [labels[at] for at in read]
     gold = [row["task"] for row in rows]
     hit = np.array([a == b for a, b in zip(guessed, gold, strict=True)])
     lenient = np.array([g == row["task"] or g in row.get("also", ()) for g, row in zip(guessed, rows, strict=True)])
     target = np.array([TARGET_OF_TASK[a] == TARGET_OF_TASK[b] for a, b in zip(guessed, gold, strict=True)])
-    sure = table.max(axis=1)
+    sure = np.take_along_axis(table, read[:, None], axis=1)[:, 0]
     order = np.argsort(-sure)
     n = len(rows)
     bins = np.minimum((sure * 15).astype(int), 14)
@@ -117,19 +121,21 @@ def macro_f1(gold: np.ndarray, guessed: np.ndarray, count: int) -> float:
 
 
 class Readings(NamedTuple):
-    """Probabilities of rows by reading, shape ``(rows, labels)`` each, and which rows were read deeply where unsure."""
+    """Probabilities of rows by reading, shape ``(rows, labels)`` each; which rows were read deeply where unsure, and
+    the column of the label that each row was given then."""
 
     fast: np.ndarray
     deep: np.ndarray | None
     mixed: np.ndarray | None
     asked: np.ndarray | None
+    read: np.ndarray | None
 
 
 def readings(
     understanding: Understanding, deep: DeepUnderstanding | None, rows: Sequence[Mapping[str, Any]]
 ) -> Readings:
     labels = understanding.facts.tasks
-    fast, alone, mixed, asked = [], [], [], []
+    fast, alone, mixed, asked, read = [], [], [], [], []
     for row in rows:
         request = request_of(row)
         signals = Signals(request, dict.fromkeys(understanding.provides, understanding))
@@ -139,8 +145,10 @@ def readings(
         if deep is None:
             continue
         known = signals.known()
-        both = deep.deepened(request, known)["scores"].value
+        again = deep.deepened(request, known)
+        both = again["scores"].value
         asked.append(deep.is_unsure(known))
+        read.append(labels.index((again if asked[-1] else known)["task"].value or "other"))
         mixed.append([(both if asked[-1] else before)[label] for label in labels])
         # The mix with the first reading's part taken out again.
         facts = deep.facts
@@ -150,8 +158,8 @@ def readings(
         powers = np.exp(scores - scores.max())
         alone.append(powers / powers.sum())
     if deep is None:
-        return Readings(np.array(fast), None, None, None)
-    return Readings(np.array(fast), np.array(alone), np.array(mixed), np.array(asked))
+        return Readings(np.array(fast), None, None, None, None)
+    return Readings(np.array(fast), np.array(alone), np.array(mixed), np.array(asked), np.array(read))
 
 
 def measure_typos(
@@ -163,13 +171,12 @@ def measure_typos(
     gold = np.array([understanding.facts.tasks.index(row["task"]) for row in bare])
     found: dict[str, Any] = {"rows": len(bare)}
     clean, badly = readings(understanding, deep, bare), readings(understanding, deep, typed)
-    for name, a, b in (
-        ("fast", clean.fast, badly.fast),
-        ("deep", clean.deep, badly.deep),
-        ("mixed", clean.mixed, badly.mixed),
+    for name, first, second in (
+        ("fast", clean.fast.argmax(axis=1), badly.fast.argmax(axis=1)),
+        ("mixed", clean.read, badly.read),
     ):
-        if a is not None and b is not None:
-            right, still = ((table.argmax(axis=1) == gold).mean() for table in (a, b))
+        if first is not None and second is not None:
+            right, still = ((read == gold).mean() for read in (first, second))
             found[name] = {"strict": round(float(right), 4), "with_three_typos": round(float(still), 4)}
     return found
 
@@ -226,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         result[name] = measure_tasks(labels, found.fast, rows)
         if found.deep is not None and found.mixed is not None and found.asked is not None:
             result[f"{name}_deep"] = measure_tasks(labels, found.deep, rows)
-            result[f"{name}_mixed"] = measure_tasks(labels, found.mixed, rows)
+            result[f"{name}_mixed"] = measure_tasks(labels, found.mixed, rows, found.read)
             result[f"{name}_mixed"]["read_deeply"] = round(float(found.asked.mean()), 4)
     result |= {
         "typos_dev": measure_typos(understanding, deep, dev[::5]),

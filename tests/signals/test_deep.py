@@ -75,6 +75,24 @@ def facts(first: Understanding, **changed: Any) -> DeepFacts:
     )
 
 
+def test_the_label_is_the_likeliest_of_the_likeliest_target(first: Understanding) -> None:
+    tasks = first.facts.tasks
+
+    def encoder(texts: Sequence[str]) -> np.ndarray:
+        scores = np.full((len(texts), len(tasks) + len(KINDS)), -30.0, np.float32)
+        for task, score in (("ner", 5.0), ("code", 4.9), ("summarization", 4.8), ("arithmetic_reasoning", 1.0)):
+            scores[:, tasks.index(task)] = score
+        return scores
+
+    detector = DeepUnderstanding(facts(first, task_first=0.0), first, encoder, always=True)
+    signals = read(detector, "Something quite unclear")
+    scores = signals.get("scores").value
+    assert max(scores, key=scores.__getitem__) == "ner"
+    # Two tasks that a hosted model answers are together likelier than the one of a local model.
+    assert signals.get("task").value == "code"
+    assert signals.get("task").confidence == pytest.approx(scores["code"])
+
+
 def read(detector: DeepUnderstanding, *texts: str, **request: Any) -> Signals:
     messages = tuple(Message(role="user", text=text) for text in texts)
     signals = Signals(Request(messages=messages, **request), dict.fromkeys(detector.provides, detector))

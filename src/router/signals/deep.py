@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ..features import prepared
 from ..types import Request, Signal, SignalName, Signals, Span
 from .learned import SCAN_HEAD, SCAN_TAIL, Risk, Risks, Understanding, spans_between
+from .targets import chosen
 
 __all__ = ["DeepFacts", "DeepUnderstanding", "Mix", "Score", "stretches", "suspicious_place"]
 
@@ -181,9 +182,9 @@ class DeepUnderstanding:
             both["task"], both["scores"] = known, found["scores"]
         else:
             probabilities = mixed_tasks(facts, scores[0], found["scores"].value)
-            confidence = max(probabilities)
-            best = facts.tasks[probabilities.index(confidence)]
-            both["task"] = Signal(value=best, confidence=confidence, detector=self.name)
+            best = chosen(facts.tasks, probabilities)
+            confidence = probabilities[best]
+            both["task"] = Signal(value=facts.tasks[best], confidence=confidence, detector=self.name)
             table = dict(zip(facts.tasks, probabilities, strict=True))
             both["scores"] = Signal(value=table, confidence=confidence, detector=self.name)
         if not self._reads_risks:

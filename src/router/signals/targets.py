@@ -1,8 +1,15 @@
-"""Which target follows from a task label, by the guide (sections 1 and 2): the one place where that is written."""
+"""Which target follows from a task label, by the guide (sections 1 and 2), and which label a reading stands for.
+
+A wrong label that leads to the right target costs nothing, so the target is chosen first, by the probability of all its
+labels together, and of these the likeliest. Where probabilities are right, no other choice leads to the right target
+more often.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+__all__ = ["TARGET_OF_TASK", "chosen"]
 
 TARGET_OF_TASK: Mapping[str, str] = {
     "sentiment": "local",  # NLU-02, a tie that goes to the cheaper
@@ -29,3 +36,15 @@ TARGET_OF_TASK: Mapping[str, str] = {
     "commonsense_reasoning": "large",  # SCL-02
     "symbolic_manipulation": "large",  # SCL-03
 }
+
+
+def chosen(tasks: Sequence[str], probabilities: Sequence[float]) -> int:
+    """The index of the likeliest label of the likeliest target. A task that the guide does not know is its own."""
+    totals: dict[str, float] = {}
+    for task, probability in zip(tasks, probabilities, strict=True):
+        target = TARGET_OF_TASK.get(task, task)
+        totals[target] = totals.get(target, 0.0) + probability
+    best = max(totals, key=totals.__getitem__)
+    return max(
+        (at for at, task in enumerate(tasks) if TARGET_OF_TASK.get(task, task) == best), key=probabilities.__getitem__
+    )
