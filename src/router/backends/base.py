@@ -283,4 +283,4 @@ def _count(fields: Mapping[str, Any], name: str) -> int:
 
 
 def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS
+    return type(value) is int and 0 <= value <= _MOST_TOKENS

@@ -169,7 +169,11 @@ class HttpPool:
         if connection.is_reusable and not self._is_closed and self._idle_count < self._most_idle:
             connection.is_active, connection.is_reused = False, True
             connection.idle_since_s = self._loop.time()
-            self._idle.setdefault((target.host, target.port, target.is_tls), deque()).append(connection)
+            place = (target.host, target.port, target.is_tls)
+            idle = self._idle.get(place)
+            if idle is None:
+                idle = self._idle[place] = deque()
+            idle.append(connection)
             self._idle_count += 1
             if self._sweeping is None:
                 self._sweeping = self._loop.call_later(self._keepalive_s, self._sweep)

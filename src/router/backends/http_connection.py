@@ -38,7 +38,6 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_error",
         "_fed",
-        "_head_bytes",
         "_is_paused",
         "_is_stream",
         "_keeps_alive",
@@ -75,7 +74,7 @@ class Connection(asyncio.Protocol):
     def begin(self, data: bytes, *, most: int, is_stream: bool) -> None:
         """Send a request. ``most`` bytes may come as the answer's body; of a stream, any number."""
         self._most, self._is_stream = most, is_stream
-        self._size = self._fed = self._head_bytes = self.status = 0
+        self._size = self._fed = self.status = 0
         self._error: HttpError | None = None
         self.pieces: list[bytes] = []
         self.headers: dict[bytes, bytes] = {}
@@ -147,16 +146,21 @@ class Connection(asyncio.Protocol):
             return
         self.has_bytes = True
         try:
+            if not self.has_head:
+                self._fed += len(data)
+                if self._fed > _MAX_HEAD_BYTES:
+                    # The head must end before the limit; what follows it may be its body.
+                    within = len(data) + _MAX_HEAD_BYTES - self._fed
+                    self._parser.feed_data(data[:within])
+                    if not self.has_head:
+                        self._fail("the answer's head is too large")
+                        return
+                    data = data[within:]
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             if not self.is_complete:
                 self._fail(f"the answer is no HTTP ({error})" if self._error is None else "")
             self.is_excessive = True
-            return
-        if not self.has_head:
-            self._fed += len(data)
-            if self._fed > _MAX_HEAD_BYTES:
-                self._fail("the answer's head is too large")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
@@ -179,13 +183,8 @@ class Connection(asyncio.Protocol):
             self.is_excessive = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.is_excessive or self.has_head:
-            return
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > _MAX_HEAD_BYTES:
-            self._fail("the answer's head is too large")
-            raise httptools.HttpParserError("too large")
-        self.headers[name.lower()] = value
+        if not self.has_head and not self.is_excessive:
+            self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         if self.is_excessive:

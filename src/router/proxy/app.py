@@ -26,7 +26,6 @@ from .exchange import (
 )
 from .listening import is_loopback
 from .metrics import Metrics
-from .protocol import HttpConnection
 from .serving import Serving
 
 __all__ = ["App", "Tracer"]
@@ -62,13 +61,7 @@ class App:
 
     async def __call__(self, cycle: Cycle) -> None:
         version = self._serving.enter()
-        try:
-            await self._answer(Exchange(cycle, version), cycle.connection)
-        finally:
-            self._serving.leave(version)
-
-    async def _answer(self, exchange: Exchange, connection: HttpConnection) -> None:
-        task = asyncio.current_task()
+        exchange, connection, task = Exchange(cycle, version), cycle.connection, asyncio.current_task()
 
         def gone() -> None:
             exchange.is_gone = True
@@ -76,9 +69,9 @@ class App:
                 task.cancel()
 
         connection.on_lost = gone
-        if self._trace is not None:
-            self._trace.begin(exchange)
         try:
+            if self._trace is not None:
+                self._trace.begin(exchange)
             await self._guarded(exchange)
         except asyncio.CancelledError:
             if not exchange.is_gone and not self._serving.is_draining:
@@ -92,6 +85,7 @@ class App:
                 await exchange.fail(Ending())
         finally:
             connection.on_lost = None
+            self._serving.leave(version)
             took_s = time.monotonic() - exchange.started_s
             self._metrics.http(exchange.endpoint, exchange.status, took_s)
             if exchange.version.settings.server.access_log:

@@ -7,13 +7,10 @@ the end of the connection is the end of its stream (RFC 9112, 6.1 and 9.3).
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from itertools import chain
 from typing import TYPE_CHECKING
-
-from ..telemetry import log
 
 if TYPE_CHECKING:
     from .protocol import HttpConnection
@@ -23,7 +20,7 @@ __all__ = ["Application", "Cycle", "Header", "status_line"]
 Header = tuple[bytes, bytes]
 Application = Callable[["Cycle"], Awaitable[None]]
 
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL = bytes({*range(32), 127} - {9})
 _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _HIGH_WATER = 65536
 
@@ -70,16 +67,6 @@ class Cycle:
         self._body = b""
         self._waiting: asyncio.Future[None] | None = None
         self._invitation = b"HTTP/1.1 100 Continue\r\n\r\n" if expects_continue else b""
-
-    async def run(self, application: Application) -> None:
-        """Have it answered."""
-        try:
-            await application(self)
-        except Exception:  # noqa: BLE001 the application says what it could not do: this is what it could not even say
-            log.exception("an answer failed unexpectedly")
-        finally:
-            if not self.is_complete:
-                self.connection.fail(self)
 
     # ----- the request ------------------------------------------------------------------------------------------------
 
@@ -158,7 +145,8 @@ class Cycle:
 
     def _head(self, status: int, headers: Sequence[Header], more: bytes) -> bytes:
         fields = tuple(chain.from_iterable(headers))
-        if _CONTROL.search(b"\t".join(fields)):
+        told = b"".join(fields)
+        if len(told.translate(None, _CONTROL)) != len(told):
             raise RuntimeError("a header has a control character")
         self.is_started = True
         if not self.keep_alive:

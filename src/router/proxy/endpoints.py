@@ -263,13 +263,7 @@ def receipt_headers(decision: Decision, outcome: Outcome | None = None, *, model
     who = (outcome.model if outcome else model) or target.model
     kind = "llm" if target.kind == "local" and who != target.model else target.kind
     usd = outcome.usd if outcome else 0.0 if kind != "llm" else None
-    found = [
-        (_MODEL, _named(who or "")),
-        (_TARGET, kind.encode()),
-        (_RULE, _named(decisive)),
-        (_POLICY, _named(decision.policy.name)),
-        (_DECISION, _printable(decision.id)),
-    ]
+    found = [*_who(who or "", kind, decisive, decision.policy.name), (_DECISION, _printable(decision.id))]
     if outcome is not None and outcome.cached:
         found.append((_CACHE, b"similar" if outcome.similar else b"hit"))
     if usd is not None:
@@ -284,9 +278,10 @@ _MODEL, _TARGET, _RULE, _POLICY, _DECISION, _COST = (
 
 
 @lru_cache(maxsize=1024)
-def _named(value: str) -> bytes:
-    """The few names that most answers have."""
-    return _printable(value)
+def _who(model: str, kind: str, rules: str, policy: str) -> tuple[Header, ...]:
+    """The few that most answers have."""
+    told = ((_MODEL, model), (_TARGET, kind), (_RULE, rules), (_POLICY, policy))
+    return tuple((name, _printable(value)) for name, value in told)
 
 
 def _printable(value: str) -> bytes:

@@ -121,8 +121,8 @@ class Exchange:
         self.method, self.path = cycle.method, cycle.path
         self._max_bytes = version.settings.server.max_body_bytes
         self.replace_fields(cycle.headers)
-        given = self.fields.get(b"x-request-id", b"")
-        self.request_id = given if _REQUEST_ID.fullmatch(given) else version.new_id().encode()
+        given = self.fields.get(b"x-request-id")
+        self.request_id = given if given and _REQUEST_ID.fullmatch(given) else version.new_id().encode()
         self.headers: list[Header] = []
         self.is_started = self.is_gone = False
         self.status = 0

@@ -8,6 +8,7 @@ import ssl
 import time
 
 from ..config import ServerSettings
+from ..telemetry import log
 from .cycle import Application, Cycle
 from .protocol import HttpConnection
 
@@ -57,9 +58,18 @@ class Listener:
 
     def start(self, cycle: Cycle) -> None:
         """Have one request answered."""
-        task = asyncio.get_running_loop().create_task(cycle.run(self._application))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(asyncio.get_running_loop().create_task(self._answer(cycle)))
+
+    async def _answer(self, cycle: Cycle) -> None:
+        try:
+            await self._application(cycle)
+        except Exception:  # noqa: BLE001 the application says what it could not do: this is what it could not even say
+            log.exception("an answer failed unexpectedly")
+        finally:
+            if not cycle.is_complete:
+                cycle.connection.fail(cycle)
+            # A callback of the task's would be one more turn of the loop.
+            self._tasks.discard(asyncio.current_task())
 
     async def end(self, grace_s: float) -> None:
         """Stop listening, let what is being answered finish within ``grace_s``, and end the rest."""

@@ -7,16 +7,18 @@ Several workers tell one another what they have counted through files, so that a
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Mapping
 from contextlib import suppress
+from itertools import chain
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 from .. import telemetry as names
 from ..state.agreement import Compared
 from ..state.lifecycle import STATES, Transition
-from ..types import Attempt, Decision, Outcome
+from ..types import Attempt, Decision, Fired, Outcome
 from .series import Family, Series, text_of
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
@@ -78,27 +80,29 @@ class Metrics:
     def __init__(self, shared: Path | None = None) -> None:
         self._shared = shared
         self._series = Series(_ALL)
-        self._noted: deque[tuple[Any, ...]] = deque()
+        # What was noted and is not counted yet.
+        self._requests: deque[tuple[str, int, float]] = deque()
+        self._decisions: deque[tuple[tuple[str, str, str], tuple[Fired, ...], float]] = deque()
+        self._outcomes: deque[tuple[tuple[str, str], tuple[Attempt, ...], float | None, str | None]] = deque()
         self._values: dict[str, set[str]] = {}
         self._current: str | None = None
 
     def http(self, endpoint: str, status: int, seconds: float) -> None:
         """One request has ended; ``endpoint`` is a path of the routes."""
-        noted = self._noted
-        noted.append((self._http, endpoint, status, seconds))
+        noted = self._requests
+        noted.append((endpoint, status, seconds))
         if len(noted) >= _MOST_NOTED:
             self._count()
 
     def decided(self, decision: Decision, seconds: float) -> None:
         """One decision was made within ``seconds``."""
-        rules = [fired.id for fired in decision.verdict.rules if fired.decisive]
         labels = (decision.policy.name, decision.target.kind, decision.task.label)
-        self._noted.append((self._decided, labels, rules, seconds))
+        self._decisions.append((labels, decision.verdict.rules, seconds))
 
     def finished(self, decision: Decision, outcome: Outcome, *, tenant: str | None, is_known: bool) -> None:
         """A decision was carried out. ``is_known``: ``tenant`` comes from a key."""
         usd = outcome.usd if is_known else None
-        self._noted.append((self._finished, (decision.target.kind, outcome.status), outcome.attempts, usd, tenant))
+        self._outcomes.append(((decision.target.kind, outcome.status), outcome.attempts, usd, tenant))
 
     def cut(self) -> None:
         """A stream ended in an error after it had begun."""
@@ -159,46 +163,57 @@ class Metrics:
         return told
 
     def _count(self) -> None:
-        """Count what was noted: many in a row take half as long as each amid other work."""
-        noted = self._noted
+        """Count what was noted: many at once take a fraction of the time of each by itself."""
         with self._series.lock:
-            while noted:
-                count, *what = noted.popleft()
-                count(*what)
+            self._count_requests(_taken(self._requests))
+            self._count_decisions(_taken(self._decisions))
+            self._count_outcomes(_taken(self._outcomes))
 
-    def _http(self, endpoint: str, status: int, seconds: float) -> None:
-        self._series.add(_REQUESTS, (endpoint, str(status)))
-        self._series.observe(_SECONDS, (endpoint,), seconds)
+    def _count_requests(self, noted: list[tuple[str, int, float]]) -> None:
+        series = self._series
+        for (endpoint, status), times in Counter(map(_first_two, noted)).items():
+            series.add(_REQUESTS, (endpoint, str(status)), times)
+        for endpoint in set(map(_first, noted)):
+            series.observe(_SECONDS, (endpoint,), [seconds for where, _, seconds in noted if where == endpoint])
 
-    def _decided(self, labels: tuple[str, ...], rules: Sequence[str], seconds: float) -> None:
-        self._series.add(_DECISIONS, labels)
-        for rule in rules:
-            self._series.add(_RULES, (rule,))
-        self._series.observe(_DECIDING, (), seconds)
+    def _count_decisions(self, noted: list[tuple[tuple[str, str, str], tuple[Fired, ...], float]]) -> None:
+        series = self._series
+        for labels, times in Counter(map(_first, noted)).items():
+            series.add(_DECISIONS, labels, times)
+        fired = chain.from_iterable(map(_second, noted))
+        for (rule, is_decisive), times in Counter(map(_rule, fired)).items():
+            if is_decisive:
+                series.add(_RULES, (rule,), times)
+        series.observe(_DECIDING, (), map(_third, noted))
 
-    def _finished(
-        self, labels: tuple[str, ...], attempts: Sequence[Attempt], usd: float | None, tenant: str | None
+    def _count_outcomes(
+        self, noted: list[tuple[tuple[str, str], tuple[Attempt, ...], float | None, str | None]]
     ) -> None:
-        self._series.add(_OUTCOMES, labels)
-        for attempt in attempts:
-            self._attempt(attempt)
-        if usd:
-            self._series.add(_TENANT_USD, (self._bounded("tenant", tenant or ""),), usd)
+        series = self._series
+        for labels, times in Counter(map(_first, noted)).items():
+            series.add(_OUTCOMES, labels, times)
+        for _, _, usd, tenant in noted:
+            if usd:
+                series.add(_TENANT_USD, (self._bounded("tenant", tenant or ""),), usd)
+        attempts = list(chain.from_iterable(map(_second, noted)))
+        for (name, error), times in Counter(map(_failure, attempts)).items():
+            series.add(_ATTEMPTS, (self._bounded("model", name), error or "none"), times)
+        hosted = [attempt for attempt in attempts if attempt.kind == "llm"]
+        for name in dict.fromkeys(map(_model, hosted)):
+            self._count_calls(self._bounded("model", name), [attempt for attempt in hosted if attempt.model == name])
 
-    def _attempt(self, attempt: Attempt) -> None:
-        series, model = self._series, self._bounded("model", attempt.model)
-        series.add(_ATTEMPTS, (model, attempt.error or "none"))
-        if attempt.kind != "llm":
-            return
-        series.observe(_UPSTREAM, (model,), attempt.latency_ms / 1000.0)
-        if attempt.ttft_ms is not None:
-            series.observe(_TTFT, (model,), attempt.ttft_ms / 1000.0)
-        usage = attempt.usage
-        if usage.input or usage.output:
-            series.add(_TOKENS, (model, "input"), usage.input)
-            series.add(_TOKENS, (model, "output"), usage.output)
-        if attempt.usd:
-            series.add(_USD, (model,), attempt.usd)
+    def _count_calls(self, model: str, attempts: list[Attempt]) -> None:
+        """Hosted ones, all of one model."""
+        series = self._series
+        series.observe(_UPSTREAM, (model,), [attempt.latency_ms / 1000.0 for attempt in attempts])
+        series.observe(_TTFT, (model,), [ms / 1000.0 for ms in map(_ttft_ms, attempts) if ms is not None])
+        read, written = sum(map(_read, attempts)), sum(map(_written, attempts))
+        if read or written:
+            series.add(_TOKENS, (model, "input"), read)
+            series.add(_TOKENS, (model, "output"), written)
+        usd = sum(filter(None, map(_usd, attempts)))
+        if usd:
+            series.add(_USD, (model,), usd)
 
     def _bounded(self, label: str, value: str) -> str:
         seen = self._values.setdefault(label, set())
@@ -208,6 +223,17 @@ class Metrics:
             return OTHER
         seen.add(value)
         return value
+
+
+_first, _second, _third, _first_two = itemgetter(0), itemgetter(1), itemgetter(2), itemgetter(0, 1)
+_rule, _failure, _model = attrgetter("id", "decisive"), attrgetter("model", "error"), attrgetter("model")
+_ttft_ms, _usd, _read, _written = map(attrgetter, ("ttft_ms", "usd", "usage.input", "usage.output"))
+_Noted = TypeVar("_Noted")
+
+
+def _taken(noted: deque[_Noted]) -> list[_Noted]:
+    # Other threads may note more meanwhile.
+    return [noted.popleft() for _ in range(len(noted))]
 
 
 _TOLD = ".told"

@@ -6,7 +6,7 @@ Source: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -43,11 +43,18 @@ class Series:
         """Count ``amount`` more."""
         self._values[family.name][labels][0] += amount
 
-    def observe(self, family: Family, labels: Labels, value: float) -> None:
-        """Put one value into a histogram."""
-        found = self._values[family.name][labels]
-        found[bisect_left(family.bounds, value)] += 1.0
-        found[-1] += value
+    def observe(self, family: Family, labels: Labels, values: Iterable[float]) -> None:
+        """Put values into a histogram."""
+        in_order = sorted(values)
+        if not in_order:
+            return
+        found, below = self._values[family.name][labels], 0
+        for index, bound in enumerate(family.bounds):
+            upto = bisect_right(in_order, bound, below)
+            found[index] += upto - below
+            below = upto
+        found[-2] += len(in_order) - below
+        found[-1] += sum(in_order)
 
     def set(self, family: Family, labels: Labels, value: float) -> None:
         """Set a gauge."""
