@@ -103,8 +103,10 @@ _NOTHING_ABROAD = late_pattern(
     r"(?: hinzu)?(?=[.;!\n]|$)",
     re.IGNORECASE,
 )
-_WITHOUT = ("senza ", "sin ", "sem ", "sans ", "ohne ", "zonder ")
-_ADDS = ("non ", "no a", "no i", "no e", "não ", "n'", "n’", "füge ")
+_ABROAD = late_pattern(
+    r"\b(?:senza|sin|sem|sans|ohne|zonder) |min[uú]scul|minuscol|klein|\bnon (?:agg|incl|scri|forn)|"
+    r"\bno (?:aña|agr|incl|escr)|\bnão |\bn['’](?:aj|incl|écr)|\bfüge ke"
+)
 # A string in small letters without which the turn is not there, the turn, and what stands instead.
 _TURNS = (
     (
@@ -188,14 +190,10 @@ def canonical(text: str, labels: tuple[str, ...]) -> str:
             text = turn.sub(instead, text)
     if "case" in lower and all(label.islower() and " " not in label for label in labels):
         text = _SMALL.sub("", text)
-    if ("inuscol" in lower or "inúscul" in lower or "inuscul" in lower or "klein" in lower) and all(
-        label.islower() and " " not in label for label in labels
-    ):
-        text = _SMALL_ABROAD.sub("", text)
-    if any(word in lower for word in _WITHOUT):
-        text = _BARE_ABROAD.sub("", text)
-    if any(word in lower for word in _ADDS):
-        text = _NOTHING_ABROAD.sub("", text)
+    if _ABROAD.search(lower) is not None:
+        if all(label.islower() and " " not in label for label in labels):
+            text = _SMALL_ABROAD.sub("", text)
+        text = _NOTHING_ABROAD.sub("", _BARE_ABROAD.sub("", text))
     if "_" in lower and "=" in lower:
         for name in {match[1] for match in _VARIABLE.finditer(text) if "_" in match[1] or match[1].isupper()}:
             text = re.sub(rf"\b{re.escape(name)}\b(?! ?=)", "the list", text)

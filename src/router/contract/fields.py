@@ -75,7 +75,7 @@ _OPEN_CUE = late_pattern(r"\n[ \t]*[^\W\d_][^\n:：.?!]{0,40}[:：][\s*_]*\Z")
 
 def document(text: str, labels: Sequence[str]) -> Found | None:
     """The text in fields within a message that holds its instruction as well."""
-    if "\n" not in text or (":" not in text and "：" not in text):
+    if "\n" not in text or len(_FIELD.findall(text)) < 2:
         return None
     for field in _FIELD.finditer(text):
         is_part = _kind(field["name"]) != ""
@@ -101,6 +101,8 @@ def document(text: str, labels: Sequence[str]) -> Found | None:
 
 def is_document(text: str, start: int, end: int) -> bool:
     """Whether a stretch begins as fields of one text do."""
+    if text.find("\n", start, end) < 0:
+        return False
     names = _names(text, start, end)
     if len(names) < 2 or len(set(names)) < len(names):
         return False

@@ -68,26 +68,22 @@ _ARRIVES = late_pattern(
 _POLITELY = late_pattern(
     r"^\W*(?:(?:please|pls|hi|hey|hello|ok|so|now)\b[ ,!]*)*(?:(?:can|could|would|will) (?:you|u|ya)|"
     r"i(?:'d| would)? (?:want|need|like) you to|would you mind|you (?:are|have) to)(?: (?:please|pls|kindly|just))* "
-    r"(?=(?:tell|say|classif|clasif|categori|label|sort|rate|decide|identify|pick|choose|mark|tag|assign|guess)\w*\b)"
-)
-# "Read the following page from our archive and classify it"
-_READ = late_pattern(
+    r"(?=(?:tell|say|classif|clasif|categori|label|sort|rate|decide|identify|pick|choose|mark|tag|assign|guess)\w*\b)|"
+    # "Read the following page from our archive and classify it"
     rf"^\W*(?:please )?(?:carefully )?(?:read|look at|review|consider|examine|study|take) (?:carefully )?"
     rf"(?:this|the following|the given|the) (?:[\w'’-]+ )?(?:{_TEXTS})(?: (?:below|above|carefully))?"
     rf"(?: (?:from|of|taken from|sent by|written by) [^,;:._]{{2,50}}?)?,? (?:and|then) "
     r"(?=(?:then )?(?:classify|categori[sz]e|label|tag|assign|sort) )"
-)
-_SILENT = late_pattern(
-    r"\W*(?:think|reason|reflect|pensa|ragiona|piensa|razona|pense|raciocine|réfléchis|raisonne|denke?)\b[^_.]{0,40}?"
-    r"\b(?:internally|silently|to yourself|internamente|mentalmente|in silenzio|en silencio|em silêncio|en silence|"
-    r"intérieurement|intern|still)\b[^_.]{0,80}"
 )
 _SILENCE = late_pattern(
     r"\W*(?:please |you (?:must |should |will )?)?(?:do not|don't|never|no need to) (?:greet|sign|apologi[sz]e|chat|"
     r"thank|elaborate|hedge|overthink|explain|justify|comment|introduce|discuss|argue|moralize|"
     r"repeat yourself)(?: (?:the|any|me|us|it|anything|anyone|them|"
     r"yourself|your [\w'’-]+)(?: [\w'’-]+){0,2})?|"
-    r"(?:just )?(?:a )?quick (?:favou?r|question|one|task|thing)(?: for you)?"
+    r"(?:just )?(?:a )?quick (?:favou?r|question|one|task|thing)(?: for you)?|"
+    r"\W*(?:think|reason|reflect|pensa|ragiona|piensa|razona|pense|raciocine|réfléchis|raisonne|denke?)\b[^_.]{0,40}?"
+    r"\b(?:internally|silently|to yourself|internamente|mentalmente|in silenzio|en silencio|em silêncio|en silence|"
+    r"intérieurement|intern|still)\b[^_.]{0,80}"
 )
 # "An automatic workflow reads your answer"
 _READS = late_pattern(
@@ -124,7 +120,7 @@ def is_remark(lower: str, names: Iterable[str]) -> bool:
     """Whether a sentence in small letters, with ``_`` for listed labels and the text, is such a remark as a whole."""
     if len(lower) > _LONGEST:
         return False
-    if _SILENCE.fullmatch(lower) is not None or _SILENT.fullmatch(lower) is not None:
+    if _SILENCE.fullmatch(lower) is not None:
         return True
     if lower.startswith("#") and _HEADING.fullmatch(lower) is not None:
         return lower.lstrip("# ") not in names
@@ -158,8 +154,6 @@ def without_remarks(lower: str) -> str:
     if len(lower) > _LONGEST:
         return lower
     lower = _POLITELY.sub("", lower, count=1)
-    if " and " in lower or " then " in lower:
-        lower = _READ.sub("", lower)
     if "_" in lower and ("just" in lower or "only" in lower):
         lower = _JUST.sub("", lower)
     if lower.lstrip(' "').startswith(("if ", "when", "each time", "every time")):
