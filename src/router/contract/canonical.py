@@ -103,7 +103,14 @@ _NOTHING_ABROAD = late_pattern(
     r"(?: hinzu)?(?=[.;!\n]|$)",
     re.IGNORECASE,
 )
+# "Regole: rispondi solo con la categoria"
+_HEAD_ABROAD = late_pattern(
+    r"^[ \t]*[*_#]{0,3} ?(?:regole|istruzioni|reglas|instrucciones|règles|consignes|regeln|anweisungen|regras|"
+    r"instruções|regels)(?: [^\W\d_]+)?[*_]{0,2} ?[:：][*_]{0,2}",
+    re.IGNORECASE | re.MULTILINE,
+)
 _ABROAD = late_pattern(
+    r"\b(?:regole|istruzioni|reglas|instrucciones|règles|consignes|regeln|anweisungen|regras|instruções|regels)\b|"
     r"\b(?:senza|sin|sem|sans|ohne|zonder) |min[uú]scul|minuscol|klein|\bnon (?:agg|incl|scri|forn)|"
     r"\bno (?:aña|agr|incl|escr)|\bnão |\bn['’](?:aj|incl|écr)|\bfüge ke"
 )
@@ -193,7 +200,7 @@ def canonical(text: str, labels: tuple[str, ...]) -> str:
     if _ABROAD.search(lower) is not None:
         if all(label.islower() and " " not in label for label in labels):
             text = _SMALL_ABROAD.sub("", text)
-        text = _NOTHING_ABROAD.sub("", _BARE_ABROAD.sub("", text))
+        text = _NOTHING_ABROAD.sub("", _BARE_ABROAD.sub("", _HEAD_ABROAD.sub("", text)))
     if "_" in lower and "=" in lower:
         for name in {match[1] for match in _VARIABLE.finditer(text) if "_" in match[1] or match[1].isupper()}:
             text = re.sub(rf"\b{re.escape(name)}\b(?! ?=)", "the list", text)

@@ -29,14 +29,16 @@ _HEADS = (
         """
     to cc bcc date sent recipient reply-to url link website domain
     an datum empfänger à destinataire para fecha destinatario data destinatário aan
-    amount price merchant supplier vendor counterparty payee mcc currency author byline company employer location
-    betrag preis händler montant commerçant importe comercio importo esercente valor
+    amount price merchant supplier vendor counterparty payee mcc currency author byline company employer
+    channel site location
+    betrag verwendungszweck preis händler montant commerçant importe comercio importo esercente valor
     """
     )
 )
 _BODIES = table(
     """
     body text content contents message description abstract snippet excerpt preview summary lead value
+    concepto libellé causale
     nachricht inhalt beschreibung auszug zusammenfassung corps contenu texte extrait résumé
     cuerpo contenido mensaje texto descripción resumen extracto corpo contenuto messaggio testo descrizione estratto
     conteúdo mensagem descrição resumo trecho bericht inhoud tekst omschrijving 本文 内容 正文 説明 描述
@@ -61,13 +63,23 @@ _COMPARED = table(
     "corrisponde correspond coincide"
 )
 _OTHERS = table("question answer claim hypothesis premise evidence query reference candidate reply response")
+_HELD_TOGETHER = (
+    ANSWER_WORDS
+    | _OTHERS
+    | table("target aspect entity keyword topic term phrase role criteria example review comment")
+)
+"""Names beside which a field is no part of one text."""
 _FIELD = late_pattern(
     r"^[ \t]*(?:[-*•][ \t]+)?\**(?P<name>[^\W\d_][^\W_]*(?:[ '’/-][^\W_]+){0,3})(?: ?\([^()\n]{1,30}\))?\**"
     r"[ \u00a0]?(?:[:：]\**(?=\s|$)|：)",
     re.MULTILINE,
 )
+# "Title: ...", and at once another field
+_ADJOINING = late_pattern(r"[^\n]+\n[ \t]*[*_]{0,2}[^\W\d_][^\W_]*(?: [^\W_]+){0,2}[*_]{0,2}[ \u00a0]?[:：] ?\S")
 _DETAILS = late_pattern(
-    r"(?:^|\n)[^\n:.?!]{2,40} (?:details|data|info|information|fields|record|metadata)[*_]*[:：][*_]*[ \t]*\n\s*\Z",
+    r"(?:^|\n)[*_# ]*(?:[^\n:.?!]{2,40} (?:details|data|info|information|fields|record|metadata)|[^\W\d_]+daten|"
+    r"(?:datos|données|détails|detalles|dettagli|dati|dados|detalhes)\b[^\n:.?!]{0,40})"
+    r"[*_]*[ ]?[:：][*_]*[ \t]*\n\s*\Z",
     re.IGNORECASE,
 )
 _OPEN_CUE = late_pattern(r"\n[ \t]*[^\W\d_][^\n:：.?!]{0,40}[:：][\s*_]*\Z")
@@ -84,13 +96,16 @@ def document(text: str, labels: Sequence[str]) -> Found | None:
         start = trimmed(text, field.start(), len(text))[0]
         if lists(text[start : (text + "\n").find("\n", start)], labels):
             continue
-        end = without_instruction(text, start, len(text), labels)
+        end = trimmed(text, start, len(text))[1]
         cue = _OPEN_CUE.search(text, start, end) if text[:end].rstrip(" *_").endswith((":", "：")) else None
-        if cue is not None:
-            end = trimmed(text, start, cue.start())[1]
+        end = without_instruction(text, start, end if cue is None else cue.start(), labels)
         end = trimmed(text, start, start + len(text[start:end].rstrip("-=#*_~ \t")))[1]  # a line below the text
         if not is_document(text, start, end):
-            return None
+            return (
+                AMBIGUOUS
+                if _ADJOINING.match(text, start, end) is not None and field["name"].lower() in HEADLINES
+                else None
+            )
         below = _FIELD.match(text, trimmed(text, end, len(text))[0])
         is_answered = below is not None and below.end() < len(text) and text[below.end()] in " \t"
         if is_answered and below is not None and not _OTHERS.isdisjoint(below["name"].lower().split()):
@@ -107,12 +122,13 @@ def is_document(text: str, start: int, end: int) -> bool:
     if len(names) < 2 or len(set(names)) < len(names):
         return False
     kinds = [_kind(name) for name in names]
-    if all(kinds):
+    strange = [name for name, kind in zip(names, kinds, strict=True) if not kind]
+    if len(strange) * 3 <= len(names) and _HELD_TOGETHER.isdisjoint(word for name in strange for word in name.split()):
         return "head" in kinds
     return (
         _DETAILS.search(text, max(0, start - 80), start) is not None
         and len(names) == len([line for line in text[start:end].split("\n") if line.strip()])
-        and not any(word in ANSWER_WORDS or word in _OTHERS for name in names for word in name.split())
+        and _HELD_TOGETHER.isdisjoint(word for name in names for word in name.split())
     )
 
 

@@ -70,6 +70,7 @@ _RANGE = late_pattern(
 )
 
 
+_SCALE_CJK = late_pattern(r"星|段階|スコア|評価|评分|打分|평점")
 _INPUT = "|".join(sorted(map(re.escape, (word for word in INPUT_WORDS if word.isalpha())), key=len, reverse=True))
 _SUBJECT = rf"(?:it|this|(?:[^\W\d_]['\w’-]* ){{1,4}}?(?:{_INPUT}))"
 _WHAT = (
@@ -260,5 +261,5 @@ def ranges(text: str) -> Iterator[Listing]:
         if not (low in (0, 1) and 2 <= high - low + 1 <= 6):
             continue
         around = words_of(text[max(0, match.start() - 60) : match.end() + 30])
-        if around & RANGE_WORDS or "星" in match[0]:
+        if around & RANGE_WORDS or _SCALE_CJK.search(text, max(0, match.start() - 30), match.end() + 15) is not None:
             yield Listing(tuple(map(str, range(low, high + 1))), match.start(), match.end(), 0.8)

@@ -144,7 +144,7 @@ def is_instruction(part: str, labels: Sequence[str]) -> bool:
         return True
     if len(part) < 60 and _LIMITS.match(part) is not None:
         return True
-    if part.split(":", 1)[0].lower() in NOUNS:
+    if part.split(":", 1)[0].rstrip().lower() in NOUNS:
         return True
     if len(part) < 80 and ("<" in part or "[" in part or "{" in part) and _SLOT.fullmatch(part) is not None:
         return True

@@ -247,7 +247,7 @@ def _candidates(text: str, words: frozenset[str]) -> Iterator[Listing]:
         yield from _quoted_runs(text)
     if not text.isascii():
         yield from unspaced_lists(text)
-    if words & RANGE_WORDS or "星" in text:
+    if words & RANGE_WORDS or not text.isascii():
         yield from ranges(text)
     if "(" in text or "（" in text:
         yield from _brackets(text)
