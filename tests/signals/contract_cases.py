@@ -67,6 +67,8 @@ def judge(case: Case) -> tuple[Outcome, str]:
     )
     if not eligible:
         return "right" if case.get("abstain") else "abstained", told
+    if case.get("abstain") == "described" and contract.meanings:
+        return "right", told  # who answers must know what these labels mean
     if case.get("abstain"):
         return "wrong", told
     as_asked = (
@@ -75,6 +77,7 @@ def judge(case: Case) -> tuple[Outcome, str]:
         and contract.shape == case.get("shape", "bare_label")
         and list(contract.path) == case.get("path", [])
         and contract.multi_label == case.get("multi", False)
+        and bool(contract.meanings) == case.get("glossed", False)
         and text == case["text"]
     )
     return "right" if as_asked else "wrong", told

@@ -16,6 +16,7 @@ from ..contract.polar import YES_WORDS, is_polar
 from ..contract.vocabulary import YES_NO
 from ..types import Contract, Request
 from .gates import Gates
+from .meanings import agrees
 
 __all__ = ["LabelMap", "LabelReader", "NamedLabels", "folded"]
 
@@ -60,7 +61,9 @@ class LabelReader:
     """Reads contracts for one model; the last 256 label lists are remembered."""
 
     def __init__(self, card: LocalCard) -> None:
-        self._name = card.name
+        self._name, self._task = card.name, card.task
+        # A model that was taught by a template's own answers knows what that template means.
+        self._is_taught = bool(card.template)
         self._labels = card.labels
         self._places: dict[str, int] = {}
         for place, label in enumerate(card.labels):
@@ -68,14 +71,15 @@ class LabelReader:
                 key = folded(spelling)
                 if self._places.setdefault(key, place) != place:
                     self._places[key] = -1  # one spelling for two labels means neither
-        self._known: dict[tuple[tuple[str, ...], str, str], LabelMap] = {}
+        self._known: dict[tuple[tuple[str, ...], str, str, tuple[str, ...]], LabelMap] = {}
 
     def __call__(self, contract: Contract) -> LabelMap | None:
         """How the contract's labels read, None when it has none."""
         labels = contract.labels
         if labels is None:
             return None
-        key = (labels, contract.path[-1] if contract.path else "", contract.question)
+        meanings = () if self._is_taught else contract.meanings
+        key = (labels, contract.path[-1] if contract.path else "", contract.question, meanings)
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= _CAPACITY:
@@ -83,7 +87,19 @@ class LabelReader:
             found = self._known[key] = self._read(*key)
         return found
 
-    def _read(self, labels: tuple[str, ...], field: str, question: str) -> LabelMap:
+    def _read(self, labels: tuple[str, ...], field: str, question: str, meanings: tuple[str, ...]) -> LabelMap:
+        found = self._spelled(labels, field, question)
+        if found.reason is not None or not meanings:
+            return found
+        for label, place, meaning in zip(labels, found.places, meanings, strict=True):
+            is_one_of_two = len(labels) == len(self._labels) == 2
+            if meaning and (
+                place is None or not agrees(self._task, self._labels[place], meaning, is_one_of_two=is_one_of_two)
+            ):
+                return LabelMap(places=found.places, reason=f"the request says what {label!r} means")
+        return found
+
+    def _spelled(self, labels: tuple[str, ...], field: str, question: str) -> LabelMap:
         keys = [folded(label) for label in labels]
         if len(self._labels) == 2 and is_polar(keys):
             return self._polar(keys, field, question)

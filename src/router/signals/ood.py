@@ -330,7 +330,12 @@ def _about(request: Request, pair: str, contract: Signal[Contract]) -> Signal[Co
     """The contract as the instruction alone says it, where it is for the same bare labels; else as it was read."""
     bare, _ = read_asked(without_pair(request, pair))
     was, now = contract.value, bare.value
-    is_same = was is not None and now is not None and was.labels == now.labels and now.shape == "bare_label"
+    is_same = (
+        was is not None
+        and now is not None
+        and (was.labels, was.meanings) == (now.labels, now.meanings)
+        and now.shape == "bare_label"
+    )
     return bare if is_same and was is not None and was.blocker is not None else contract
 
 

@@ -113,6 +113,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     ``question``: what is said of the text by "yes" ("toxic" in "Is this comment toxic?"), empty when unknown.
     ``is_learnable``: the blocker is about which label is right (definitions, rules), not about the answer's form, so
     that a model that learnt the answers to this very instruction honours it.
+    ``meanings`` is what the request says each of ``labels`` means ("invoices and refunds"), empty where it says nothing
+    of one, and no entries where it describes none: whether a model means the same by a label, the model's card tells.
     """
 
     shape: Shape
@@ -125,6 +127,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     fixed: tuple[tuple[tuple[str, ...], Any], ...] = ()
     question: str = ""
     is_learnable: bool = False
+    meanings: tuple[str, ...] = ()
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True, gc=False):
