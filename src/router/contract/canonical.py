@@ -204,4 +204,5 @@ def canonical(text: str, labels: tuple[str, ...]) -> str:
     if "_" in lower and "=" in lower:
         for name in {match[1] for match in _VARIABLE.finditer(text) if "_" in match[1] or match[1].isupper()}:
             text = re.sub(rf"\b{re.escape(name)}\b(?! ?=)", "the list", text)
+            text = text if "_" in name else re.sub(rf"\b{name}\b(?= ?=)", "list", text)  # "ALLOWED = (_"
     return text

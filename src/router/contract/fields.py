@@ -16,10 +16,10 @@ from .speech import lists
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS
 from .words import table, words_of
 
-__all__ = ["HEADLINES", "SUBJECTS", "document", "is_document", "is_one_field_asked"]
+__all__ = ["HEADLINES", "SUBJECTS", "document", "goes_on_in_field", "is_document", "is_one_field_asked"]
 
 SUBJECTS = table("subject betreff objet asunto assunto oggetto onderwerp 件名 主题")
-HEADLINES = SUBJECTS | table("title headline titel titre título titolo タイトル 标题")
+HEADLINES = SUBJECTS | table("title headline titular titel titre título titolo タイトル 标题")
 """Fields above a text that may stand there without a name of its own."""
 _SENDERS = table("from sender von absender de expéditeur remitente da mittente remetente van afzender 差出人 发件人")
 _HEADS = (
@@ -60,7 +60,7 @@ _SAID_OF = {
 _COMPARED = table(
     "match matches matching mismatch fit fits consistent inconsistent contradict contradicts support supports agree "
     "agrees correspond corresponds relate relates related compare compared between same passt entspricht corresponde "
-    "corrisponde correspond coincide"
+    "corrisponde correspond coincide longer shorter before after earlier later differ different difference fields each"
 )
 _OTHERS = table("question answer claim hypothesis premise evidence query reference candidate reply response")
 _HELD_TOGETHER = (
@@ -132,6 +132,13 @@ def is_document(text: str, start: int, end: int) -> bool:
     )
 
 
+def goes_on_in_field(text: str, start: int, end: int) -> bool:
+    """Whether the line below a text's first one is another field of what it is a part of."""
+    line = text.find("\n", start, end)
+    below = None if line < 0 else _FIELD.match(text, line + 1, end)
+    return below is not None and _kind(below["name"]) != "" and _FIELD.match(text, start, line) is None
+
+
 def is_one_field_asked(text: str, start: int, end: int, around: str) -> bool:
     """Whether an instruction (``around``) speaks of single fields of a text: judges its title, or compares two."""
     words = words_of(around)
@@ -141,7 +148,7 @@ def is_one_field_asked(text: str, start: int, end: int, around: str) -> bool:
         spoken |= own & _SAID_OF[word]
     if not spoken:
         return False
-    return len(spoken) < 2 or spoken < own - _GENERIC or not _COMPARED.isdisjoint(words)
+    return len(spoken) < 2 or not spoken >= own - _GENERIC or not _COMPARED.isdisjoint(words)
 
 
 def _names(text: str, start: int, end: int) -> list[str]:

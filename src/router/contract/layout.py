@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ..patterns import late_pattern
 from .blocks import Block, fences, has_marker, is_answer_cue, markers, tags, trimmed
 from .examples import behind_shown
-from .fields import HEADLINES, SUBJECTS, document, is_document
+from .fields import HEADLINES, SUBJECTS, document, goes_on_in_field, is_document
 from .paragraphs import (
     AMBIGUOUS,
     PARAGRAPH,
@@ -247,6 +247,8 @@ def marked(text: str, labels: Sequence[str]) -> Found | None:
         return None if end >= 0 else AMBIGUOUS
     if block.name in HEADLINES and PARAGRAPH.search(text, start, end):
         start = block.outer  # an e-mail or article with its headline
+    elif goes_on_in_field(text, start, end):
+        return AMBIGUOUS
     return (start, end, 0.92)
 
 

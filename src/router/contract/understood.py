@@ -145,7 +145,7 @@ _POLAR = late_pattern(
 )
 _OR = late_pattern(r"(?<=\s)(?:or|oder|ou|eller|czy|или)\b|^\W*(?:and|und|et|y|e|en|och) ")
 # What a list calls its items: "to one desk: _", "Buckets: _".
-_CALLS = late_pattern(r"[:：=(]\s*[\"'`\[{(]*_")
+_CALLS = late_pattern(r"[:：=(]\s*(?:[-*•]\s+)?[\"'`\[{(]*_")
 _TEXTS = INPUT_WORDS | {"user", "customer", "author", "product"}
 _FORBIDS = late_pattern(r"\b(?:not|never|don't)\b.*\b(?:the word|the label|with|choose|use|say|return|pick|assign)\b")
 # "Requests for a call are questions", "Complaint has priority"

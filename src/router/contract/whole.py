@@ -95,7 +95,7 @@ def is_whole(text: str, listing: Listing) -> bool:
         and not _mixes_articles(listing.labels)
         and not _is_bracketed(text, listing)
         and not _names_fields(listing)
-        and (listing.closed or _HOW.search("\n".join(listing.labels)) is None)
+        and _HOW.search(listing.labels[0] if listing.closed else "\n".join(listing.labels)) is None
         and not _is_cut(text, listing)
     )
 
