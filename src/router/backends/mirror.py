@@ -35,14 +35,15 @@ class Mirror:
         """Copy an answered request if it is drawn; returns at once."""
         if outcome.status != "answered" or outcome.model is None:
             return
-        for to in decision.mirrors:
-            if to != outcome.model:
-                self._copies.send(request, decision, to, f"{_PURPOSE}-{to}")
+        for name in decision.mirrors:
+            if name != outcome.model:
+                self._copies.send(request, decision, name, f"{_PURPOSE}-{name}")
+        to = self._to
         # Where a rule speaks of the same deployment, its share counts.
-        if self._to in (None, outcome.model, *(each.to for each in decision.verdict.mirror)):
+        if to is None or to == outcome.model or to in [each.to for each in decision.verdict.mirror]:
             return
-        if self._to is not None and decision.target.kind == "llm" and self.is_drawn(decision):
-            self._copies.send(request, decision, self._to, _PURPOSE)
+        if decision.target.kind == "llm" and self.is_drawn(decision):
+            self._copies.send(request, decision, to, _PURPOSE)
 
     async def aclose(self) -> None:
         """Stop the copies that are out."""

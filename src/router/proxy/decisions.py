@@ -12,7 +12,6 @@ from ..errors import RequestError
 from ..state.feedback import FeedbackLog
 from ..state.learning import completed
 from ..types import Decision, Feedback, Record
-from ..wire.hints import read_headers
 from ..wire.jsonbody import decoded, shown, wrong
 from ..wire.openai import read_row
 from .auth import with_caller
@@ -38,7 +37,7 @@ def decision_routes(metrics: Metrics, feedback: FeedbackLog) -> list[Route]:
     async def route(exchange: Exchange) -> None:
         """``POST /v1/route``: a chat body or ``{"prompt": TEXT}``; nothing is called and nothing is spent."""
         engine = exchange.version.engine
-        hints = read_headers(exchange.all_fields)
+        hints = exchange.hints()
         body = await exchange.body()
         started_s = engine.clock_s()
         request = exchange.caller.bind(read_row(body, hints=hints, limits=exchange.version.limits))

@@ -7,7 +7,6 @@ import msgspec
 from ..errors import RateLimited
 from ..types import Record
 from ..wire.embeddings import read_embedding
-from ..wire.hints import read_headers
 from .auth import with_caller
 from .endpoints import rate_headers, receipt_headers
 from .exchange import Exchange, Route
@@ -21,7 +20,7 @@ def embedding_routes(metrics: Metrics) -> list[Route]:
 
     async def embed(exchange: Exchange) -> None:
         version, caller = exchange.version, exchange.caller
-        hints = read_headers(exchange.all_fields)
+        hints = exchange.hints()
         asked = read_embedding(await exchange.body(), hints=hints, limits=version.limits)
         asked = msgspec.structs.replace(
             asked, request=with_caller(caller.bind(asked.request), caller, exchange.fields, exchange.all_fields)

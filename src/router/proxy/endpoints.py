@@ -27,7 +27,6 @@ from ..telemetry import (
 )
 from ..types import Decision, Outcome, Record, Request
 from ..wire.forms import Form, ReadForm, StreamForm, chat_form, translated
-from ..wire.hints import read_headers
 from ..wire.openai import model_list
 from .auth import with_caller
 from .exchange import Ending, Endpoint, Exchange, Header, Route, unforeseen
@@ -83,7 +82,7 @@ def answering_routes(metrics: Metrics) -> list[Route]:
 
 async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
     engine, caller = exchange.version.engine, exchange.caller
-    hints = read_headers(exchange.all_fields)
+    hints = exchange.hints()
     body = await exchange.body()
     started_s = engine.clock_s()
     form = read(body, hints=hints, limits=exchange.version.limits)
@@ -216,7 +215,7 @@ async def _count_tokens(exchange: Exchange) -> None:
     """``POST /v1/messages/count_tokens``: the router's own estimate."""
     from ..wire.anthropic import messages_form
 
-    hints = read_headers(exchange.all_fields)
+    hints = exchange.hints()
     body = await exchange.body()
     form = messages_form(body, hints=hints, limits=exchange.version.limits, is_count=True)
     count = exchange.version.engine.observe(form.request)["tokens"].value

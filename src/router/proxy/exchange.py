@@ -25,7 +25,8 @@ from ..errors import (
     UpstreamError,
 )
 from ..telemetry import HEADER_REQUEST_ID
-from ..types import Decision, Record
+from ..types import Decision, Hints, Record
+from ..wire.hints import read_headers
 from ..wire.jsonbody import RawJson
 from ..wire.openai import error_body
 from .auth import ANYBODY, Caller, Scope, Unauthorized
@@ -46,6 +47,7 @@ __all__ = [
 
 Endpoint = Callable[["Exchange"], Awaitable[None]]
 
+_NO_HINTS = Hints()
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _JSON: Header = (b"content-type", b"application/json")
 _EVENTS: tuple[Header, ...] = (
@@ -137,6 +139,15 @@ class Exchange:
         """Go on as if the request had these headers."""
         self.all_fields = fields
         self.fields: Mapping[bytes, bytes] = dict(reversed(fields))
+
+    def hints(self) -> Hints:
+        """Those of its headers.
+
+        Raises:
+            RequestError: see :func:`~..wire.hints.read_headers`.
+        """
+        # Most requests have none: one look at all names tells.
+        return read_headers(self.all_fields) if b"x-router-" in b" ".join(self.fields) else _NO_HINTS
 
     def facts(self) -> dict[str, Any]:
         """What logs and traces may tell of it; never a prompt."""

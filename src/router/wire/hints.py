@@ -70,7 +70,7 @@ def read_hints(value: Mapping[str, Any], *, at: str = "router") -> Hints:
 
 
 def read_headers(headers: Iterable[tuple[bytes, bytes]]) -> Hints:
-    """Hints of ``x-router-*`` request headers (names in lower case, as ASGI gives them); others are passed over.
+    """Hints of ``x-router-*`` request headers (names in lower case); others are passed over.
 
     Labels are separated by commas. Values are UTF-8.
 
