@@ -7,7 +7,7 @@ from __future__ import annotations
 import ctypes
 import gc
 
-__all__ = ["give_back", "share_arena"]
+__all__ = ["give_back", "share_arena", "trim"]
 
 _M_ARENA_MAX = -8
 
@@ -24,6 +24,11 @@ def give_back() -> None:
     """Collect garbage, and return free pages to the system: much is needed only to start, or to reload. Takes some
     milliseconds."""
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    trim()
+
+
+def trim() -> None:
+    """Return free pages to the system: what many requests at once needed stays with the C library else."""
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 from ..config import ServerSettings
@@ -26,7 +27,7 @@ from .exchange import Route
 from .listener import Listener
 from .listening import is_loopback
 from .logs import setup_logging
-from .memory import give_back, share_arena
+from .memory import give_back, share_arena, trim
 from .metrics import Metrics
 from .reader import Read, Source
 from .serving import Serving
@@ -35,6 +36,7 @@ __all__ = ["Process"]
 
 # New objects until the collector looks at them, in place of 700. What a request makes goes without it.
 _YOUNG = 50_000
+_TRIM_EVERY_S = 10
 
 
 class Process:
@@ -148,10 +150,12 @@ class Process:
 
     async def _tick(self, listeners: Sequence[Listener]) -> None:
         """What is done each second."""
-        while True:
+        for second in count(1):
             for each in listeners:
                 each.tick()
             self._tell()
+            if second % _TRIM_EVERY_S == 0:
+                trim()
             await asyncio.sleep(1.0)
 
     def _tell(self) -> None:
