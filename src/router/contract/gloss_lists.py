@@ -13,7 +13,7 @@ from ..patterns import late_pattern
 from .glosses import Gloss, Glossed
 from .labels import FORM
 from .speech import is_instruction
-from .vocabulary import ANSWER_WORDS, NOUNS
+from .vocabulary import ANSWER_WORDS, INPUT_WORDS, NOUNS
 from .words import table, words_of
 
 __all__ = ["glossed_lists"]
@@ -59,6 +59,12 @@ _TWO_SIGNS = late_pattern(
 )
 _BETWEEN_NOTES = late_pattern(_JOINT.format("") + r")[^.?!:()\n]{1,60}\Z")
 _GOES_ON = late_pattern(r"\s*(?:also|then|finally|additionally|next|afterwards|in addition|furthermore)\b", re.I)
+_ANNOUNCED = late_pattern(
+    r"(?P<cut>,? ?(?:(?:and|with|along with|plus|&) )?(?:(?:their|the|its|brief|short|corresponding) )*\b"
+    r"(?:definitions?|descriptions?|meanings?|explanations?|definition of each|what (?:they|each) means?))"
+    r"[ \t]*[:.*)]*\s*\Z",
+    re.IGNORECASE,
+)
 _STOP = late_pattern(r"[;.](?=\s|$)|\n|$")
 _OPTION = late_pattern(
     r"<(?P<tag>\w{3,20})(?: \w+=\"[^\"<>\n]{1,60}\")?>[^<]{0,20}(?:<(?:name|label|id|title)>[^<>\n]{1,60}</\w+>\s*)?"
@@ -84,6 +90,7 @@ _NO_LABELS = table(
 _HEADINGS = _NO_LABELS | table(
     "reply return respond purpose allowed available possible output department available code intent team name"
 )
+_NEGATIONS = table("not never no except without nicht kein pas sans non niet sin")
 _KINDS = ("bold", "under", "double", "tick", "curled", "angled", "single", "square", "corner", "bare")
 _TRIMMED = " \t\r\n.;,|-–—=>→:：\"'"
 
@@ -103,8 +110,17 @@ def glossed_lists(text: str) -> tuple[Glossed, ...]:
         found.extend(_apart(_of_elements(text, _ENTRY), found))
     if _TWO_SIGNS.search(text) is not None:
         found.extend(_apart(_of_sentences(text), found))
+    found = [_announced(text, one) for one in found]
     # "Tweet: ... Mood: ...", again and again: worked examples
     return tuple(one for one in found if not any(text.count(f"{name}:") > 1 for name in one.names))
+
+
+def _announced(text: str, one: Glossed) -> Glossed:
+    """The list with blanks for words before it that announce glosses: "the labels and their definitions:"."""
+    found = _ANNOUNCED.search(text, max(0, one.start - 100), one.start)
+    if found is None:
+        return one
+    return one._replace(signs=(*one.signs, *((place, " ") for place in range(*found.span("cut")))))
 
 
 def _apart(lists: Iterator[Glossed], found: Sequence[Glossed]) -> list[Glossed]:
@@ -127,6 +143,7 @@ def _of_lines(text: str) -> Iterator[Glossed]:
     position = 0
     items: list[_Item] = []
     head = above = ""
+    columns = range(0)
     while position <= len(text):
         stop = text.find("\n", position)
         stop = len(text) if stop < 0 else stop
@@ -134,29 +151,32 @@ def _of_lines(text: str) -> Iterator[Glossed]:
         if not line.strip():
             following = text[stop + 1 :].lstrip("\n") if items else ""
             if not items or not following or not _goes_on(items, following):
-                yield from _list_of(items, head)
-                items = []
+                yield from _list_of(items, head, columns)
+                items, columns = [], range(0)
         elif items and _is_below(items, line):
             last = items[-1]
             items[-1] = last._replace(end=stop, said=f"{last.said} {line.strip(_TRIMMED + '*+•')}".strip())
         elif _RULE.fullmatch(line) and "|" in line:
-            items = []  # the head of a table is no item
-            head = above = "table"
+            # The head of a table is no item: "| label | when to use |".
+            columns = range(items[0].match.end("name") if items else position, stop)
+            if not _NEGATIONS.isdisjoint(words_of(text[columns.start : stop])):
+                return  # "when not to use"
+            items, head, above = [], "table", "table"
         else:
             item = _item(text, position, stop)
             if item is not None and items and not _is_alike(items, item):
-                yield from _list_of(items, head)
+                yield from _list_of(items, head, columns)
                 items = []
             if item is None:
-                yield from _list_of(items, head)
-                items, above = [], line
+                yield from _list_of(items, head, columns)
+                items, above, columns = [], line, range(0)
             else:
                 head = head if items else above
                 items.append(item)
                 if item.is_bare:
                     above = line
         position = stop + 1
-    yield from _list_of(items, head)
+    yield from _list_of(items, head, columns)
 
 
 def _goes_on(items: Sequence[_Item], following: str) -> bool:
@@ -191,6 +211,8 @@ def _item(text: str, start: int, stop: int) -> _Item | None:
     is_bare = not said or sign is None
     if is_bare and sign and sign.strip() in (":", "：") and kind == "bare" and not mark:
         return None  # a heading
+    if said[:1] in "(（" and said[-1:] in ")）":
+        said = said[1:-1]
     if mark and name.endswith((".", "?", "!")):
         return None
     cut = match.end() if is_bare else match.end("name")
@@ -215,7 +237,7 @@ def _is_alike(items: Sequence[_Item], item: _Item) -> bool:
     return (first.match["sign"] or "").strip() == (item.match["sign"] or "").strip() and first.is_bare == item.is_bare
 
 
-def _list_of(items: Sequence[_Item], head: str) -> Iterator[Glossed]:
+def _list_of(items: Sequence[_Item], head: str, columns: range) -> Iterator[Glossed]:
     found = [item for item in items if item.said]
     if len(items) < 2 or not found or len(found) * 2 < len(items):
         return
@@ -231,10 +253,12 @@ def _list_of(items: Sequence[_Item], head: str) -> Iterator[Glossed]:
     is_marked = bool(items[0].mark) or any(items[0].match[kind] is not None for kind in _KINDS[:-1])
     if not is_marked and any(". " in name or not _HEADINGS.isdisjoint(words_of(name)) for name in told):
         return  # "Output format: ...": sections of the instruction
+    if not is_marked and all(not INPUT_WORDS.isdisjoint(name.split()) for name in told):
+        return  # "Review A: ... Review B: ...": texts
     before = words_of(head)
     if not before.isdisjoint(_OTHERS) and before.isdisjoint(NOUNS | ANSWER_WORDS) and head != "table":
         return
-    signs: list[tuple[int, str]] = []
+    signs = [(place, " ") for place in columns]
     glosses = []
     for item in items:
         if item.mark == "|":
