@@ -63,6 +63,7 @@ _COMPARED = table(
     "corrisponde correspond coincide longer shorter before after earlier later differ different difference fields each"
 )
 _OTHERS = table("question answer claim hypothesis premise evidence query reference candidate reply response")
+_ADDRESSES = table("url link website domain date sent")
 _HELD_TOGETHER = (
     ANSWER_WORDS
     | _OTHERS
@@ -106,6 +107,8 @@ def document(text: str, labels: Sequence[str]) -> Found | None:
                 if _ADJOINING.match(text, start, end) is not None and field["name"].lower() in HEADLINES
                 else None
             )
+        if _ADDRESSES.issuperset(_names(text, start, end)):
+            return AMBIGUOUS  # where the text stands, and no text
         below = _FIELD.match(text, trimmed(text, end, len(text))[0])
         is_answered = below is not None and below.end() < len(text) and text[below.end()] in " \t"
         if is_answered and below is not None and not _OTHERS.isdisjoint(below["name"].lower().split()):

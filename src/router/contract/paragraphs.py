@@ -64,7 +64,7 @@ SPEAKERS = table(
 
 def without_instruction(text: str, start: int, end: int, labels: Sequence[str]) -> int:
     """The end of the text when its last paragraphs or lines are the instruction; -1 when they hold another text."""
-    if (told := RULES_BELOW.search(text, start, end)) is not None:
+    if labels and (told := RULES_BELOW.search(text, start, end)) is not None:
         end = trimmed(text, start, told.start())[1]
     for _ in range(12):
         cut = max(text.rfind("\n", start, end), start)
