@@ -92,6 +92,7 @@ _HEADINGS = _NO_LABELS | table(
 )
 _NEGATIONS = table("not never no except without nicht kein pas sans non niet sin")
 _KINDS = ("bold", "under", "double", "tick", "curled", "angled", "single", "square", "corner", "bare")
+_WRAPS = "*_\"`“”«»'[]「」:： "
 _TRIMMED = " \t\r\n.;,|-–—=>→:：\"'"
 
 
@@ -110,6 +111,8 @@ def glossed_lists(text: str) -> tuple[Glossed, ...]:
         found.extend(_apart(_of_elements(text, _ENTRY), found))
     if _TWO_SIGNS.search(text) is not None:
         found.extend(_apart(_of_sentences(text), found))
+    if not found:
+        return ()
     found = [_announced(text, one) for one in found]
     # "Tweet: ... Mood: ...", again and again: worked examples
     return tuple(one for one in found if not any(text.count(f"{name}:") > 1 for name in one.names))
@@ -185,31 +188,31 @@ def _goes_on(items: Sequence[_Item], following: str) -> bool:
     if len(line) - len(line.lstrip()) > last.indent and last.mark:
         return True
     item = _item(line, 0, len(line))
-    return item is not None and bool(item.mark or last.match["bold"]) and _is_alike(items, item)
+    return item is not None and bool(item.mark or last.match["name"].startswith("**")) and _is_alike(items, item)
 
 
 def _is_below(items: Sequence[_Item], line: str) -> bool:
     """Whether a line goes on with an item: a paragraph under a heading, or one that is indented."""
     last = items[-1]
-    if _GOES_ON.match(line) is not None or is_instruction(line, ()):
-        return False
     if last.mark.startswith("#"):
-        return not line.startswith("#") and _GLOSSED_LINE.match(line) is None
-    is_deeper = len(line) - len(line.lstrip()) > last.indent
-    return is_deeper and (bool(last.mark) or last.is_bare or not line.lstrip()[:1].isupper())
+        may = not line.startswith("#") and _GLOSSED_LINE.match(line) is None
+    else:
+        is_deeper = line[:1].isspace() and len(line) - len(line.lstrip()) > last.indent
+        may = is_deeper and (bool(last.mark) or last.is_bare or not line.lstrip()[:1].isupper())
+    return may and _GOES_ON.match(line) is None and not is_instruction(line, ())
 
 
 def _item(text: str, start: int, stop: int) -> _Item | None:
     match = _LINE.match(text, start, stop)
     if match is None or match.end() < stop:
         return None
-    kind = next(kind for kind in _KINDS if match[kind] is not None)
-    name, sign, said = match[kind].strip(), match["sign"], (match["meaning"] or "").strip()
+    raw, sign, said = match["name"], match["sign"], (match["meaning"] or "").strip()
+    name = raw.strip(_WRAPS) if raw[:1] in _WRAPS else raw
     mark = (match["mark"] or "").strip()
     if mark == "|":
         said = said.rstrip("| \t")
     is_bare = not said or sign is None
-    if is_bare and sign and sign.strip() in (":", "：") and kind == "bare" and not mark:
+    if is_bare and sign and sign.strip() in (":", "：") and name is raw and not mark:
         return None  # a heading
     if said[:1] in "(（" and said[-1:] in ")）":
         said = said[1:-1]
@@ -250,7 +253,7 @@ def _list_of(items: Sequence[_Item], head: str, columns: range) -> Iterator[Glos
         return  # "positive: 1": what stands for the label
     if all(item.name.isdigit() or len(item.name) == 1 for item in items):
         return
-    is_marked = bool(items[0].mark) or any(items[0].match[kind] is not None for kind in _KINDS[:-1])
+    is_marked = bool(items[0].mark) or items[0].match["name"][:1] in _WRAPS
     if not is_marked and any(". " in name or not _HEADINGS.isdisjoint(words_of(name)) for name in told):
         return  # "Output format: ...": sections of the instruction
     if not is_marked and all(not INPUT_WORDS.isdisjoint(name.split()) for name in told):
