@@ -140,7 +140,7 @@ def wait_until_at_work(pid: int) -> None:
 def test_an_interrupted_training_leaves_nothing(tmp_path: Path) -> None:
     import signal
 
-    data = written(tmp_path / "r.jsonl", [{**row, "label": f"l{n % 40}"} for n, row in enumerate(rows(6000))])
+    data = written(tmp_path / "r.jsonl", [{**row, "label": f"l{n % 40}"} for n, row in enumerate(rows(20_000))])
     command = [sys.executable, "-m", "router", "train", "--data", data, "--out", f"{tmp_path}/m", "--minutes", "5"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         wait_until_at_work(running.pid)
