@@ -108,7 +108,7 @@ def described(told: Plainer, signal: Signal[Contract], judged: Split | None) -> 
     contract = signal.value
     if contract is None or contract.labels is None:
         return None
-    said = dict.fromkeys(contract.labels, "")
+    told_by_message = []
     for index, lists in told.lists.items():
         text = told.original.messages[index].text
         if not names(text, lists, contract.labels):
@@ -116,17 +116,16 @@ def described(told: Plainer, signal: Signal[Contract], judged: Split | None) -> 
         is_judged = judged is not None and judged.message == index
         if judged is not None and is_judged and any(one.start < judged.end and judged.start < one.end for one in lists):
             return None  # glosses in the text to judge
-        for label, meaning in zip(contract.labels, meanings(text, lists, contract.labels), strict=True):
-            if meaning:
-                said[label] = f"{said[label]}; {meaning}" if said[label] else meaning
-    if not any(said.values()):
+        told_by_message.append(meanings(text, lists, contract.labels))
+    said = ["; ".join(filter(None, told)) for told in zip(*told_by_message, strict=True)]
+    if not any(said):
         return None
-    kept = tuple(meaning if len(meaning) <= _MOST_CHARS else f"{meaning[:_MOST_CHARS]}…" for meaning in said.values())
+    kept = tuple(meaning if len(meaning) <= _MOST_CHARS else f"{meaning[:_MOST_CHARS]}…" for meaning in said)
     contract = msgspec.structs.replace(contract, meanings=kept)
     if contract.blocker is None and any(_DESCRIPTION.search(message.text) for message in told.request.messages):
         contract = msgspec.structs.replace(contract, blocker="what a label means is asked for, not the label.")
     if contract.blocker is None:
-        rule = next(filter(None, (_RULE.search(_LED.sub("", meaning, count=1)) for meaning in said.values())), None)
+        rule = next(filter(None, (_RULE.search(_LED.sub("", meaning, count=1)) for meaning in said)), None)
         if rule is not None:
             blocker = f"a rule in the request decides the label ({rule[0]!r})."
             contract = msgspec.structs.replace(contract, blocker=blocker, is_learnable=True)

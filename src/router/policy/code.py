@@ -117,8 +117,8 @@ def fires(
     for parts, index in checked:
         rule(" ", parts, index)
     for gate, (is_plain, entries) in gated.items():
-        read = f"get({gate!r}).value" if is_plain else f"values[{gate!r}]"
-        lines += [f" gate = values[{gate!r}] = {read}", " if gate:"]
+        read = f"values[{gate!r}]" + (f" = get({gate!r}).value" if is_plain else "")
+        lines += [f" gate = {read}", " if gate:"]
         for parts, index in entries:
             rule("  ", parts, index)
     lines += [" fired.sort()", " return fired"]

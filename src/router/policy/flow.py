@@ -57,12 +57,18 @@ class CompiledFlow(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return self.walks(values)
         except TypeError:  # as where rules are judged: the check that reads such a value says that it is unknown
-            at: int | FlowEnd = 0
-            while isinstance(at, int):
-                step = self.steps[at]
-                answer = step.condition.check(values)
-                at = step.unknown if answer is None else step.yes if answer else step.no
-            return at
+            return self.asked(values)[1]
+
+    def asked(self, values: Values) -> tuple[list[tuple[CompiledStep, bool | None]], FlowEnd]:
+        """The steps on the request's way, each with its answer, and where it ends, asked one by one."""
+        taken: list[tuple[CompiledStep, bool | None]] = []
+        at: int | FlowEnd = 0
+        while isinstance(at, int):
+            step = self.steps[at]
+            holds = step.condition.check(values)
+            taken.append((step, holds))
+            at = step.unknown if holds is None else step.yes if holds else step.no
+        return taken, at
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,16 +81,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 def walk(flow: CompiledFlow, signals: Signals) -> tuple[tuple[Step, ...], str]:
     """The steps that the request takes and the target at their end (``local``, ``llm/large``, ``undecided`` ...)."""
-    values = Values(signals, signals.request)
-    taken: list[Step] = []
-    at: int | FlowEnd = 0
-    while isinstance(at, int):
-        step = flow.steps[at]
-        holds = step.condition.check(values)
-        answer: Answer = "unknown" if holds is None else "yes" if holds else "no"
-        taken.append(Step(id=step.step.id, question=step.step.ask, answer=answer))
-        at = step.unknown if holds is None else step.yes if holds else step.no
-    return tuple(taken), at.label
+    asked, end = flow.asked(Values(signals, signals.request))
+    taken = [
+        Step(id=each.step.id, question=each.step.ask, answer="unknown" if holds is None else "yes" if holds else "no")
+        for each, holds in asked
+    ]
+    return tuple(taken), end.label
 
 
 def compile_flow(file: PolicyFile) -> CompiledFlow | None:

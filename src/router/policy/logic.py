@@ -230,9 +230,7 @@ def _joined(
     )
 
 
-NEVER = Condition(
-    check=lambda _: False, code=Code("False", "True", {}), possible=lambda _, __: FALSE, reads=frozenset(), size=1
-)
+NEVER = Condition(check=lambda _: False, code=either(()), possible=lambda _, __: FALSE, reads=frozenset(), size=1)
 """What does not hold for a task, whatever else is known."""
 
 

@@ -40,11 +40,9 @@ TARGET_OF_TASK: Mapping[str, str] = {
 
 def chosen(tasks: Sequence[str], probabilities: Sequence[float]) -> int:
     """The index of the likeliest label of the likeliest target. A task that the guide does not know is its own."""
-    totals: dict[str, float] = {}
-    for task, probability in zip(tasks, probabilities, strict=True):
-        target = TARGET_OF_TASK.get(task, task)
-        totals[target] = totals.get(target, 0.0) + probability
+    targets = [TARGET_OF_TASK.get(task, task) for task in tasks]
+    totals = dict.fromkeys(targets, 0.0)
+    for target, probability in zip(targets, probabilities, strict=True):
+        totals[target] += probability
     best = max(totals, key=totals.__getitem__)
-    return max(
-        (at for at, task in enumerate(tasks) if TARGET_OF_TASK.get(task, task) == best), key=probabilities.__getitem__
-    )
+    return max((at for at, target in enumerate(targets) if target == best), key=probabilities.__getitem__)
