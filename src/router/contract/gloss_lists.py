@@ -6,7 +6,8 @@ Looks alone decide: whether the names are labels is told by whoever reads the li
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from ..patterns import late_pattern
@@ -49,8 +50,16 @@ _MAY_GLOSS = late_pattern(
 _RULE = late_pattern(r"[ \t]*\|?[ \t:]*-{2,}[ \t:|-]*")
 _JOINT = r"[\"'`*]*\s*(?:[,;/|{}]|(?:or|and|oder|und|ou|et|o|y|e|of)\b"
 _NOTE = late_pattern(r"(?<=[\w\"'`”»*\])) ])\(([^()\n]{2,200})\)(?=" + _JOINT.format(".?!:") + r"|\n|$))")
+# Behind these, or at the start, a name may stand that a sign follows in the same line.
+_BEFORE_HEAD = late_pattern(r"; |, |: |\. |or |and |\( ?|\n ?")
+# Without one of these there is no sign behind a name.
+_SIGNS, _SIGNS_BEYOND = ("for ", "means ", "=", ":", "-"), ("→", "–", "—")
+_HEAD = late_pattern(r"; |, |: |\. |or |and |\( ?|\n ?")
+# What a name and its sign look like at least: told in a fraction of the time that the names take.
+_RUN = r"[\w/&+.'’]++(?:-(?!>)[\w/&+.'’]*+)*+"
+_MAY_HEAD = rf"(?=[\"'`“«\[「*_]|{_RUN}(?: {_RUN}){{0,4}}?[ \t]*(?:[=→:–—-]|means|for))"
 _HEAD = late_pattern(
-    rf"(?:^|(?<=[;,:(.\n] )|(?<=or )|(?<=and )|(?<=[(\n]))(?:{_NAME})"
+    rf"(?:{_NAME})"
     r"(?P<sign> ?(?:=+>?|-{1,2}>|→|:)(?= ?\S)|[ \t]+[-–—](?= )|[ \t]+(?:means|for)(?= ))[ \t]*"
 )
 _TWO_SIGNS = late_pattern(
@@ -109,8 +118,9 @@ def glossed_lists(text: str) -> tuple[Glossed, ...]:
         found.extend(_apart(_of_elements(text, _OPTION), found))
     if '": "' in text or '" : "' in text:
         found.extend(_apart(_of_elements(text, _ENTRY), found))
-    if _TWO_SIGNS.search(text) is not None:
-        found.extend(_apart(_of_sentences(text), found))
+    told = tuple(_of_sentences(text))
+    if told and _TWO_SIGNS.search(text) is not None:
+        found.extend(_apart(told, found))
     if not found:
         return ()
     found = [_announced(text, one) for one in found]
@@ -126,7 +136,7 @@ def _announced(text: str, one: Glossed) -> Glossed:
     return one._replace(signs=(*one.signs, *((place, " ") for place in range(*found.span("cut")))))
 
 
-def _apart(lists: Iterator[Glossed], found: Sequence[Glossed]) -> list[Glossed]:
+def _apart(lists: Iterable[Glossed], found: Sequence[Glossed]) -> list[Glossed]:
     taken = [(one.start, one.end) for one in found]
     return [one for one in lists if not any(one.start < end and start < one.end for start, end in taken)]
 
@@ -315,8 +325,10 @@ def _of_sentences(text: str) -> Iterator[Glossed]:
     """Names and glosses in one line: ``billing: invoices; technical: errors``, ``"up" = the price rises, ...``."""
     group: list[re.Match[str]] = []
     end = -1
-    for head in _HEAD.finditer(text):
-        start = head.start()
+    for start in _may_be_heads(text):
+        head = _HEAD.match(text, start) if start >= end else None
+        if head is None:
+            continue
         if end >= 0 and text.find("\n", end, start) < 0:
             if start - end < 3:
                 group.pop()  # "Labels: billing: ..."
@@ -328,6 +340,24 @@ def _of_sentences(text: str) -> Iterator[Glossed]:
         end = head.end()
     if len(group) > 1:
         yield from _told_in_line(text, group)
+
+
+def _may_be_heads(text: str) -> Iterator[int]:
+    """Where a name may stand with a sign behind it: most of a text has no sign within reach, which is told fast."""
+    signs = dict.fromkeys(_SIGNS if text.isascii() else (*_SIGNS, *_SIGNS_BEYOND), -1)
+    nearest = -1
+    for start in chain((0,), (place.end() for place in _BEFORE_HEAD.finditer(text))):
+        if nearest < start:
+            for sign, place in signs.items():
+                if place < start:
+                    found = text.find(sign, start)
+                    signs[sign] = found if found >= 0 else len(text)
+            nearest = min(signs.values())
+            if nearest == len(text):
+                return
+        # A name is in one line, and of up to five words unless something stands around it.
+        if text.find("\n", start, nearest) < 0 and (text.count(" ", start, nearest) <= 5 or text[start] in _WRAPS):
+            yield start
 
 
 def _told_in_line(text: str, group: list[re.Match[str]]) -> Iterator[Glossed]:
