@@ -78,7 +78,10 @@ _NAME_ASKED = late_pattern(
     r"\b(?:names?|labels?|categor\w+|words?)(?:['’]s)? (?:itself|only|alone|in full)|label name|in words",
     re.IGNORECASE,
 )
-_UNWANTED = late_pattern(r"(?:不要|无需|不需|请勿|别|不用|勿)[^。；\n]{0,30}|[^。、\n]{0,8}(?:は不要|なし|書かない)")
+_UNWANTED = late_pattern(
+    r"(?:不要|无需|不需|请勿|(?<![类類级級个性区分差特识鉴])别|不用|勿)[^。；\n]{0,30}|"
+    r"[^。、\n]{0,8}(?:は不要|なし|書かない)"
+)
 # "the number of the category only"
 _OF_NAME = late_pattern(rf"\b{_NAMES} of (?:the|its|your) \w+", re.IGNORECASE)
 _WORDED = late_pattern(

@@ -9,7 +9,7 @@ import re
 
 from ..patterns import late_pattern
 from .frames import stem, tied_names
-from .usual import LED, TWO_ASKED
+from .twofold import asks_twice
 from .vocabulary import (
     ANSWER_WORDS,
     COMPARED,
@@ -33,7 +33,7 @@ _NEGATED = late_pattern(
     r"\b(?:do not|don't|does not|must not|should not|not|no|without|never|nor|neither|rather than|keine?n?|ohne|"
     r"nicht|sans|"
     r"aucune?|nessun[ao]?|ningun[ao]?|nenhuma?|ni|sin|sem|senza|geen|zonder|niet|não|non|nada de|"
-    r"pas)\b[^.;:\n!?]{0,90}|(?:不要|无需|不需|请勿|别|不用|"
+    r"pas)\b[^.;:\n!?]{0,90}|(?:不要|无需|不需|请勿|(?<![类類级級个性区分差特识鉴])别|不用|"
     r"勿)[^。；\n]{0,30}"
     r"|(?:説明|理由|解説)(?:は|を|も)?(?:不要|なし|せず|しない|書かない|いらない|加えない|付けない)",
     re.IGNORECASE,
@@ -273,7 +273,7 @@ def obstacle(
         return "a text is to be written."
     if is_given:
         return None
-    if LED.search(text) is not None or ("and" in words and TWO_ASKED.search(text) is not None):
+    if asks_twice(text, words):
         return "the request asks for more than a label."
     return (
         _other_name(text, words, labels)

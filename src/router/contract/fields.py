@@ -11,12 +11,20 @@ from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from .blocks import trimmed
-from .paragraphs import AMBIGUOUS, Found, without_instruction
+from .paragraphs import AMBIGUOUS, SPEAKERS, TEXTS_OWN, Found, without_instruction
 from .speech import lists
 from .vocabulary import ANSWER_WORDS, INPUT_WORDS
 from .words import table, words_of
 
-__all__ = ["HEADLINES", "SUBJECTS", "document", "goes_on_in_field", "is_document", "is_one_field_asked"]
+__all__ = [
+    "HEADLINES",
+    "SUBJECTS",
+    "document",
+    "goes_on_in_field",
+    "holds_field",
+    "is_document",
+    "is_one_field_asked",
+]
 
 SUBJECTS = table("subject betreff objet asunto assunto oggetto onderwerp 件名 主题")
 HEADLINES = SUBJECTS | table("title headline titular titel titre título titolo タイトル 标题")
@@ -63,6 +71,13 @@ _COMPARED = table(
     "corrisponde correspond coincide longer shorter before after earlier later differ different difference fields each"
 )
 _OTHERS = table("question answer claim hypothesis premise evidence query reference candidate reply response")
+_BESIDE = (
+    INPUT_WORDS
+    | _OTHERS
+    | table(
+        "result results products headlines documents passages context options items candidates reviews messages tickets"
+    )
+)
 _ADDRESSES = table("url link website domain date sent")
 _HELD_TOGETHER = (
     ANSWER_WORDS
@@ -90,8 +105,10 @@ def document(text: str, labels: Sequence[str]) -> Found | None:
     """The text in fields within a message that holds its instruction as well."""
     if "\n" not in text or len(_FIELD.findall(text)) < 2:
         return None
-    for field in _FIELD.finditer(text):
-        is_part = _kind(field["name"]) != ""
+    fields = list(_FIELD.finditer(text))
+    for field, below in zip(fields, [*fields[1:], None], strict=True):
+        shared = frozenset[str]() if below is None else _shared([field["name"].lower(), below["name"].lower()])
+        is_part = _kind(field["name"], shared) != ""
         if not is_part and _DETAILS.search(text, max(0, field.start() - 80), field.start()) is None:
             continue
         start = trimmed(text, field.start(), len(text))[0]
@@ -109,9 +126,9 @@ def document(text: str, labels: Sequence[str]) -> Found | None:
             )
         if _ADDRESSES.issuperset(_names(text, start, end)):
             return AMBIGUOUS  # where the text stands, and no text
-        below = _FIELD.match(text, trimmed(text, end, len(text))[0])
-        is_answered = below is not None and below.end() < len(text) and text[below.end()] in " \t"
-        if is_answered and below is not None and not _OTHERS.isdisjoint(below["name"].lower().split()):
+        behind = _FIELD.match(text, trimmed(text, end, len(text))[0])
+        is_answered = behind is not None and behind.end() < len(text) and text[behind.end()] in " \t"
+        if is_answered and behind is not None and not _OTHERS.isdisjoint(behind["name"].lower().split()):
             return AMBIGUOUS  # "Answer: No": a text beside the one in fields
         return (start, end, 0.88)
     return None
@@ -124,7 +141,8 @@ def is_document(text: str, start: int, end: int) -> bool:
     names = _names(text, start, end)
     if len(names) < 2 or len(set(names)) < len(names):
         return False
-    kinds = [_kind(name) for name in names]
+    shared = _shared(names)
+    kinds = [_kind(name, shared) for name in names]
     strange = [name for name, kind in zip(names, kinds, strict=True) if not kind]
     if len(strange) * 3 <= len(names) and _HELD_TOGETHER.isdisjoint(word for name in strange for word in name.split()):
         return "head" in kinds
@@ -140,6 +158,25 @@ def goes_on_in_field(text: str, start: int, end: int) -> bool:
     line = text.find("\n", start, end)
     below = None if line < 0 else _FIELD.match(text, line + 1, end)
     return below is not None and _kind(below["name"]) != "" and _FIELD.match(text, start, line) is None
+
+
+def holds_field(text: str, start: int, end: int) -> bool:
+    """Whether a stretch behind a heading goes on with one of its own: "Query: ...", and below it "Result: ..."."""
+    line = text.rfind("\n", 0, start) + 1
+    if text.find("\n", start, end) < 0 or (heading := _FIELD.match(text, line)) is None or heading.end() > start:
+        return False
+    own = heading["name"].lower().split()
+    if own[-1] in SPEAKERS:
+        return False
+    is_plain = own[-1] in INPUT_WORDS and own[-1] not in _OTHERS  # "Message: ...", and below it "Rules: ..."
+    return any(
+        field["name"][0].isupper()
+        and TEXTS_OWN.isdisjoint(words)
+        and SPEAKERS.isdisjoint(words)
+        and not (is_plain and _BESIDE.isdisjoint(words))
+        for field in _FIELD.finditer(text, start, end)
+        if (words := frozenset(field["name"].lower().split()))
+    )
 
 
 def is_one_field_asked(text: str, start: int, end: int, around: str) -> bool:
@@ -164,9 +201,21 @@ def _names(text: str, start: int, end: int) -> list[str]:
     return [field["name"].lower() for field in _FIELD.finditer(text, text.rfind("\n", 0, start) + 1, end)]
 
 
-def _kind(name: str) -> str:
-    """ "head" or "body" where a field's name is that of a part of one text, else ""."""
-    words = name.lower().split()
+def _shared(names: Sequence[str]) -> frozenset[str]:
+    """The words that all names of a run have, which say whose parts they are: "Epic Title", "Epic Description"."""
+    return frozenset.intersection(*(frozenset(name.split()) for name in names)) - _HELD_TOGETHER
+
+
+def _kind(name: str, shared: frozenset[str] = frozenset()) -> str:
+    """ "head" or "body" where a field's name is that of a part of one text, else "".
+
+    ``shared``: words that stand in the names of all its parts.
+    """
+    words = [word for word in name.lower().split() if word not in shared]
+    if not words:
+        return ""
+    if shared and words == ["name"]:
+        return "head"
     if not all(word in _HEADS or word in _BODIES or word in _OWNERS for word in words):
         return ""
     if words[-1] in _HEADS or words[0] in _HEADS:

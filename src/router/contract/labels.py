@@ -19,6 +19,7 @@ __all__ = [
     "is_ellipsis",
     "is_label",
     "is_plausible",
+    "no_list",
 ]
 
 MAX_LABELS = 300
@@ -182,6 +183,27 @@ def is_plausible(items: list[str], max_words: int) -> bool:
 def is_ellipsis(item: str) -> bool:
     """Whether an item stands for others, or says how labels are written, and is none: "and so on", "lower-case"."""
     return item.casefold() in _ELLIPSIS or item.endswith((" etc", " etc.", " usw", " usw.", " ecc", " enz"))
+
+
+# "If it is a wedding", "Si es CORPORATIVO": what begins so is the head of a rule.
+_CONDITION = late_pattern(
+    r"(?:if|when|whenever|unless|wenn|falls|sofern|sobald|si|cuando|se|quando|caso|lorsque|als|indien|wanneer|om|hvis|"
+    r"если|когда|jeśli|gdy|eğer|jika|kalau|nếu|khi)\b[ ,](?=.*\w)|s['’]il\b|如果|若是?|当|當|もし|만약",
+    re.IGNORECASE,
+)
+_AND_SO_ON = ("等等", "など", " 등", " 등등")
+
+
+def no_list(labels: tuple[str, ...]) -> str | None:
+    """Why a list that was read holds no labels, or not all of them; None where nothing speaks against it."""
+    last = labels[-1]
+    if last.endswith(_AND_SO_ON) or is_ellipsis(last):
+        return "the list of labels is open."
+    if last.endswith("等") and len(last) > 2 and not any(label.endswith("等") for label in labels[:-1]):
+        return "the list of labels is open."  # but "初等、中等、高等"
+    if sum(_CONDITION.match(label) is not None for label in labels) * 2 >= len(labels):
+        return "what is listed are the conditions of a rule."
+    return None
 
 
 def is_bracketed(item: str) -> bool:

@@ -20,7 +20,7 @@ from .examples import Shown, shown_answers, without_examples
 from .fallback import fallbacks
 from .frames import tied_names
 from .instruction import Spoken, instructions, remainder
-from .labels import Listing
+from .labels import Listing, no_list
 from .memory import Memory
 from .opening import opened, without_wrapping
 from .polar import asks_truth, holds_polar, question_of, unasked
@@ -258,9 +258,13 @@ def _worded(
     if found and found[0].marks and not marks and not hinted:
         confidence = min(confidence, 0.5)
     contract = Contract(shape="bare_label", labels=labels, values=marks or None)
-    if not hinted and conflict(found):
-        contract = blocked(contract, TWO_LISTS)
-        confidence = min(confidence, 0.5)
+    if not hinted:
+        contract = blocked(contract, no_list(labels))
+        if marks and any(_is_form(labels, part.text) for part in spoken):
+            contract = blocked(contract, "the answer's form names the labels, and their numbers are asked for.")
+        if conflict(found):
+            contract = blocked(contract, TWO_LISTS)
+            confidence = min(confidence, 0.5)
     if opened(request) is None:
         contract, confidence = _in_json(request, spoken, shown, contract, confidence)
     if shown is not None:
@@ -277,6 +281,12 @@ def _worded(
     if numbered == "letter" and not any(part.words & {"name", "label", "category", "word", "text"} for part in spoken):
         contract = blocked(contract, "the options carry letters, and the answer may be a letter.")
     return contract, confidence
+
+
+def _is_form(labels: tuple[str, ...], text: str) -> bool:
+    """Whether the answer is to look like the labels themselves: "Output format: spam/ham"."""
+    named = r"[\"'`]?\s?[/|,、]\s?[\"'`]?".join(map(re.escape, labels[:2]))
+    return re.search(rf"(?i:format\w*|formato|格式|形式|フォーマット|형식)\W{{0,6}}{named}", text) is not None
 
 
 def _with_other(labels: tuple[str, ...], spoken: Sequence[Spoken]) -> tuple[str, ...]:

@@ -230,6 +230,20 @@ _LABEL_NOUNS = (
 )
 
 
+# "只回答类别", "カテゴリ名だけを答えてください", "위 내용을 분류해 주세요": an order about labels behind a text.
+_UNSPACED_TAIL = late_pattern(
+    r"(?:只|仅|僅|请|請|直接)[^。，\n]{0,8}(?:回答|输出|輸出|返回|回复|回覆|给出|选择|选出|填写)[^。\n]{0,6}"
+    r"(?:类|類|标签|標籤|词|詞|选项|编号|意图|情感|名称|结果)|(?:只|仅)(?:需|要|能)?(?:回答|输出|返回)|属于哪|屬於哪|哪一?[类類]|"
+    r"(?:以上|上述|上面)[^。\n]{0,8}(?:属于|判断|分类|归|情感|类别|是)|(?:说明|解释|给出|写出|附上)[^。\n]{0,4}(?:理由|原因|依据)|"
+    r"(?:カテゴリ|ラベル|分類|感情|ジャンル)[^。\n]{0,12}(?:答え|出力|選|判定|返し|ください)|(?:一語|単語|一言|ひとこと)で|"
+    r"(?:上の|上記)[^。\n]{0,14}(?:分類|判定|答え|どれ|ラベル|カテゴリ)|理由[^。\n]{0,8}(?:書|述べ|説明|添え|付け|答え)|"
+    r"(?:분류|라벨|레이블|카테고리|감정|의도)[^.\n]{0,12}(?:하세요|해줘|해 ?주세요|하시오|출력|답|골라|선택|판단|알려)|"
+    r"한 ?단어로|(?:하나|한 가지)만 [^.\n]{0,6}(?:답|골라|선택|출력)|"
+    r"(?:^|\s)위 (?:문장|글|내용|리뷰|문의|메시지|텍스트|댓글)|"
+    r"이유[^.\n]{0,8}(?:알려|설명|적어|써|말해)"
+)
+
+
 def has_residue(text: str) -> bool:
     """Whether the first or last sentence of a text to judge speaks to the model in usual words: the split is wrong."""
     if _FRAME.match(text) or _DASHED.match(text) or _MEANS_ANSWER.match(text):
@@ -251,12 +265,14 @@ def has_residue(text: str) -> bool:
         return True
     if any(sign in start for sign in _TO_MODEL) and _MEANT_FOR_MODEL.search(text[:300]):
         return True
-    tail = text[-160:].rstrip(" .!?\"'`")
+    tail = text[-160:].rstrip(" .!?\"'`。！？")
     place = max(tail.rfind(". "), tail.rfind("! "), tail.rfind("? "), tail.rfind("\n"))
     if not text.isascii():
         place = max(place, tail.rfind("。"), tail.rfind("！"), tail.rfind("？"))
     if place < 0 and len(text) <= 160:
         return False  # one sentence: an order given to somebody is a text like another
+    if not text.isascii() and _UNSPACED_TAIL.search(tail, place + 1) is not None:
+        return True
     if _orders_usually(tail[place + 1 :]) or (
         place >= 0
         and _LIMITS.match(tail[place + 1 :])

@@ -13,7 +13,7 @@ import msgspec
 
 from ..contract.blocks import trimmed
 from ..contract.examples import is_pointed, shown_answers
-from ..contract.fields import is_document, is_one_field_asked
+from ..contract.fields import holds_field, is_document, is_one_field_asked
 from ..contract.framing import TWIN, is_nothing, is_pair, is_several, is_talk, unframed, unquoted
 from ..contract.layout import inside, marked, tagged, whole_or_wrapped
 from ..contract.paragraphs import SPEAKERS, TEXTS_OWN, Found
@@ -93,6 +93,8 @@ def read_split(request: Request, contract: Contract | None) -> Signal[Split]:
         start, end = unframed(text, start, end)
         start, end = unquoted(text, *_led(text, start, end))
         start = _with_speaker(text, _behind_heading(request, index, start, end), end)
+        if holds_field(text, start, end):
+            return UNKNOWN
     if text.startswith("{", start) and text.endswith("}", 0, end):
         picked = _field(request, index, start, end)
         if picked is None:
