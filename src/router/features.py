@@ -18,13 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-try:
-    from . import _ngrams as compiled
-except ImportError:
-    compiled = None  # type: ignore[assignment]
-else:
-    if getattr(compiled, "VERSION", 0) != 12:  # built from other sources than these: installing anew builds it again
-        compiled = None  # type: ignore[assignment]
+from .compiled import compiled
 
 __all__ = [
     "INVERSES",

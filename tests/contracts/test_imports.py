@@ -21,6 +21,8 @@ SOURCE = Path(__file__).parents[2] / "src" / "router"
 
 ORDER = [
     "errors",
+    "_ngrams",
+    "compiled",
     "types",
     "units",
     "patterns",
@@ -32,7 +34,6 @@ ORDER = [
     "price",
     "catalogue",
     "deployments",
-    "_ngrams",
     "features",
     "known_ngrams",
     "reading",

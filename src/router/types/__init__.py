@@ -27,6 +27,12 @@ from .decision import (
     Tier,
     Verdict,
 )
+from .observing import (
+    Detector,
+    Signals,
+    StagedDetector,
+    slow_of,
+)
 from .outcome import (
     Attempt,
     AttemptRole,
@@ -50,7 +56,6 @@ from .signals import (
     TASKS,
     UNKNOWN,
     Contract,
-    Detector,
     Flag,
     FlagKind,
     LocalEvidence,
@@ -61,13 +66,10 @@ from .signals import (
     Shape,
     Signal,
     SignalName,
-    Signals,
     Span,
     Split,
-    StagedDetector,
     TaskReading,
     TokenCount,
-    slow_of,
 )
 
 __all__ = [

@@ -1,19 +1,18 @@
-"""Signals: what was observed of a request, and who observes."""
+"""Signals: what was observed of a request."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
-from .request import Request, Units
+from .request import Units
 
 __all__ = [
     "TASKS",
     "UNKNOWN",
     "Contract",
-    "Detector",
     "Flag",
     "FlagKind",
     "LocalEvidence",
@@ -24,10 +23,8 @@ __all__ = [
     "Shape",
     "Signal",
     "SignalName",
-    "Signals",
     "Span",
     "Split",
-    "StagedDetector",
     "TaskReading",
     "TokenCount",
 ]
@@ -199,146 +196,3 @@ class LocalModel(Protocol):
     @property
     def is_fast(self) -> bool: ...
     def predict(self, texts: Sequence[str]) -> list[Prediction]: ...
-
-
-class Detector(Protocol):
-    """Reads signals off a request. ``provides`` names them, ``slow`` ones are only run on the engine's demand.
-
-    Called, it gives them by name; one that provides a single signal may give that signal alone.
-    """
-
-    @property
-    def provides(self) -> tuple[SignalName, ...]: ...
-    @property
-    def slow(self) -> bool: ...
-    def __call__(self, signals: Signals, /) -> Mapping[SignalName, Signal[Any]] | Signal[Any]: ...
-
-
-@runtime_checkable
-class StagedDetector(Detector, Protocol):
-    """A slow detector that can often do without its slow part: it says so of each request, at once."""
-
-    def wants_more(self, signals: Signals, /) -> bool: ...
-
-
-def slow_of(detectors: Mapping[SignalName, Detector]) -> frozenset[SignalName]:
-    """The names of the signals that only a slow detector tells."""
-    return frozenset(name for name, detector in detectors.items() if detector.slow)
-
-
-class Signals:
-    """The signals of one request, each computed at most once and only when somebody asks.
-
-    ``signals["task"]`` returns a :class:`Signal`. A slow detector is not run here: the signal reads as unknown until
-    :meth:`fetch` was called for it (the engine does that in a worker thread), and :meth:`missing` names it.
-    A detector that raises makes its signals unknown, never clean: ``on_error`` hears of it. ``slow``: the names of
-    all slow ones, where somebody knows them.
-    """
-
-    __slots__ = ("_by_name", "_known", "_on_error", "_slow", "_views", "has_failed", "request")
-
-    def __init__(
-        self,
-        request: Request,
-        detectors: Mapping[SignalName, Detector],
-        *,
-        on_error: Callable[[Detector, Exception], None] | None = None,
-        slow: frozenset[SignalName] | None = None,
-    ) -> None:
-        self.request = request
-        self._by_name = detectors
-        self._slow = slow
-        self._known: dict[SignalName, Signal[Any]] = {}
-        self._views: dict[Callable[[Signals], Any], Any] = {}
-        self._on_error = on_error
-        self.has_failed = False
-
-    @classmethod
-    def given(
-        cls,
-        request: Request,
-        known: Mapping[SignalName, Signal[Any]],
-        detectors: Mapping[SignalName, Detector] | None = None,
-    ) -> Signals:
-        """Signals that were computed before; all others are told by ``detectors``, unknown without."""
-        signals = cls(request, detectors or {})
-        signals.take(known)
-        return signals
-
-    def take(self, known: Mapping[SignalName, Signal[Any]]) -> None:
-        """Know ``known`` without computing it."""
-        self._known.update(known)
-
-    def get(self, name: SignalName, *, slow: bool = False) -> Signal[Any]:
-        """``signals[name]``, without what Python adds to a call in brackets. ``slow``: a slow detector is run, too."""
-        known = self._known
-        found: Any = known.get(name)
-        if found is not None:
-            return found  # type: ignore[no-any-return]
-        detector = self._by_name.get(name)
-        if detector is None or (detector.slow and not slow):
-            return UNKNOWN
-        try:
-            found = detector.__call__(self)  # detector(self) would enter the interpreter anew
-        except Exception as error:  # noqa: BLE001 one broken detector must not fail the request; unknown is never clean
-            self.has_failed = True
-            if self._on_error is not None:
-                self._on_error(detector, error)
-            found = dict.fromkeys(detector.provides, UNKNOWN)
-        if isinstance(found, Signal):
-            known[name] = found
-            return found
-        known.update({**found, **known})  # what is known stays
-        return known.setdefault(name, UNKNOWN)
-
-    __getitem__ = get
-
-    def fetch(self, names: Iterable[SignalName]) -> None:
-        """Compute ``names``, slow ones included. Blocking: call it in a worker thread when one is slow."""
-        for name in names:
-            self.get(name, slow=True)
-
-    def late(self, name: SignalName) -> bool:
-        """Whether only a slow reading can tell ``name``; where its detector can tell at once, it does so here."""
-        detector = self._by_name.get(name)
-        if detector is None or not detector.slow or name in self._known or not isinstance(detector, StagedDetector):
-            return False
-        try:
-            if detector.wants_more(self):
-                return True
-        except Exception:  # noqa: BLE001,S110 it comes up again in the next line, where it is heard of
-            pass
-        self.get(name, slow=True)
-        return False
-
-    def missing(self, names: Iterable[SignalName]) -> tuple[SignalName, ...]:
-        """Those of ``names`` that a slow detector could still tell."""
-        slow, known = self._slow, self._known
-        if slow is None:
-            slow = self._slow = slow_of(self._by_name)
-        return tuple([name for name in names if name in slow and name not in known]) if slow else ()
-
-    def view(self, make: Callable[[Signals], T]) -> T:
-        """``make(self)``, computed once: a reading of the request that several detectors share, never reported."""
-        view: T | None = self._views.get(make)
-        if view is None:
-            view = self._views[make] = make(self)
-        return view
-
-    @property
-    def names(self) -> tuple[SignalName, ...]:
-        """All signals that some detector provides."""
-        return tuple(self._by_name)
-
-    @property
-    def n_known(self) -> int:
-        """How many signals were computed so far."""
-        return len(self._known)
-
-    def known(self) -> dict[SignalName, Signal[Any]]:
-        """The signals computed so far."""
-        return dict(self._known)
-
-    def all_known(self) -> Mapping[SignalName, Signal[Any]]:
-        """The signals computed so far, as they are held here: for who keeps them when no more will be computed."""
-        return self._known
