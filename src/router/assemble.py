@@ -7,6 +7,7 @@ Packages that are heavy or optional are named here as import strings and importe
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -166,7 +167,9 @@ def assemble(
         flywheel=flywheel_of(settings, local, detectors, dispatcher, accounting, lifecycle, watch, fleet),
         learner=_learner(settings, quality[0].name if quality else PRIORS),
         # What a function of the user's says may change from one moment to the next.
-        recent=None if any(isinstance(detector, FunctionSignal) for detector in own) else RecentSignals(lifecycle.away),
+        recent=None
+        if any(isinstance(detector, FunctionSignal) for detector in own)
+        else RecentSignals(lifecycle.away, salt=os.urandom(16)),
     )
     engine.prober = _prober(settings, engine)
     if keep is not None:

@@ -159,7 +159,7 @@ def test_a_circle_is_collected(make: Any) -> None:
     held = Held()
     gone = weakref.ref(held)
     signals = make(REQUEST, {})
-    signals.view(lambda signals: (held, signals))
+    signals.view(lambda signals, held=held: (held, signals))
     del signals, held
     gc.collect()
     assert gone() is None

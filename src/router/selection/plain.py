@@ -6,7 +6,7 @@ deployments in one pass; ``_candidates.c`` makes that pass where it was compiled
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -76,6 +76,14 @@ def plainly_hosted(
         )
         if found is not None:
             return found
+    return _hosted(plain, sent, expected, most, size, wanted, most_usd, most_ms, needs, apart, measured, tails, check)
+
+
+def _hosted(
+    plain: PlainTask, sent: int, expected: int, most: int, size: int, wanted: int, most_usd: float, most_ms: float,
+    needs: frozenset[str], apart: frozenset[str], measured: Mapping[str, float], tails: Mapping[str, float],
+    check: Callable[[Deployment], Candidate],
+) -> list[Candidate]:  # fmt: skip
     all_input, all_window, all_output, all_able = plain.all_take
     fits_all = sent <= all_input and size <= all_window and wanted <= all_output and needs <= all_able
     fits_all = fits_all and not apart and most_usd == most_ms == _INFINITE

@@ -15,7 +15,18 @@ from .. import features
 from ..types import Signals
 from .triggers import Trigger, groups, phrases_in
 
-__all__ = ["COUNTED", "Excerpt", "edges", "excerpt", "flow", "has_shared_case", "is_unspaced", "lowered", "near"]
+__all__ = [
+    "COUNTED",
+    "Excerpt",
+    "edges",
+    "excerpt",
+    "flow",
+    "has_shared_case",
+    "is_unspaced",
+    "lines",
+    "lowered",
+    "near",
+]
 
 _HEAD, _TAIL, _SYSTEM = 700, 400, 600
 COUNTED = 12_000
@@ -55,7 +66,7 @@ class Excerpt(msgspec.Struct, frozen=True, gc=False):
 
     def saying(self, phrases: frozenset[str]) -> list[str]:
         """Those of a group of phrases that stand in ``ask``."""
-        return [phrase for phrase in self.phrases if phrase in phrases]
+        return [phrase for phrase in self.phrases if phrase in phrases] if self.phrases else []
 
     def among(self, trigger: Trigger) -> frozenset[str]:
         """Those of the trigger's words that stand in ``lower``."""
@@ -99,6 +110,11 @@ def excerpt(signals: Signals) -> Excerpt:
     return Excerpt(
         system, user, read, lower, ask, found, bits, phrases_in(raw_ask), is_unspaced(lower), has_digit, breaks
     )
+
+
+def lines(signals: Signals) -> list[str]:
+    """The lines of the first ``COUNTED`` characters of the last user message; see :meth:`router.types.Signals.view`."""
+    return signals.view(excerpt).user[:COUNTED].split("\n")
 
 
 def edges(text: str) -> str:

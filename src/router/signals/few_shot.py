@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from ..types import Message, Signals
-from .excerpt import COUNTED, excerpt
+from .excerpt import COUNTED, excerpt, lines
 from .rule import Rule
 
 __all__ = ["FEW_SHOT"]
@@ -45,15 +45,16 @@ def _read(signals: Signals) -> tuple[int | None, float]:
     for text in (view.user, view.system) if view.system else (view.user,):
         breaks = view.breaks if text is view.user else text.count("\n", 0, COUNTED)
         if breaks >= 2:
-            most = max(most, _pairs(text[:COUNTED], breaks))
+            most = max(most, _pairs(text[:COUNTED], signals.view(lines) if text is view.user else None))
         elif ": " in text and text.count("utput:") + text.count("nswer:") >= 2:
             most = max(most, len(_INLINE.findall(text[:COUNTED])))
     return most, 0.9 if most == 0 or most > 1 else 0.75
 
 
-def _pairs(text: str, breaks: int) -> int:
+def _pairs(text: str, lines: Sequence[str] | None) -> int:
     found = 0
-    lines = text.split("\n")
+    if lines is None:
+        lines = text.split("\n")
     if _holds_two(text) and (marked := _marked(text, lines)):
         marks: Counter[str] = Counter()
         filled: Counter[str] = Counter()
@@ -70,7 +71,7 @@ def _pairs(text: str, breaks: int) -> int:
         found = max(found, arrows if arrows >= 2 and "(" not in text[: text.find("\n")] else 0)
     if "<" in text:
         found = max(found, len(_SHOTS.findall(text)))
-    if breaks >= 3 and found == 0:
+    if len(lines) >= 4 and found == 0:
         for line in lines:
             if line[:1] in _NUMBERED_STARTS and _NUMBERED.match(line):
                 found += 1

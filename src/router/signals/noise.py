@@ -6,7 +6,7 @@ import re
 
 from ..patterns import late_pattern
 from ..types import Signals
-from .census import census
+from .census import SHARED, beginning
 from .excerpt import excerpt
 from .rule import Rule
 from .triggers import triggers
@@ -71,9 +71,8 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     size = len(text)
     if size < 3:
         return (None, 0.0) if not text.strip() else (False, 0.6)
-    sample = text[:1500]
-    raw = sample.encode("utf-8", "replace")
-    counted = census(raw)
+    sample = text[:SHARED]
+    raw, counted = signals.view(beginning)
     capitals, breaks = counted.capitals, counted.breaks
     letters = counted.small + capitals
     points = 0.0

@@ -8,7 +8,6 @@ and only in this process.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,15 +28,16 @@ class RecentSignals:
     """Between 256 and 512 readings, the latest ones, of requests of at most 64 KiB. Safe for several threads.
 
     ``away`` tells the local models that do not answer for now; a detector that looks at anything beside the request
-    and this must not be remembered.
+    and this must not be remembered. ``salt``: bytes that nobody else knows; with them in front, nobody can find two
+    requests of one hash, whatever key the interpreter's hash (SipHash: Aumasson and Bernstein, 2012) has.
     """
 
-    def __init__(self, away: Callable[[], Mapping[str, str]]) -> None:
-        self._away = away
-        self._young: dict[bytes, _Known] = {}
-        self._old: dict[bytes, _Known] = {}
+    def __init__(self, away: Callable[[], Mapping[str, str]], *, salt: bytes) -> None:
+        self._away, self._salt = away, salt
+        self._young: dict[int, _Known] = {}
+        self._old: dict[int, _Known] = {}
 
-    def recall(self, signals: Signals) -> bytes | None:
+    def recall(self, signals: Signals) -> int | None:
         """Let ``signals`` know what was read of their request before; the key to :meth:`keep` them under."""
         key = self._key(signals.request)
         if key is None:
@@ -51,7 +51,7 @@ class RecentSignals:
         signals.take(known)
         return key
 
-    def keep(self, key: bytes | None, signals: Signals) -> None:
+    def keep(self, key: int | None, signals: Signals) -> None:
         """Remember what is known by now, unless a detector failed."""
         if key is None or signals.has_failed:
             return
@@ -63,8 +63,8 @@ class RecentSignals:
             self._old, self._young = self._young, {}
         self._young[key] = signals.all_known()
 
-    def _key(self, request: Request) -> bytes | None:
-        """What the signals of ``request`` depend on, as a digest; None where they are not remembered."""
+    def _key(self, request: Request) -> int | None:
+        """What the signals of ``request`` depend on, as a hash of 64 bits; None where they are not remembered."""
         if request.n_bytes > _MOST_BYTES:
             return None
         hints, body, messages = request.hints, request.body, request.messages
@@ -74,6 +74,7 @@ class RecentSignals:
         try:
             read = _encode(
                 (
+                    self._salt,
                     body.raw if type(body) is RawJson else body,
                     [
                         (
@@ -105,4 +106,4 @@ class RecentSignals:
             )
         except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
             return None
-        return hashlib.blake2b(read, digest_size=20).digest()
+        return hash(read)

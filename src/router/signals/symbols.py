@@ -7,10 +7,11 @@ arXiv:2206.04615, tasks on redefined mathematics and ASCII digits).
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ..patterns import late_pattern
 from ..types import Signals
-from .excerpt import COUNTED, Excerpt, excerpt, flow
+from .excerpt import COUNTED, Excerpt, excerpt, flow, lines
 from .rule import Rule
 from .triggers import triggers
 
@@ -59,6 +60,7 @@ _MEANING = triggers(
 )
 _UNSPACED = late_pattern(r"定义(?:新)?运算|规定|重新定义|新运算|演算子|定義")
 # Rows of blanks and one or two marks, at least four of them alike in width: a figure drawn with characters.
+_DRAWN = 4000  # characters in which a drawing is looked for
 _ART_MARKS = " #*@.|_/\\-+=oO0X█▓▒░▄▀■□●"
 _ART = late_pattern(rf"(?:^[{re.escape(_ART_MARKS)}]{{5,80}}$\n?){{4,}}", re.MULTILINE)
 _FORMS = late_pattern(r"[#*@█▓■●]{2}|[|_/\\]{2}|[#*@█X0][ .]+[#*@█X0]")
@@ -93,8 +95,10 @@ def _around(view: Excerpt) -> str:
 def _read(signals: Signals) -> tuple[bool | None, float]:
     view = signals.view(excerpt)
     breaks = view.breaks + view.user.count("\n", COUNTED)
-    if breaks >= 4 and _may_be_art(view.user[:4000]) and _is_art(view.user[:4000]):
-        return True, 0.8
+    if breaks >= 4:
+        drawn = view.user[:_DRAWN]
+        if _may_be_art(signals.view(lines) if drawn is view.user else drawn.split("\n")) and _is_art(drawn):
+            return True, 0.8
     if not _may_redefine(view):
         return False, 0.97
     if _is_redefined(view):
@@ -102,9 +106,12 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     return (True, 0.75) if _PLAIN_WORDS.search(_around(view)) else (False, 0.93)
 
 
-def _may_be_art(text: str) -> bool:
-    lines = [line for line in text.split("\n") if len(line) >= 5]
-    return len(lines) >= 4 and sum([line[0] in _ART_MARKS and not line.strip(_ART_MARKS) for line in lines]) >= 4
+def _may_be_art(rows: Sequence[str]) -> bool:
+    drawn = 0
+    for row in rows:
+        if len(row) >= 5 and row[0] in _ART_MARKS and not row.strip(_ART_MARKS):
+            drawn += 1
+    return drawn >= 4
 
 
 def _is_art(text: str) -> bool:

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from ..types import Request, Signals, TokenCount
-from .census import census
+from .census import SHARED, Census, beginning, census
+from .excerpt import excerpt
 from .rule import Rule
 
 __all__ = ["TOKENS", "estimate_tokens"]
@@ -65,10 +66,13 @@ def estimate_tokens(text: str) -> int:
     return round((_weigh(text[:_SAMPLE]) + _weigh(text[-_SAMPLE:])) * size / (2 * _SAMPLE))
 
 
-def _weigh(text: str) -> float:
-    raw = text.encode("utf-8", "replace")
+def _weigh(text: str, known: tuple[bytes, Census] | None = None) -> float:
+    """``known``: the text as UTF-8 and its census, where somebody has them."""
+    if known is None:
+        raw = text.encode("utf-8", "replace")
+        known = raw, census(raw)
+    raw, counted = known
     size = len(raw)
-    counted = census(raw)
     blanks = counted.blanks - counted.pairs
     ascii_letters, beyond = size, 0.0
     extra = size - len(text)
@@ -93,9 +97,11 @@ def _weigh(text: str) -> float:
 
 def _read(signals: Signals) -> tuple[TokenCount, float]:
     request = signals.request
-    texts = _PRIMING
+    texts, user = _PRIMING, signals.view(excerpt).user
     for message in request.messages:
-        texts += estimate_tokens(message.text) + _PER_MESSAGE
+        text = message.text
+        known = signals.view(beginning) if text is user and len(text) <= SHARED else None
+        texts += (estimate_tokens(text) if known is None else round(_weigh(text, known))) + _PER_MESSAGE
         for part in message.modalities:
             texts += _PER_PART.get(part, 800)
     if request.units is not None and request.units.images:
