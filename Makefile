@@ -33,7 +33,7 @@ bench-short: $(VENV)/.installed-dev
 clean:
 	rm -rf $(VENV) dist build
 
-SOURCES := $(wildcard src/router/_*.c)
+SOURCES := $(wildcard src/router/_*.c src/router/_*.h)
 
 # A name on the PATH may be a launcher without an interpreter behind it, so each is tried by running it.
 $(BIN)/python:

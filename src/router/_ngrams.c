@@ -1185,6 +1185,7 @@ PyObject *phrases_in(PyObject *module, PyObject *args);
 
 PyObject *candidate_fields(PyObject *module, PyObject *args);
 PyObject *lazy_signals(PyObject *module, PyObject *args);
+PyObject *rule_signals(PyObject *module, PyObject *args);
 PyObject *hosted_rows(PyObject *module, PyObject *args);
 PyObject *hosted(PyObject *module, PyObject *args);
 PyObject *candidates_ordered(PyObject *module, PyObject *args);
@@ -1210,6 +1211,7 @@ static PyMethodDef METHODS[] = {
     {"phrases_in", phrases_in, METH_VARARGS, NULL},
     {"candidate_fields", candidate_fields, METH_VARARGS, NULL},
     {"lazy_signals", lazy_signals, METH_VARARGS, NULL},
+    {"rule_signals", rule_signals, METH_VARARGS, NULL},
     {"hosted_rows", hosted_rows, METH_VARARGS, NULL},
     {"hosted", hosted, METH_VARARGS, NULL},
     {"ordered", candidates_ordered, METH_VARARGS, NULL},

@@ -5,6 +5,8 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "_fields.h"
+
 #include <structmember.h>
 
 typedef struct {
@@ -15,6 +17,12 @@ typedef struct {
 /* Interned once: the names of what is asked of detectors and of the class built on this one; what it answers with. */
 static PyObject *SLOW, *FAILED;
 static PyObject *SIGNAL, *NOTHING_KNOWN;
+
+/* What is known of rules: their class, the function that one reads by, and the signal that all of them begin with. */
+static struct {
+    PyObject *class, *copy;
+    Field read, value, confidence;
+} RULES;
 
 static PyObject *uninitialised(void) {
     PyErr_SetString(PyExc_RuntimeError, "Signals.__init__ was not called");
@@ -58,12 +66,36 @@ static int keep(Lazy *self, PyObject *name, PyObject *told) {
     return is_signal ? PyDict_SetItem(self->known, name, told) : PyDict_Merge(self->known, told, 0);
 }
 
+/* The signal of a rule: what signals/rule.py does. */
+static PyObject *ruled(Lazy *self, PyObject *rule) {
+    PyObject *read = slot_get(&RULES.read, rule), *signal = NULL;
+    PyObject *said = read ? PyObject_CallFunctionObjArgs(read, self, NULL) : NULL;
+    Py_XDECREF(read);
+    if (!said) return NULL;
+    if (!PyTuple_CheckExact(said) || PyTuple_Size(said) != 2) {
+        PyErr_SetString(PyExc_TypeError, "a rule says a value and how sure it is");
+    } else if ((signal = PyObject_CallNoArgs(RULES.copy))) {
+        PyObject *value = PyTuple_GetItem(said, 0);
+        if (slot_set(&RULES.value, signal, value) ||
+            (value != Py_None && slot_set(&RULES.confidence, signal, PyTuple_GetItem(said, 1))))
+            Py_CLEAR(signal);
+    }
+    Py_DECREF(said);
+    return signal;
+}
+
+/* What a detector tells; a new reference. */
+static inline PyObject *told_by(Lazy *self, PyObject *detector) {
+    int is_rule = (PyObject *)Py_TYPE(detector) == RULES.class;
+    return is_rule ? ruled(self, detector) : PyObject_CallFunctionObjArgs(detector, self, NULL);
+}
+
 /* Computes a signal; a new reference. */
 static PyObject *computed(Lazy *self, PyObject *name, int runs_slow) {
     PyObject *detector = detector_of(self, name, runs_slow);
     if (!detector) return PyErr_Occurred() ? NULL : Py_NewRef(NOTHING_KNOWN);
     Py_INCREF(detector);
-    PyObject *told = PyObject_CallFunctionObjArgs(detector, self, NULL);
+    PyObject *told = told_by(self, detector);
     if (!told || keep(self, name, told)) {
         Py_XDECREF(told);
         told = failed(self, detector);
@@ -171,4 +203,21 @@ PyObject *lazy_signals(PyObject *module, PyObject *args) {
     Py_XDECREF(SIGNAL), Py_XDECREF(NOTHING_KNOWN);
     SIGNAL = Py_NewRef(signal), NOTHING_KNOWN = Py_NewRef(unknown);
     return PyType_FromSpec(&SPEC);
+}
+
+/* rule_signals(rule: type[Rule], signal: Signal) -> None
+
+   Has signals of rules told without a call of theirs; each begins as a copy of this signal, which is unknown. */
+PyObject *rule_signals(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *rule, *signal;
+    if (!PyArg_ParseTuple(args, "OO", &rule, &signal)) return NULL;
+    PyObject *class = (PyObject *)Py_TYPE(signal), *copy = PyObject_GetAttrString(signal, "__copy__");
+    if (!copy || field_of(&RULES.read, rule, "read") || field_of(&RULES.value, class, "value") ||
+        field_of(&RULES.confidence, class, "confidence")) {
+        Py_XDECREF(copy);
+        return NULL;
+    }
+    RULES.copy = copy, RULES.class = Py_NewRef(rule);
+    Py_RETURN_NONE;
 }

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from router.compiled import compiled
+from router.signals.rule import Rule
 from router.types import UNKNOWN, Message, Request, Signal, Signals
 from router.types.observing import LazySignals
 
@@ -107,6 +108,31 @@ def test_a_broken_detector_makes_its_signals_unknown_and_is_heard_of(make: Any, 
     if isinstance(told, Exception):
         assert error is told
         assert error.__traceback__ is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [((3, 0.5), (3, 0.5)), ((False, 0.9), (False, 0.9)), ((None, 0.9), (None, 0.0)), (([], 1), ([], 1))],
+)
+def test_a_rule_says_a_value_and_how_sure_it_is(make: Any, said: Any, told: Any) -> None:
+    signals = make(REQUEST, {"a": Rule(name="a", read=lambda _: said), "b": Rule(name="b", read=lambda _: said)})
+    for name in "ab":
+        signal = signals.get(name)
+        assert (signal.value, signal.confidence, signal.detector) == (*told, "rules")
+    assert signals.get("a") is not signals.get("b")
+
+
+@pytest.mark.parametrize("said", [None, 7, (1,), (1, 2, 3)], ids=repr)
+def test_a_rule_that_says_something_else_is_broken(make: Any, said: Any) -> None:
+    signals = make(REQUEST, {"a": Rule(name="a", read=lambda _: said)})
+    assert signals.get("a") is UNKNOWN
+    assert signals.has_failed
+
+
+def test_a_slow_rule_is_not_run_at_once(make: Any) -> None:
+    signals = make(REQUEST, {"a": Rule(name="a", read=lambda _: (1, 1.0), slow=True)})
+    assert signals.get("a") is UNKNOWN
+    assert signals.run("a").value == 1
 
 
 def test_what_is_no_error_of_the_detector_passes(make: Any) -> None:

@@ -44,7 +44,7 @@ _PREMISE = 260
 
 def _read(signals: Signals) -> tuple[bool | None, float]:
     view = signals.view(excerpt)
-    if view.has(_TRIGGERS) and _NAMED.search(view.lower):
+    if view.groups & _TRIGGERS.bit and _NAMED.search(view.lower):
         return True, 0.85
     if "hyp" in view.ask or "claim" in view.ask or "statement" in view.ask or view.is_unspaced:
         hypothesis = _HYPOTHESIS.search(view.ask)

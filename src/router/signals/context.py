@@ -119,7 +119,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         and f"</{tag[0][1:5].lower()}" in _closing(view)
     ):
         return True, 0.93
-    telling = view.has(_TELLING)
+    telling = view.groups & _TELLING.bit
     if ":" in view.text or "：" in view.text or "]" in view.text:
         if telling and _has_heading(view.text) and size > (70 if "?" in view.text else 140):
             return True, 0.9 if "?" in view.text or "？" in view.text else 0.75
@@ -127,7 +127,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
             return True, 0.92
     if view.is_unspaced and len(view.user) > 45 and _UNSPACED.search(view.text):
         return True, 0.85
-    if telling and size > 110 and view.has(_POINTING):
+    if telling and size > 110 and view.groups & _POINTING.bit:
         around = flow(view.lower, view.among(_POINTING), 70)
         if _REFERRED.search(around) or _WORK_ON.search(around):
             return True, 0.88

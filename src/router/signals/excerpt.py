@@ -60,10 +60,6 @@ class Excerpt(msgspec.Struct, frozen=True, gc=False):
     has_digit: bool
     breaks: int
 
-    def has(self, trigger: Trigger) -> bool:
-        """Whether one of the trigger's words stands in ``lower``."""
-        return self.groups & trigger.bit != 0
-
     def saying(self, phrases: frozenset[str]) -> list[str]:
         """Those of a group of phrases that stand in ``ask``."""
         return [phrase for phrase in self.phrases if phrase in phrases] if self.phrases else []

@@ -91,7 +91,7 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
         return False, 0.93
     if _WANTED.search(around) is not None:
         return True, 0.88
-    return (None, 0.0) if view.has(_EXPLAIN) else (False, 0.85)
+    return (None, 0.0) if view.groups & _EXPLAIN.bit else (False, 0.85)
 
 
 def _has_field(schema: Mapping[str, object]) -> bool:

@@ -127,7 +127,7 @@ def _count(view: Excerpt) -> tuple[int, float]:
             return 1 + min(added, 3), 0.75
     first = ask.find("\n")
     if first >= 0:
-        kinds = _listed(ask) if view.has(_VERBS) else ()
+        kinds = _listed(ask) if view.groups & _VERBS.bit else ()
         # A list of things to do with different verbs; a list of criteria or of examples has none.
         if len(kinds) >= 2:
             return min(len(kinds), 9), 0.85

@@ -58,12 +58,12 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
     view = signals.view(excerpt)
     lower, ask = view.lower, view.ask
     if (
-        (view.has(_ENDING) and view.has(_SAYING) and _MEMO.search(lower))
-        or (view.has(_AGAIN) and view.has(_SPEAKING) and _REPEAT.search(lower))
+        (view.groups & _ENDING.bit and view.groups & _SAYING.bit and _MEMO.search(lower))
+        or (view.groups & _AGAIN.bit and view.groups & _SPEAKING.bit and _REPEAT.search(lower))
         or redefines(view)
     ):
         return True, 0.85
-    if not view.has(_NO) or not ("?" in ask or "except" in ask):
+    if not view.groups & _NO.bit or not ("?" in ask or "except" in ask):
         return False, 0.95
     shouted = " NOT " in view.user
     negated = flow(ask, view.among(_NO), 110)

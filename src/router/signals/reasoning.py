@@ -151,17 +151,17 @@ def _read(signals: Signals) -> tuple[bool | None, float]:
 
 
 def _is_explicit(view: Excerpt) -> bool:
-    return view.has(_EXPLICIT_WORDS) and _EXPLICIT.search(view.lower) is not None
+    return view.groups & _EXPLICIT_WORDS.bit != 0 and _EXPLICIT.search(view.lower) is not None
 
 
 def _may_order(view: Excerpt) -> bool:
     ask, ways = view.ask, 0
-    if view.has(_COMPARED):
+    if view.groups & _COMPARED.bit:
         ways += ask.count(" than ") + ask.count(" of ")
-    if view.has(_SOME):
+    if view.groups & _SOME.bit:
         ways += ask.count(" are ")
     # A word that is glued to a mark beyond ASCII is not told as a word.
-    if view.has(_SUPPOSED) and (view.has(_THEN) or not ask.isascii()):
+    if view.groups & _SUPPOSED.bit and (view.groups & _THEN.bit or not ask.isascii()):
         ways += ask.count(" then ") + ask.count("either ")
     return ways >= 2
 
@@ -178,8 +178,8 @@ def _points(view: Excerpt) -> float:
     if has_digit and ("+" in ask or "*" in ask or "=" in ask or "×" in ask or "^" in ask) and _ARITHMETIC.search(ask):
         points += 1.0
     asks = view.among(_CALCULATING) or ("?" in ask and view.saying(_QUANTITY_PHRASES))
-    races = view.has(_RATE_WORDS)
-    if (asks or races) and (has_digit or view.has(_FIGURE_WORDS)):
+    races = view.groups & _RATE_WORDS.bit
+    if (asks or races) and (has_digit or view.groups & _FIGURE_WORDS.bit):
         figures = sum(ask.count(word) for word in view.among(_FIGURE_WORDS))
         if has_digit:
             figures += len(ask.encode("utf-8", "replace").translate(_NUMBERS).split())

@@ -249,7 +249,7 @@ def _read(signals: Signals) -> tuple[str | None, float]:
     view = signals.view(excerpt)
     if task.value is not None and task.value != "translation" and task.confidence >= 0.6:
         return None, 0.0
-    if task.value != "translation" and not view.is_unspaced and not view.has(_TRIGGERS):
+    if task.value != "translation" and not view.is_unspaced and not view.groups & _TRIGGERS.bit:
         return None, 0.0
     for form in (_FROM, _OF, _PAIR, _LABEL):
         for match in form.finditer(view.lower):

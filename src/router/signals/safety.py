@@ -82,7 +82,7 @@ def _can_be_injected(signals: Signals) -> bool:
     if len(request.messages) > 1 or len(request.messages[0].text) > _LONG:
         return True
     view = signals.view(excerpt)
-    return view.has(_OVERRIDING) or any(word in view.lower for word in _OVERRIDING_UNSPACED)
+    return view.groups & _OVERRIDING.bit != 0 or any(word in view.lower for word in _OVERRIDING_UNSPACED)
 
 
 def _words(request: Request) -> int:

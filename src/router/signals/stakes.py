@@ -191,7 +191,7 @@ def _read(signals: Signals) -> tuple[Stakes | None, float]:
         return field, min(0.95, 0.75 + 0.05 * points)
     if points >= 1.5:
         # Two words of the field and a question: advice, if somebody asks for himself.
-        return (field, 0.7) if view.has(_OWN) else (None, 0.0)
+        return (field, 0.7) if view.groups & _OWN.bit else (None, 0.0)
     return "none", 0.85
 
 
@@ -204,7 +204,7 @@ def _field(view: Excerpt) -> tuple[Stakes, float]:
             if points >= 2 and points > most:
                 best, most = field, points
     for field, words, sure in _FIELDS:
-        if not view.has(words):
+        if not view.groups & words.bit:
             if (
                 most == 0.0
                 and field == "financial"
@@ -228,7 +228,7 @@ def _field(view: Excerpt) -> tuple[Stakes, float]:
 
 def _asks_advice(view: Excerpt) -> bool:
     ask = view.ask
-    return "?" in ask or "？" in ask or (view.has(_ADVISING) and _ADVICE.search(ask) is not None)
+    return "?" in ask or "？" in ask or (view.groups & _ADVISING.bit != 0 and _ADVICE.search(ask) is not None)
 
 
 STAKES = Rule(name="stakes", read=_read)

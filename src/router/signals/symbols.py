@@ -69,8 +69,8 @@ _FORMS = late_pattern(r"[#*@█▓■●]{2}|[|_/\\]{2}|[#*@█X0][ .]+[#*@█X0
 def _may_redefine(view: Excerpt) -> bool:
     """A cheap test whether the patterns can match at all."""
     return (
-        view.has(_REDEFINING)
-        or (view.has(_MEANING) and view.has(_SUPPOSING))
+        view.groups & _REDEFINING.bit != 0
+        or (view.groups & _MEANING.bit and view.groups & _SUPPOSING.bit != 0)
         or (view.is_unspaced and _UNSPACED.search(view.lower) is not None)
     )
 
