@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from ..patterns import late_pattern
+from ..patterns import late_pattern, led
 from ..types import Signals
 from .excerpt import Excerpt, excerpt, flow
 from .rule import Rule
@@ -40,19 +40,24 @@ _MEDICAL = triggers(
     "температура таблетки"
 )
 _MEDICAL_SURE = late_pattern(
-    r" (?:\d+ ?mg\b|how (?:much|many|often)[^.?!\n]{0,60}\b(?:ibuprofen|paracetamol|acetaminophen|aspirin|tylenol|"
-    r"advil|insulin|melatonin|medicine|"
-    r"pills?|mg|medication)\b|(?:safe|ok|okay|dangerous|bad) to (?:take|mix|combine|drink|stop taking|give|"
-    r"use)[^.?!\n]{0,60}\b(?:with|while|medic\w+|"
-    r"pregnan\w+|ibuprofen|paracetamol|aspirin|alcohol|pills?|dose|antibiotics?|baby|toddler|child)|(?:chest|"
-    r"abdominal|stomach) pains?|"
-    r"maximum (?:daily )?(?:dose|dosage)|side effects? of|(?:do|could|might) i have (?:cancer|diabetes|a stroke|"
-    r"an infection|covid|adhd|\w+itis)|"
-    r"should i (?:see a doctor|go to the (?:er|hospital|doctor|emergency)|stop taking|take)|(?:my|these) (?:symptoms|"
-    r"blood pressure|blood sugar|medication|"
-    r"prescription|doctor (?:said|says|told|prescribed)|(?:son|daughter|baby|child|toddler)[^.?!\n]{0,40}(?:fever|"
-    r"rash|vomit\w*|swallowed))|"
-    r"drug interactions?|treat(?:ment)? (?:for|of) (?:my|a|an|the)? ?\w+|lethal dose)"
+    r" (?:\d\d* ?mg\b|how (?:much|many|often)[^.?!\n]{0,60}\b(?:ibuprofen|paracetamol|acetaminophen|aspirin|tylenol|"
+    r"advil|insulin|melatonin|medicine|pills?|mg|medication)\b|"
+    + led(
+        "safe|ok|okay|dangerous|bad",
+        r" to (?:take|mix|combine|drink|stop taking|give|use)[^.?!\n]{0,60}\b(?:with|while|medic\w+|"
+        r"pregnan\w+|ibuprofen|paracetamol|aspirin|alcohol|pills?|dose|antibiotics?|baby|toddler|child)",
+    )
+    + "|"
+    + led("chest|abdominal|stomach", r" pains?")
+    + r"|maximum (?:daily )?(?:dose|dosage)|side effects? of|"
+    + led("do|could|might", r" i have (?:cancer|diabetes|a stroke|an infection|covid|adhd|\w+itis)")
+    + r"|should i (?:see a doctor|go to the (?:er|hospital|doctor|emergency)|stop taking|take)|"
+    + led(
+        "my|these",
+        r" (?:symptoms|blood pressure|blood sugar|medication|prescription|doctor (?:said|says|told|prescribed)|"
+        r"(?:son|daughter|baby|child|toddler)[^.?!\n]{0,40}(?:fever|rash|vomit\w*|swallowed))",
+    )
+    + r"|drug interactions?|treat(?:ment)? (?:for|of) (?:my|a|an|the)? ?\w+|lethal dose)"
 )
 _LEGAL = triggers(
     "lawyer attorney solicitor sue sued suing lawsuit court judge legally legal illegal law laws liable liability "
@@ -73,17 +78,19 @@ _LEGAL = triggers(
 )
 _LEGAL_SURE = late_pattern(
     r" (?:is it (?:legal|illegal|against the law|lawful)|can (?:i|he|she|they|we|my \w+) (?:legally|sue|be sued|"
-    r"be fired|evict|get deported|"
-    r"be held liable)|(?:can|may|could) (?:my|the|our) (?:landlord|employer|boss|ex|ex-\w+|company)|(?:my|"
-    r"our) (?:landlord|lease|lawyer|custody|"
-    r"divorce|visa|employment contract|will|legal (?:options|rights))|what are my (?:legal )?(?:rights|options)|"
-    r"legal advice|statute of limitations|"
-    r"(?:small claims|family) court|sign (?:this|the|a|an) (?:nda|contract|lease|non-compete|settlement)|draft (?:a|"
-    r"an|my) (?:will|contract|nda|lease|"
-    r"non-compete|cease and desist)|break (?:my|the|a) lease|wrongful(?:ly)? (?:termination|dismiss\w+|terminat\w+)|"
-    r"power of attorney|"
-    r"am i (?:liable|entitled|allowed to sue)|unfair dismissal|terms of (?:my|the) (?:lease|contract)|"
-    r"comply with (?:gdpr|hipaa|the law))"
+    r"be fired|evict|get deported|be held liable)|"
+    + led("can|may|could", r" (?:my|the|our) (?:landlord|employer|boss|ex|ex-\w+|company)")
+    + "|"
+    + led(
+        "my|our",
+        r" (?:landlord|lease|lawyer|custody|divorce|visa|employment contract|will|legal (?:options|rights))",
+    )
+    + r"|what are my (?:legal )?(?:rights|options)|legal advice|statute of limitations|"
+    + led("small claims|family", " court")
+    + r"|sign (?:this|the|a|an) (?:nda|contract|lease|non-compete|settlement)|draft (?:a|an|my) (?:will|contract|nda|"
+    r"lease|non-compete|cease and desist)|break (?:my|the|a) lease|wrongful(?:ly)? (?:termination|dismiss\w+|"
+    r"terminat\w+)|power of attorney|am i (?:liable|entitled|allowed to sue)|unfair dismissal|"
+    r"terms of (?:my|the) (?:lease|contract)|comply with (?:gdpr|hipaa|the law))"
 )
 _FINANCIAL = triggers(
     "invest investing investment investments stock stocks shares etf etfs bond bonds portfolio retirement pension "
@@ -102,17 +109,23 @@ _FINANCIAL = triggers(
     "podatek inwestować akcje инвестировать акции налог ипотека кредит пенсия вклад"
 )
 _FINANCIAL_SURE = late_pattern(
-    r" (?:(?:should|can|could|do|must|may|how (?:do|can|should|much)) (?:i|we)[^.?!\n]{0,70}\b(?:invest|stocks?|"
-    r"shares|mortgage|refinance|tax(?:es)?|deduct|"
-    r"401\(?k\)?|roth|ira|pension|retire(?:ment)?|bitcoin|crypto|loan|bankruptcy|etfs?|index funds?|bonds?|"
-    r"portfolio|heloc|isa|capital gains)\b|"
-    r"(?:my|our) (?:401\(?k\)?|roth|ira|pension|mortgage|portfolio|retirement|tax return|taxes|savings|"
-    r"student loans?|credit card debt)|"
-    r"best (?:stocks?|etfs?|funds?|crypto\w*|way to invest|investment)|where (?:should|to|can) (?:i )?invest|"
-    r"(?:tax|investment|financial|mortgage) (?:advice|strategy|implications?)|"
-    r"capital gains tax|file (?:for bankruptcy|my taxes)|is (?:it|bitcoin|\w+ stock) a good (?:time to buy|"
-    r"investment)|buy or sell|"
-    r"tax[- ]deductible|early withdrawal)"
+    r" (?:"
+    + led(
+        "should|can|could|do|must|may|how (?:do|can|should|much)",
+        r" (?:i|we)[^.?!\n]{0,70}\b(?:invest|stocks?|shares|mortgage|refinance|tax(?:es)?|deduct|401\(?k\)?|roth|ira|"
+        r"pension|retire(?:ment)?|bitcoin|crypto|loan|bankruptcy|etfs?|index funds?|bonds?|portfolio|heloc|isa|"
+        r"capital gains)\b",
+    )
+    + "|"
+    + led(
+        "my|our",
+        r" (?:401\(?k\)?|roth|ira|pension|mortgage|portfolio|retirement|tax return|taxes|savings|student loans?|"
+        r"credit card debt)",
+    )
+    + r"|best (?:stocks?|etfs?|funds?|crypto\w*|way to invest|investment)|where (?:should|to|can) (?:i )?invest|"
+    + led("tax|investment|financial|mortgage", r" (?:advice|strategy|implications?)")
+    + r"|capital gains tax|file (?:for bankruptcy|my taxes)|is (?:it|bitcoin|\w+ stock) a good (?:time to buy|"
+    r"investment)|buy or sell|tax[- ]deductible|early withdrawal)"
 )
 _OWN = triggers(
     "i my me we our ich mein meine mir je mon ma mes nous yo mi mis me eu meu minha io mio mia ik mijn я мой мне ja mój"
