@@ -8,12 +8,12 @@ neither, as in :mod:`.logic`, whose checks say the same one by one: they are the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from .conditions import Check, Values
+from .conditions import FACTS, Check, Values
 
 __all__ = [
     "Code",
@@ -36,11 +36,13 @@ Fires = Callable[[Values], list[int]]
 
 class Code(msgspec.Struct, frozen=True):
     """``holds`` and ``fails`` are expressions over ``values`` and the names in ``constants``. A policy file is at most
-    40 levels deep, so that they nest far fewer brackets than Python's parser takes (200)."""
+    40 levels deep, so that they nest far fewer brackets than Python's parser takes (200). ``first`` is the fact that
+    both read before any other, None for a check."""
 
     holds: str
     fails: str
     constants: Mapping[str, Any]
+    first: str | None = None
 
 
 _OPERATORS: Final[Mapping[str, str]] = {"=": "=="}
@@ -51,7 +53,7 @@ def compared(key: str, parts: Sequence[tuple[str, float]]) -> Code:
     constants = {_name(limit): limit for _, limit in parts}
     tests = " and ".join(f"fact {_OPERATORS.get(op, op)} {_name(limit)}" for op, limit in parts)
     known = f"(fact := values[{key!r}]) is not None"
-    return Code(f"({known} and {tests})", f"({known} and not ({tests}))", constants)
+    return Code(f"({known} and {tests})", f"({known} and not ({tests}))", constants, key)
 
 
 def one_of(key: str, words: frozenset[str]) -> Code:
@@ -59,19 +61,19 @@ def one_of(key: str, words: frozenset[str]) -> Code:
     name = _name(words)
     known = f"(fact := values[{key!r}]) is not None"
     test = f"(fact in {name} if isinstance(fact, str) else not {name}.isdisjoint(fact))"
-    return Code(f"({known} and {test})", f"({known} and not {test})", {name: words})
+    return Code(f"({known} and {test})", f"({known} and not {test})", {name: words}, key)
 
 
 def yes_no(key: str, wanted: bool) -> Code:
     """As :func:`.conditions.is_true`."""
     yes, no = f"values[{key!r}]", f"((fact := values[{key!r}]) is not None and not fact)"
-    return Code(yes, no, {}) if wanted else Code(no, yes, {})
+    return Code(yes, no, {}, key) if wanted else Code(no, yes, {}, key)
 
 
-def one_unknown(keys: Iterable[str]) -> Code:
+def one_unknown(keys: Sequence[str]) -> Code:
     """That one of these facts is unknown."""
     unknown = " or ".join(f"values[{key!r}] is None" for key in keys)
-    return Code(f"({unknown})", f"(not ({unknown}))", {})
+    return Code(f"({unknown})", f"(not ({unknown}))", {}, keys[0] if keys else None)
 
 
 def called(check: Check) -> Code:
@@ -92,33 +94,47 @@ def either(parts: Sequence[Code]) -> Code:
 
 def inverted(part: Code) -> Code:
     """``part`` certainly does not hold."""
-    return Code(part.fails, part.holds, part.constants)
+    return Code(part.fails, part.holds, part.constants, part.first)
 
 
 def fires(
     always: Sequence[int],
     checked: Sequence[tuple[Sequence[Code], int]],
-    gated: Mapping[str, tuple[bool, Sequence[tuple[Sequence[Code], int]]]],
+    gated: Mapping[str, Sequence[tuple[Sequence[Code], int]]],
 ) -> Fires:
     """One function over the rules of a task.
 
     ``always`` fire; of ``checked`` those whose conditions hold, asked in this order; of ``gated`` those as well, but
-    only when the fact is neither false, zero, empty nor unknown. Beside a gate stands whether it is a signal's plain
-    value. The function raises TypeError where a value cannot be compared with what is written.
+    only when the fact is neither false, zero, empty nor unknown. The function raises TypeError where a value cannot be compared with what is written.
     """
     constants: dict[str, Any] = {}
-    lines = ["def fires(values):", " get = values.signals.get", f" fired = [{', '.join(map(str, always))}]"]
+    lines = ["def fires(values):", " signals, request = values.signals, values.request", " get = signals.get"]
+    lines.append(f" fired = [{', '.join(map(str, always))}]")
+    surely: set[str] = set()
 
     def rule(indent: str, parts: Sequence[Code], index: int) -> None:
         code = both(parts)
         constants.update(code.constants)
         lines.append(f"{indent}if {code.holds}: fired.append({index})")
 
+    def reading(key: str) -> str:
+        # A fact that nobody has read yet is put there at once: asked of the mapping it would be missed first.
+        if key in surely:
+            return f"values[{key!r}]"
+        surely.add(key)
+        fact = FACTS.get(key)
+        if fact is None:
+            return f"values[{key!r}] = get({key!r}).value"
+        constants[_name(fact.read)] = fact.read
+        return f"values[{key!r}] = {_name(fact.read)}(signals, request)"
+
     for parts, index in checked:
+        first = both(parts).first
+        if first is not None and first not in surely:
+            lines.append(f" {reading(first)}")
         rule(" ", parts, index)
-    for gate, (is_plain, entries) in gated.items():
-        read = f"values[{gate!r}]" + (f" = get({gate!r}).value" if is_plain else "")
-        lines += [f" gate = {read}", " if gate:"]
+    for gate, entries in gated.items():
+        lines += [f" gate = {reading(gate)}", " if gate:"]
         for parts, index in entries:
             rule("  ", parts, index)
     lines += [" fired.sort()", " return fired"]
@@ -174,6 +190,7 @@ def _joined(parts: Sequence[Code], holding: str, failing: str) -> Code:
         f"({holding.join(part.holds for part in parts)})",
         f"({failing.join(part.fails for part in parts)})",
         constants,
+        parts[0].first,
     )
 
 

@@ -9,7 +9,6 @@ import msgspec
 
 from ..types import TASKS, Budget, Escalation, Fired, Mirroring, Objective, SignalName, Strength, Tier, Verdict
 from .code import Code, Fires, fires
-from .conditions import FACTS
 from .flow import CompiledFlow, compile_flow
 from .logic import NEVER, Condition, conjunction, first_gate
 from .read import PolicyFile, matching_ids
@@ -45,12 +44,11 @@ class CompiledRule(msgspec.Struct, frozen=True, kw_only=True):
 
 class TaskRules(msgspec.Struct, frozen=True, kw_only=True):
     """The rules that one task leaves: those that fire in any case, those to check, and those to check only when a fact
-    (their gate) is neither false, zero, empty nor unknown; beside a gate stands whether it is a signal's plain value.
-    A rule is told by its index."""
+    (their gate) is neither false, zero, empty nor unknown. A rule is told by its index."""
 
     always: tuple[int, ...]
     checked: tuple[tuple[tuple[Code, ...], int], ...]
-    gated: Mapping[str, tuple[bool, tuple[tuple[tuple[Code, ...], int], ...]]]
+    gated: Mapping[str, tuple[tuple[tuple[Code, ...], int], ...]]
 
     def fires(self) -> Fires:
         """The function that tells which of them fire."""
@@ -252,5 +250,5 @@ def _task_rules(task: str, rules: Iterable[CompiledRule], parts_of: Mapping[str,
     return TaskRules(
         always=tuple(always),
         checked=tuple(checked),
-        gated={gate: (gate not in FACTS, tuple(entries)) for gate, entries in gated.items()},
+        gated={gate: tuple(entries) for gate, entries in gated.items()},
     )

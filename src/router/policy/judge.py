@@ -24,7 +24,7 @@ _MOST_VERDICTS = 1024
 def judge(policy: CompiledPolicy, signals: Signals, request: Request) -> Verdict | Need:
     """What ``policy`` says of ``request``; :class:`Need` names slow signals that could still change it."""
     values = Values(signals, request)
-    task: str = values["task"] or ""
+    task: str = values.setdefault("task", signals.get("task").value) or ""
     fired = _fired(policy, values, task)
     end = policy.flow.end(values) if policy.flow is not None else None
     # Where every fact that was read is known, no signal that nobody fetched yet had a say. Where one is not, all such
