@@ -105,7 +105,8 @@ def fires(
     """One function over the rules of a task.
 
     ``always`` fire; of ``checked`` those whose conditions hold, asked in this order; of ``gated`` those as well, but
-    only when the fact is neither false, zero, empty nor unknown. The function raises TypeError where a value cannot be compared with what is written.
+    only when the fact is neither false, zero, empty nor unknown. The function raises TypeError where a value cannot be
+    compared with what is written.
     """
     constants: dict[str, Any] = {}
     lines = ["def fires(values):", " signals, request = values.signals, values.request", " get = signals.get"]
