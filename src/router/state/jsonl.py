@@ -44,7 +44,7 @@ class JsonlSink:
         try:
             self._follow()
             size = os.fstat(self._file).st_size
-            data = b"".join(row.body + b"\n" for row in rows)
+            data = b"\n".join([*[row.body for row in rows], b""])
             if size and os.pread(self._file, 1, size - 1) != b"\n":
                 data = b"\n" + data  # whoever wrote last died in the middle of a line
             while written < len(data):

@@ -40,7 +40,9 @@ _MOST_FRESH = 64
 _MOST_FRESH_BYTES = 16 * 1024
 _MOST_KEPT_BYTES = 256 * 1024
 _MOST_WAITING_BYTES = 32 * 1024 * 1024
-_encode = msgspec.json.Encoder(order="deterministic").encode
+_MOST_BUFFERED_BYTES = 64 * 1024
+_PIECE = 2047  # https://docs.python.org/3/library/hashlib.html#hashlib.hash.update
+_encode_into = msgspec.json.Encoder(order="deterministic").encode_into
 _decode = msgspec.json.Decoder(Record).decode
 
 
@@ -74,9 +76,12 @@ class LedgerWriter:
         self._keep = keep
         self._recent: SizedQueue[tuple[str, bytes]] = SizedQueue()
         self._fresh: deque[Record] = deque()
+        self._buffer = bytearray()
         self._waiting: SizedQueue[Row] = SizedQueue()
         self._queue_size, self._queue_bytes = queue_size, queue_bytes
         self._has_work, self._closing = threading.Event(), threading.Event()
+        # Asked for each record, they cost less than the events.
+        self._is_told = self._is_closed = False
         self._error: RouterError | None = None
         self._pause_s = self._retry_at_s = 0.0
         self._pruned_s = float("-inf")
@@ -90,9 +95,10 @@ class LedgerWriter:
         spool itself."""
         fresh = self._fresh
         fresh.append(record)
-        if len(fresh) > _MOST_FRESH or _is_large(record) or self._closing.is_set():
+        if len(fresh) > _MOST_FRESH or _is_large(record) or self._is_closed:
             self._encode_fresh()
-        if not self._has_work.is_set():
+        if not self._is_told:
+            self._is_told = True
             self._has_work.set()
 
     def check(self) -> None:
@@ -129,6 +135,7 @@ class LedgerWriter:
         if self._closing.is_set():
             return
         self._encode_fresh()
+        self._is_closed = True
         self._closing.set()
         atexit.unregister(self.close)
         self._has_work.set()
@@ -142,6 +149,7 @@ class LedgerWriter:
             self._closing.wait(_GATHER_S)
             # In this order: what comes after the last look at the queue sets the event again.
             self._has_work.clear()
+            self._is_told = False
             is_last = self._closing.is_set()
             while True:
                 self._encode_fresh()
@@ -156,27 +164,47 @@ class LedgerWriter:
 
     def _encode_fresh(self) -> None:
         """Make JSON of what was taken since, and queue it; what there is no room for goes to the spool."""
-        fresh = self._fresh
+        fresh, waiting = self._fresh, self._waiting
+        known: list[tuple[tuple[str, bytes], int]] = []
+        queued: list[tuple[Row, int]] = []
+        spooled: list[Row] = []
         with self._encoding:
+            room = 0 if self._is_closed else self._queue_size - len(waiting)
+            bytes_left = self._queue_bytes - waiting.n_bytes
             for _ in range(len(fresh)):
                 record = fresh.popleft()
-                try:
-                    body = _encode(record)
-                    if not body.endswith(_UNSIGNED):
-                        body = _encode(msgspec.structs.replace(record, writer="", number=0, previous=""))
-                except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
-                    log.error("%s: %s cannot be said in JSON (%s)", LEDGER_LOST, record.id, error)
+                body = self._encoded(record)
+                if body is None:
                     continue
-                row = Row(record.id, record.at_s, record.tenant, body)
-                self._recent.put((record.decision.id, body), len(body))
-                self._recent.trim(self._keep, _MOST_KEPT_BYTES)
-                if not self._is_full(1.0) and not self._closing.is_set():
-                    self._waiting.put(row, len(body))
-                    continue
+                row, size = Row(record.id, record.at_s, record.tenant, body), len(body)
+                known.append(((record.decision.id, body), size))
+                if room > 0 and bytes_left > 0:
+                    room, bytes_left = room - 1, bytes_left - size
+                    queued.append((row, size))
+                else:
+                    spooled.append(row)
+            waiting.put(queued)
+            self._recent.put(known)
+            self._recent.trim(self._keep, _MOST_KEPT_BYTES)
+            if spooled:
                 with self._lock:
-                    self._spool_rows(self._signed([row]))
+                    self._spool_rows(self._signed(spooled))
                     if not self._thread.is_alive():
                         self._spool.close()
+
+    def _encoded(self, record: Record) -> bytes | None:
+        buffer = self._buffer
+        try:
+            _encode_into(record, buffer)
+            if not buffer.endswith(_UNSIGNED):
+                _encode_into(msgspec.structs.replace(record, writer="", number=0, previous=""), buffer)
+            body = bytes(buffer)
+        except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+            log.error("%s: %s cannot be said in JSON (%s)", LEDGER_LOST, record.id, error)
+            return None
+        if len(body) > _MOST_BUFFERED_BYTES:
+            self._buffer = bytearray()
+        return body
 
     def _is_full(self, share: float) -> bool:
         waiting = self._waiting
@@ -187,7 +215,7 @@ class LedgerWriter:
         found = []
         for row in rows:
             signature = b',"writer":"%b","number":%d,"previous":"%b"}' % (self._name, self._number, self._previous)
-            body = row.body[: -len(_UNSIGNED)] + signature
+            body = b"".join((memoryview(row.body)[: -len(_UNSIGNED)], signature))
             self._number, self._previous = self._number + 1, _hash(body).encode()
             found.append(Row(row.id, row.at_s, row.tenant, body))
         return found
@@ -321,4 +349,8 @@ def verify(bodies: Iterable[bytes]) -> Verification:
 
 
 def _hash(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()[:32]
+    # With more at once hashlib lets go of the interpreter, and to get it back takes far longer than the hash.
+    found, view = hashlib.sha256(), memoryview(body)
+    for at in range(0, len(body), _PIECE):
+        found.update(view[at : at + _PIECE])
+    return found.hexdigest()[:32]

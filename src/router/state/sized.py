@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 __all__ = ["SizedQueue"]
@@ -25,10 +26,11 @@ class SizedQueue(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: T, size: int) -> None:
-        """Add the newest."""
+    def put(self, items: Sequence[tuple[T, int]]) -> None:
+        """Add the newest, each with its size."""
+        size = sum([size for _, size in items])
         with self._lock:
-            self._items.append((item, size))
+            self._items.extend(items)
             self.n_bytes += size
 
     def take(self, count: int) -> list[T]:
