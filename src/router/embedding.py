@@ -146,7 +146,7 @@ class Embeddings:
                 if left_s <= 0:
                     break
                 books = self._books(asked, deployment, left_s, began_s, attempts)
-                books.sent()
+                books.sent(None)
                 try:
                     found = await self._embedder.embed(deployment, asked.body, timeout_s=left_s)
                 except asyncio.CancelledError:
@@ -178,7 +178,7 @@ class Embeddings:
         return Books(
             Call(model=deployment.name, kind="llm", timeout_ms=timeout_ms, ttft_ms=timeout_ms, role=role),
             price=msgspec.structs.replace(deployment.price, output=0.0),
-            input_tokens=-(-asked.request.n_bytes // _USUAL_BYTES_A_TOKEN),
+            input_tokens=lambda: -(-asked.request.n_bytes // _USUAL_BYTES_A_TOKEN),
             elapsed_ms=lambda: (clock_s() - began_s) * 1000.0,
             close=lambda _books, attempt, _error, _is_sent: attempts.append(attempt),
         )

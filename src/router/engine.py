@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .backends.flywheel import Flywheel
@@ -22,7 +23,7 @@ from .state.cache import AnswerCache
 from .state.learning import VerdictLearner
 from .state.lifecycle import Lifecycle
 from .state.refusals import Refusals
-from .state.sessions import MemorySessions, conversation_key
+from .state.sessions import LEAST_TOKENS, MemorySessions, conversation_key
 from .state.watch import Watch
 from .types import (
     Decision,
@@ -142,14 +143,14 @@ class Engine(Decider):
                     self.refusals.record(request, decision, error, started_s)
             raise
 
-    async def complete(
+    def complete(
         self,
         request: Request,
         decision: Decision | None = None,
         *,
         started_s: float | None = None,
         on_record: OnRecord | None = None,
-    ) -> tuple[Decision, Outcome]:
+    ) -> Coroutine[Any, Any, tuple[Decision, Outcome]]:
         """Decide (unless decided already), run, settle and record; ``on_record`` is told what the ledger is told.
 
         ``max_latency_ms`` counts from ``started_s`` (by :meth:`clock_s`), from now if that is not given: deciding is
@@ -161,9 +162,19 @@ class Engine(Decider):
         """
         started_s = self.clock_s() if started_s is None else started_s
         if self.cache is None:
-            return await self._answer(request, decision, started_s, on_record)
+            return self._answer(request, decision, started_s, on_record)
+        return self._answer_by(self.cache, request, decision, started_s, on_record)
+
+    async def _answer_by(
+        self,
+        cache: AnswerCache,
+        request: Request,
+        decision: Decision | None,
+        started_s: float,
+        on_record: OnRecord | None,
+    ) -> tuple[Decision, Outcome]:
         decision = decision or await self.admit(request, started_s=started_s)
-        async with self.cache.turn(request, decision, started_s) as turn:
+        async with cache.turn(request, decision, started_s) as turn:
             if turn.found is not None:
                 self.accounting.record(request, decision, turn.found, on_record)
                 return decision, turn.found
@@ -250,11 +261,14 @@ class Engine(Decider):
 
     async def _open(self, request: Request, decision: Decision | None, started_s: float) -> tuple[Entry, Timing]:
         decision = decision or await self.admit(request, started_s=started_s)
-        self.ledger.check()
-        decided_s = self.clock_s()
+        accounting, decided_s = self.accounting, self.clock_s()
+        accounting.ledger.check()
         try:
             self._named.check_configured(decision)
-            entry = await self.accounting.open(request, decision, lambda: self._decide_again(request))
+            if accounting.budgets.limits:
+                entry = await accounting.open(request, decision, partial(self._decide_again, request))
+            else:
+                entry = accounting.open_unlimited(request, decision)
         except (RouterError, asyncio.CancelledError) as error:
             self.refusals.note(request, decision, error, started_s)
             raise
@@ -284,7 +298,7 @@ class Engine(Decider):
         self._mirror.offer(request, decision, outcome)
         if outcome.status != "answered" or decision.target.kind != "llm" or outcome.model is None:
             return
-        if self._sessions is not None:
+        if self._sessions is not None and outcome.usage.input >= LEAST_TOKENS:
             expected = decision.snapshot.warm.get(outcome.model, 0) if decision.snapshot is not None else 0
             self._sessions.answered(
                 conversation_key(request), outcome.model, outcome.usage, self.clock_s(), expected=expected

@@ -40,8 +40,8 @@ Credential = Callable[[str], str | None]
 Reach = Literal["any", "loopback"]
 """Where calls may go: ``loopback`` refuses every call that would leave this machine (tests, dry runs)."""
 
-# The router's own fields: no provider knows them.
-_OWN_FIELDS = frozenset({"router"})
+# The router's own: no provider knows it.
+_OWN_FIELD = "router"
 _PLAIN_USAGE = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _OUTPUT_LIMITS = ("max_completion_tokens", "max_tokens")
 # No model takes or gives so much in one call: whoever says so counts wrongly.
@@ -115,7 +115,8 @@ def outgoing_body(
 
     ``max_output_tokens`` caps what may be written (all ``n`` answers together). A stream is asked to report its usage.
     """
-    body = {key: value for key, value in request.body.items() if key not in _OWN_FIELDS}
+    body = dict(request.body)
+    body.pop(_OWN_FIELD, None)
     if "messages" not in body:
         body["messages"] = [{"role": message.role, "content": message.text} for message in request.messages]
     body["model"] = deployment.model
@@ -195,7 +196,7 @@ def check_reply(body: object, deployment: str) -> dict[str, Any]:
         if body.get("error"):
             raise error_in_body(body["error"], deployment)
         choices = body.get("choices")
-        if isinstance(choices, list) and choices and all(_is_answer(choice) for choice in choices):
+        if isinstance(choices, list) and choices and all(map(_is_answer, choices)):
             return body
     raise malformed(deployment, "the answer is no chat completion")
 

@@ -79,7 +79,8 @@ class AnswerMeter:
 class Books:
     """One attempt while it runs; closed once, by an answer, a failure or a cancellation.
 
-    ``price`` is None for a local model; ``units`` is what the request asks for beside tokens. ``close`` gets these
+    ``price`` is None for a local model; ``input_tokens`` counts those of the request, ``units`` is what it asks for
+    beside tokens. ``close`` gets these
     books, the attempt, its error, and whether the call went out.
     """
 
@@ -88,24 +89,22 @@ class Books:
         step: Call,
         *,
         price: Price | None,
-        input_tokens: int,
+        input_tokens: Callable[[], int],
         units: Units | None = None,
         elapsed_ms: Callable[[], float],
         close: Callable[[Books, Attempt, UpstreamError | None, bool], None],
     ) -> None:
-        self._step, self._price, self._input, self._units = step, price, input_tokens, units
+        self._step, self._price, self._input_tokens, self._units = step, price, input_tokens, units
         self._elapsed_ms, self._tell = elapsed_ms, close
         self._started_ms = elapsed_ms()
         self._meter: AnswerMeter | None = None
         self._ttft_ms: float | None = None
-        self._is_sent = False
-        self._is_closed = False
+        self._pictures = 0
+        self._is_sent = self._is_closed = False
 
-    def sent(self, meter: AnswerMeter | None = None) -> AnswerMeter:
-        """The call goes out now."""
-        self._is_sent = True
-        self._meter = meter or AnswerMeter()
-        return self._meter
+    def sent(self, meter: AnswerMeter | None) -> None:
+        """The call goes out now; ``meter`` reads the chunks of its stream."""
+        self._is_sent, self._meter = True, meter
 
     def first_token(self) -> None:
         """The caller gets the first of the answer now; told again, it changes nothing."""
@@ -115,12 +114,12 @@ class Books:
     def counted(self) -> Usage:
         """The usage as far as it can be counted here."""
         written = self._meter.written_tokens if self._meter is not None else 0
-        return Usage(input=self._input, output=written, estimated=True)
+        return Usage(input=self._input_tokens(), output=written, estimated=True)
 
-    def answered(self, usage: Usage, *, pictures: int = 0) -> Usage:
-        """It answered, and used this; ``pictures`` came with a whole answer."""
-        if self._meter is not None:
-            self._meter.pictures += pictures
+    def answered(self, usage: Usage, choices: Iterable[Mapping[str, Any]] = ()) -> Usage:
+        """It answered, and used this; ``choices`` are those of a whole answer."""
+        if self._price is not None and self._price.by_unit is not None:
+            self._pictures = sum(pictures_in(choice["message"]) for choice in choices)
         self._close(usage, None)
         return usage
 
@@ -152,20 +151,25 @@ class Books:
             if self._price.by_unit is not None:
                 usage = msgspec.structs.replace(usage, units=self._charged(self._price.by_unit, usage, latency_ms))
             usd = cost_usd(self._price, usage)
+        step = self._step
         attempt = Attempt(
-            model=self._step.model,
-            kind=self._step.kind,
+            model=step.model,
+            kind=step.kind,
             started_ms=self._started_ms,
             latency_ms=latency_ms,
             usage=usage,
             usd=usd,
             ttft_ms=self._ttft_ms,
-            error=kind or (error.kind if error is not None else None),
-            message=str(error) if error is not None else "",
-            retryable=error is not None and error.retryable,
-            retry_after_s=error.retry_after_s if error is not None else None,
-            role=self._step.role,
+            role=step.role,
         )
+        if error is not None:
+            attempt = msgspec.structs.replace(
+                attempt,
+                error=kind or error.kind,
+                message=str(error),
+                retryable=error.retryable,
+                retry_after_s=error.retry_after_s,
+            )
         self._tell(self, attempt, error, self._is_sent)
 
     def _charged(self, prices: UnitPrices, usage: Usage, latency_ms: float) -> Units:
@@ -174,7 +178,7 @@ class Books:
         is_asked = prices.always_searches or asked.searches != 0
         return Units(
             images=asked.images,
-            images_output=0 if self._meter is None else self._meter.pictures,
+            images_output=self._pictures + (0 if self._meter is None else self._meter.pictures),
             seconds=latency_ms / 1000.0,
             searches=told.searches or int(is_asked),
             search_size=asked.search_size,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -52,6 +53,7 @@ class Course:
         is_stream: bool,
     ) -> None:
         self.means, self.request, self.decision = means, request, decision
+        self._clock, self._start = means.clock, started_s
         self.plan: Plan = make_plan(
             decision,
             means.deployments,
@@ -62,25 +64,42 @@ class Course:
         self.attempts: list[Attempt] = []
         self._begun: list[Books] = []
         self.outgoing = Outgoing(means, request, decision)
-        self.is_json = request.wants_json or request.json_schema is not None
-        self.withheld: str | None = None
-        self.kept: Any = None
-        self.flags: tuple[str, ...] = ()
         self.continuation = continuation_of(request, decision.verdict) if is_stream and means.continues else None
         self.has_ready: Callable[[], bool] = bool
-        self._unshowable: str | None = None
-        self._hosted_error: UpstreamError | None = None
-        self._local_error: UpstreamError | None = None
-        self._loading_ms = 0.0
-        self._loads: set[str] = set()
-        self._start = started_s
+
+    # What hardly any run changes.
+    withheld: str | None = None
+    kept: Any = None
+    flags: tuple[str, ...] = ()
+    _unshowable: str | None = None
+    _hosted_error: UpstreamError | None = None
+    _local_error: UpstreamError | None = None
+    _loading_ms = 0.0
+    _loads: frozenset[str] = frozenset()
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the answer is to be JSON."""
+        return self.request.wants_json or self.request.json_schema is not None
 
     @property
     def elapsed_ms(self) -> float:
         """Since the request began."""
-        return (self.means.clock() - self._start) * 1000.0
+        return (self._clock() - self._start) * 1000.0
+
+    def _elapsed_ms(self) -> float:
+        return (self._clock() - self._start) * 1000.0
 
     # ----- what comes next ------------------------------------------------------------------------------------------
+
+    def at_hand(self) -> Call | Stop | None:
+        """The next step, None where something must be waited for first: :meth:`advance` does."""
+        step = self._next()
+        if isinstance(step, Stop):
+            return step
+        if isinstance(step, Call) and (step.kind == "local" or (not self._is_cold(step) and self._admits(step))):
+            return step
+        return None
 
     async def advance(self) -> Call | Stop:
         """The next step that is no wait. A backend that must be loaded first is, which is no fault of a deployment."""
@@ -110,11 +129,12 @@ class Course:
         return self.plan.hedge
 
     def _next(self, running: Sequence[Running] = ()) -> Step:
-        now_s = self.means.clock()
+        means, now_s = self.means, self._clock()
         elapsed = (now_s - self._start) * 1000.0
-        cooling = self.means.health.blocked(now_s)
-        blocked: Mapping[str, Block] = _NOBODY
+        cooling = means.health.blocked(now_s)
+        blocked, is_crowded = _NOBODY, False
         if cooling:
+            is_crowded = means.room.is_full
             blocked = {
                 name: Block(
                     until_ms=elapsed + each.for_s * 1000.0,
@@ -130,17 +150,18 @@ class Course:
             elapsed,
             running=running,
             blocked=blocked,
-            spent_out=self.means.retries.empty,
-            is_crowded=self.means.room.is_full,
+            spent_out=means.retries.empty,
+            is_crowded=is_crowded,
         )
 
     def _admits(self, step: Call) -> bool:
-        if not self.means.health.admit(step.model, self.means.clock(), is_early=step.is_early):
+        means, model = self.means, step.model
+        if not means.health.admit(model, self._clock(), is_early=step.is_early):
             return False
         if step.role in ("retry", "hedge"):
-            self.means.retries.repeat(step.model)
+            means.retries.repeat(model)
         else:
-            self.means.retries.first(step.model)
+            means.retries.first(model)
         return True
 
     def _is_cold(self, step: Call) -> bool:
@@ -152,7 +173,7 @@ class Course:
         """Load the backend that the step needs; True, since that took time, so that the step must be thought over."""
         name = self.means.deployments[step.model].backend
         backend = self.means.backends[name]
-        self._loads.add(name)
+        self._loads |= {name}
         began = self.means.clock()
         try:
             async with asyncio.timeout(step.timeout_ms / 1000.0):
@@ -173,9 +194,9 @@ class Course:
         books = Books(
             step,
             price=self.means.deployments[step.model].price if step.kind == "llm" else None,
-            input_tokens=estimated_input(self.request, self.decision),
+            input_tokens=partial(estimated_input, self.request, self.decision),
             units=self.request.units,
-            elapsed_ms=lambda: self.elapsed_ms,
+            elapsed_ms=self._elapsed_ms,
             close=self._close,
         )
         self._begun.append(books)
@@ -204,16 +225,17 @@ class Course:
 
     def _close(self, books: Books, attempt: Attempt, error: UpstreamError | None, is_sent: bool) -> None:
         self._begun.remove(books)  # books know their course: who also knew them would be garbage in a circle
-        if error is not None and attempt.error not in ("cancelled", "superseded"):
-            if attempt.kind == "local":
-                self._local_error = error
-            elif is_sent:
-                self._hosted_error = error
-        if attempt.error == "timeout" and self._loading_ms:
-            note = loading_note(self._loading_ms)
-            attempt = msgspec.structs.replace(attempt, message=f"{attempt.message} ({note})")
+        if error is not None:
+            if attempt.error not in ("cancelled", "superseded"):
+                if attempt.kind == "local":
+                    self._local_error = error
+                elif is_sent:
+                    self._hosted_error = error
+            if attempt.error == "timeout" and self._loading_ms:
+                note = loading_note(self._loading_ms)
+                attempt = msgspec.structs.replace(attempt, message=f"{attempt.message} ({note})")
         self.attempts.append(attempt)
-        self.means.health.observe(attempt, self.means.clock())
+        self.means.health.observe(attempt, self._clock())
 
     def answer_locally(self, step: Call) -> dict[str, Any] | None:
         """The local model's answer, None (and a failed attempt) when it has none after all."""
@@ -227,6 +249,11 @@ class Course:
         return body
 
     # ----- is the answer shown ----------------------------------------------------------------------------------------
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether an answer may be shown otherwise than as it came, or not at all."""
+        return bool(self.decision.verdict.check) or self.decision.verdict.escalate is not None
 
     @property
     def must_check(self) -> bool:

@@ -35,6 +35,20 @@ def outcome_of(
         error = "content_filter"
     attempts = course.attempts
     last = attempts[-1] if attempts else None
+    if status == "answered" and last is not None and len(attempts) == 1 and last.error is None:
+        # As most end.
+        return Outcome(
+            status=status,
+            model=last.model,
+            body=body,
+            usage=last.usage,
+            usd=last.usd,
+            latency_ms=course.elapsed_ms,
+            ttft_ms=None if last.ttft_ms is None else last.started_ms + last.ttft_ms,
+            attempts=(last,),
+            flags=course.flags,
+            saved_usd=_saved_usd(course, last.usd),
+        )
     answered = last if last is not None and last.error is None else None
     if status in ("answered", "refused") and answered is None:
         answered = next((attempt for attempt in reversed(attempts) if attempt.error == "rejected"), None)

@@ -26,13 +26,14 @@ __all__ = ["HttpAnswer", "HttpError", "HttpPool", "HttpStream", "HttpTooLarge", 
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where a request goes: one address and one path."""
+    """Where a request goes: one address and one path. Connections to one ``place`` are alike."""
 
     host: str
     port: int
     is_tls: bool
     authority: str
     path: str
+    place: tuple[str, int, bool]
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):
@@ -59,7 +60,8 @@ def target_of(url: str) -> Target:
     named = f"[{host}]" if ":" in host else host
     authority = named if parts.port is None else f"{named}:{parts.port}"
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-    return Target(host, parts.port or (443 if is_tls else 80), is_tls, authority, path)
+    port = parts.port or (443 if is_tls else 80)
+    return Target(host, port, is_tls, authority, path, (host, port, is_tls))
 
 
 def head_of(target: Target, headers: Mapping[str, str], *, method: Literal["GET", "POST"] = "POST") -> bytes:
@@ -109,7 +111,7 @@ class HttpStream:
             if connection.is_complete:
                 self._done()
                 return b""
-            await connection.wait()
+            await connection.news()
         return connection.taken()
 
     def close(self) -> None:
@@ -169,10 +171,9 @@ class HttpPool:
         if connection.is_reusable and not self._is_closed and self._idle_count < self._most_idle:
             connection.is_active, connection.is_reused = False, True
             connection.idle_since_s = self._loop.time()
-            place = (target.host, target.port, target.is_tls)
-            idle = self._idle.get(place)
+            idle = self._idle.get(target.place)
             if idle is None:
-                idle = self._idle[place] = deque()
+                idle = self._idle[target.place] = deque()
             idle.append(connection)
             self._idle_count += 1
             if self._sweeping is None:
@@ -208,13 +209,13 @@ class HttpPool:
 
     async def _exchange(self, target: Target, data: bytes, *, most: int, is_stream: bool) -> Connection:
         """A connection with the whole answer, or the head of a stream."""
-        connection = await self._take(target)
+        connection = self._kept(target) or await self._take(target)
         try:
             while True:
                 connection.begin(data, most=most, is_stream=is_stream)
                 try:
                     while not (connection.has_head if is_stream else connection.is_complete):
-                        await connection.wait()
+                        await connection.news()
                     return connection
                 except HttpError as error:
                     if not error.is_stale:
@@ -224,6 +225,18 @@ class HttpPool:
         except BaseException:
             self.give_back(target, connection)
             raise
+
+    def _kept(self, target: Target) -> Connection | None:
+        """An idle connection, if there is one and its place need not be waited for."""
+        idle = self._idle.get(target.place)
+        while idle and self._free:
+            connection = idle.pop()
+            self._idle_count -= 1
+            if connection.is_quiet():
+                self._free -= 1
+                return connection
+            connection.transport.abort()
+        return None
 
     async def _take(self, target: Target) -> Connection:
         while not self._free:
@@ -235,15 +248,11 @@ class HttpPool:
                 if waiter.done() and not waiter.cancelled():
                     self._wake_one()
                 raise
+        connection = self._kept(target)
+        if connection is not None:
+            return connection
         self._free -= 1
         try:
-            idle = self._idle.get((target.host, target.port, target.is_tls))
-            while idle:
-                connection = idle.pop()
-                self._idle_count -= 1
-                if connection.is_quiet():
-                    return connection
-                connection.transport.abort()
             return await self._connect(target)
         except BaseException:
             self._freed()
@@ -270,7 +279,8 @@ class HttpPool:
 
     def _freed(self) -> None:
         self._free += 1
-        self._wake_one()
+        if self._waiting:
+            self._wake_one()
 
     def _wake_one(self) -> None:
         while self._waiting:

@@ -86,20 +86,16 @@ class Connection(asyncio.Protocol):
             return
         self.transport.write(data)
 
-    async def wait(self) -> None:
-        """Until something happened.
+    def news(self) -> asyncio.Future[None]:
+        """Done once something has happened; what that was, the next call tells where it is bad.
 
         Raises:
             HttpError: the exchange failed.
         """
-        if self._error is None:
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
         if self._error is not None:
             raise self._error
+        self._waiter = waiter = self._loop.create_future()
+        return waiter
 
     def taken(self) -> bytes:
         """The pieces of a stream that came since; reading goes on."""
@@ -114,13 +110,11 @@ class Connection(asyncio.Protocol):
     @property
     def is_reusable(self) -> bool:
         """Whether another exchange may follow on it."""
+        transport = self.transport
         return (
             self.is_complete
-            and not self.is_excessive
-            and not self.is_lost
-            and not self.transport.is_closing()
             and self._keeps_alive
-            and not self.transport.get_write_buffer_size()
+            and not (self.is_excessive or self.is_lost or transport.is_closing() or transport.get_write_buffer_size())
         )
 
     def is_quiet(self) -> bool:
@@ -220,7 +214,7 @@ class Connection(asyncio.Protocol):
             self._wake()
 
     def _wake(self) -> None:
-        waiter = self._waiter
+        waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 

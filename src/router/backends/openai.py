@@ -139,14 +139,16 @@ class OpenAIBackend:
     def _outgoing(self, call: UpstreamCall, *, accept: str) -> tuple[Target, bytes, str | None]:
         """Where the call goes, its bytes, and the credential in them."""
         deployment = call.deployment
-        check_reach(self._reach, deployment)
+        if self._reach != "any":
+            check_reach(self._reach, deployment)
         key, base = key_of(deployment, self._credential), deployment.api_base or DEFAULT_BASE
         found = self._heads.get((base, accept, key))
         if found is None:
             found = self._head(base, accept, key, deployment.name)
         target, head = found
         body = _encode(call.body)
-        return target, b"%b%d%b\r\n\r\n%b" % (head, len(body), _trace(call.request), body), key
+        trace = b"" if call.request.traceparent is None else _trace(call.request)
+        return target, b"%b%d%b\r\n\r\n%b" % (head, len(body), trace, body), key
 
     def _head(self, base: str, accept: str, key: str | None, name: str) -> tuple[Target, bytes]:
         found = call_head(name, base, "/chat/completions", accept=accept, key=key)

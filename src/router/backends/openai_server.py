@@ -89,7 +89,8 @@ def call_head(name: str, base: str, path: str, *, accept: str, key: str | None) 
 
 def is_coded(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a body is compressed."""
-    return headers.get(b"content-encoding", b"identity").strip().lower() != b"identity"
+    coding = headers.get(b"content-encoding")
+    return coding is not None and coding.strip().lower() != b"identity"
 
 
 def network_error(name: str, error: OSError) -> UpstreamError:

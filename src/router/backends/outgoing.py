@@ -5,6 +5,8 @@ What must not be sent is a typed error, and nothing is sent. The room calls nobo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..catalogue import Deployment
 from ..errors import NoCandidate, RouterError, UpstreamError
 from ..redact import Redaction, redact
@@ -17,6 +19,7 @@ __all__ = ["Outgoing"]
 
 # Words in ``Verdict.redact`` that mean every kind of personal data.
 _ALL_KINDS = frozenset({"pii", "all", "*"})
+_UNMASKED: Mapping[str, str] = {}
 
 
 class Outgoing:
@@ -29,37 +32,38 @@ class Outgoing:
         self.blocked: RouterError | None = None
         self.beginning = ""
 
-    def prepare(self, step: Call, *, stream: bool, logprobs: bool = False) -> tuple[UpstreamCall, Redaction]:
-        """What goes out. ``logprobs`` asks for them though the caller did not.
+    def prepare(self, step: Call, *, stream: bool, logprobs: bool = False) -> tuple[UpstreamCall, Mapping[str, str]]:
+        """What goes out, and what was masked in it. ``logprobs`` asks for them though the caller did not.
 
         Raises:
             UpstreamError: it had to be masked and could not be, or nobody could check the answer.
         """
-        means, decision = self._means, self._decision
-        deployment = means.deployments[step.model]
-        if decision.verdict.check and means.check is None:
+        means, decision, request = self._means, self._decision, self._request
+        deployment, verdict = means.deployments[step.model], decision.verdict
+        if verdict.check and means.check is None:
             self.blocked = NoCandidate(
                 "the policy asks for a checked answer, and nothing here can check it; nothing was sent.",
                 hint="Give the dispatcher a check.",
             )
             raise UpstreamError(str(self.blocked), kind="unsupported", deployment=deployment.name)
-        masked = Redaction(request=self._request, mapping={})
-        if decision.verdict.redact and not deployment.in_house:
+        mapping = _UNMASKED
+        if verdict.redact and not deployment.in_house:
             masked = self._masked(deployment)
-        body = outgoing_body(masked.request, deployment, stream=stream, max_output_tokens=decision.max_output_tokens)
+            request, mapping = masked.request, masked.mapping
+        body = outgoing_body(request, deployment, stream=stream, max_output_tokens=decision.max_output_tokens)
         if logprobs:
             body["logprobs"] = True
         if self.beginning:
             body["messages"] = [*body["messages"], {"role": "assistant", "content": self.beginning}]
         call = UpstreamCall(
             deployment=deployment,
-            request=masked.request,
+            request=request,
             body=body,
             timeout_s=step.timeout_ms / 1000.0,
             ttft_timeout_s=step.ttft_ms / 1000.0,
             idle_timeout_s=means.pacing.idle_timeout_s,
         )
-        return call, masked
+        return call, mapping
 
     def _masked(self, deployment: Deployment) -> Redaction:
         if self._redaction is None:

@@ -22,7 +22,7 @@ from ..state.store import Health
 from ..telemetry import log
 from ..types import Decision, Outcome, Request
 from .base import Backend, Reply
-from .books import Books, estimated_usage, pictures_in, typed_error
+from .books import Books, estimated_usage, typed_error
 from .checking import Check
 from .course import Course
 from .deadlines import Deadlines
@@ -163,8 +163,11 @@ class Run:
         course = self._course
         body: dict[str, Any] | None = None
         try:
-            while isinstance(step := await course.advance(), Call):
+            while isinstance(step := course.at_hand() or await course.advance(), Call):
                 body = course.answer_locally(step) if step.kind == "local" else await self._call(step)
+                if body is not None:
+                    self.outcome = outcome_of(course, "answered", body=body)
+                    return self.outcome
             if step.reason == "kept":
                 body = await course.keep()
         except asyncio.CancelledError:
@@ -196,16 +199,16 @@ class Run:
             except Exception as error:  # noqa: BLE001 a backend may be anybody's: its failure must not lose the books
                 books.failed(typed_error(error, step.model))
                 return None
-        used = reply.usage or estimated_usage(course.request, course.decision, reply.body)
-        books.answered(used, pictures=sum(pictures_in(choice["message"]) for choice in reply.body["choices"]))
-        return await course.judged(step, reply.body, mapping)
+        body = reply.body
+        books.answered(reply.usage or estimated_usage(course.request, course.decision, body), body["choices"])
+        return await course.judged(step, body, mapping) if mapping or course.is_judged else body
 
     async def _send(self, step: Call, books: Books) -> tuple[Reply, Mapping[str, str]]:
         course = self._course
-        call, masked = course.outgoing.prepare(step, stream=False, logprobs=course.asks_for_logprobs(step))
-        books.sent()
+        call, mapping = course.outgoing.prepare(step, stream=False, logprobs=course.asks_for_logprobs(step))
+        books.sent(None)
         with course.means.deadlines.within(call.timeout_s):
-            return await course.backend(call).send(call), masked.mapping
+            return await course.backend(call).send(call), mapping
 
 
 class StreamRun:
@@ -252,7 +255,7 @@ class StreamRun:
         include_usage = course.request.include_usage
         is_shown = False
         try:
-            while isinstance(step := await course.advance(), Call):
+            while isinstance(step := course.at_hand() or await course.advance(), Call):
                 if step.kind == "local":
                     body = course.answer_locally(step)
                     self.model = step.model if body else None

@@ -57,8 +57,9 @@ async def open_stream(course: Course, step: Call, books: Books) -> Opened:
     Raises:
         UpstreamError: whatever went wrong until then; nothing was shown.
     """
-    call, masked = course.outgoing.prepare(step, stream=True, logprobs=course.asks_for_logprobs(step))
-    meter = books.sent(AnswerMeter())
+    call, mapping = course.outgoing.prepare(step, stream=True, logprobs=course.asks_for_logprobs(step))
+    meter = AnswerMeter()
+    books.sent(meter)
     started = course.means.clock()
     stream: ChunkStream | None = None
     early: list[dict[str, Any]] = []
@@ -79,7 +80,7 @@ async def open_stream(course: Course, step: Call, books: Books) -> Opened:
         step=step,
         books=books,
         call=call,
-        mapping=masked.mapping,
+        mapping=mapping,
         stream=stream,
         early=early,
         meter=meter,

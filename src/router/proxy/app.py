@@ -60,54 +60,37 @@ class App:
         self._own_hosts: set[bytes] = set()
 
     async def __call__(self, cycle: Cycle) -> None:
-        version = self._serving.enter()
-        exchange, connection, task = Exchange(cycle, version), cycle.connection, asyncio.current_task()
-
-        def gone() -> None:
-            exchange.is_gone = True
-            if task is not None:
-                task.cancel()
-
-        connection.on_lost = gone
+        serving, trace, connection = self._serving, self._trace, cycle.connection
+        version = serving.enter()
+        exchange = Exchange(cycle, version)
+        connection.on_lost = exchange.lost
         try:
-            if self._trace is not None:
-                self._trace.begin(exchange)
-            await self._guarded(exchange)
+            if trace is not None:
+                trace.begin(exchange)
+            try:
+                await self._endpoint(exchange)(exchange)
+            except ClientGone:
+                exchange.status = 499
+            except Exception as error:  # noqa: BLE001 told to the client, or raised again
+                await _fail(exchange, error)
         except asyncio.CancelledError:
-            if not exchange.is_gone and not self._serving.is_draining:
+            if not exchange.is_gone and not serving.is_draining:
                 raise
             # The client has gone, or the grace of the end is over: the upstream was stopped on the way out.
-            if task is not None:
-                task.uncancel()
+            cycle.task.uncancel()
             if exchange.is_gone:
                 exchange.status = 499
             elif not exchange.is_started:
                 await exchange.fail(Ending())
         finally:
             connection.on_lost = None
-            self._serving.leave(version)
+            serving.leave(version)
             took_s = time.monotonic() - exchange.started_s
             self._metrics.http(exchange.endpoint, exchange.status, took_s)
-            if exchange.version.settings.server.access_log:
+            if version.settings.server.access_log:
                 _log_access(exchange, took_s)
-            if self._trace is not None:
-                self._trace.end(exchange)
-
-    async def _guarded(self, exchange: Exchange) -> None:
-        try:
-            await self._endpoint(exchange)(exchange)
-        except ClientGone:
-            exchange.status = 499
-        except RouterError as error:
-            if exchange.is_started:
-                raise
-            await exchange.fail(error)
-        except Exception:
-            # The last line of defence: the client gets the error shape, the log the traceback, and nobody the prompt.
-            log.exception("request %s failed unexpectedly", exchange.request_id.decode())
-            if exchange.is_started:
-                raise
-            await exchange.fail(unforeseen())
+            if trace is not None:
+                trace.end(exchange)
 
     def _endpoint(self, exchange: Exchange) -> Endpoint:
         version, path, method = exchange.version, exchange.path, exchange.method
@@ -121,7 +104,7 @@ class App:
             exchange.headers.append((b"allow", ", ".join(route.methods).encode()))
             raise _MethodNotAllowed(f"{path} does not take {method[:20]}.", hint=f"Use {' or '.join(route.methods)}.")
         self._refuse_other_sites(exchange)
-        if route.scope is not None and self._asks_keys:
+        if route.scope is not None and self._asks_keys and not version.is_open:
             exchange.caller = version.keys.caller(exchange.all_fields, time.time())
             exchange.caller.require(route.scope)
         if self._serving.in_flight > version.settings.server.max_in_flight and not route.is_light:
@@ -183,6 +166,15 @@ class _MethodNotAllowed(RequestError):
 class _OtherSite(RequestError):
     status = 403
     code = "cross_site_request"
+
+
+async def _fail(exchange: Exchange, error: Exception) -> None:
+    if not isinstance(error, RouterError):
+        # The last line of defence: the client gets the error shape, the log the traceback, and nobody the prompt.
+        log.error("request %s failed unexpectedly", exchange.request_id.decode(), exc_info=error)
+    if exchange.is_started:
+        raise error
+    await exchange.fail(error if isinstance(error, RouterError) else unforeseen())
 
 
 def _host(origin: bytes) -> str:

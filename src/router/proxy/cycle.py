@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ _PHRASES = {status.value: status.phrase.encode() for status in HTTPStatus}
 _HIGH_WATER = 65536
 
 
+@lru_cache(maxsize=128)
 def status_line(status: int) -> bytes:
     """The first line of an answer (RFC 9112, 4)."""
     return b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b""))
@@ -32,7 +34,8 @@ def status_line(status: int) -> bytes:
 
 class Cycle:
     """One request: its ``method``, ``path`` and ``headers`` (names in lower case, in the order in which they came), and
-    whether its answer was begun and is complete."""
+    whether its answer was begun and is complete. ``body``: all of it, where it has come with the head. ``task`` is what
+    answers it."""
 
     __slots__ = (
         "_body",
@@ -47,8 +50,10 @@ class Cycle:
         "keep_alive",
         "method",
         "path",
+        "task",
         "version",
     )
+    task: asyncio.Task[None]
 
     def __init__(
         self,
@@ -60,15 +65,28 @@ class Cycle:
         *,
         keep_alive: bool,
         expects_continue: bool,
+        body: bytes | None = None,
     ) -> None:
         self.connection, self.method, self.path, self.headers = connection, method, path, headers
         self.version, self.keep_alive = version, keep_alive
-        self.is_started = self.is_complete = self._is_chunked = self._is_whole = False
-        self._body = b""
+        self.is_started = self.is_complete = self._is_chunked = False
+        self._body, self._is_whole = body or b"", body is not None
         self._waiting: asyncio.Future[None] | None = None
         self._invitation = b"HTTP/1.1 100 Continue\r\n\r\n" if expects_continue else b""
 
     # ----- the request ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but its body is asked for after its head, and others may follow."""
+        return self.keep_alive and self.version == "1.1" and not self._invitation
+
+    def whole_body(self) -> bytes | None:
+        """The body, if all of it is here and none was received yet; then there is nothing more to receive."""
+        if not self._is_whole or self._invitation or self.connection.is_lost:
+            return None
+        data, self._body = self._body, b""
+        return data
 
     def feed(self, data: bytes) -> None:
         """More of the body has come."""
@@ -112,10 +130,12 @@ class Cycle:
             await connection.drain()
         if connection.is_lost:
             return
-        self.keep_alive = self.keep_alive and not closes
-        head = self._head(status, [*headers, (b"content-length", b"%d" % len(data))], b"")
+        if closes:
+            self.keep_alive = False
+        head = self._head(status, headers, b"content-length: %d\r\n" % len(data))
         connection.write(head if self.method == "HEAD" else head + data)
-        self._end()
+        self.is_complete = True
+        connection.answered(self)
 
     async def open(self, status: int, headers: Sequence[Header]) -> None:
         """Begin an answer of a length that nobody knows yet."""
@@ -141,7 +161,8 @@ class Cycle:
         if data and self.method != "HEAD":
             connection.write(data)
         if not more:
-            self._end()
+            self.is_complete = True
+            connection.answered(self)
 
     def _head(self, status: int, headers: Sequence[Header], more: bytes) -> bytes:
         fields = tuple(chain.from_iterable(headers))
@@ -153,7 +174,3 @@ class Cycle:
             more += b"connection: close\r\n"
         date = self.connection.listener.date
         return b"".join((status_line(status), date, b"%b: %b\r\n" * len(headers) % fields, more, b"\r\n"))
-
-    def _end(self) -> None:
-        self.is_complete = True
-        self.connection.answered(self)

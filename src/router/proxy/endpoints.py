@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterable, Mapping
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -26,7 +26,7 @@ from ..telemetry import (
     log,
 )
 from ..types import Decision, Outcome, Record, Request
-from ..wire.forms import Form, ReadForm, StreamForm, chat_form, translated
+from ..wire.forms import ReadForm, StreamForm, chat_form, translated
 from ..wire.openai import model_list
 from .auth import with_caller
 from .exchange import Ending, Endpoint, Exchange, Header, Route, unforeseen
@@ -59,10 +59,7 @@ def answering_routes(metrics: Metrics) -> list[Route]:
     models."""
 
     def answering(read: ReadForm) -> Endpoint:
-        async def endpoint(exchange: Exchange) -> None:
-            await _answer(exchange, read, metrics)
-
-        return endpoint
+        return lambda exchange: _answer(exchange, read, metrics)
 
     return [
         Route(path="/v1/chat/completions", methods={"POST": answering(chat_form)}, scope="chat"),
@@ -81,45 +78,49 @@ def answering_routes(metrics: Metrics) -> list[Route]:
 
 
 async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
-    engine, caller = exchange.version.engine, exchange.caller
-    hints = exchange.hints()
+    version, caller = exchange.version, exchange.caller
+    engine = version.engine
+    clock_s, hints = engine.clock_s, exchange.hints()
     body = await exchange.body()
-    started_s = engine.clock_s()
-    form = read(body, hints=hints, limits=exchange.version.limits)
+    started_s = clock_s()
+    form = read(body, hints=hints, limits=version.limits)
     request = with_caller(caller.bind(form.request), caller, exchange.fields, exchange.all_fields)
-    exchange.stages = (("read", started_s, engine.clock_s()),)
+    read_s = clock_s()
+    exchange.stages = (("read", started_s, read_s),)
     try:
-        await _run(exchange, request, form, metrics, started_s)
+        decision = await engine.admit(request, started_s=started_s)
+        decided_s = clock_s()
+        metrics.decided(decision, decided_s - started_s)
+        exchange.decision = decision
+        exchange.stages = (("read", started_s, read_s), ("decide", read_s, decided_s))
+        try:
+            told = partial(_told, exchange, metrics, decision)
+            if request.stream:
+                stream = await engine.stream(request, decision, started_s=started_s, on_record=told)
+                _name(exchange, request, receipt_headers(stream.decision))
+                await _stream(exchange, stream, request, form.stream(), metrics)
+                return
+            decision, outcome = await engine.complete(request, decision, started_s=started_s, on_record=told)
+            _name(exchange, request, receipt_headers(decision, outcome))
+            await exchange.answer(translated(form.answer, outcome.body or {}))
+        except BaseException:
+            # An error answer says who was to answer, too.
+            exchange.headers = exchange.headers or receipt_headers(decision)
+            raise
     except RateLimited:
         exchange.headers += rate_headers(engine.rates(request))
         raise
 
 
-async def _run(exchange: Exchange, request: Request, form: Form, metrics: Metrics, started_s: float) -> None:
-    engine, caller = exchange.version.engine, exchange.caller
-    decision = await engine.admit(request, started_s=started_s)
-    decided_s = engine.clock_s()
-    metrics.decided(decision, decided_s - started_s)
-    exchange.decision = decision
+def _told(exchange: Exchange, metrics: Metrics, decision: Decision, record: Record) -> None:
+    metrics.finished(decision, record.outcome, tenant=record.tenant, is_known=exchange.caller.tenant is not None)
+    exchange.record = record
 
-    def told(record: Record) -> None:
-        metrics.finished(decision, record.outcome, tenant=record.tenant, is_known=caller.tenant is not None)
-        exchange.record = record
 
-    exchange.stages = (*exchange.stages, ("decide", exchange.stages[0][2], decided_s))
-    try:
-        if request.stream:
-            stream = await engine.stream(request, decision, started_s=started_s, on_record=told)
-            exchange.headers = [*receipt_headers(stream.decision), *rate_headers(engine.rates(request))]
-            await _stream(exchange, stream, request, form.stream(), metrics)
-            return
-        decision, outcome = await engine.complete(request, decision, started_s=started_s, on_record=told)
-        exchange.headers = [*receipt_headers(decision, outcome), *rate_headers(engine.rates(request))]
-        await exchange.answer(translated(form.answer, outcome.body or {}))
-    except BaseException:
-        # An error answer says who was to answer, too.
-        exchange.headers = exchange.headers or receipt_headers(decision)
-        raise
+def _name(exchange: Exchange, request: Request, receipt: list[Header]) -> None:
+    """Have the answer say who gives it, and what limits leave its caller."""
+    rates = exchange.version.engine.rates(request)
+    exchange.headers = [*receipt, *rate_headers(rates)] if rates else receipt
 
 
 async def _stream(
@@ -129,8 +130,7 @@ async def _stream(
         chunks = aiter(stream)
         # What fails before the first chunk is still an ordinary error answer; a fallback may have begun this one.
         first = await anext(chunks, None)
-        told = receipt_headers(stream.decision, stream.given_before, model=stream.model)
-        exchange.headers = [*told, *rate_headers(exchange.version.engine.rates(request))]
+        _name(exchange, request, receipt_headers(stream.decision, stream.given_before, model=stream.model))
         await exchange.open_events()
         await _forward(exchange, stream, first, chunks, form, metrics)
     finally:

@@ -89,34 +89,17 @@ class Exchange:
     seconds of a monotonic clock) of what was done before the run; ``span`` is what is traced of it (None: nothing).
     """
 
-    __slots__ = (
-        "_cycle",
-        "_max_bytes",
-        "all_fields",
-        "caller",
-        "decision",
-        "error",
-        "fields",
-        "headers",
-        "is_gone",
-        "is_started",
-        "method",
-        "path",
-        "record",
-        "request_id",
-        "rest",
-        "route",
-        "span",
-        "stages",
-        "started_s",
-        "status",
-        "version",
-    )
-    route: Route | None
-    decision: Decision | None
-    record: Record | None
-    error: str | None
-    stages: tuple[tuple[str, float, float], ...]
+    # What few requests change before they are answered.
+    is_started = is_gone = False
+    status = 0
+    rest = ""
+    caller: Caller = ANYBODY
+    route: Route | None = None
+    decision: Decision | None = None
+    record: Record | None = None
+    error: str | None = None
+    stages: tuple[tuple[str, float, float], ...] = ()
+    span: Any = None
 
     def __init__(self, cycle: Cycle, version: Version) -> None:
         self._cycle, self.version = cycle, version
@@ -126,14 +109,7 @@ class Exchange:
         given = self.fields.get(b"x-request-id")
         self.request_id = given if given and _REQUEST_ID.fullmatch(given) else version.new_id().encode()
         self.headers: list[Header] = []
-        self.is_started = self.is_gone = False
-        self.status = 0
         self.started_s = time.monotonic()
-        self.rest = ""
-        self.caller: Caller = ANYBODY
-        self.route = self.decision = self.record = self.error = None
-        self.stages = ()
-        self.span: Any = None
 
     def replace_fields(self, fields: list[Header]) -> None:
         """Go on as if the request had these headers."""
@@ -167,6 +143,11 @@ class Exchange:
             found["error"] = self.error
         return found
 
+    def lost(self) -> None:
+        """The client has gone: nobody waits for the answer."""
+        self.is_gone = True
+        self._cycle.task.cancel()
+
     async def body(self) -> bytes:
         """The whole body.
 
@@ -177,12 +158,17 @@ class Exchange:
             RequestTooLarge: by its announced or its real length. UnsupportedMediaType: it is compressed.
             asyncio.CancelledError: the client went away while sending.
         """
-        most = DRAIN * self._max_bytes
-        length, coding = self.fields.get(b"content-length", b""), self.fields.get(b"content-encoding", b"")
+        most, fields = DRAIN * self._max_bytes, self.fields
+        length, coding = fields.get(b"content-length", b""), fields.get(b"content-encoding")
         if length.isdigit() and int(length) > most:
             raise self._too_large()
         if coding and coding.strip().lower() not in (b"", b"identity"):
             raise UnsupportedMediaType("the body is compressed.", hint="Send it as it is.")
+        whole = self._cycle.whole_body()
+        if whole is not None:
+            if len(whole) > self._max_bytes:
+                raise self._too_large()
+            return whole
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -205,17 +191,17 @@ class Exchange:
         """The path of its route, for logs and metrics: what was really asked for may hold anything."""
         return self.route.path if self.route is not None else "unknown"
 
-    async def answer(self, body: Any, *, status: int = 200, headers: Sequence[Header] = ()) -> None:
+    def answer(self, body: Any, *, status: int = 200) -> Awaitable[None]:
         """Answer with JSON: ``body`` encoded, or the bytes that it was read from where it is nothing else."""
         data = body.raw if type(body) is RawJson else _encode(body)
-        await self.answer_text(data, _JSON, status=status, headers=headers)
+        return self.answer_text(data, _JSON, status=status)
 
-    async def answer_text(
+    def answer_text(
         self, data: bytes, kind: Header, *, status: int = 200, headers: Sequence[Header] = (), closes: bool = False
-    ) -> None:
+    ) -> Awaitable[None]:
         """Answer with bytes of the content type ``kind``. ``closes``: no further request comes on this connection."""
         self.is_started, self.status = True, status
-        await self._cycle.answer(status, [kind, *headers, *self._own()], data, closes=closes)
+        return self._cycle.answer(status, [kind, *headers, *self._own()], data, closes=closes)
 
     async def open_events(self) -> None:
         """Begin a stream of server-sent events."""

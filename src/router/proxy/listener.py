@@ -58,7 +58,8 @@ class Listener:
 
     def start(self, cycle: Cycle) -> None:
         """Have one request answered."""
-        self._tasks.add(asyncio.get_running_loop().create_task(self._answer(cycle)))
+        cycle.task = task = asyncio.get_running_loop().create_task(self._answer(cycle))
+        self._tasks.add(task)
 
     async def _answer(self, cycle: Cycle) -> None:
         try:
@@ -69,7 +70,7 @@ class Listener:
             if not cycle.is_complete:
                 cycle.connection.fail(cycle)
             # A callback of the task's would be one more turn of the loop.
-            self._tasks.discard(asyncio.current_task())
+            self._tasks.discard(cycle.task)
 
     async def end(self, grace_s: float) -> None:
         """Stop listening, let what is being answered finish within ``grace_s``, and end the rest."""

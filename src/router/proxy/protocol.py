@@ -19,6 +19,7 @@ import httptools
 import msgspec
 
 from .cycle import Cycle, Header, status_line
+from .heads import KnownHead, known_head
 
 if TYPE_CHECKING:
     from .listener import Listener
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["HttpConnection"]
 
 MAX_HEADERS = 100
+# So many heads in a row that did not come again: the client's are not alike.
+_MOST_UNLIKE = 8
+_MOST_KNOWN_BYTES = 4096
 _LARGE = "the headers are larger than allowed."
 _PLAIN = re.compile(rb"/[^?#%]*")
 _OFFERS = frozenset({b"upgrade", b"http2-settings"})
@@ -51,12 +55,14 @@ class HttpConnection(asyncio.Protocol):
         "_in_message",
         "_is_offer",
         "_is_read_paused",
+        "_known",
         "_limits",
         "_loop",
         "_parser",
         "_pipeline",
         "_refusal",
         "_transport",
+        "_unlike",
         "_unread",
         "_url",
         "_writable",
@@ -81,7 +87,8 @@ class HttpConnection(asyncio.Protocol):
         self._unread: asyncio.TimerHandle | None = None
         self._idle: asyncio.TimerHandle | None = None
         self._writable: asyncio.Future[None] | None = None
-        self._fed = 0
+        self._known: KnownHead | None = None
+        self._fed = self._unlike = 0
         self._in_head = True
         self._in_message = self._is_offer = False
         self._idle_since_s = 0.0
@@ -119,16 +126,23 @@ class HttpConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._transport.is_closing():
             return
+        cycle = self._cycle
+        is_fresh = not (self._fed or self._in_message) and (cycle is None or cycle.is_complete)
+        if is_fresh and self._known is not None and self._arriving is None and self._is_again(self._known, data):
+            return
         if self._in_head:
             self._fed += len(data)
+        left = data
         try:
-            while data:
-                data = self._read(data)
+            while left:
+                left = self._read(left)
         except httptools.HttpParserError:
             # Whatever the parser does not take.
             self._end(*(self._refusal or (400, "the request is no valid HTTP.")))
         if self._transport.is_closing():
             return
+        if is_fresh and not self._in_message and self._unlike < _MOST_UNLIKE:
+            self._remember(data)
         if self._in_head and self._fed > self._limits.max_header_bytes:
             # What the parser still holds back is one header without an end.
             self._end(431, _LARGE)
@@ -154,6 +168,27 @@ class HttpConnection(asyncio.Protocol):
             self._transport.close()
         else:
             self._cycle.keep_alive = False
+
+    def _is_again(self, known: KnownHead, data: bytes) -> bool:
+        """Whether ``data`` is one request under a head that came before; it is answered then, without the parser."""
+        found = known.read(data)
+        if found is None:
+            return False
+        self._unlike = 0
+        headers, body = found
+        cycle = self._cycle = Cycle(
+            self, known.method, known.path, headers, "1.1", keep_alive=True, expects_continue=False, body=body
+        )
+        self.listener.start(cycle)
+        return True
+
+    def _remember(self, data: bytes) -> None:
+        """``data`` was a request from its first byte to its last, or several: the next may have the same head."""
+        cycle = self._cycle
+        if cycle is not None and cycle.is_plain and not self._pipeline:
+            self._unlike += 1
+            most = min(_MOST_KNOWN_BYTES, self._limits.max_header_bytes)
+            self._known = known_head(data, cycle.method, cycle.path, cycle.headers, most=most)
 
     def _read(self, data: bytes) -> bytes:
         """Let the parser read; what is to be read after that."""

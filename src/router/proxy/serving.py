@@ -40,13 +40,14 @@ _LOOK_AGAIN_S = 5.0
 class Version:
     """One state: ``name`` is a hash of all its files, ``number`` counts from 1 in this process.
 
-    ``is_private``: nobody is asked for a key, since only this machine can reach it.
+    ``is_open``: nobody is asked for a key; ``is_private``: since only this machine can reach it.
     """
 
     __slots__ = (
         "embeddings",
         "engine",
         "in_flight",
+        "is_open",
         "is_private",
         "is_retired",
         "keys",
@@ -65,7 +66,8 @@ class Version:
         self.name, self.number = name, number
         self.new_id = Ids()
         self.loaded_s = time.time()
-        self.is_private = keys.is_open and is_loopback(settings.server.host)
+        self.is_open = keys.is_open
+        self.is_private = self.is_open and is_loopback(settings.server.host)
         server = settings.server
         self.limits = Limits(
             max_bytes=server.max_body_bytes, max_depth=server.max_depth, max_messages=server.max_messages

@@ -18,7 +18,7 @@ from ..selection.redecide import facts_of
 from ..signals.contract import read_asked
 from ..signals.template import template_of
 from ..telemetry import DETECTOR_FAILED, log
-from ..types import Decision, Outcome, Record, Request, Split, Timing, Usage
+from ..types import Decision, Message, Outcome, Record, Request, Split, Timing, Usage
 from .budget import Budgets, Hold, Needs
 from .limits import Who
 from .store import Ledger, to_nano
@@ -31,6 +31,7 @@ _TRIES = 3
 # As much of a run's own id as tells it from the other runs of its decision.
 _RUN = 8
 _NOTHING = Usage()
+_NO_HOLD = Hold("")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -85,11 +86,11 @@ class Accounting:
             BudgetExceeded, RateLimited: a hard limit leaves too little.
             StateUnavailable: budgets or ledger cannot be reached, and nothing may run without them.
         """
+        if not self.budgets.limits:
+            return self.open_unlimited(request, decision)
         self.ledger.check()
         who = who_asks(request, decision.policy.name)
         id = self._new_id()
-        if not self.budgets.limits:
-            return Entry(id, decision, decision, who, Hold(""))
         for attempt in range(_TRIES):
             try:
                 return await self._reserve(id, request, decision, who, requests=int(is_request))
@@ -101,6 +102,15 @@ class Accounting:
                 except BudgetExceeded:
                     raise refusal from None
         raise AssertionError("the last try returns or raises")
+
+    def open_unlimited(self, request: Request, decision: Decision) -> Entry:
+        """As :meth:`open`, where there are no limits.
+
+        Raises:
+            StateUnavailable: the ledger cannot be reached, and nothing may run without it.
+        """
+        self.ledger.check()
+        return Entry(self._new_id(), decision, decision, who_asks(request, decision.policy.name), _NO_HOLD)
 
     async def _reserve(self, id: str, request: Request, decision: Decision, who: Who, *, requests: int) -> Entry:
         tokens = worst_tokens(request, decision)
@@ -133,36 +143,44 @@ class Accounting:
         self, request: Request, entry: Entry, outcome: Outcome, timing: Timing, on_record: OnRecord | None = None
     ) -> None:
         """Settle and record what happened, and tell ``on_record``. Never blocks; may be called from any thread."""
-        now_s = self._clock()
+        now_s, decision, who = self._clock(), entry.decision, entry.who
         spent: dict[str, int] = {}
         rates: dict[str, Mapping[str, float]] = {}
         tokens, is_priced = 0, True
         for attempt in outcome.attempts:
             if attempt.kind != "llm":
                 continue
-            tokens += attempt.usage.input + attempt.usage.output
-            deployment = self._deployments.get(attempt.model)
-            if deployment is not None and attempt.usage != _NOTHING and attempt.model not in rates:
-                rates[attempt.model] = self._rates.get(attempt.model) or rates_of(deployment.price, attempt.usage)
-            is_priced = is_priced and attempt.usd is not None
-            cost = entry.worst.get(attempt.model, 0) if attempt.usd is None else to_nano(attempt.usd)
-            spent[attempt.model] = spent.get(attempt.model, 0) + cost
-        self.budgets.settle(entry.hold, spent, tokens)
-        kept = outcome if self._keeps_contents else msgspec.structs.replace(outcome, body=None)
+            model, usage, usd = attempt.model, attempt.usage, attempt.usd
+            tokens += usage.input + usage.output
+            deployment = self._deployments.get(model)
+            if deployment is not None and model not in rates and usage != _NOTHING:
+                rates[model] = self._rates.get(model) or rates_of(deployment.price, usage)
+            if usd is None:
+                is_priced = False
+            cost = entry.worst.get(model, 0) if usd is None else to_nano(usd)
+            spent[model] = spent.get(model, 0) + cost
+        if entry.hold.counts:
+            self.budgets.settle(entry.hold, spent, tokens)
+        messages: tuple[Message, ...] = ()
+        if self._keeps_contents:
+            messages = request.messages
+        else:
+            outcome = msgspec.structs.replace(outcome, body=None)
+            decision = _without_answer(decision)
         record = Record(
-            id=f"{entry.decision.id}.{entry.id[:_RUN]}",
+            id=f"{decision.id}.{entry.id[:_RUN]}",
             at_s=now_s,
-            decision=entry.decision if self._keeps_contents else _without_answer(entry.decision),
-            outcome=kept,
-            tenant=entry.who.tenant,
+            decision=decision,
+            outcome=outcome,
+            tenant=who.tenant,
             asked=facts_of(request),
-            key=entry.who.key,
+            key=who.key,
             nano_usd=sum(spent.values()),
             is_priced=is_priced,
             rates=rates,
-            template=template_of(request, self._split(request, entry.decision)),
+            template=template_of(request, self._split(request, decision)),
             timing=timing,
-            messages=request.messages if self._keeps_contents else (),
+            messages=messages,
         )
         self.ledger.append(record)
         if on_record is not None:
@@ -170,7 +188,7 @@ class Accounting:
 
     def record(self, request: Request, decision: Decision, outcome: Outcome, on_record: OnRecord | None = None) -> None:
         """Record what held nothing and is not limited: an answer that was given before, or that nothing ran."""
-        entry = Entry(self._new_id(), decision, decision, who_asks(request, decision.policy.name), Hold(""))
+        entry = Entry(self._new_id(), decision, decision, who_asks(request, decision.policy.name), _NO_HOLD)
         self.close(request, entry, outcome, Timing(total=outcome.latency_ms), on_record)
 
     def _split(self, request: Request, decision: Decision) -> Split | None:

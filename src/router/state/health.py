@@ -40,18 +40,14 @@ class RetryBudget:
 
     Each first call adds ``share`` of a call, each extra call takes one; ``burst`` are in hand at the start and at most.
     So a deployment that is down gets at most ``1 + share`` times its usual load (Dean & Barroso, *The Tail at Scale*,
-    2013; gRPC's retry throttling, https://github.com/grpc/proposal/blob/master/A6-client-retries.md).
+    2013; gRPC's retry throttling, https://github.com/grpc/proposal/blob/master/A6-client-retries.md). ``empty`` are the
+    deployments where no extra call may be made now.
     """
 
     def __init__(self, *, share: float = 0.2, burst: float = 10.0) -> None:
         self._share, self._burst = share, burst
         self._left: dict[str, float] = {}
-        self._empty: frozenset[str] = frozenset()
-
-    @property
-    def empty(self) -> frozenset[str]:
-        """The deployments where no extra call may be made now."""
-        return self._empty
+        self.empty: frozenset[str] = frozenset()
 
     def first(self, model: str) -> None:
         """A first call goes out."""
@@ -65,8 +61,8 @@ class RetryBudget:
 
     def _set(self, model: str, left: float) -> None:
         self._left[model] = left
-        if (left < 1.0) is not (model in self._empty):
-            self._empty = self._empty ^ {model}
+        if (left < 1.0) is not (model in self.empty):
+            self.empty = self.empty ^ {model}
 
 
 class _Newest:

@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 from ..types import Request, Usage
 
-__all__ = ["MemorySessions", "conversation_key"]
+__all__ = ["LEAST_TOKENS", "MemorySessions", "conversation_key"]
 
 # Providers cache prompts from about 1,024 tokens (https://platform.openai.com/docs/guides/prompt-caching).
 LEAST_TOKENS = 1024

@@ -19,7 +19,10 @@ _SIZES: Mapping[str, Literal["low", "medium", "high"]] = {"low": "low", "medium"
 
 def read_units(body: Mapping[str, Any], messages: Sequence[Message]) -> Units | None:
     """What a body asks for whose messages are read already; None where there is nothing of the kind."""
-    has_pictures = any("image" in message.modalities for message in messages if message.modalities)
+    has_pictures = False
+    for message in messages:
+        if message.modalities and "image" in message.modalities:
+            has_pictures = True
     if not has_pictures and "tools" not in body and "web_search_options" not in body:
         return None
     images = sum(1 for _ in _pictures(body.get("messages"))) if has_pictures else 0

@@ -51,13 +51,13 @@ def decoded(data: bytes | bytearray | memoryview, limits: Limits) -> tuple[dict[
     if size > limits.max_bytes:
         raise too_large(size, limits)
     raw = (data if isinstance(data, bytes) else bytes(data)).removeprefix(_BOM)
-    if not raw or raw.isspace():
-        raise RequestError("the body is empty.", hint="Send a JSON object with messages.")
     try:
         body = _decode(raw)
     except RecursionError:
         raise _too_deep(limits) from None
     except (msgspec.DecodeError, ValueError) as error:
+        if not raw or raw.isspace():
+            raise RequestError("the body is empty.", hint="Send a JSON object with messages.") from None
         # Which of the two msgspec raises for wrong bytes depends on its version.
         if not _is_utf8(raw):
             raise RequestError("the body is not UTF-8.", hint="Encode it as UTF-8.") from error

@@ -87,8 +87,8 @@ def read_chat(
     model = body.get("model")
     if model is None:
         model = "auto"
-    given = body.get("router")
     if "router" in body:
+        given = body["router"]
         body = {key: value for key, value in body.items() if key != "router"}
         if given is not None:
             hints = merge_hints(read_hints(given), hints)
@@ -214,6 +214,11 @@ def _messages(value: Any, limits: Limits) -> tuple[tuple[Message, ...], bool]:
         if role is None:
             raise _wrong_role(index, written)
         content = raw.get("content")
+        if type(content) is str and len(raw) == 2:
+            # As nearly all are: a role and a text.
+            has_content = has_content or not (content == "" or content.isspace())
+            messages.append(Message(role=role, text=content))
+            continue
         if isinstance(content, str):
             text, modalities = content, _PLAIN
         else:
