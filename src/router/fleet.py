@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,8 +13,10 @@ from .backends.prices import builtin_deployments, builtin_families, load_facts
 from .catalogue import Deployment, Family, LocalCard, is_configured, provider_key_env, with_facts
 from .config import DeploymentSettings, Environment, Settings, UpstreamSettings
 from .price import Price, UnitPrices
-from .selection.candidates import Fleet, make_fleet
 from .spec import written
+
+if TYPE_CHECKING:
+    from .selection.candidates import Fleet
 
 __all__ = ["configured", "deployments_of", "embedding_of", "fleet_from", "fleet_of", "hosted_of"]
 
@@ -38,6 +40,8 @@ def fleet_from(
     families: Sequence[Family],
 ) -> Fleet:
     """The same of the ``hosted`` deployments that :func:`hosted_of` gave, and the families of models."""
+    from .selection.candidates import make_fleet  # with numpy, which reading files does without
+
     found = [configured(_priced(each, settings), environment) for each in hosted]
     return make_fleet(found, cards, families, hash=_fleet_hash(found, cards), balance=settings.dispatch.balance)
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .document import did_you_mean
 from .errors import ConfigError
-from .policy.compile import CompiledPolicy, compile_policy
 from .policy.read import PolicyFile, resolve
+
+if TYPE_CHECKING:
+    from .policy.compile import CompiledPolicy
 
 __all__ = ["PolicyFiles", "PolicyShelf", "UnknownPolicyError", "builtin_policies"]
 
@@ -70,7 +73,7 @@ class PolicyFiles(Mapping[str, PolicyFile]):
             raise ConfigError(f"the policy cannot be read ({error}).", file=str(path)) from error
 
 
-class PolicyShelf(Mapping[str, CompiledPolicy]):
+class PolicyShelf(Mapping[str, "CompiledPolicy"]):
     """``files`` compiled: that of ``default`` at once, each other one when it is first asked for.
 
     Raises:
@@ -78,14 +81,16 @@ class PolicyShelf(Mapping[str, CompiledPolicy]):
     """
 
     def __init__(self, files: Mapping[str, PolicyFile], default: str) -> None:
-        self._files = files
+        from .policy.compile import compile_policy  # which reading files does without
+
+        self._files, self._compile = files, compile_policy
         self.default = default
         self._compiled = {default: compile_policy(files[default])}
 
     def __getitem__(self, name: str) -> CompiledPolicy:
         found = self._compiled.get(name)
         if found is None:
-            found = self._compiled[name] = compile_policy(self._files[name])
+            found = self._compiled[name] = self._compile(self._files[name])
         return found
 
     def __iter__(self) -> Iterator[str]:

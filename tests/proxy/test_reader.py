@@ -51,8 +51,9 @@ def test_settings_and_keys_come_across_whole(config: Path) -> None:
     source = Source(path=str(config), port=1234)
     read = Reading(source).result()
     assert unpacked(read.inputs).settings == source.read()
-    assert read.callers is not None
-    assert [(caller.id, caller.budget.max_usd) for caller in read.callers] == [("acme", 0.05)]
+    callers = read.callers()
+    assert callers is not None
+    assert [(caller.id, caller.budget.max_usd) for caller in callers] == [("acme", 0.05)]
 
 
 def test_all_policies_come_across_without_their_examples() -> None:

@@ -30,14 +30,16 @@ def serve(
 
     SIGHUP reads config, policies and keys again; SIGTERM lets running requests finish.
     """
+    from ..proxy.reader import Reading, Source
+
+    asked = Source(path=None if config is None else str(config), policy=policy, host=host, port=port)
+    reading = Reading(asked)
+    # Beside that, what serves is loaded.
     from ..config import read_environment
-    from ..proxy.reader import Source
     from ..proxy.workers import serve as run
 
-    environment = read_environment()
-    path = str(config) if config is not None else environment.config
-    source = Source(path=path, policy=policy or environment.policy, host=host, port=port)
-    run(source, announce=_announce, workers=workers, allow_public=allow_public)
+    source = asked.within(read_environment())
+    run(source, reading, announce=_announce, workers=workers, allow_public=allow_public)
 
 
 def _announce(address: str) -> None:

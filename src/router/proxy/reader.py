@@ -1,5 +1,6 @@
 """Reads config, policies and keys in a process of its own, which ends with what it needed: PyYAML, pydantic and the
-models that they make would stay in the memory of the process that serves.
+models that they make would stay in the memory of the process that serves. Whoever starts it goes on loading meanwhile:
+for that, little is imported here.
 
     python -m router.proxy.reader SOURCE > READ
 """
@@ -10,23 +11,33 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ..config import Settings, load_settings, read_environment
 from ..errors import ConfigError, RouterError
-from .auth import Caller
+
+if TYPE_CHECKING:
+    from ..config import Environment, Settings
+    from .auth import Caller
 
 __all__ = ["Read", "Reading", "Source"]
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where settings come from: a file (None: defaults), and what the command line puts over it."""
+    """Where settings come from: a file (None: the environment's, else defaults), and what the command line puts over
+    it."""
 
     path: str | None = None
     policy: str | None = None
     host: str | None = None
     port: int | None = None
+
+    def within(self, environment: Environment) -> Source:
+        """The same, with what only the environment says."""
+        return msgspec.structs.replace(
+            self, path=self.path or environment.config, policy=self.policy or environment.policy
+        )
 
     def read(self) -> Settings:
         """The settings as they are now.
@@ -34,6 +45,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ConfigError: the file is missing or wrong.
         """
+        from ..config import Settings, load_settings
+
         settings = load_settings(Path(self.path)) if self.path is not None else Settings()
         if self.policy:
             settings = msgspec.structs.replace(settings, policy=self.policy)
@@ -42,10 +55,16 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What was read: ``inputs``, packed, and the ``callers`` of the keys file, None without one."""
+    """What was read: ``inputs`` and the callers of the keys file (None without one), packed."""
 
     inputs: bytes
-    callers: tuple[Caller, ...] | None
+    keys: bytes | None
+
+    def callers(self) -> tuple[Caller, ...] | None:
+        """Those of the keys file."""
+        from .auth import Caller
+
+        return None if self.keys is None else msgspec.msgpack.decode(self.keys, type=tuple[Caller, ...])
 
 
 class _Wrong(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -85,14 +104,17 @@ class Reading:
 
 
 def _read(source: Source) -> Read | _Wrong:
+    from ..config import read_environment
     from ..inputs import packed, read_inputs
     from .auth import read_keys
 
     try:
-        settings = source.read()
-        keys = settings.server.keys
-        callers = None if keys is None else read_keys(Path(settings.directory) / keys).callers
-        return Read(inputs=packed(read_inputs(settings, read_environment())), callers=callers)
+        environment = read_environment()
+        settings = source.within(environment).read()
+        path = settings.server.keys
+        callers = None if path is None else read_keys(Path(settings.directory) / path).callers
+        keys = None if callers is None else msgspec.msgpack.encode(callers)
+        return Read(inputs=packed(read_inputs(settings, environment)), keys=keys)
     except ConfigError as error:
         return _Wrong(message=error.message, file=error.file, line=error.line, column=error.column, hint=error.hint)
 

@@ -174,7 +174,7 @@ class Serving:
         settings = inputs.settings
         if old is not None:
             _refuse_restarts(old.settings, settings)
-        keys, environment = KeyRing(read.callers), read_environment()
+        keys, environment = KeyRing(read.callers()), read_environment()
         keep = None if old is None else old.engine
         engine = assemble(settings, environment, inputs=inputs, keep=keep, limits=keys.limits)
         embeddings = assemble_embeddings(inputs, environment, engine)

@@ -24,8 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 
-def serve(source: Source, *, announce: Callable[[str], None], workers: int = 1, allow_public: bool = False) -> None:
-    """Listen where the settings of ``source`` say until SIGTERM or SIGINT; SIGHUP reloads.
+def serve(
+    source: Source,
+    reading: Reading,
+    *,
+    announce: Callable[[str], None],
+    workers: int = 1,
+    allow_public: bool = False,
+) -> None:
+    """Listen where the settings of ``source``, which are being read, say until SIGTERM or SIGINT; SIGHUP reloads.
 
     ``announce`` is told the address once the sidecar answers there, and that of the operators' listener. The first
     worker that dies ends the others, so that whoever supervises the sidecar sees it.
@@ -34,7 +41,6 @@ def serve(source: Source, *, announce: Callable[[str], None], workers: int = 1, 
         ConfigError: the address is taken or unknown; a public address without keys; several workers with spending
             limits that each process would keep for itself; a config, policy, keys or model file is wrong.
     """
-    reading = Reading(source)
     if workers == 1:
         from . import server  # noqa: F401 beside the reading, which takes about as long
 
@@ -42,7 +48,7 @@ def serve(source: Source, *, announce: Callable[[str], None], workers: int = 1, 
 
     read = reading.result()
     settings = unpacked(read.inputs).settings
-    has_limits = bool(settings.budgets) or any(caller.limits for caller in read.callers or ())
+    has_limits = bool(settings.budgets) or any(caller.limits for caller in read.callers() or ())
     if workers > 1 and settings.state.is_memory and has_limits:
         raise ConfigError(
             "budgets are kept by each process on its own, so several workers would overspend.",

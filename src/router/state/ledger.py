@@ -36,7 +36,7 @@ _GATHER_S = 0.01
 _PRUNE_EVERY_S = 600.0
 _FULL = 0.8
 # So many records, of requests of so many bytes, may wait to become JSON: nobody knows yet how large they are.
-_MOST_FRESH = 64
+_MOST_FRESH = 32
 _MOST_FRESH_BYTES = 16 * 1024
 _MOST_KEPT_BYTES = 256 * 1024
 _MOST_WAITING_BYTES = 32 * 1024 * 1024
