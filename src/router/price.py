@@ -126,7 +126,9 @@ class Price(_Rates, frozen=True, kw_only=True):
 def cost_usd(price: Price, usage: Usage) -> float | None:
     """What ``usage`` costs; None when a price that it needs is unknown."""
     if price.by_unit is None and not price.tiers and _is_plain(usage):
-        return _sum(price.per_call, (usage.input, price.input), (usage.output, price.output))
+        rate, output_rate = price.input, price.output
+        if rate is not None and output_rate is not None:
+            return price.per_call + usage.input * rate + usage.output * output_rate
     at = price.at(usage.input)
     plain = usage.input - usage.cached_input - usage.cache_write - usage.audio_input - usage.image_input
     plain_output = usage.output - usage.reasoning - usage.audio_output - usage.image_output

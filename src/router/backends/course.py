@@ -166,8 +166,14 @@ class Course:
 
     def _is_cold(self, step: Call) -> bool:
         """Whether the backend that the step needs is still to be loaded."""
-        name = self.means.deployments[step.model].backend
-        return name not in self._loads and not getattr(self.means.backends.get(name), "is_warm", True)
+        means = self.means
+        name = means.deployments[step.model].backend
+        if name in means.warm or name in self._loads:
+            return False
+        is_warm = bool(getattr(means.backends.get(name), "is_warm", True))
+        if is_warm:
+            means.warm.add(name)
+        return not is_warm
 
     async def _has_loaded(self, step: Call) -> bool:
         """Load the backend that the step needs; True, since that took time, so that the step must be thought over."""

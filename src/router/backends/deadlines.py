@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from types import TracebackType
+from typing import Any
 
 __all__ = ["Deadlines"]
 
@@ -28,7 +29,10 @@ class Deadlines:
         loop, here = asyncio.get_running_loop(), self._here
         if here is None or here.loop is not loop:
             here = self._here = _Timer(loop)
-        return Deadline(here, seconds)
+        task = asyncio.current_task(loop)
+        if task is None:
+            raise RuntimeError("a deadline needs a task")
+        return Deadline(here, task, seconds)
 
 
 class Deadline:
@@ -36,16 +40,13 @@ class Deadline:
 
     __slots__ = ("_cancelling", "_task", "_timer", "at_s", "is_over")
 
-    def __init__(self, timer: _Timer, seconds: float) -> None:
-        self._timer = timer
+    def __init__(self, timer: _Timer, task: asyncio.Task[Any], seconds: float) -> None:
+        self._timer, self._task = timer, task
         self.at_s = time.monotonic() + seconds
         self.is_over = False
 
     def __enter__(self) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a deadline needs a task")
-        self._task, self._cancelling = task, task.cancelling()
+        self._cancelling = self._task.cancelling()
         self._timer.add(self)
 
     def __exit__(

@@ -26,7 +26,7 @@ AnswerCheck = Callable[[Request, Mapping[str, Any]], "str | bool | None"]
 
 
 class Means(msgspec.Struct, frozen=True, kw_only=True):
-    """See :class:`router.backends.run.Dispatcher`."""
+    """See :class:`router.backends.run.Dispatcher`. ``warm`` are the backends that need not be loaded any more."""
 
     backends: dict[str, Backend]
     deployments: dict[str, Deployment]
@@ -45,3 +45,4 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
     now: Callable[[], float]
     jitter: Callable[[], float]
     deadlines: Deadlines
+    warm: set[str] = msgspec.field(default_factory=set)

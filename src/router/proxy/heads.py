@@ -18,22 +18,23 @@ _LENGTH_LINE = re.compile(rb"\r\ncontent-length: ?([0-9]{1,%d})\r\n" % _MOST_DIG
 class KnownHead:
     """One head that was read: what stands ``before`` and ``after`` the length in its bytes, and what it says."""
 
-    __slots__ = ("_after", "_before", "_headers", "_place", "method", "path")
+    __slots__ = ("_after", "_before", "_headers", "_place", "_start", "method", "path")
 
     def __init__(self, before: bytes, after: bytes, method: str, path: str, headers: list[Header]) -> None:
-        self._before, self._after = before, after
+        self._before, self._after, self._start = before, after, len(before)
         self.method, self.path, self._headers = method, path, headers
         self._place = [name for name, _ in headers].index(_LENGTH)
 
     def read(self, data: bytes) -> tuple[list[Header], bytes] | None:
         """The headers and the body of a request, if ``data`` is one under this head, from first byte to last."""
-        before, after = self._before, self._after
-        if not data.startswith(before):
+        if not data.startswith(self._before):
             return None
-        start = len(before)
-        end = data.find(b"\r", start)
+        start, after = self._start, self._after
+        end = data.find(after, start, start + _MOST_DIGITS + len(after))
+        if end < 0:
+            return None
         length = data[start:end]
-        if not (length.isdigit() and len(length) <= _MOST_DIGITS and data.startswith(after, end)):
+        if not length.isdigit():
             return None
         body = data[end + len(after) :]
         if len(body) != int(length):

@@ -58,7 +58,7 @@ class Listener:
 
     def start(self, cycle: Cycle) -> None:
         """Have one request answered."""
-        cycle.task = task = asyncio.get_running_loop().create_task(self._answer(cycle))
+        cycle.task = task = cycle.connection.loop.create_task(self._answer(cycle))
         self._tasks.add(task)
 
     async def _answer(self, cycle: Cycle) -> None:

@@ -57,7 +57,6 @@ class HttpConnection(asyncio.Protocol):
         "_is_read_paused",
         "_known",
         "_limits",
-        "_loop",
         "_parser",
         "_pipeline",
         "_refusal",
@@ -69,13 +68,14 @@ class HttpConnection(asyncio.Protocol):
         "is_lost",
         "is_write_paused",
         "listener",
+        "loop",
         "on_lost",
     )
     _parser: httptools.HttpRequestParser
     _transport: asyncio.Transport
 
     def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
-        self.listener, self._loop, self._limits = listener, loop, listener.limits
+        self.listener, self.loop, self._limits = listener, loop, listener.limits
         self._parser = self._new_parser()
         self.on_lost: Callable[[], None] | None = None
         self.is_lost = self.is_write_paused = self._is_read_paused = False
@@ -103,7 +103,7 @@ class HttpConnection(asyncio.Protocol):
         if len(connections) > self._limits.max_connections:
             self._end(503, "there are too many connections.", is_worth_retrying=True)
             return
-        self._arriving = self._loop.call_later(self._limits.header_timeout_s, self._too_slow)
+        self._arriving = self.loop.call_later(self._limits.header_timeout_s, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
@@ -148,12 +148,12 @@ class HttpConnection(asyncio.Protocol):
             self._end(431, _LARGE)
         elif self._arriving is None and (self._in_message or self._cycle is None or self._cycle.is_complete):
             limit = self._limits.header_timeout_s if self._in_head else self._limits.body_timeout_s
-            self._arriving = self._loop.call_later(limit, self._too_slow)
+            self._arriving = self.loop.call_later(limit, self._too_slow)
 
     def pause_writing(self) -> None:
         self.is_write_paused = True
         if self._unread is None:
-            self._unread = self._loop.call_later(self._limits.send_timeout_s, self._transport.abort)
+            self._unread = self.loop.call_later(self._limits.send_timeout_s, self._transport.abort)
 
     def resume_writing(self) -> None:
         self.is_write_paused = False
@@ -292,7 +292,7 @@ class HttpConnection(asyncio.Protocol):
     async def drain(self) -> None:
         """Wait until the client has read of what was sent."""
         while self.is_write_paused and not self.is_lost:
-            self._writable = self._loop.create_future()
+            self._writable = self.loop.create_future()
             await self._writable
 
     def pause_reading(self) -> None:
@@ -317,7 +317,7 @@ class HttpConnection(asyncio.Protocol):
         if self._pipeline:
             self.listener.start(self._pipeline.popleft())
             return
-        self._idle_since_s = self._loop.time()
+        self._idle_since_s = self.loop.time()
         # One timer goes on over many requests: to make and cancel one for each is felt at their rate.
         if self._idle is None:
             self._keep_for(self.listener.keep_alive_s)
@@ -341,14 +341,14 @@ class HttpConnection(asyncio.Protocol):
         self._idle = None
         if self._in_message or self._cycle is None or not self._cycle.is_complete:
             return
-        left_s = self._idle_since_s + self.listener.keep_alive_s - self._loop.time()
+        left_s = self._idle_since_s + self.listener.keep_alive_s - self.loop.time()
         if left_s > 0.0:
             self._keep_for(left_s)
         elif not self._transport.is_closing():
             self._transport.close()
 
     def _keep_for(self, seconds: float) -> None:
-        self._idle = self._loop.call_later(seconds, self._idle_too_long)
+        self._idle = self.loop.call_later(seconds, self._idle_too_long)
 
     # ----- refusals -----------------------------------------------------------------------------------------------
 

@@ -129,8 +129,11 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
         if error in _NO_FAULT:
             # It answered, or was not let answer: only a probe is given back.
             return msgspec.structs.replace(self, probe_until_s=0.0) if self.probe_until_s else self
-        calls = min(self.calls + 1, 1 << 30)
+        # More than are asked for tell nothing.
+        calls = min(self.calls + 1, rules.min_calls)
         if error is None:
+            if calls == self.calls and not (self.error_share or self.failures or self.openings or self.told_until_s):
+                return self
             share = self.error_share * (1.0 - rules.smoothing)
             if now_s < self.told_until_s:
                 return msgspec.structs.replace(self, failures=0, calls=calls, error_share=share)

@@ -139,7 +139,9 @@ class MemoryHealth:
             return
         name = attempt.model
         with self._lock:
-            is_change = self._put(name, self._breakers.get(name, CLOSED).after(attempt, now_s, self.rules))
+            before = self._breakers.get(name, CLOSED)
+            after = before.after(attempt, now_s, self.rules)
+            is_change = after is not before and self._put(name, after)
             if attempt.error is None or attempt.error == "rejected":
                 self._measure(name, attempt, now_s)
         if is_change:
