@@ -127,6 +127,32 @@ def test_body_is_invited_only_when_it_is_read() -> None:
     assert written.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
 
 
+def test_head_of_a_stream_leaves_with_its_first_piece() -> None:
+    async def streams(cycle: Cycle) -> None:
+        cycle.open(200, [(b"content-type", b"text/event-stream")])
+        await cycle.send(b"data: 1\n\n", more=True)
+        await cycle.send(b"data: 2\n\n", more=False)
+
+    async def ask(first: bytes) -> list[bytes]:
+        wire, listener = Wire(), Listener(streams, ServerSettings())
+        pieces: list[bytes] = []
+        wire.write = pieces.append  # type: ignore[method-assign, assignment]
+        connection = HttpConnection(listener, asyncio.get_running_loop())
+        connection.connection_made(wire)
+        connection.data_received(first)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        connection.connection_lost(None)
+        return pieces
+
+    first, second = asyncio.run(ask(REQUESTS[0][0]))
+    assert first.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert first.endswith(b"\r\ntransfer-encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n")
+    assert second == b"9\r\ndata: 2\n\n\r\n0\r\n\r\n"
+    (head,) = asyncio.run(ask(REQUESTS[0][0].replace(b"GET", b"HEAD")))
+    assert head.endswith(b"\r\ncontent-type: text/event-stream\r\n\r\n")
+
+
 def test_application_that_fails_is_an_answer() -> None:
     async def fails(_: Cycle) -> None:
         raise ValueError

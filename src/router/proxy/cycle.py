@@ -42,6 +42,7 @@ class Cycle:
         "_invitation",
         "_is_chunked",
         "_is_whole",
+        "_opening",
         "_waiting",
         "connection",
         "headers",
@@ -71,6 +72,7 @@ class Cycle:
         self.version, self.keep_alive = version, keep_alive
         self.is_started = self.is_complete = self._is_chunked = False
         self._body, self._is_whole = body or b"", body is not None
+        self._opening = b""
         self._waiting: asyncio.Future[None] | None = None
         self._invitation = b"HTTP/1.1 100 Continue\r\n\r\n" if expects_continue else b""
 
@@ -137,19 +139,14 @@ class Cycle:
         self.is_complete = True
         connection.answered(self)
 
-    async def open(self, status: int, headers: Sequence[Header]) -> None:
-        """Begin an answer of a length that nobody knows yet."""
-        connection = self.connection
-        if connection.is_write_paused:
-            await connection.drain()
-        if connection.is_lost:
-            return
+    def open(self, status: int, headers: Sequence[Header]) -> None:
+        """Begin an answer of a length that nobody knows yet; its head leaves with the first piece."""
         self._is_chunked = self.version == "1.1" and self.method != "HEAD"
         self.keep_alive = self.keep_alive and (self._is_chunked or self.method == "HEAD")
-        connection.write(self._head(status, headers, b"transfer-encoding: chunked\r\n" if self._is_chunked else b""))
+        self._opening = self._head(status, headers, b"transfer-encoding: chunked\r\n" if self._is_chunked else b"")
 
     async def send(self, data: bytes, *, more: bool) -> None:
-        """A piece of the answer that was begun; ``more=False`` ends it."""
+        """A piece of the answer that was begun, maybe an empty one; ``more=False`` ends it."""
         connection = self.connection
         if connection.is_write_paused:
             await connection.drain()
@@ -158,7 +155,11 @@ class Cycle:
         if self._is_chunked:
             end = b"" if more else b"0\r\n\r\n"
             data = b"%x\r\n%b\r\n%b" % (len(data), data, end) if data else end
-        if data and self.method != "HEAD":
+        if self.method == "HEAD":
+            data = b""
+        if self._opening:
+            data, self._opening = self._opening + data, b""
+        if data:
             connection.write(data)
         if not more:
             self.is_complete = True

@@ -131,7 +131,7 @@ async def _stream(
         # What fails before the first chunk is still an ordinary error answer; a fallback may have begun this one.
         first = await anext(chunks, None)
         _name(exchange, request, receipt_headers(stream.decision, stream.given_before, model=stream.model))
-        await exchange.open_events()
+        exchange.open_events()
         await _forward(exchange, stream, first, chunks, form, metrics)
     finally:
         await stream.aclose()
@@ -160,8 +160,7 @@ async def _forward(
                 await asyncio.sleep(0)
             while True:
                 if not stream.has_ready or len(held) >= _MOST_TOGETHER:
-                    if data := b"".join(held):
-                        await exchange.event(data)
+                    await exchange.event(b"".join(held))
                     held.clear()
                 chunk = await anext(chunks, None)
                 if chunk is None:

@@ -203,14 +203,14 @@ class Exchange:
         self.is_started, self.status = True, status
         return self._cycle.answer(status, [kind, *headers, *self._own()], data, closes=closes)
 
-    async def open_events(self) -> None:
-        """Begin a stream of server-sent events."""
+    def open_events(self) -> None:
+        """Begin a stream of server-sent events; its head leaves with the first."""
         self.is_started, self.status = True, 200
-        await self._cycle.open(200, [*_EVENTS, *self._own()])
+        self._cycle.open(200, [*_EVENTS, *self._own()])
 
-    async def event(self, data: bytes, *, more: bool = True) -> None:
-        """Send a piece of the stream; ``more=False`` ends it."""
-        await self._cycle.send(data, more=more)
+    def event(self, data: bytes, *, more: bool = True) -> Awaitable[None]:
+        """Send a piece of the stream, maybe an empty one; ``more=False`` ends it."""
+        return self._cycle.send(data, more=more)
 
     async def fail(self, error: RouterError) -> None:
         """Answer with the error in the endpoint's shape."""

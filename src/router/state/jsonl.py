@@ -28,6 +28,7 @@ class JsonlSink:
 
     def __init__(self, path: Path, *, max_bytes: int = 256 * 1024 * 1024) -> None:
         self._path, self._max_bytes = path, max_bytes
+        self._end = 0  # of what was written here last, which is a whole line
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self._open()
@@ -42,13 +43,13 @@ class JsonlSink:
         """See :class:`~.store.RecordSink`."""
         size = written = 0
         try:
-            self._follow()
-            size = os.fstat(self._file).st_size
+            size = self._follow()
             data = b"\n".join([*[row.body for row in rows], b""])
-            if size and os.pread(self._file, 1, size - 1) != b"\n":
+            if size and size != self._end and os.pread(self._file, 1, size - 1) != b"\n":
                 data = b"\n" + data  # whoever wrote last died in the middle of a line
             while written < len(data):
                 written += os.write(self._file, data[written:])
+            self._end = size + written
         except OSError as error:
             self._take_back(size, written)
             raise StateUnavailable(
@@ -108,8 +109,8 @@ class JsonlSink:
     def _aside(self) -> list[Path]:
         return sorted(self._path.parent.glob(f"{self._path.stem}.[0-9]*T*-*{self._path.suffix}"))
 
-    def _follow(self) -> None:
-        """Set the file aside when it is full, and open anew when somebody did."""
+    def _follow(self) -> int:
+        """Set the file aside when it is full, and open anew when somebody did; how large it is now."""
         here = os.fstat(self._file)
         try:
             there = self._path.stat()
@@ -122,7 +123,9 @@ class JsonlSink:
         if there is None or there.st_ino != here.st_ino:
             fresh = self._open()
             os.close(self._file)
-            self._file = fresh
+            self._file, self._end = fresh, 0
+            return os.fstat(fresh).st_size
+        return here.st_size
 
 
 def _backwards(lines: BinaryIO, most: int) -> Iterator[bytes]:
