@@ -185,12 +185,12 @@ class Engine(Decider):
     async def _answer(
         self, request: Request, decision: Decision | None, started_s: float, on_record: OnRecord | None
     ) -> tuple[Decision, Outcome]:
-        entry, timing = await self._open(request, decision, started_s)
+        entry, took_ms = await self._open(request, decision, started_s)
         run = self.dispatcher.start(request, entry.running, started_s=started_s)
         try:
             outcome = await run.finish()
         finally:
-            self._finish(request, entry, timing, run.outcome or Outcome(status="cancelled"), on_record)
+            self._finish(request, entry, took_ms, run.outcome or Outcome(status="cancelled"), on_record)
         if run.failure is not None:
             raise run.failure
         return entry.decision, outcome
@@ -220,13 +220,13 @@ class Engine(Decider):
                     CachedRun(found, request),
                     lambda outcome: self.accounting.record(request, decided, outcome, on_record),
                 )
-        entry, timing = await self._open(request, decision, started_s)
+        entry, took_ms = await self._open(request, decision, started_s)
         run = self.dispatcher.stream(request, entry.running, started_s=started_s)
         is_compared = self.flywheel is not None and self.flywheel.wants_stream(entry.decision)
         gathered: list[Mapping[str, Any]] | None = [] if is_compared else None
 
         def settle(outcome: Outcome) -> None:
-            self._finish(request, entry, timing, outcome, on_record, gathered)
+            self._finish(request, entry, took_ms, outcome, on_record, gathered)
 
         return SettledStream(entry.decision, run, settle, gathered)
 
@@ -259,7 +259,10 @@ class Engine(Decider):
             await self.flywheel.aclose()
         await self.dispatcher.aclose()
 
-    async def _open(self, request: Request, decision: Decision | None, started_s: float) -> tuple[Entry, Timing]:
+    async def _open(
+        self, request: Request, decision: Decision | None, started_s: float
+    ) -> tuple[Entry, tuple[float, float]]:
+        """What may run, and how many milliseconds it took to decide and to reserve."""
         decision = decision or await self.admit(request, started_s=started_s)
         accounting, decided_s = self.accounting, self.clock_s()
         accounting.ledger.check()
@@ -272,8 +275,7 @@ class Engine(Decider):
         except (RouterError, asyncio.CancelledError) as error:
             self.refusals.note(request, decision, error, started_s)
             raise
-        timing = Timing(decide=(decided_s - started_s) * 1000.0, reserve=(self.clock_s() - decided_s) * 1000.0)
-        return entry, timing
+        return entry, ((decided_s - started_s) * 1000.0, (self.clock_s() - decided_s) * 1000.0)
 
     async def _decide_again(self, request: Request) -> Decision:
         decision = await self.adecide(request)
@@ -284,13 +286,13 @@ class Engine(Decider):
         self,
         request: Request,
         entry: Entry,
-        timing: Timing,
+        took_ms: tuple[float, float],
         outcome: Outcome,
         on_record: OnRecord | None,
         chunks: list[Mapping[str, Any]] | None = None,
     ) -> None:
         """Settle, and do what follows an answer: remember where it is warm, copy it to the shadow, compare it."""
-        timing = Timing(decide=timing.decide, reserve=timing.reserve, ttft=outcome.ttft_ms, total=outcome.latency_ms)
+        timing = Timing(decide=took_ms[0], reserve=took_ms[1], ttft=outcome.ttft_ms, total=outcome.latency_ms)
         self.accounting.close(request, entry, outcome, timing, on_record)
         decision = entry.decision
         if self.flywheel is not None:

@@ -44,6 +44,7 @@ class Connection(asyncio.Protocol):
         "_loop",
         "_most",
         "_parser",
+        "_reads_head",
         "_sent_s",
         "_size",
         "_waiter",
@@ -79,7 +80,7 @@ class Connection(asyncio.Protocol):
         self.pieces: list[bytes] = []
         self.headers: dict[bytes, bytes] = {}
         self.has_bytes = self.has_head = self.is_complete = self.is_excessive = self._keeps_alive = False
-        self.is_active = True
+        self.is_active = self._reads_head = True
         self._sent_s = self._loop.time()
         if self.is_lost or self.transport.is_closing():
             self._error = HttpError("the connection was closed", is_sent=False, is_stale=self.is_reused)
@@ -174,10 +175,10 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self.is_complete:
-            self.is_excessive = True
+            self.is_excessive, self._reads_head = True, False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.has_head and not self.is_excessive:
+        if self._reads_head:
             self.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
@@ -187,7 +188,7 @@ class Connection(asyncio.Protocol):
         if 100 <= status < 200:
             self.headers.clear()
             return
-        self.status, self.has_head = status, True
+        self.status, self.has_head, self._reads_head = status, True, False
         if self._is_stream:
             self._wake()
 

@@ -81,7 +81,9 @@ async def _answer(exchange: Exchange, read: ReadForm, metrics: Metrics) -> None:
     version, caller = exchange.version, exchange.caller
     engine = version.engine
     clock_s, hints = engine.clock_s, exchange.hints()
-    body = await exchange.body()
+    body = exchange.whole_body()
+    if body is None:
+        body = await exchange.body()
     started_s = clock_s()
     form = read(body, hints=hints, limits=version.limits)
     request = with_caller(caller.bind(form.request), caller, exchange.fields, exchange.all_fields)

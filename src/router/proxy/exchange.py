@@ -148,6 +148,22 @@ class Exchange:
         self.is_gone = True
         self._cycle.task.cancel()
 
+    def whole_body(self) -> bytes | None:
+        """The whole body where it has come already, as most have; None where :meth:`body` must wait for it. Raises as
+        that does."""
+        whole = self._cycle.whole_body()
+        if whole is None:
+            return None
+        if len(whole) > self._max_bytes:
+            raise self._too_large()
+        self._check_coding()
+        return whole
+
+    def _check_coding(self) -> None:
+        coding = self.fields.get(b"content-encoding")
+        if coding is not None and coding.strip().lower() not in (b"", b"identity"):
+            raise UnsupportedMediaType("the body is compressed.", hint="Send it as it is.")
+
     async def body(self) -> bytes:
         """The whole body.
 
@@ -158,17 +174,10 @@ class Exchange:
             RequestTooLarge: by its announced or its real length. UnsupportedMediaType: it is compressed.
             asyncio.CancelledError: the client went away while sending.
         """
-        most, fields = DRAIN * self._max_bytes, self.fields
-        length, coding = fields.get(b"content-length", b""), fields.get(b"content-encoding")
+        most, length = DRAIN * self._max_bytes, self.fields.get(b"content-length", b"")
         if length.isdigit() and int(length) > most:
             raise self._too_large()
-        if coding and coding.strip().lower() not in (b"", b"identity"):
-            raise UnsupportedMediaType("the body is compressed.", hint="Send it as it is.")
-        whole = self._cycle.whole_body()
-        if whole is not None:
-            if len(whole) > self._max_bytes:
-                raise self._too_large()
-            return whole
+        self._check_coding()
         chunks: list[bytes] = []
         size = 0
         while True:
@@ -194,7 +203,8 @@ class Exchange:
     def answer(self, body: Any, *, status: int = 200) -> Awaitable[None]:
         """Answer with JSON: ``body`` encoded, or the bytes that it was read from where it is nothing else."""
         data = body.raw if type(body) is RawJson else _encode(body)
-        return self.answer_text(data, _JSON, status=status)
+        self.is_started, self.status = True, status
+        return self._cycle.answer(status, [_JSON, *self._own()], data)
 
     def answer_text(
         self, data: bytes, kind: Header, *, status: int = 200, headers: Sequence[Header] = (), closes: bool = False

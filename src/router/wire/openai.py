@@ -75,7 +75,7 @@ def read_chat(
         RequestTooLarge: more bytes, levels or messages than ``limits`` allow.
         RequestError: not JSON, a wrong type (``param`` is the field's path), no messages, contradictory hints.
     """
-    if isinstance(data, bytes | bytearray | memoryview):
+    if type(data) is bytes or isinstance(data, bytes | bytearray | memoryview):
         body, n_bytes = decoded(data, limits)
     else:
         body, n_bytes = checked_mapping(data, limits)
