@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import yaml
@@ -40,8 +41,10 @@ _Loader.add_implicit_resolver(f"{_TAG}null", re.compile(r"(?:~|null|Null|NULL|)$
 _Loader.add_implicit_resolver(f"{_TAG}merge", re.compile(r"(?:<<)$"), ["<"])
 
 
+# Policies that extend the same one are read one after another.
+@lru_cache(maxsize=2)
 def load_yaml(text: str, *, name: str) -> Document:
-    """Parse one YAML document. An empty text gives ``data=None``.
+    """Parse one YAML document, which nobody may change. An empty text gives ``data=None``.
 
     Raises:
         ConfigError: at ``name:line:column``: not YAML, a key twice, a key that is not text, an unknown tag, or larger,
